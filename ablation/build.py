@@ -1,0 +1,67 @@
+"""From a configuration node to the object it names: `{_target_: package.module.factory, **arguments}`."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Callable, Mapping
+from difflib import get_close_matches
+from typing import Any
+
+from ablation.errors import ConfigError
+
+
+def near(name: str, names: Any) -> str:
+    """A phrase that offers the valid names nearest to a wrong one, or all of them."""
+    names = sorted(str(n) for n in names)
+    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    return f"did you mean {' or '.join(close)}?" if close else f"valid: {', '.join(names) or 'none'}"
+
+
+def factory(node: Mapping[str, Any], path: str) -> Callable[..., Any]:
+    """The callable that a node's `_target_` names.
+
+    Raises:
+        ConfigError: the node has no `_target_`, or it cannot be imported.
+    """
+    target = node.get("_target_")
+    if not isinstance(target, str) or "." not in target:
+        raise ConfigError(f"{path}: needs a _target_ such as ablation.aug.cutout.cutout, has {target!r}")
+    module, _, name = target.rpartition(".")
+    try:
+        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as e:
+        raise ConfigError(f"{path}._target_={target}: {e}") from e
+    return found
+
+
+def build(node: Mapping[str, Any], path: str, **context: Any) -> Any:
+    """Call the factory with the node's arguments and the context.
+
+    A factory refuses a value with `ValueError("argument: what is wrong and the way out")`.
+
+    Raises:
+        ConfigError: unknown or missing arguments, or values that the factory refuses; names the key.
+    """
+    make = factory(node, path)
+    arguments = {k: v for k, v in node.items() if k != "_target_"}
+    accepted = inspect.signature(make).parameters
+    if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
+        for name in arguments:
+            if name not in accepted or name in context:
+                raise ConfigError(f"{path}.{name}: no such argument; {near(name, set(accepted) - set(context))}")
+    for name, parameter in accepted.items():
+        given = name in arguments or name in context
+        if not given and parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
+            raise ConfigError(f"{path}.{name}: is missing")
+    try:
+        return make(**arguments, **context)
+    except ValueError as e:
+        raise ConfigError(f"{path}.{e}") from e
+    except TypeError as e:
+        raise ConfigError(f"{path}: {e}") from e
+
+
+def build_all(group: Mapping[str, Any], path: str) -> dict[str, Any]:
+    """Build every option of an additive group, in order, under its name."""
+    return {name: build(node, f"{path}.{name}") for name, node in group.items()}

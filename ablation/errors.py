@@ -1,0 +1,21 @@
+"""What can go wrong, each with a message that names the key, the value and the way out."""
+
+
+class AblationError(Exception):
+    """A mistake or mishap with a message meant for the user; shown without a traceback."""
+
+
+class ConfigError(AblationError):
+    """The configuration asks for something impossible; raised before data is loaded."""
+
+
+class DataError(AblationError):
+    """A data set is missing, truncated, or of the wrong shape or labels."""
+
+
+class Diverged(AblationError):
+    """The training loss is no longer finite."""
+
+
+class Stopped(AblationError):
+    """Training was asked to stop and saved its state first."""

@@ -1,0 +1,75 @@
+"""The append-only record of one trial: one JSON object a line, in `journal.jsonl`. Files are the truth.
+
+Events: start (attempt, step), epoch (epoch, step, metrics), saved (step), stopped, failed (cause, message), done (result).
+What was written after the last checkpoint is done again by the next attempt: `history` keeps only what holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+Event = dict[str, Any]
+
+
+class Journal:
+    """Appends whole lines, each in one write, so that a kill tears the last line at most."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        if torn:
+            os.write(self._file, b"\n")
+
+    def write(self, event: str, **values: Any) -> Event:
+        """Append one event, stamped with the time in seconds since 1970; on disk when this returns."""
+        line = {"event": event, "time": round(time.time(), 3), **values}
+        os.write(self._file, json.dumps(line).encode() + b"\n")
+        os.fsync(self._file)
+        return line
+
+    def close(self) -> None:
+        """Close the file."""
+        os.close(self._file)
+
+
+def read(path: Path) -> list[Event]:
+    """All whole lines; none if there is no such file. Lines torn by a kill are skipped."""
+    if not path.exists():
+        return []
+    events = []
+    for line in path.read_bytes().split(b"\n"):
+        try:
+            events.append(json.loads(line))
+        except ValueError:
+            continue
+    return events
+
+
+def attempts(events: list[Event]) -> int:
+    """How many times the trial was started."""
+    return sum(e["event"] == "start" for e in events)
+
+
+def history(events: list[Event]) -> list[Event]:
+    """The epoch events that hold, one an epoch: a start at step s takes back every epoch that ended after s."""
+    held: list[Event] = []
+    for e in events:
+        if e["event"] == "start":
+            held = [h for h in held if h["step"] <= e["step"]]
+        elif e["event"] == "epoch":
+            held.append(e)
+    return held
+
+
+def settled(events: list[Event]) -> list[Event]:
+    """The epoch events that can no longer be taken back: a checkpoint covers them, or the trial is done."""
+    if any(e["event"] == "done" for e in events):
+        return history(events)
+    saved = max((e["step"] for e in events if e["event"] == "saved"), default=0)
+    return [h for h in history(events) if h["step"] <= saved]
