@@ -146,9 +146,9 @@ class Noise:
 
 @dataclass(frozen=True)
 class Penalty:
-    """Regularizer that adds a loss term; a term that is an `nn.Module` brings its own parameters."""
+    """Regularizer that adds a loss term: called once with the built model; a term that is a module brings parameters."""
 
-    term: Term
+    attach: Callable[[Model], Term]
 
 
 @dataclass(frozen=True)

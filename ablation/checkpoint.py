@@ -1,0 +1,57 @@
+"""Atomic checkpoints that notice damage: `last.pt`, and the one before as `previous.pt`."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import pickle
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_DIGEST = hashlib.sha256().digest_size
+
+
+def write_atomic(path: Path, content: bytes) -> None:
+    """Write a file so that at every moment the old or the new content is there, also after a power cut."""
+    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    try:
+        with scratch.open("wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        scratch.replace(path)
+    finally:
+        scratch.unlink(missing_ok=True)
+
+
+def save(folder: Path, content: dict[str, Any]) -> None:
+    """Save as the last checkpoint; the last becomes the previous one. A full disk leaves both as they were."""
+    buffer = io.BytesIO()
+    torch.save(content, buffer)
+    blob = buffer.getvalue()
+    last, fresh = folder / "last.pt", folder / "next.pt"
+    write_atomic(fresh, blob + hashlib.sha256(blob).digest())
+    if last.exists():
+        last.replace(folder / "previous.pt")
+    fresh.replace(last)
+
+
+def load(folder: Path) -> Iterator[dict[str, Any]]:
+    """The whole checkpoints of a folder, newest first; warns of each that is torn or corrupt."""
+    for name in ("next.pt", "last.pt", "previous.pt"):
+        path = folder / name
+        if not path.exists():
+            continue
+        blob = path.read_bytes()
+        body, digest = blob[:-_DIGEST], blob[-_DIGEST:]
+        try:
+            if hashlib.sha256(body).digest() != digest:
+                raise ValueError("checksum differs")
+            yield torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+        except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as e:
+            warnings.warn(f"{path} is damaged ({e}); falling back to the checkpoint before it", stacklevel=2)

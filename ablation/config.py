@@ -1,0 +1,92 @@
+"""The scalars of a configuration, checked; everything else is checked by the factories it names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ablation.build import near
+from ablation.errors import ConfigError
+
+GROUPS = ("data", "model", "loss", "optim", "sched")  # exactly one option
+MANY = ("init", "aug", "regularizer", "track")  # any number of options, in order
+SCALARS = ("epochs", "batch_size", "seeds", "fuse", "precision", "compile", "device", "out", "checkpoint", "diverged")
+
+
+@dataclass(frozen=True)
+class Scalars:
+    """The top-level settings that belong to no group."""
+
+    epochs: int
+    batch_size: int
+    seeds: tuple[int, ...]
+    fuse: bool
+    precision: str
+    compile: bool
+    device: str
+    out: str
+    diverged: str  # stop or continue
+    checkpoint_epochs: int  # a checkpoint at least this often; 0: only by the clock and at the end
+    checkpoint_seconds: float  # likewise; 0: only by epochs
+
+
+def seeds(value: Any) -> tuple[int, ...]:
+    """`[0, 1, 2]` as it is; an integer n means 0..n-1.
+
+    Raises:
+        ConfigError: not a list of different integers >= 0, or no seed at all.
+    """
+    listed = list(range(value)) if type(value) is int else value
+    good = isinstance(listed, list | tuple) and all(type(s) is int and s >= 0 for s in listed)
+    if not good or not listed or len(set(listed)) != len(listed):
+        raise ConfigError(
+            f"seeds={value}: give a list of different integers such as 'seeds=[0,1,2]', or their number such as seeds=3"
+        )
+    return tuple(listed)
+
+
+def _whole(config: Mapping[str, Any], key: str, least: int) -> int:
+    value = config[key]
+    if type(value) is not int or value < least:
+        raise ConfigError(f"{key}={value}: give a whole number of at least {least}")
+    return value
+
+
+def _choice(config: Mapping[str, Any], key: str, choices: tuple[Any, ...]) -> Any:
+    value = config[key]
+    if value not in choices:
+        raise ConfigError(f"{key}={value}: {near(str(value), choices)}")
+    return value
+
+
+def scalars(config: Mapping[str, Any]) -> Scalars:
+    """Check and take the top-level settings.
+
+    Raises:
+        ConfigError: a missing or unknown key, or an impossible value.
+    """
+    known = (*GROUPS, *MANY, *SCALARS)
+    for key in config:
+        if key not in known:
+            raise ConfigError(f"{key}: no such key; {near(key, known)}")
+    for key in known:
+        if key not in config:
+            raise ConfigError(f"{key}: is missing")
+    checkpoint = config["checkpoint"]
+    seconds = checkpoint["seconds"]
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+        raise ConfigError(f"checkpoint.seconds={seconds}: give a number of seconds, 0 for never")
+    return Scalars(
+        epochs=_whole(config, "epochs", 1),
+        batch_size=_whole(config, "batch_size", 1),
+        seeds=seeds(config["seeds"]),
+        fuse=_choice(config, "fuse", (False, True)),
+        precision=_choice(config, "precision", ("auto", "fp32", "bf16", "fp16")),
+        compile=_choice(config, "compile", (False, True)),
+        device=str(config["device"]),
+        out=str(config["out"]),
+        diverged=_choice(config, "diverged", ("stop", "continue")),
+        checkpoint_epochs=_whole({"checkpoint.epochs": checkpoint["epochs"]}, "checkpoint.epochs", 0),
+        checkpoint_seconds=float(seconds),
+    )

@@ -1,0 +1,94 @@
+"""What a run is: the hash of its resolved configuration, surroundings left out.
+
+Asking for the same configuration again is a resume or a no-op. Rules keep old ids when the code grows: a key added
+later at its neutral value, or an empty new group, changes nothing; a renamed key keeps its id by a rename rule.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+# Where, how and how often a trial is run, but not what it is.
+SURROUNDINGS = frozenset(
+    "seeds device compile fuse out track checkpoint data.root data.cache data.download data.in_memory".split()
+)
+# Groups whose options are applied in the order given; everywhere else order means nothing.
+ORDERED = frozenset({"init", "aug", "regularizer"})
+_DIGITS = 16  # 64 bits
+
+
+@dataclass(frozen=True)
+class Rules:
+    """How configurations written before the code grew are read today."""
+
+    neutral: Mapping[str, Any] = field(default_factory=dict)  # dotted key -> the value at which it changes nothing
+    renamed: Mapping[str, str] = field(default_factory=dict)  # new dotted key (or prefix) -> the old one
+
+
+def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested mappings to dotted keys; lists and scalars are leaves, empty mappings vanish."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        path = f"{prefix}{key}"
+        flat.update(flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value})
+    return flat
+
+
+def _scalar(value: Any, key: str) -> Any:
+    """One spelling for equal values: 1.0 is 1, -0.0 is 0, tuples are lists.
+
+    Raises:
+        ValueError: a value that is not a number, text, truth value, null, or list or mapping of these; or not finite.
+    """
+    if isinstance(value, list | tuple):
+        return [_scalar(v, key) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): _scalar(v, key) for k, v in value.items()}
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int | float) and math.isfinite(value):
+        return int(value) if value == int(value) else value
+    raise ValueError(f"{key}={value!r}: cannot be part of a configuration's identity")
+
+
+def _surrounding(key: str) -> bool:
+    parts = key.split(".")
+    return any(".".join(parts[:n]) in SURROUNDINGS for n in range(1, len(parts) + 1))
+
+
+def _rename(key: str, renamed: Mapping[str, str]) -> str:
+    parts = key.split(".")
+    for n in range(len(parts), 0, -1):
+        old = renamed.get(".".join(parts[:n]))
+        if old is not None:
+            return ".".join([old, *parts[n:]])
+    return key
+
+
+def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str, Any]:
+    """The configuration as sorted dotted keys with one spelling for each value: what is hashed, and what is compared."""
+    rules = rules or Rules()
+    flat = {key: _scalar(value, key) for key, value in flatten(config).items() if not _surrounding(key)}
+    neutral = {key: _scalar(value, key) for key, value in rules.neutral.items()}
+    kept = {_rename(k, rules.renamed): v for k, v in flat.items() if k not in neutral or neutral[k] != v}
+    for group in ORDERED:
+        if len(config.get(group) or ()) > 1:
+            kept[f"{group}"] = list(config[group])
+    return dict(sorted(kept.items()))
+
+
+def identify(config: Mapping[str, Any], rules: Rules | None = None) -> str:
+    """The id: 64 bits of SHA-256 in hex."""
+    text = json.dumps(canonical(config, rules), ensure_ascii=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
+
+
+def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    """Canonical keys whose values differ, with both values; None where a side lacks the key."""
+    a, b = canonical(old), canonical(new)
+    return {k: (a.get(k), b.get(k)) for k in sorted({*a, *b}) if a.get(k) != b.get(k)}

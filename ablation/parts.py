@@ -1,0 +1,129 @@
+"""From a configuration to the parts of a trial: everything that needs no data first, so that mistakes cost nothing."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+
+from ablation.build import build, build_all, factory
+from ablation.config import Scalars, scalars
+from ablation.errors import ConfigError
+from ablation.key import Key
+from ablation.learner import Learner
+from ablation.precision import Precision
+from ablation.types import Aug, Average, Data, Grad, Init, Model, Noise, Penalty, Schedule, Term, Weights, Wrap
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The objects that a configuration names, but for the data, the model and the optimiser."""
+
+    scalars: Scalars
+    augs: dict[str, Aug]
+    loss: Term
+    schedules: dict[str, Schedule]
+    inits: dict[str, Init]
+    noise: dict[str, Any]  # join=, drop= for the model
+    penalties: dict[str, Penalty]
+    grads: dict[str, Grad]
+    wraps: dict[str, Wrap]
+    averages: dict[str, Average]
+
+
+def parts(config: Mapping[str, Any]) -> Parts:
+    """Build and check all that needs no data.
+
+    Raises:
+        ConfigError: names the key, the value and the way out.
+    """
+    top = scalars(config)
+    regularizers = build_all(config["regularizer"], "regularizer")
+    built = Parts(
+        scalars=top,
+        augs=build_all(config["aug"], "aug"),
+        loss=build(config["loss"], "loss"),
+        schedules=build(config["sched"], "sched", epochs=top.epochs, lr=config["optim"]["lr"]),
+        inits=build_all(config["init"], "init"),
+        noise=_noise({n: r for n, r in regularizers.items() if isinstance(r, Noise)}),
+        penalties={n: r for n, r in regularizers.items() if isinstance(r, Penalty)},
+        grads={n: r for n, r in regularizers.items() if isinstance(r, Grad)},
+        wraps={n: r for n, r in regularizers.items() if isinstance(r, Wrap)},
+        averages={n: r for n, r in regularizers.items() if isinstance(r, Average)},
+    )
+    _try_model(config, built)
+    _try_optimizer(config, built)
+    return built
+
+
+def _noise(noises: Mapping[str, Noise]) -> dict[str, Any]:
+    chosen: dict[str, Any] = {}
+    for name, noise in noises.items():
+        for place, layer in (("join", noise.join), ("drop", noise.drop)):
+            if layer is not None and place in chosen:
+                raise ConfigError(f"regularizer.{name}: another regularizer has taken the model's `{place}`; choose one")
+            if layer is not None:
+                chosen[place] = layer
+    return chosen
+
+
+def build_model(config: Mapping[str, Any], built: Parts, classes: int, channels: int, size: int) -> Model:
+    """The model with its noise and wraps; uses torch's global generator for the default initialisation.
+
+    Raises:
+        ConfigError: bad arguments, or a regularizer inside the blocks of a model that has no place for it.
+    """
+    accepted = inspect.signature(factory(config["model"], "model")).parameters
+    for place in built.noise:
+        if place not in accepted:
+            raise ConfigError(f"model: {config['model']['_target_']} takes no `{place}`, which a regularizer needs")
+    model: Model = build(config["model"], "model", classes=classes, channels=channels, size=size, **built.noise)
+    for wrap in built.wraps.values():
+        model = wrap.apply(model)
+    return model
+
+
+def _try_model(config: Mapping[str, Any], built: Parts) -> None:
+    with torch.device("meta"):
+        build_model(config, built, classes=10, channels=3, size=config["data"].get("size", 32))
+
+
+def _try_optimizer(config: Mapping[str, Any], built: Parts) -> None:
+    optimizer = build_optimizer(config, Weights({"weight": nn.Parameter(torch.zeros(1))}, {}, {"weight": "weight"}))
+    for field in built.schedules:
+        if field not in optimizer.param_groups[0]:
+            raise ConfigError(f"sched: schedules {field!r}, which {config['optim']['_target_']} does not have")
+
+
+def build_optimizer(config: Mapping[str, Any], weights: Weights) -> torch.optim.Optimizer:
+    """The optimiser over these weights."""
+    optimizer: torch.optim.Optimizer = build(config["optim"], "optim", weights=weights)
+    return optimizer
+
+
+@contextmanager
+def seeded(key: Key) -> Iterator[None]:
+    """Inside, torch's global CPU generator is a function of the key; outside, it is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(int(key.word))
+        yield
+
+
+def build_learner(config: Mapping[str, Any], built: Parts, data: Data, precision: Precision, root: Key) -> Learner:
+    """A learner whose initial weights are a function of the seed, on the device."""
+    n, height, width, channels = data.train.x.shape
+    with seeded(root.fold("model")):
+        model = build_model(config, built, classes=len(data.classes), channels=channels, size=height)
+        penalties = {name: penalty.attach(model) for name, penalty in built.penalties.items()}
+    for name, init in built.inits.items():
+        try:
+            init(model, root.fold("init").fold(name))
+        except ValueError as e:
+            raise ConfigError(f"init.{name}: {e}") from e
+    learner = Learner(model, data, built.augs, {"loss": built.loss, **penalties}, precision)
+    return learner.to(precision.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]

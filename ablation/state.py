@@ -1,0 +1,117 @@
+"""What changes during training: weights, optimiser, averages and step; and the step as a function of the weights.
+
+Here, and only here, is the seam for several seeds ("lanes"): the same call under `torch.vmap`, with a leading axis on
+every tensor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+from ablation.key import Key
+from ablation.learner import Learner
+from ablation.types import Step, Tensors, Weights
+
+_NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+Forward = Callable[[Tensor, Tensor, Tensor, Tensor], Step]  # x, y, key word, t
+
+
+@dataclass
+class State:
+    """Everything that a checkpoint holds."""
+
+    weights: Weights
+    optimizer: torch.optim.Optimizer
+    averages: dict[str, Tensors]
+    losses: Tensor  # ([lanes,] steps an epoch) float32, this epoch's so far
+    hits: Tensor  # likewise
+    step: int = 0
+    seconds: float = 0.0  # spent training by all attempts together, evaluation left out
+
+
+def kinds(module: nn.Module) -> dict[str, str]:
+    """Parameter name -> "norm" (both of a normalisation layer's), "bias" or "weight"."""
+    norms = {f"{path}." for path, m in module.named_modules() if isinstance(m, _NORMS)}
+
+    def kind(name: str) -> str:
+        if name[: name.rfind(".") + 1] in norms:
+            return "norm"
+        return "bias" if name.endswith("bias") else "weight"
+
+    return {name: kind(name) for name, _ in module.named_parameters()}
+
+
+def gather_weights(learners: Sequence[Learner]) -> Weights:
+    """The trainable tensors of one learner, or those of several (one a seed) stacked."""
+    first = learners[0]
+    trained = dict(first.named_parameters())
+    tensors: Tensors = first.state_dict(keep_vars=True)
+    if len(learners) > 1:
+        states = [learner.state_dict() for learner in learners]
+        tensors = {name: torch.stack([s[name] for s in states]) for name in tensors}
+    params = {name: tensors[name].requires_grad_() for name in trained}
+    buffers = {name: v for name, v in tensors.items() if name not in trained}
+    return Weights(params, buffers, kinds(first), len(learners) if len(learners) > 1 else None)
+
+
+def forward(learner: Learner, weights: Weights, compiled: bool = False) -> Forward:
+    """The step as a function of (x, y, key word, t); with lanes all but t have a leading axis, and so have the results."""
+
+    def one(tensors: Tensors, x: Tensor, y: Tensor, word: Tensor, t: Tensor) -> Step:
+        key = Key(word)
+        step: Step = functional_call(learner, {**tensors, **learner.words(key)}, (x, y, key, t))
+        return step
+
+    call = one if weights.lanes is None else torch.vmap(one, in_dims=(0, 0, 0, 0, None), randomness="different")
+    call = torch.compile(call) if compiled else call
+    tensors = {**weights.params, **weights.buffers}
+    return lambda x, y, word, t: call(tensors, x, y, word, t)
+
+
+def pack(state: State, lane: int) -> dict[str, Any]:
+    """One seed's part of the state as plain tensors and numbers, ready to be saved."""
+
+    def take(value: Any) -> Any:
+        stacked = state.weights.lanes is not None and isinstance(value, Tensor) and value.dim() > 0
+        return value[lane].clone() if stacked else value
+
+    saved = {
+        "weights": state.weights.all(),
+        "losses": {"losses": state.losses, "hits": state.hits},
+        **{f"averages.{name}": tensors for name, tensors in state.averages.items()},
+        **{f"optimizer.{i}": slots for i, slots in state.optimizer.state_dict()["state"].items()},
+    }
+    groups = {name: {k: take(v) for k, v in values.items()} for name, values in saved.items()}
+    return {"step": state.step, "seconds": state.seconds, **groups}
+
+
+def unpack(state: State, packs: Sequence[Mapping[str, Any]]) -> None:
+    """Put back what `pack` took, one pack a lane, into a state made from the same configuration."""
+    stack = state.weights.lanes is not None
+    state.step, state.seconds = packs[0]["step"], max(p["seconds"] for p in packs)
+
+    def restore(group: str, tensors: Tensors) -> None:
+        for name, tensor in tensors.items():
+            saved = [p[group][name] for p in packs]
+            tensor.copy_(torch.stack(saved) if saved[0].dim() < tensor.dim() else saved[0])
+
+    restore("weights", state.weights.all())
+    restore("losses", {"losses": state.losses, "hits": state.hits})
+    for name, tensors in state.averages.items():
+        restore(f"averages.{name}", tensors)
+
+    slots: dict[int, dict[str, Any]] = {}
+    for group in (g for g in packs[0] if g.startswith("optimizer.")):
+        per_lane = {k: [p[group][k] for p in packs] for k in packs[0][group]}
+        # `step` counts are shared by the lanes; every other tensor has one entry a lane.
+        slots[int(group.removeprefix("optimizer."))] = {
+            k: torch.stack(v) if stack and isinstance(v[0], Tensor) and k != "step" else v[0]
+            for k, v in per_lane.items()
+        }
+    state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": slots})
