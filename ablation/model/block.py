@@ -1,0 +1,106 @@
+"""Residual blocks: `join(shortcut, branch)`, with the activation after the sum (v1) or before the branch (v2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from ablation.model.shortcut import shortcut
+from ablation.types import Drop
+
+
+class Sum(nn.Module):
+    """The plain join: shortcut + branches."""
+
+    def forward(self, first: Tensor, *branches: Tensor) -> Tensor:
+        """Tensors of one shape -> their sum."""
+        return sum(branches, first)
+
+
+def plain(block: int, blocks: int) -> nn.Module:
+    """The join of a network without noise."""
+    return Sum()
+
+
+class Branch(nn.Sequential):
+    """The layers of one residual branch in order: by this type `init.zero_gamma` finds the one that ends it.
+
+    Layers are named, so that a layer in between does not rename the others: their first weights hang on their names.
+    """
+
+    def __init__(self, **children: nn.Module | None) -> None:
+        super().__init__()
+        for name, layer in children.items():
+            if layer is not None:
+                self.add_module(name, layer)
+
+
+@dataclass(frozen=True)
+class Layers:
+    """What all blocks of a network are made of."""
+
+    norm: Callable[[int], nn.Module]  # channels -> layer
+    act: Callable[[], nn.Module]
+    drop: Drop | None
+    shortcut: str  # kind, see ablation/model/shortcut.py
+
+
+def conv3x3(inside: int, out: int, stride: int = 1) -> nn.Conv2d:
+    """A padded 3x3 convolution without bias: a norm follows."""
+    return nn.Conv2d(inside, out, 3, stride, 1, bias=False)
+
+
+class PostBlock(nn.Module):
+    """Basic block v1: act(join(shortcut(x), conv-norm-act-[drop]-conv-norm)) (He et al. 2015, 1512.03385).
+
+    A shortcut with a convolution has a norm of its own.
+    """
+
+    def __init__(self, layers: Layers, inside: int, out: int, stride: int, join: nn.Module) -> None:
+        super().__init__()
+        self.branch = Branch(
+            conv1=conv3x3(inside, out, stride),
+            norm1=layers.norm(out),
+            act=layers.act(),
+            drop=layers.drop() if layers.drop else None,
+            conv2=conv3x3(out, out),
+            norm2=layers.norm(out),
+        )
+        self.shortcut = shortcut(layers.shortcut, inside, out, stride, layers.norm)
+        self.join = join
+        self.act = layers.act()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inside, H, W) -> (N, out, H / stride, W / stride)."""
+        out: Tensor = self.act(self.join(self.shortcut(x), self.branch(x)))
+        return out
+
+
+class PreBlock(nn.Module):
+    """Basic block v2: join(shortcut, norm-act-conv-norm-act-[drop]-conv) (He et al. 2016, 1603.05027).
+
+    At the start of each stage the shortcut too begins after norm-act, as in the authors' code; elsewhere it carries x
+    itself. A shortcut with a convolution has no norm.
+    """
+
+    def __init__(self, layers: Layers, inside: int, out: int, stride: int, join: nn.Module, *, start: bool) -> None:
+        super().__init__()
+        self.start = start
+        self.pre = nn.Sequential(layers.norm(inside), layers.act())
+        self.branch = Branch(
+            conv1=conv3x3(inside, out, stride),
+            norm1=layers.norm(out),
+            act=layers.act(),
+            drop=layers.drop() if layers.drop else None,
+            conv2=conv3x3(out, out),
+        )
+        self.shortcut = shortcut(layers.shortcut, inside, out, stride, None)
+        self.join = join
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, inside, H, W) -> (N, out, H / stride, W / stride)."""
+        active = self.pre(x)
+        out: Tensor = self.join(self.shortcut(active if self.start else x), self.branch(active))
+        return out
