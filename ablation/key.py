@@ -106,22 +106,22 @@ class Key(NamedTuple):
         """A random order of 0..n-1, int64 of shape (n,)."""
         return torch.argsort(self.bits(n), stable=True)
 
-    def gamma(self, shape_parameter: float, *shape: int) -> Tensor:
-        """Gamma(shape_parameter, 1) in float32: Marsaglia and Tsang (2000), with the tries drawn at once.
+    def log_gamma(self, shape_parameter: float, *shape: int) -> Tensor:
+        """Logarithm of Gamma(shape_parameter, 1) in float32: Marsaglia and Tsang (2000), with the tries drawn at once.
 
-        One try is accepted with probability above 0.95; all 16 fail with less than 1e-20.
+        One try is accepted with probability above 0.95; all 16 fail with less than 1e-20. In logarithms because draws
+        with a small parameter underflow.
         """
         d = shape_parameter + (1.0 if shape_parameter < 1 else 0.0) - 1.0 / 3.0
         z, u = self.fold("normal").normal(16, *shape), self.fold("accept").uniform(16, *shape)
         v = (1.0 + z / math.sqrt(9.0 * d)) ** 3
         accepted = (v > 0) & (torch.log(u) < 0.5 * z**2 + d - d * v + d * torch.log(v.clamp_min(1e-30)))
         first = accepted.to(torch.uint8).argmax(0, keepdim=True)
-        draw = d * v.gather(0, first).squeeze(0)
+        draw = torch.log(d * v.gather(0, first).squeeze(0).clamp_min(1e-30))
         if shape_parameter < 1:
-            draw = draw * (1.0 - self.fold("boost").uniform(*shape)) ** (1.0 / shape_parameter)
+            draw = draw + torch.log1p(-self.fold("boost").uniform(*shape)) / shape_parameter
         return draw
 
     def beta(self, a: float, b: float, *shape: int) -> Tensor:
         """Beta(a, b) in float32."""
-        x, y = self.fold("a").gamma(a, *shape), self.fold("b").gamma(b, *shape)
-        return x / (x + y).clamp_min(1e-30)
+        return torch.sigmoid(self.fold("a").log_gamma(a, *shape) - self.fold("b").log_gamma(b, *shape))
