@@ -11,7 +11,19 @@ from ablation.errors import ConfigError
 
 GROUPS = ("data", "model", "loss", "optim", "sched")  # exactly one option
 MANY = ("init", "aug", "regularizer", "track")  # any number of options, in order
-SCALARS = ("epochs", "batch_size", "seeds", "fuse", "precision", "compile", "device", "out", "checkpoint", "diverged")
+SCALARS = (
+    "epochs",
+    "batch_size",
+    "seeds",
+    "fuse",
+    "precision",
+    "compile",
+    "device",
+    "out",
+    "sweep",
+    "checkpoint",
+    "diverged",
+)
 
 
 @dataclass(frozen=True)

@@ -17,5 +17,5 @@ class Diverged(AblationError):
     """The training loss is no longer finite."""
 
 
-class Stopped(AblationError):
-    """Training was asked to stop and saved its state first."""
+class Stopped(KeyboardInterrupt):
+    """Training was asked to stop and saved its state first. Like Ctrl-C it is no failure and ends a whole sweep."""

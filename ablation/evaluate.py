@@ -15,7 +15,7 @@ _BATCH = 1000
 
 @torch.no_grad()
 def evaluate(learner: Learner, weights: Tensors, split: Split, lanes: int | None = None) -> dict[str, list[float]]:
-    """Top-1 accuracy in percent ("acc") and mean cross-entropy ("loss"), one number a lane; read from the device once."""
+    """Top-1 accuracy in percent ("acc") and mean cross-entropy ("loss"), a number a lane, read from the device once."""
     tensors = {name.removeprefix("model."): v for name, v in weights.items() if name.startswith("model.")}
     device = learner.mean.device
 

@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Where, how and how often a trial is run, but not what it is.
-SURROUNDINGS = frozenset(
-    "seeds device compile fuse out track checkpoint data.root data.cache data.download data.in_memory".split()
-)
+SURROUNDINGS = frozenset({"seeds", "device", "compile", "fuse", "out", "sweep", "track", "checkpoint"})
+SURROUNDINGS |= {f"data.{key}" for key in ("root", "cache", "download", "in_memory")}
 # Groups whose options are applied in the order given; everywhere else order means nothing.
 ORDERED = frozenset({"init", "aug", "regularizer"})
 _DIGITS = 16  # 64 bits
@@ -71,7 +70,7 @@ def _rename(key: str, renamed: Mapping[str, str]) -> str:
 
 
 def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str, Any]:
-    """The configuration as sorted dotted keys with one spelling for each value: what is hashed, and what is compared."""
+    """The configuration as sorted dotted keys, one spelling for each value: what is hashed and what is compared."""
     rules = rules or Rules()
     flat = {key: _scalar(value, key) for key, value in flatten(config).items() if not _surrounding(key)}
     neutral = {key: _scalar(value, key) for key, value in rules.neutral.items()}

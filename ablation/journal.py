@@ -1,11 +1,13 @@
 """The append-only record of one trial: one JSON object a line, in `journal.jsonl`. Files are the truth.
 
-Events: start (attempt, step), epoch (epoch, step, metrics), saved (step), stopped, failed (cause, message), done (result).
+Events: start (attempt, step), epoch (epoch, step, metrics), saved (step), stopped, failed (cause, message),
+done (result).
 What was written after the last checkpoint is done again by the next attempt: `history` keeps only what holds.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import time
@@ -29,7 +31,10 @@ class Journal:
     def write(self, event: str, **values: Any) -> Event:
         """Append one event, stamped with the time in seconds since 1970; on disk when this returns."""
         line = {"event": event, "time": round(time.time(), 3), **values}
-        os.write(self._file, json.dumps(line).encode() + b"\n")
+        text = json.dumps(line).encode() + b"\n"
+        if os.write(self._file, text) < len(text):  # a full disk takes part of a line and says nothing
+            os.write(self._file, b"\n")
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         os.fsync(self._file)
         return line
 
@@ -68,8 +73,11 @@ def history(events: list[Event]) -> list[Event]:
 
 
 def settled(events: list[Event]) -> list[Event]:
-    """The epoch events that can no longer be taken back: a checkpoint covers them, or the trial is done."""
-    if any(e["event"] == "done" for e in events):
-        return history(events)
-    saved = max((e["step"] for e in events if e["event"] == "saved"), default=0)
-    return [h for h in history(events) if h["step"] <= saved]
+    """The epoch events that can no longer be taken back: a checkpoint covers them, or the trial is done.
+
+    The last word counts: a start at step s says that the checkpoint now is of step s, be that more or less than before.
+    """
+    last = next((e for e in reversed(events) if e["event"] in ("start", "saved", "done")), None)
+    if last is None:
+        return []
+    return [h for h in history(events) if last["event"] == "done" or h["step"] <= last["step"]]

@@ -52,7 +52,7 @@ def _mix32(x: Tensor) -> Tensor:
     return x ^ _shift(x, 16, 32)
 
 
-@torch.compiler.assume_constant_result
+@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _site(site: str | int) -> int:
     if isinstance(site, str):
         return _signed(int.from_bytes(hashlib.blake2b(site.encode(), digest_size=8).digest(), "big"))
@@ -76,7 +76,10 @@ class Key(NamedTuple):
         return Key(word ^ _shift(word, 32, 64))
 
     def generator(self) -> torch.Generator:
-        """A torch generator on the CPU seeded by this key, for library initialisers. Reads the word: not in the loop."""
+        """A torch generator on the CPU seeded by this key, for library initialisers.
+
+        Reads the word on the host, so not for the loop.
+        """
         return torch.Generator().manual_seed(int(self.word) & (_MASK >> 1))
 
     def bits(self, *shape: int) -> Tensor:

@@ -61,7 +61,7 @@ def gather_weights(learners: Sequence[Learner]) -> Weights:
 
 
 def forward(learner: Learner, weights: Weights, compiled: bool = False) -> Forward:
-    """The step as a function of (x, y, key word, t); with lanes all but t have a leading axis, and so have the results."""
+    """The step as a function of (x, y, key word, t); with lanes all but t, and the results, have a leading axis."""
 
     def one(tensors: Tensors, x: Tensor, y: Tensor, word: Tensor, t: Tensor) -> Step:
         key = Key(word)

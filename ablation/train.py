@@ -63,7 +63,9 @@ def train(plan: Plan, state: State, recorder: Recorder) -> None:
         began = time.perf_counter()
         for i in range(first, plan.steps_per_epoch):
             for group, start in zip(state.optimizer.param_groups, base, strict=True):
-                group.update({f: start[f] * schedule(state.step / plan.steps) for f, schedule in plan.schedules.items()})
+                group.update(
+                    {f: start[f] * schedule(state.step / plan.steps) for f, schedule in plan.schedules.items()}
+                )
             fill = _fill(call, state, plan.learner.precision.loss_scale, feed.batch(i))
             for grad in plan.grads:
                 fill = grad.wrap(fill, state.weights)
@@ -105,7 +107,7 @@ class Feed:
         index = torch.stack(orders, 1).reshape(n, size, -1).transpose(1, 2)
         if len(plan.roots) == 1:
             words, index = words[:, 0], index[:, 0]
-        # Library layers with their own dropout draw from torch's generator: seeded anew each step, resume needs no state.
+        # Libraries' own dropout draws from torch's generator: seeded anew each step, it needs no saving.
         self.seeds = words.reshape(n, -1)[:, 0].tolist()
         self.index = index.contiguous().to(plan.train.x.device)
         self.words = words.to(self.device)
@@ -115,7 +117,9 @@ class Feed:
         """Step i of the epoch: x ([lanes,] N, H, W, C) uint8, y ([lanes,] N), key word ([lanes]), t ()."""
         torch.manual_seed(self.seeds[i])
         index = self.index[i]
-        x, y = (part.index_select(0, index.flatten()).unflatten(0, index.shape) for part in (self.split.x, self.split.y))
+        flat = index.flatten()
+        x = self.split.x.index_select(0, flat).view(*index.shape, *self.split.x.shape[1:])
+        y = self.split.y.index_select(0, flat).view(index.shape)
         return x.to(self.device), y.to(self.device), self.words[i], self.t[i]
 
 

@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
 
 class Model(nn.Module, ABC):
-    """A classifier: `features` then `head`. Factories take classes, channels and size, and `join`, `drop` if they have blocks."""
+    """A classifier: `features` then `head`. Factories take classes, channels and size; with blocks also `join`, `drop`."""
 
     head: nn.Module  # (N, D) -> (N, K)
 
@@ -108,7 +108,9 @@ class Step(NamedTuple):
     """What one forward pass reports, on the device."""
 
     loss: Tensor  # () float32, the sum of the terms
-    hits: Tensor  # () float32, target mass on the predicted class, summed over the batch (for mixed labels: lam-weighted)
+    hits: (
+        Tensor  # () float32, target mass on the predicted class, summed over the batch (for mixed labels: lam-weighted)
+    )
 
 
 Fill = Callable[[], Step]  # zero the gradients, forward, backward
@@ -116,7 +118,7 @@ Fill = Callable[[], Step]  # zero the gradients, forward, backward
 
 @dataclass(frozen=True)
 class Weights:
-    """The tensors being trained. With lanes, each has a leading axis of that size; tricks use `each` and needn't know."""
+    """The tensors being trained. With lanes, each has a leading axis of that size; tricks use `each`."""
 
     params: Tensors
     buffers: Tensors
@@ -138,7 +140,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Noise:
-    """Regularizer inside the model's blocks: how branches join the shortcut, and what drops activations before the last conv."""
+    """Regularizer in the model's blocks: how branches join the shortcut, what drops activations before the last conv."""
 
     join: Join | None = None
     drop: Drop | None = None
@@ -146,7 +148,7 @@ class Noise:
 
 @dataclass(frozen=True)
 class Penalty:
-    """Regularizer that adds a loss term: called once with the built model; a term that is a module brings parameters."""
+    """Regularizer that adds a loss term, made for the built model; a term that is a module brings parameters."""
 
     attach: Callable[[Model], Term]
 
@@ -166,7 +168,7 @@ class Wrap:
 
 
 class Average(ABC):
-    """Regularizer that keeps other weights beside the trained ones, and evaluates those. All of its state is in `begin`'s dict."""
+    """Regularizer that keeps other weights beside the trained ones; those are evaluated. Its state is in a dict."""
 
     @abstractmethod
     def begin(self, weights: Tensors) -> Tensors:

@@ -1,0 +1,168 @@
+"""What is written while a trial trains: metrics to the journal, checkpoints, and at the end `result.json`."""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ablation import checkpoint, journal
+from ablation.config import Scalars
+from ablation.errors import Diverged, Stopped
+from ablation.evaluate import evaluate
+from ablation.state import State, pack
+from ablation.train import Plan, Recorder
+from ablation.types import Data, Tensors
+from ablation.watch import Watch
+
+
+class Lane:
+    """One seed: its folder, its journal and whether it still trains."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.seed, self.folder = seed, folder
+        self.journal = journal.Journal(folder / "journal.jsonl")
+        self.failed = False
+
+
+class Files(Recorder):
+    """Writes each lane's files; evaluation happens here, once an epoch."""
+
+    def __init__(
+        self, plan: Plan, data: Data, lanes: Sequence[Lane], top: Scalars, watch: Watch, stop: Callable[[], bool]
+    ) -> None:
+        self.plan, self.data, self.lanes, self.top, self.watch, self.stop = plan, data, lanes, top, watch, stop
+        self._saved_at = time.monotonic()
+        self._saved_step = -1
+
+    def tick(self, state: State) -> None:
+        """Count the step; save by the clock, and when asked to stop.
+
+        Raises:
+            Stopped: after saving.
+        """
+        self.watch.tick()
+        if self.stop():
+            self.save(state)
+            for lane in self.lanes:
+                lane.journal.write("stopped", step=state.step)
+            raise Stopped(f"stopped at step {state.step} of {self.plan.steps}; the same command resumes there")
+        due = self.top.checkpoint_seconds
+        if due and time.monotonic() - self._saved_at >= due:
+            self.save(state)
+
+    def epoch(self, state: State, seconds: float, steps: int) -> None:
+        """Evaluate, journal, save."""
+        state.seconds += seconds
+        number = state.step // self.plan.steps_per_epoch
+        self._check_finite(state)
+        speed = steps * self.plan.batch_size * len(self.lanes) / seconds
+        measured = self._measure(state)
+        for k, lane in enumerate(self.lanes):
+            if lane.failed:
+                continue
+            metrics = {name: values[k] for name, values in measured.items()} | {"images_per_s": speed}
+            lane.journal.write("epoch", epoch=number, step=state.step, metrics=_finite(metrics))
+            self.watch.epoch(lane.seed, number, metrics)
+        every = self.top.checkpoint_epochs
+        if number == self.plan.epochs or (every and number % every == 0):
+            self.save(state)
+
+    def save(self, state: State) -> None:
+        """A checkpoint of every lane whose losses are finite, unless there is one of this very step."""
+        self._saved_at = time.monotonic()
+        if self._saved_step == state.step:
+            return
+        self._check_finite(state)
+        for k, lane in enumerate(self.lanes):
+            if not lane.failed:
+                checkpoint.save(lane.folder, pack(state, k))
+                lane.journal.write("saved", step=state.step)
+        self._saved_step = state.step
+
+    def _measure(self, state: State) -> dict[str, list[float]]:
+        """Metric name -> one value a lane. The last average's weights are the ones reported; the trained are `raw_`."""
+        measured = {
+            "train_loss": _rows(state.losses).mean(1).tolist(),
+            "train_acc": (100 * _rows(state.hits).mean(1) / self.plan.batch_size).tolist(),
+            **{field: [state.optimizer.param_groups[0][field]] * len(self.lanes) for field in self.plan.schedules},
+        }
+        for prefix, weights in self._candidates(state).items():
+            for name, split in (("val", self.data.val), ("test", self.data.test)):
+                if split is not None:
+                    scores = evaluate(self.plan.learner, weights, split, state.weights.lanes)
+                    measured |= {f"{prefix}{name}_{score}": values for score, values in scores.items()}
+        return measured
+
+    def _candidates(self, state: State) -> dict[str, Tensors]:
+        averaged = {n: a.weights(state.averages[n]) for n, a in self.plan.averages.items()}
+        if not averaged:
+            return {"": state.weights.all()}
+        last = list(averaged)[-1]
+        others = {f"{name}_": weights for name, weights in averaged.items() if name != last}
+        return {"raw_": state.weights.all(), **others, "": averaged[last]}
+
+    def _check_finite(self, state: State) -> None:
+        """Fail the lanes whose loss is no longer finite.
+
+        Raises:
+            Diverged: no lane is left.
+        """
+        if self.top.diverged == "continue":
+            return
+        per_epoch = self.plan.steps_per_epoch
+        done = state.step % per_epoch or per_epoch
+        bad = ~torch.isfinite(_rows(state.losses)[:, :done])
+        for lane, broken in zip(self.lanes, bad.cpu(), strict=True):
+            if broken.any() and not lane.failed:
+                lane.failed = True
+                step = state.step - done + int(broken.nonzero()[0])
+                lane.journal.write("failed", cause="diverged", step=step, message=self._divergence(lane, step))
+                self.watch.note(self._divergence(lane, step))
+        if all(lane.failed for lane in self.lanes):
+            raise Diverged("; ".join(journal.read(lane.journal.path)[-1]["message"] for lane in self.lanes))
+
+    def _divergence(self, lane: Lane, step: int) -> str:
+        saved = max((e["step"] for e in journal.read(lane.journal.path) if e["event"] == "saved"), default=0)
+        where = f"last good checkpoint: step {saved}, {lane.folder / 'last.pt'}" if saved else "no checkpoint yet"
+        return (
+            f"seed {lane.seed}: the loss was not finite at step {step} ({where}). "
+            "Lower optim.lr, add warm-up (sched.warmup) or regularizer=clip; diverged=continue goes on regardless"
+        )
+
+
+def _rows(per_step: Tensor) -> Tensor:
+    """([lanes,] steps) -> (lanes, steps)."""
+    return per_step.reshape(-1, per_step.shape[-1])
+
+
+def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
+    """JSON has no NaN."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+def write_result(lane: Lane, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """The end marker, from what the journal holds and further facts; written atomically, after everything else."""
+    events = journal.read(lane.journal.path)
+    epochs = journal.history(events)
+    last = dict(epochs[-1]["metrics"])
+    best = max(epochs, key=lambda e: e["metrics"]["test_acc"] or -1.0)
+    speeds = sorted(e["metrics"]["images_per_s"] for e in epochs)
+    result = {
+        "seed": lane.seed,
+        **{k: v for k, v in last.items() if k != "images_per_s"},
+        "best_test_acc": best["metrics"]["test_acc"],
+        "best_epoch": best["epoch"],
+        "images_per_s": speeds[len(speeds) // 2],
+        "attempts": journal.attempts(events),
+        **facts,
+    }
+    checkpoint.write_atomic(lane.folder / "result.json", json.dumps(result, indent=1).encode() + b"\n")
+    lane.journal.write("done", result=result)
+    return result

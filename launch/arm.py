@@ -1,0 +1,115 @@
+"""From a composed configuration to an arm: plain values, an id, a name, and a folder that says what it is."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from ablation.build import factory
+from ablation.checkpoint import write_atomic
+from ablation.config import GROUPS, MANY
+from ablation.errors import ConfigError
+from ablation.identity import SURROUNDINGS, Rules, canonical, identify
+from launch.provenance import ROOT
+
+Config = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One configuration of a sweep, all of its seeds."""
+
+    id: str
+    name: str  # what sets it apart
+    sweep: str
+    groups: dict[str, str]  # group -> the chosen option, several joined by "+"
+    params: dict[str, Any]  # dotted keys whose values differ from the defaults
+    overrides: list[str]
+    command: str
+
+    def write(self, folder: Path, config: Mapping[str, Any]) -> None:
+        """`config.yaml` and `arm.json`, once: they are what the id was made from."""
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in (("config.yaml", yaml.safe_dump(dict(config), sort_keys=False)), ("arm.json", self._json())):
+            if not (folder / name).exists():
+                write_atomic(folder / name, text.encode())
+
+    def _json(self) -> str:
+        return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def plain(config: DictConfig) -> Config:
+    """Resolved plain values, without Hydra's own node.
+
+    Raises:
+        ConfigError: a missing value or a broken interpolation.
+    """
+    try:
+        resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as e:
+        raise ConfigError(f"{e.full_key}: {str(e).splitlines()[0]}") from e
+    return {k: v for k, v in resolved.items() if k != "hydra"}
+
+
+def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]:
+    """Drop what a recipe set for an option that was then replaced; the notes say what was dropped.
+
+    A recipe sets `sched.eta` for its cosine; with `sched=multistep` on the command line that key has no reader. What
+    the command line itself sets is never dropped: building the option refuses it.
+    """
+    typed = {key for key, _ in parse(overrides)}
+    notes, settled = [], dict(config)
+    for group in GROUPS:
+        accepted = inspect.signature(factory(config[group], group)).parameters
+        keep = {k: v for k, v in config[group].items() if k == "_target_" or k in accepted or f"{group}.{k}" in typed}
+        notes += [f"{group}.{k}={config[group][k]}" for k in config[group] if k not in keep]
+        settled[group] = keep
+    for group in MANY:
+        mistyped = {n for n in config[group] if any(key.startswith(f"{group}.{n}.") for key in typed)}
+        keep = {n: node for n, node in config[group].items() if "_target_" in node or n in mistyped}
+        notes += [f"{group}.{n}" for n in config[group] if n not in keep]
+        settled[group] = keep
+    return settled, [f"left out, because the option it was meant for is not chosen: {n}" for n in notes]
+
+
+@cache
+def rules() -> Rules:
+    """The rules of `conf/identity.yaml`."""
+    return Rules(**yaml.safe_load((ROOT / "conf" / "identity.yaml").read_text()))
+
+
+def parse(overrides: Sequence[str]) -> list[tuple[str, str]]:
+    """Hydra overrides as (key, value) text."""
+    parsed = OverridesParser.create().parse_overrides(list(overrides))
+    return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in parsed]
+
+
+def describe(
+    config: Config, defaults: Config, choices: Mapping[str, Any], overrides: Sequence[str], command: str
+) -> Arm:
+    """The arm of a settled configuration; `defaults` is the configuration of no overrides, `choices` Hydra's."""
+    base = canonical(defaults)
+    changed = {k: v for k, v in canonical(config).items() if base.get(k) != v and not k.endswith("_target_")}
+    groups = {g: str(choices[g]) for g in GROUPS} | {g: "+".join(config[g]) or "none" for g in MANY if g != "track"}
+    apart = sorted(
+        f"{k}={v}" for k, v in parse(overrides) if k.split(".")[0] not in SURROUNDINGS and k not in SURROUNDINGS
+    )
+    return Arm(
+        id=identify(config, rules()),
+        name=",".join(apart) or "baseline",
+        sweep=str(config["sweep"]),
+        groups=groups,
+        params={k: v for k, v in changed.items() if k not in MANY},
+        overrides=list(overrides),
+        command=command,
+    )

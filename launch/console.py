@@ -1,0 +1,146 @@
+"""What a person sees of a trial: a live bar on a terminal, plain lines elsewhere, and a panel at the end."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from ablation.errors import AblationError
+from ablation.watch import Leg, Watch
+
+Outcomes = Mapping[int, Mapping[str, Any] | AblationError]
+
+
+def choose(name: str, folder: Path) -> Lines:
+    """A bar on a terminal, lines elsewhere."""
+    console = Console(soft_wrap=True, highlight=False)
+    return Bar(name, folder, console) if console.is_terminal else Lines(name, folder, console)
+
+
+def scores(metrics: Mapping[str, float | None]) -> str:
+    """Losses, accuracies in percent, learning rate and speed on one line."""
+    spelt = {
+        "train_loss": "loss {:.3f}",
+        "train_acc": "train {:.2f}%",
+        "val_acc": "val {:.2f}%",
+        "test_acc": "test {:.2f}%",
+    }
+    spelt |= {"raw_test_acc": "raw test {:.2f}%", "lr": "lr {:.2g}", "images_per_s": "{:.0f} img/s"}
+    return "  ".join(form.format(metrics[key]) for key, form in spelt.items() if metrics.get(key) is not None)
+
+
+class Lines(Watch):
+    """One line an epoch."""
+
+    def __init__(self, name: str, folder: Path, console: Console) -> None:
+        self.name, self.folder, self.console = name, folder, console
+        self._epochs, self._began, self._first = 0, 0.0, 0
+
+    def note(self, text: str) -> None:
+        """A line marked as a note."""
+        self.console.print(f"note: {text}", markup=False)
+
+    def begin(self, leg: Leg) -> None:
+        """What is trained, where, and from where it resumes."""
+        per_epoch = leg.steps // leg.epochs
+        self._epochs, self._began, self._first = leg.epochs, time.monotonic(), leg.start // per_epoch
+        seeds = ", ".join(map(str, leg.seeds))
+        resumed = f", resumed at step {leg.start} of {leg.steps}" if leg.start else ""
+        self.console.print(
+            f"{self.name} seed {seeds}: {leg.params / 1e6:.2f} M parameters, {leg.epochs} epochs of {per_epoch} steps, "
+            f"{leg.device}, {leg.precision}{resumed}",
+            markup=False,
+        )
+
+    def tick(self) -> None:
+        """Nothing: lines come by the epoch."""
+
+    def epoch(self, seed: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """The epoch's line, with the time left."""
+        spent = time.monotonic() - self._began
+        left = spent / max(1, epoch - self._first) * (self._epochs - epoch)
+        self.console.print(
+            f"seed {seed} epoch {epoch}/{self._epochs}  {scores(metrics)}  ETA {left:.0f} s", markup=False
+        )
+
+    def end(self, seed: int, result: Mapping[str, Any]) -> None:
+        """Nothing: the panel says it all."""
+
+    def summary(self, outcomes: Outcomes) -> None:
+        """The panel: per seed the last epoch's accuracy and the best epoch's, and where to look further."""
+        table = Table(box=None, pad_edge=False)
+        for column in ("seed", "test acc (last)", "best epoch's", "test loss", "train acc", "time"):
+            table.add_column(column, justify="right")
+        for seed, outcome in sorted(outcomes.items()):
+            table.add_row(*_row(seed, outcome))
+        about: Mapping[str, str] = next((o["data"] for o in outcomes.values() if not isinstance(o, AblationError)), {})
+        images = ", ".join(f"{k}: {v}" for k, v in about.items() if k in ("name", "train", "val", "test"))
+        self.console.print(
+            Panel.fit(table, title=f"{self.name}", subtitle=images, title_align="left", subtitle_align="left")
+        )
+        self.console.print(f"run folder  {self.folder}", markup=False)
+        self.console.print("compare     mlflow ui --backend-store-uri sqlite:///results/mlflow.db", markup=False)
+
+
+class Bar(Lines):
+    """A live bar within the epoch, above it the lines."""
+
+    def __init__(self, name: str, folder: Path, console: Console) -> None:
+        super().__init__(name, folder, console)
+        self._progress: Progress | None = None
+        self._task = TaskID(0)
+
+    def begin(self, leg: Leg) -> None:
+        """The line, then the bar."""
+        super().begin(leg)
+        columns = (
+            TextColumn("step"),
+            MofNCompleteColumn(),
+            BarColumn(),
+            TimeRemainingColumn(),
+            TextColumn("{task.fields[scores]}"),
+        )
+        self._progress = Progress(*columns, console=self.console, transient=True)
+        self._task = self._progress.add_task("", total=leg.steps, completed=leg.start, scores="")
+        self._progress.start()
+
+    def tick(self) -> None:
+        """Move the bar."""
+        if self._progress:
+            self._progress.advance(self._task)
+
+    def epoch(self, seed: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        """The latest scores beside the bar."""
+        if self._progress:
+            self._progress.update(self._task, scores=f"epoch {epoch}/{self._epochs}  {scores(metrics)}")
+
+    def end(self, seed: int, result: Mapping[str, Any]) -> None:
+        """Take the bar away."""
+        self.close()
+
+    def close(self) -> None:
+        """Take the bar away, whatever happened."""
+        if self._progress:
+            self._progress.stop()
+            self._progress = None
+
+
+def _row(seed: int, outcome: Mapping[str, Any] | AblationError) -> tuple[str, ...]:
+    if isinstance(outcome, AblationError):
+        return str(seed), "failed", "", "", "", ""
+    best = f"{outcome['best_test_acc']:.2f} (epoch {outcome['best_epoch']})"
+    return (
+        str(seed),
+        f"{outcome['test_acc']:.2f}",
+        best,
+        f"{outcome['test_loss']:.3f}",
+        f"{outcome['train_acc']:.2f}",
+        f"{outcome['seconds']:.0f} s",
+    )

@@ -1,0 +1,75 @@
+"""Where a number comes from: commit, uncommitted changes, packages, machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from functools import cache
+from importlib.metadata import PackageNotFoundError, requires, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ablation.checkpoint import write_atomic
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        done = subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, text=True, timeout=10)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+def _packages() -> dict[str, str]:
+    """The versions of what this project asks for."""
+    found = {}
+    for line in requires("ablation") or []:
+        name = line.split(";")[0].split("[")[0].split(">")[0].split("=")[0].strip()
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    names = (
+        [line.partition(":")[2].strip() for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        if cpuinfo.exists()
+        else []
+    )
+    return names[0] if names else platform.processor()
+
+
+@cache
+def gather() -> dict[str, Any]:
+    """Everything that is the same for all trials of this process."""
+    return {
+        "commit": _git("rev-parse", "HEAD"),
+        "diff": _git("diff", "HEAD"),
+        "python": sys.version.split()[0],
+        "packages": _packages(),
+        "platform": platform.platform(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+    }
+
+
+def write(folder: Path) -> None:
+    """`provenance.json`; an attempt from another state of the code or machine adds `provenance-2.json` and so on."""
+    facts = json.dumps(gather(), indent=1)
+    earlier = sorted(folder.glob("provenance*.json"))
+    if any(path.read_text() == facts for path in earlier):
+        return
+    name = "provenance.json" if not earlier else f"provenance-{len(earlier) + 1}.json"
+    write_atomic(folder / name, facts.encode())

@@ -1,0 +1,115 @@
+"""What changes an id, and what must not."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from omegaconf import OmegaConf
+
+from ablation.identity import Rules, canonical, difference, identify
+
+BASE: dict[str, Any] = {
+    "epochs": 20,
+    "optim": {"_target_": "ablation.optim.sgd.sgd", "lr": 0.1, "no_decay": ["bias", "norm"]},
+    "aug": {"cutout": {"size": 16}, "mixup": {"alpha": 1.0}},
+    "regularizer": {},
+    "seeds": [0],
+    "data": {"root": "/a", "subset": None},
+}
+scalars = st.none() | st.booleans() | st.integers(-(10**9), 10**9) | st.floats(allow_nan=False, allow_infinity=False)
+keys = st.text("abcdefgh_", min_size=1, max_size=5)
+configs = st.dictionaries(
+    keys, st.recursive(scalars, lambda c: st.dictionaries(keys, c, min_size=1, max_size=3)), max_size=5
+)
+
+
+def shuffled(config: Any, random: Any) -> Any:
+    if not isinstance(config, dict):
+        return config
+    order = list(config)
+    random.shuffle(order)
+    return {k: shuffled(config[k], random) for k in order}
+
+
+@given(configs, st.randoms())
+def test_order_of_keys_means_nothing(config: dict[str, Any], random: Any) -> None:
+    assert identify(config) == identify(shuffled(config, random))
+
+
+@given(configs, keys, scalars)
+def test_another_value_is_another_id(config: dict[str, Any], key: str, value: Any) -> None:
+    old = config.get(key, "absent")
+    if isinstance(old, dict) or (old == value and type(old) is type(value)):
+        return
+    changed = {**config, key: value}
+    same_value = not isinstance(old, bool) and not isinstance(value, bool) and old == value
+    assert (identify(changed) == identify(config)) is same_value
+
+
+@given(st.integers(-(10**6), 10**6))
+def test_int_and_float_of_one_value_are_one(n: int) -> None:
+    assert identify({"a": n}) == identify({"a": float(n)})
+
+
+def test_true_is_not_one() -> None:
+    assert identify({"a": True}) != identify({"a": 1})
+
+
+@pytest.mark.parametrize("text", ["lr: 1e-4", "lr: 0.0001", "lr: 1.0e-4", "{lr: 1.E-4}", "x: 1e-4\nlr: ${x}"])
+def test_formatting_and_interpolation_mean_nothing(text: str) -> None:
+    resolved: Any = OmegaConf.to_container(OmegaConf.create(text), resolve=True)
+    assert identify({"lr": resolved["lr"]}) == identify({"lr": 1e-4})
+
+
+def test_order_inside_a_group_is_kept() -> None:
+    other = {**BASE, "aug": dict(reversed(BASE["aug"].items()))}
+    assert identify(other) != identify(BASE)
+    assert difference(BASE, other) == {"aug": (["cutout", "mixup"], ["mixup", "cutout"])}
+
+
+@pytest.mark.parametrize("key", ["seeds", "out", "device", "compile", "fuse", "track", "sweep", "checkpoint"])
+def test_surroundings_are_left_out(key: str) -> None:
+    assert identify({**BASE, key: {"anything": 1}}) == identify(BASE)
+
+
+def test_where_the_data_lies_is_left_out_but_which_data_is_not() -> None:
+    assert identify({**BASE, "data": {"root": "/b", "subset": None}}) == identify(BASE)
+    assert identify({**BASE, "data": {"root": "/a", "subset": 0.5}}) != identify(BASE)
+
+
+def test_an_empty_new_group_keeps_ids() -> None:
+    assert identify({**BASE, "newgroup": {}}) == identify(BASE)
+
+
+def test_a_new_key_at_its_neutral_value_keeps_ids() -> None:
+    grown = {**BASE, "optim": {**BASE["optim"], "dampening": 0.0}}
+    assert identify(grown) != identify(BASE)
+    assert identify(grown, Rules(neutral={"optim.dampening": 0})) == identify(BASE)
+    used = {**BASE, "optim": {**BASE["optim"], "dampening": 0.1}}
+    assert identify(used, Rules(neutral={"optim.dampening": 0})) != identify(BASE)
+
+
+def test_a_renamed_key_keeps_ids() -> None:
+    renamed = {**BASE, "aug": {"cutout": {"side": 16}, "mixup": {"alpha": 1.0}}}
+    assert identify(renamed, Rules(renamed={"aug.cutout.side": "aug.cutout.size"})) == identify(BASE)
+
+
+def test_an_id_is_at_least_64_bits() -> None:
+    assert len(identify(BASE)) * 4 >= 64
+
+
+def test_a_changed_default_is_seen() -> None:
+    assert difference({"sched": {"eta": 1e-5}}, {"sched": {"eta": 1e-4}}) == {"sched.eta": (1e-5, 1e-4)}
+
+
+def test_what_has_no_spelling_is_refused() -> None:
+    with pytest.raises(ValueError, match="a=nan"):
+        canonical({"a": float("nan")})
+
+
+def test_golden_id() -> None:
+    """Ids on users' disks must not change; if this fails, old runs are orphaned."""
+    assert identify(BASE) == "b359c96a8761b00f"

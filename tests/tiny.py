@@ -1,0 +1,80 @@
+"""Tiny trials for tests: eight real images a step through a real, small network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from hydra import compose, initialize_config_dir
+
+from ablation import trial
+from ablation.checkpoint import load
+from ablation.errors import AblationError
+from ablation.parts import parts
+from ablation.watch import Leg, Watch
+from launch import arm
+
+CONF = Path(__file__).resolve().parents[1] / "conf"
+
+# Three epochs of two steps. Depth 8 is the smallest of the family.
+TINY = (
+    "data.subset=16", "data.test_subset=20", "batch_size=8", "epochs=3", "precision=fp32", "device=cpu", "track=[]",
+    "checkpoint.seconds=0",
+)  # fmt: skip
+SMALL_MODEL = ("model.depth=8",)
+
+
+def options(group: str) -> list[str]:
+    """The options of a group, as a user finds them."""
+    return sorted(p.stem for p in (CONF / group).glob("*.yaml") if not p.stem.startswith("_"))
+
+
+def config(*overrides: str) -> dict[str, Any]:
+    """The settled configuration that these overrides give."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        settled, _ = arm.settle(arm.plain(compose("config", list(overrides))), overrides)
+    return settled
+
+
+class Silent(Watch):
+    """Counts steps, keeps notes, and can be told to stop after some step."""
+
+    def __init__(self, stop_after: int | None = None) -> None:
+        self.steps, self.stop_after = 0, stop_after
+        self.notes: list[str] = []
+        self.legs: list[Leg] = []
+        self.results: dict[int, Mapping[str, Any]] = {}
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def begin(self, leg: Leg) -> None:
+        self.legs.append(leg)
+
+    def tick(self) -> None:
+        self.steps += 1
+
+    def epoch(self, seed: int, epoch: int, metrics: Mapping[str, float]) -> None:
+        pass
+
+    def end(self, seed: int, result: Mapping[str, Any]) -> None:
+        self.results[seed] = result
+
+    def stop(self) -> bool:
+        return self.stop_after is not None and self.steps >= self.stop_after
+
+
+def run(
+    settings: Mapping[str, Any], folder: Path, watch: Silent | None = None
+) -> dict[int, trial.Result | AblationError]:
+    """Run a configuration here and now."""
+    watch = watch or Silent()
+    return trial.run(settings, parts(settings), folder, watch, watch.stop)
+
+
+def final_weights(folder: Path, seed: int = 0) -> dict[str, torch.Tensor]:
+    """Everything tensor in a seed's last checkpoint, flat."""
+    content = next(load(trial.seed_folder(folder, seed)))
+    return {f"{g}.{n}": v for g, part in content.items() if isinstance(part, dict) for n, v in part.items()}
