@@ -23,17 +23,15 @@ class Journal:
     def __init__(self, path: Path) -> None:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
-        torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
+        self._torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        if torn:
-            os.write(self._file, b"\n")
 
     def write(self, event: str, **values: Any) -> Event:
         """Append one event, stamped with the time in seconds since 1970; on disk when this returns."""
         line = {"event": event, "time": round(time.time(), 3), **values}
-        text = json.dumps(line).encode() + b"\n"
-        if os.write(self._file, text) < len(text):  # a full disk takes part of a line and says nothing
-            os.write(self._file, b"\n")
+        text = (b"\n" if self._torn else b"") + json.dumps(line).encode() + b"\n"
+        self._torn = os.write(self._file, text) < len(text)
+        if self._torn:  # a full disk takes part of a line and says nothing
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
         os.fsync(self._file)
         return line

@@ -1,0 +1,114 @@
+"""Show trials in MLflow while they run: one background thread reads the journals, training never waits for it."""
+
+from __future__ import annotations
+
+import shlex
+import threading
+import time
+from math import inf
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablation.journal import read, settled
+from ablation.track.record import JOURNAL, RESULT, numbers
+from ablation.track.sink import Sink
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+_SLOWEST = 300.0  # seconds between two attempts on a tracker that is down
+_HURRY = 0.5  # the same, once the sink is being closed
+
+
+def mlflow(uri: str, interval: float = 10.0, timeout: float = 30.0) -> Sink:
+    """Upload every `interval` seconds; when the training is over, wait at most `timeout` seconds for the rest.
+
+    `uri` is as in `mlflow ui --backend-store-uri`: `sqlite:///path/to/mlflow.db` or `http://host:port`.
+    """
+    if interval <= 0:
+        raise ValueError(f"interval: {interval} is not a number of seconds above 0")
+    if timeout < 0:
+        raise ValueError(f"timeout: {timeout} is not a number of seconds")
+    return Feed(uri, interval, timeout)
+
+
+class Feed(Sink):
+    """Uploads followed trials. What a journal settled is sent once; whatever the tracker does stays in this thread."""
+
+    def __init__(self, uri: str, interval: float, timeout: float) -> None:
+        self._uri, self._interval, self._timeout = uri, interval, timeout
+        self._seen: dict[Path, tuple[int, bool]] = {}  # seed folder -> its files' state when last uploaded
+        self._safe: dict[Path, int] = {}  # seed folder -> the epoch up to which all is uploaded
+        self._client: MlflowClient | None = None
+        self._trouble = ""
+        self._closing = threading.Event()
+        self._deadline = inf
+        # A daemon: the interpreter may exit while a tracker hangs.
+        self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
+
+    def follow(self, folder: Path) -> None:
+        """Upload this trial from now on."""
+        self._seen.setdefault(folder, (0, False))
+        if self._thread.ident is None:
+            self._thread.start()
+
+    def close(self, timeout: float = inf) -> list[str]:
+        """Upload what is left, for at most the shorter of `timeout` and the sink's own timeout, in seconds."""
+        if self._thread.ident is None:
+            return []
+        patience = min(timeout, self._timeout)
+        self._deadline = time.monotonic() + patience
+        self._closing.set()
+        self._thread.join(patience)
+        if not self._thread.is_alive() and not self._trouble:
+            return []
+        reason = self._trouble or f"no answer within {patience:g} s"
+        out = next(iter(self._seen)).parents[1]
+        command = shlex.join(["python", "-m", "launch.sync", str(out), "--uri", self._uri])
+        return [f"mlflow: {self._missing() or 'no'} points not uploaded: {reason}; run: {command}"]
+
+    def _missing(self) -> int:
+        """How many points of the journals are not known to be uploaded."""
+        return sum(
+            len(numbers(epoch["metrics"]))
+            for folder in self._seen
+            for epoch in settled(read(folder / JOURNAL))
+            if epoch["epoch"] > self._safe.get(folder, -1)
+        )
+
+    def _work(self) -> None:
+        pause = self._interval
+        while True:
+            last = self._closing.is_set()  # read before the journals: what was written before `close` is uploaded
+            self._trouble = self._attempt()
+            if last and (not self._trouble or time.monotonic() > self._deadline):
+                return
+            pause = min(2 * pause, max(_SLOWEST, self._interval)) if self._trouble else self._interval
+            if last:
+                time.sleep(_HURRY)
+            else:
+                self._closing.wait(pause)
+
+    def _attempt(self) -> str:
+        """Upload what is new; returns what went wrong, in one line."""
+        try:
+            for folder in list(self._seen):
+                self._upload(folder)
+        except Exception as e:  # trackers fail in every way there is; none may reach the training
+            return f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
+        return ""
+
+    def _upload(self, folder: Path) -> None:
+        journal = folder / JOURNAL
+        state = (journal.stat().st_size if journal.exists() else 0, (folder / RESULT).exists())
+        if state == self._seen[folder]:
+            return
+        # Imported here, in the thread: it takes more than a second, and the training has begun.
+        from ablation.track.client import connect
+        from ablation.track.upload import upload
+
+        self._client = self._client or connect(self._uri)
+        epochs = settled(read(journal))
+        upload(self._client, folder)
+        self._safe[folder] = epochs[-1]["epoch"] if epochs else -1
+        self._seen[folder] = state

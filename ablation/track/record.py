@@ -1,0 +1,116 @@
+"""What there is to tell about one trial, read from its files in the words of a tracker. Nothing here talks to one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ablation.journal import Event, read, settled
+
+JOURNAL = "journal.jsonl"
+RESULT = "result.json"
+_STATUS = {"start": "RUNNING", "done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+
+
+@dataclass(frozen=True)
+class Record:
+    """One trial: a seed folder inside the folder of its arm."""
+
+    folder: Path
+    arm: dict[str, Any]  # arm.json
+    commit: str  # empty if not known
+    events: list[Event]
+    result: dict[str, Any]  # result.json; empty until the trial is finished
+
+    @property
+    def seed(self) -> str:
+        """The seed, from the folder's name."""
+        return self.folder.name.removeprefix("seed-")
+
+    @property
+    def name(self) -> str:
+        """What sets the trial apart, for people."""
+        return f"{self.arm['name'][:230]} seed={self.seed}"
+
+    @property
+    def epochs(self) -> list[Event]:
+        """The epoch events that nothing can take back any more."""
+        return settled(self.events)
+
+    @property
+    def last(self) -> Event:
+        """The last event that began or ended an attempt."""
+        return next((e for e in reversed(self.events) if e["event"] in _STATUS), {"event": "start"})
+
+    @property
+    def status(self) -> str:
+        """RUNNING, FINISHED, FAILED or KILLED. A trial is finished when both its journal and its end marker say so."""
+        status = _STATUS[self.last["event"]]
+        return "RUNNING" if status == "FINISHED" and not self.result else status
+
+    @property
+    def started(self) -> int:
+        """When the first attempt began, ms since 1970."""
+        return stamp(self.events[0])
+
+    @property
+    def ended(self) -> int | None:
+        """When the last attempt ended, ms since 1970; None while it runs."""
+        return None if self.status == "RUNNING" else stamp(self.last)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Which trial this is: fixed from its start."""
+        groups = {group: str(choice) or "none" for group, choice in self.arm["groups"].items()}
+        own = {
+            "id": self.arm["id"],
+            "seed": self.seed,
+            "sweep": self.arm["sweep"],
+            "command": self.arm.get("command", ""),
+        }
+        source = {"mlflow.source.git.commit": self.commit} if self.commit else {}
+        return {**groups, **{f"ablation.{key}": value for key, value in own.items()}, **source}
+
+    @property
+    def words(self) -> dict[str, str]:
+        """What is known at the end besides numbers: device, precision, data set, or why the trial failed."""
+        words = {key: str(self.last.get(key, "")) for key in ("cause", "message")} if self.status == "FAILED" else {}
+        return {
+            f"ablation.{key}": text for key, text in {**words, **flat(self.result)}.items() if isinstance(text, str)
+        }
+
+
+def load(folder: Path) -> Record:
+    """Read a seed folder.
+
+    Raises:
+        OSError, ValueError: `arm.json` beside it is missing or broken.
+    """
+    provenance, result = folder.parent / "provenance.json", folder / RESULT
+    return Record(
+        folder=folder,
+        arm=json.loads((folder.parent / "arm.json").read_text()),
+        commit=str((json.loads(provenance.read_text()) if provenance.exists() else {}).get("commit") or ""),
+        events=read(folder / JOURNAL),
+        result=json.loads(result.read_text()) if result.exists() else {},
+    )
+
+
+def stamp(event: Event) -> int:
+    """When an event was written, ms since 1970."""
+    return round(1000 * float(event["time"]))
+
+
+def numbers(values: dict[str, Any]) -> dict[str, float]:
+    """The numeric values, by name."""
+    return {k: float(v) for k, v in values.items() if isinstance(v, int | float) and not isinstance(v, bool)}
+
+
+def flat(values: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Nested dicts as one, with dotted names."""
+    out: dict[str, Any] = {}
+    for key, value in values.items():
+        out |= flat(value, f"{prefix}{key}.") if isinstance(value, dict) else {prefix + key: value}
+    return out
