@@ -1,0 +1,35 @@
+"""Cosine annealing."""
+
+from __future__ import annotations
+
+import math
+
+from ablation.sched._warmup import warmed
+from ablation.types import Schedule
+
+
+def cosine(
+    epochs: int,
+    lr: float,
+    eta: float = 0.0,
+    warmup: float = 0.0,
+    warmup_kind: str = "linear",
+    warmup_start: float = 0.0,
+) -> dict[str, Schedule]:
+    """Half a cosine from lr to eta over what the warm-up leaves (Loshchilov & Hutter 2016, 1608.03983).
+
+    Without restarts: lr(e) = eta + (lr - eta) (1 + cos(pi (e - W)/(T - W)))/2, e in epochs, W the warm-up, T epochs.
+    Changes at every step, as in He et al. 2018 (1812.01187). Some code lets the cosine run as if there were no warm-up,
+    and so ends above eta; not offered.
+
+    Raises:
+        ValueError: an argument is out of range.
+    """
+
+    def after(epoch: float) -> float:
+        return eta + (lr - eta) * (1 + math.cos(math.pi * (epoch - warmup) / (epochs - warmup))) / 2
+
+    schedules = warmed(after, epochs, lr, warmup, warmup_kind, warmup_start)
+    if not 0 <= eta <= lr:
+        raise ValueError(f"eta: {eta} is not between 0 and the learning rate {lr}; it is the final rate, not a factor")
+    return schedules
