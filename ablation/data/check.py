@@ -1,0 +1,158 @@
+"""The arguments that every data set takes, checked without loading anything.
+
+`subset` and `test_subset` are null (everything), a share in (0, 1] (a float: 1.0 is everything), a count (an integer:
+1 is one image), or 'first:0.5' / 'first:25000' for the first in file order; all others are stratified at random.
+`val` is held out of what the subset leaves: null or 0 (none), a share in (0, 1), or a count; always stratified.
+Functions raise `ValueError("argument: what is wrong and the way out")`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ablation.build import near
+from ablation.types import View
+
+NORMS = ("pixel", "widespread", "imagenet")
+
+
+class Amount(NamedTuple):
+    """How many images to take, and how."""
+
+    argument: str  # for messages
+    much: int | float  # a count, or a share
+    first: bool  # in file order; otherwise stratified at random
+
+    def of(self, total: int) -> int:
+        """The number of images out of so many.
+
+        Raises:
+            ValueError: it is none, or more than there are.
+        """
+        count = self.much if isinstance(self.much, int) else round(self.much * total)
+        if not 1 <= count <= total:
+            raise ValueError(f"{self.argument}: {self.much} asks for {count} of {total} images; ask for 1 to {total}")
+        return count
+
+
+class Choice(NamedTuple):
+    """Which images, seen how: the common arguments once checked."""
+
+    view: View
+    view_name: str
+    val: Amount | None
+    subset: Amount | None
+    test_subset: Amount | None
+    split_seed: int
+
+
+def _number(argument: str, value: object, first: bool) -> Amount:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"{argument}: {value!r} is neither a share such as 0.5 nor a count such as 25000")
+    if isinstance(value, int) and value < 1:
+        raise ValueError(f"{argument}: the count {value} is below 1; null takes the default")
+    if isinstance(value, float) and not 0 < value <= 1:
+        raise ValueError(f"{argument}: the share {value} is not in (0, 1]; write a count without a decimal point")
+    return Amount(argument, value, first)
+
+
+def amount(argument: str, value: object) -> Amount | None:
+    """Read a subset: null, a share, a count, or 'first:' and either."""
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        return _number(argument, value, first=False)
+    kind, _, text = value.partition(":")
+    for read in (int, float):
+        try:
+            number = read(text)
+        except ValueError:
+            continue
+        if kind == "first":
+            return _number(argument, number, first=True)
+    raise ValueError(f"{argument}: {value!r} is not null, a share (0.5), a count (25000), 'first:0.5' or 'first:25000'")
+
+
+def held_out(value: object) -> Amount | None:
+    """Read `val`: null or 0, a share below 1, or a count."""
+    if value is None or (value == 0 and not isinstance(value, bool)):
+        return None
+    found = _number("val", value, first=False)
+    if isinstance(value, float) and value >= 1:
+        raise ValueError(f"val: the share {value} leaves nothing to train on; hold out a share below 1")
+    return found
+
+
+def whole(argument: str, value: object, least: int) -> int:
+    """Read an integer that has a lower bound."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ValueError(f"{argument}: {value!r} is not an integer of at least {least}")
+    return value
+
+
+def one_of(argument: str, value: object, names: tuple[str, ...]) -> str:
+    """Read a name out of a few."""
+    if value not in names:
+        raise ValueError(f"{argument}: {value!r} is unknown; {near(str(value), names)}")
+    return str(value)
+
+
+def given(argument: str, value: object) -> Path:
+    """Read a path that has no default."""
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{argument}: is {value!r}; say where the data is, data.{argument}=PATH")
+    return Path(value).expanduser()
+
+
+def _view(name: object, pad: int) -> View:
+    files = Path(__file__).parent.joinpath("view").glob("[!_]*.py")
+    name = one_of("view", name, tuple(f.stem for f in files))
+    found: View = getattr(importlib.import_module(f"ablation.data.view.{name}"), name)(pad)
+    return found
+
+
+def check(
+    view: object = "none",
+    pad: object = 0,
+    val: object = None,
+    subset: object = None,
+    test_subset: object = None,
+    split_seed: object = 0,
+) -> Choice:
+    """The common arguments, read and checked; see the head of this file for what they mean."""
+    return Choice(
+        view=_view(view, whole("pad", pad, 0)),
+        view_name=f"{view}, pad {pad}",
+        val=held_out(val),
+        subset=amount("subset", subset),
+        test_subset=amount("test_subset", test_subset),
+        split_seed=whole("split_seed", split_seed, 0),
+    )
+
+
+def memory_mode(value: object) -> bool | None:
+    """Read `in_memory`: true, false, or 'auto' (None)."""
+    if not isinstance(value, bool) and value != "auto":
+        raise ValueError(f"in_memory: {value!r} is not auto, true or false")
+    return value if isinstance(value, bool) else None
+
+
+def check_arguments(node: Mapping[str, Any]) -> None:
+    """Check a configuration node of the `data` group by the names of its arguments, loading nothing.
+
+    Raises:
+        ValueError: "argument: what is wrong and the way out".
+    """
+    check(**{name: node[name] for name in inspect.signature(check).parameters if name in node})
+    if "norm" in node:
+        one_of("norm", node["norm"], NORMS)
+    if "size" in node:
+        whole("size", node["size"], 1)
+    if "in_memory" in node:
+        memory_mode(node["in_memory"])
+    if "path" in node:
+        given("path", node["path"])

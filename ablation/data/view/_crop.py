@@ -1,0 +1,39 @@
+"""Random crops as one gather over whole pixels, with the flip folded into the column index."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ablation.key import Key
+
+
+def crop(x: Tensor, key: Key, height: int, width: int, flip: bool) -> Tensor:
+    """One window per image, uniformly placed; with `flip`, mirrored left to right with probability 0.5.
+
+    Args:
+        x: uint8 (N, H, W, C), H >= height and W >= width.
+        key: draws at the sites "row", "column" and "flip".
+        height: rows of the window, in pixels.
+        width: columns of the window, in pixels.
+        flip: whether to mirror at random.
+
+    Returns:
+        uint8 (N, height, width, C), contiguous.
+    """
+    n, h, w, channels = x.shape
+    row = torch.arange(height, device=x.device) + key.fold("row").integers(h - height + 1, n)[:, None]
+    column = torch.arange(width, device=x.device).expand(n, width)
+    if flip:
+        column = torch.where(key.fold("flip").bernoulli(0.5, n)[:, None], width - 1 - column, column)
+    column = column + key.fold("column").integers(w - width + 1, n)[:, None]
+    image = torch.arange(n, device=x.device)[:, None, None]
+    pixel = (image * h + row[:, :, None]) * w + column[:, None, :]
+    # index_select moves a pixel at a time, x[image, row, column] a byte: 0.6 ms against 1.6 ms for 128 CIFAR images
+    return x.reshape(-1, channels).index_select(0, pixel.reshape(-1)).reshape(n, height, width, channels)
+
+
+def padded(x: Tensor, pad: int) -> Tensor:
+    """Images (N, H, W, C) with `pad` black pixels on every side."""
+    return F.pad(x, (0, 0, pad, pad, pad, pad))
