@@ -77,7 +77,7 @@ def _recipe(kind: Kind, root: Path) -> Recipe:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the files are pickles of 2009, and numpy says so
+            warnings.simplefilter("ignore")  # the files are pickles of 2009, and some versions of numpy say so
             train, test = (_dataset(kind)(str(root), train=t) for t in (True, False))
     except (OSError, RuntimeError) as e:
         raise DataError(f"{kind.name}: {root / kind.folder}: {e}; set data.download=true") from e

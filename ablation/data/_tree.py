@@ -74,7 +74,7 @@ def listed(path: Path) -> Tree:
 def decoded(size: int, file: Path) -> NDArray[np.uint8]:
     """One image as RGB (size, size, 3): shorter side resized to `size` (bilinear, smoothed), then its centre.
 
-    Orientation tags are not applied, as in torchvision's ImageFolder.
+    The pixels of torchvision's ImageFolder, Resize and CenterCrop; like there, orientation tags are not applied.
 
     Raises:
         DataError: it cannot be decoded.
@@ -85,8 +85,8 @@ def decoded(size: int, file: Path) -> NDArray[np.uint8]:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
         raise DataError(f"{file}: cannot be decoded ({e}); replace or delete it") from e
     shorter = min(image.size)
-    width, height = (max(size, round(side * size / shorter)) for side in image.size)
-    left, top = (width - size) // 2, (height - size) // 2
+    width, height = (side * size // shorter for side in image.size)
+    left, top = round((width - size) / 2), round((height - size) / 2)
     image = image.resize((width, height), Image.Resampling.BILINEAR) if shorter != size else image
     return np.asarray(image.crop((left, top, left + size, top + size)))
 

@@ -8,7 +8,6 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ablation.build import near
 from ablation.data import _images, _norm
 from ablation.data._assemble import Source, assemble
 from ablation.data._cache import Array, digest
@@ -28,10 +27,11 @@ def _read(path: Path) -> dict[str, Array]:
     if not path.is_file():
         raise DataError(f"{path}: no such file; data.path=X.npz needs the arrays {', '.join(_KEYS)}")
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             missing = [key for key in _KEYS if key not in file.files]
             if missing:
-                raise DataError(f"{path}: has no {missing[0]}; {near(missing[0], file.files)}; see numpy.savez")
+                there = ", ".join(file.files) or "nothing"
+                raise DataError(f"{path}: has no {missing[0]}; it has {there}; name the arrays in numpy.savez")
             return {key: file[key] for key in (*_KEYS, "classes") if key in file.files}
     except ValueError as e:  # numpy's word for pickles, and for arrays that are cut short
         way = "save numbers, not objects: an array of dtype=object is a pickle, which may run code"

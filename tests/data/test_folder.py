@@ -1,0 +1,128 @@
+"""Image trees: decoded as documented, cached until a file changes, streamed when asked."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision.transforms import v2
+
+from ablation.data import _memory
+from ablation.data.folder import folder
+from ablation.errors import DataError
+
+
+def test_a_tree(tree: Path) -> None:
+    data = folder(str(tree), size=10)
+    assert data.name == "pets"
+    assert data.classes == ("cat", "dog")
+    assert data.train.x.shape == (6, 10, 10, 3)
+    assert data.train.y.tolist() == [0, 0, 0, 1, 1, 1]
+    assert data.test.y.tolist() == [0, 0, 1, 1]
+    assert (data.about["test_part"], data.about["storage"]) == ("val", "in memory")
+    pixels = data.train.x.reshape(-1, 3).double() / 255
+    torch.testing.assert_close(data.mean, pixels.mean(0).float())
+    torch.testing.assert_close(data.std, pixels.std(0, correction=0).float())
+
+
+@pytest.mark.parametrize("size", [10, 14, 16, 17])
+def test_decoding_is_torchvision_s_resize_and_centre_crop(tree: Path, size: int) -> None:
+    data = folder(str(tree), size=size)
+    transform = v2.Compose([v2.Resize(size), v2.CenterCrop(size)])
+    files = sorted((tree / "train").glob("*/*.png"))
+    for file, image in zip(files, data.train.x, strict=True):
+        with Image.open(file) as opened:
+            wanted = np.asarray(transform(opened.convert("RGB")))
+        assert np.array_equal(wanted, image.numpy())
+
+
+def test_memory_and_streaming_are_the_same_images(tree: Path) -> None:
+    chosen = {"size": 10, "val": 2, "test_subset": 2}
+    held, streamed = folder(str(tree), in_memory=True, **chosen), folder(str(tree), in_memory=False, **chosen)  # type: ignore[arg-type]
+    assert held.val is not None
+    assert streamed.val is not None
+    for a, b in ((held.train, streamed.train), (held.val, streamed.val), (held.test, streamed.test)):
+        assert torch.equal(a.x, b.x)
+        assert torch.equal(a.y, b.y)
+    assert held.about["pixels"] == streamed.about["pixels"]
+    assert streamed.about["storage"] == "memory-mapped"
+
+
+def test_auto_asks_how_much_memory_there_is(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    need = 10 * 10 * 10 * 3
+    for available, storage in ((2 * need, "in memory"), (2 * need - 1, "memory-mapped")):
+        monkeypatch.setattr(_memory, "available", lambda available=available: available)
+        assert folder(str(tree), size=10).about["storage"] == storage
+
+
+def test_some_memory_is_available() -> None:
+    assert 2**20 < _memory.available() < 2**50
+
+
+def test_decoded_once_until_a_file_changes(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = folder(str(tree), size=10)
+    with monkeypatch.context() as patch:
+        patch.setattr(Image, "open", None)
+        assert torch.equal(folder(str(tree), size=10).train.x, before.train.x)
+    shutil.copy(tree / "train" / "dog" / "1.png", tree / "train" / "cat" / "0.png")
+    os.utime(tree / "train" / "cat" / "0.png", ns=(1, 1))
+    after = folder(str(tree), size=10)
+    assert not torch.equal(before.train.x[0], after.train.x[0])
+    assert before.about["pixels"] != after.about["pixels"]
+
+
+def test_a_tree_works_without_a_cache(tree: Path) -> None:
+    with pytest.warns(UserWarning, match="no cache"):
+        data = folder(str(tree), size=10, cache=str(tree / "train" / "cat" / "notes.txt" / "cache"))
+    assert torch.equal(data.train.x, folder(str(tree), size=10).train.x)
+    assert data.about["pixels"] == folder(str(tree), size=10).about["pixels"]
+
+
+def test_test_comes_before_val(tree: Path) -> None:
+    shutil.copytree(tree / "val", tree / "test")
+    (tree / "test" / "cat" / "0.png").unlink()
+    data = folder(str(tree), size=10)
+    assert (len(data.test), data.about["test_part"]) == (3, "test")
+
+
+def test_greys_and_palettes_become_rgb(tree: Path) -> None:
+    grey = Image.fromarray(np.full((12, 12), 7, np.uint8))
+    grey.save(tree / "train" / "cat" / "0.png")
+    grey.convert("P").save(tree / "train" / "cat" / "1.png")
+    assert (folder(str(tree), size=10).train.x[:2] == 7).all()
+
+
+def test_a_damaged_image_is_named(tree: Path) -> None:
+    file = tree / "train" / "dog" / "2.png"
+    file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(DataError, match=r"train/dog/2\.png: cannot be decoded.*replace or delete it"):
+        folder(str(tree), size=10)
+
+
+def test_incomplete_trees(tree: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere: no such folder; it needs .*train/<class>"):
+        folder(str(tree / "nowhere"))
+    with pytest.raises(DataError, match=r"train: has no folder test or val"):
+        folder(str(tree / "train"))
+    (tree / "val" / "dig").mkdir()
+    with pytest.raises(DataError, match=r"val/dig: no such class in train; did you mean dog"):
+        folder(str(tree))
+    (tree / "train" / "dig").mkdir()
+    with pytest.raises(DataError, match=r"train/dig: has no image"):
+        folder(str(tree))
+
+
+def test_a_test_part_without_images(tree: Path) -> None:
+    shutil.rmtree(tree / "val")
+    (tree / "val" / "cat").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"val: has no image"):
+        folder(str(tree))
+    shutil.rmtree(tree / "train")
+    (tree / "train").mkdir()
+    with pytest.raises(DataError):
+        folder(str(tree))
