@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -33,11 +34,9 @@ def _read(path: Path) -> dict[str, Array]:
                 there = ", ".join(file.files) or "nothing"
                 raise DataError(f"{path}: has no {missing[0]}; it has {there}; name the arrays in numpy.savez")
             return {key: file[key] for key in (*_KEYS, "classes") if key in file.files}
-    except ValueError as e:  # numpy's word for pickles, and for arrays that are cut short
-        way = "save numbers, not objects: an array of dtype=object is a pickle, which may run code"
-        raise DataError(f"{path}: {e}; {way}, and write the file again with numpy.savez") from e
-    except (OSError, EOFError, AttributeError, zipfile.BadZipFile, TypeError) as e:
-        raise DataError(f"{path}: not a whole .npz file ({e}); write it again with numpy.savez") from e
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, zipfile.BadZipFile, zlib.error) as e:
+        way = "write it with numpy.savez, numbers only: object arrays are pickles, which may run code"
+        raise DataError(f"{path}: not a whole .npz file of plain arrays ({e}); {way}") from e
 
 
 def _whole(file: Path, norm: str) -> Source:

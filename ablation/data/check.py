@@ -54,7 +54,7 @@ def _number(argument: str, value: object, first: bool) -> Amount:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{argument}: {value!r} is neither a share such as 0.5 nor a count such as 25000")
     if isinstance(value, int) and value < 1:
-        raise ValueError(f"{argument}: the count {value} is below 1; null takes the default")
+        raise ValueError(f"{argument}: the count {value} is below 1; give at least 1, or null")
     if isinstance(value, float) and not 0 < value <= 1:
         raise ValueError(f"{argument}: the share {value} is not in (0, 1]; write a count without a decimal point")
     return Amount(argument, value, first)

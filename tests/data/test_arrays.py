@@ -81,7 +81,7 @@ _BAD: dict[str, tuple[Callable[[Arrays], Arrays], str]] = {
     ),
     "nan": (_nan, "x_test: has values that are NaN"),
     "int images": (lambda g: {"x_train": g["x_train"].astype(int)}, r"x_train: is int64.*astype\(np.uint8\)"),
-    "objects": (lambda g: {"x_train": g["x_train"].astype(object)}, "x_train|pickle|Object arrays"),
+    "objects": (lambda g: {"x_train": g["x_train"].astype(object)}, "Object arrays.*pickles, which may run code"),
     "channels first": (
         lambda g: {"x_train": g["x_train"].transpose(0, 3, 1, 2)},
         r"x_train: has shape \(30, 3, 6, 5\), channels first.*transpose",
@@ -133,6 +133,12 @@ def test_files_that_are_not_npz(tmp_path: Path, good: Arrays, saved: Save) -> No
         arrays(str(path))
     path.write_bytes(b"hello, this is no archive")
     with pytest.raises(DataError, match=r"own\.npz: .*numpy\.savez"):
+        arrays(str(path))
+    np.savez_compressed(path, **good)
+    raw = bytearray(path.read_bytes())
+    raw[200:260] = bytes(60)
+    path.write_bytes(raw)
+    with pytest.raises(DataError, match=r"not a whole \.npz file"):
         arrays(str(path))
     np.save(tmp_path / "one.npy", good["x_train"])
     with pytest.raises(DataError, match=r"not a whole \.npz file"):
