@@ -10,7 +10,6 @@ SplitMix64 (Steele et al. 2014) for words and lowbias32 (Wellons, "Hash Prospect
 
 from __future__ import annotations
 
-import hashlib
 import math
 from typing import NamedTuple
 
@@ -52,11 +51,12 @@ def _mix32(x: Tensor) -> Tensor:
     return x ^ _shift(x, 16, 32)
 
 
-@torch.compiler.assume_constant_result  # type: ignore[untyped-decorator]
 def _site(site: str | int) -> int:
-    if isinstance(site, str):
-        return _signed(int.from_bytes(hashlib.blake2b(site.encode(), digest_size=8).digest(), "big"))
-    return _signed(_splitmix(site & _MASK))
+    """A well mixed word for a name or number, in plain arithmetic, which `torch.compile` folds to a constant."""
+    number = site if isinstance(site, int) else 0
+    for letter in site if isinstance(site, str) else "":
+        number = ((number ^ ord(letter)) * 0x100000001B3) & _MASK  # FNV-1a
+    return _signed(_splitmix(number & _MASK))
 
 
 class Key(NamedTuple):

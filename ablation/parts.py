@@ -13,6 +13,7 @@ from torch import nn
 
 from ablation.build import build, build_all, factory
 from ablation.config import Scalars, scalars
+from ablation.data.check import check_arguments
 from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.learner import Learner
@@ -56,6 +57,7 @@ def parts(config: Mapping[str, Any]) -> Parts:
         wraps={n: r for n, r in regularizers.items() if isinstance(r, Wrap)},
         averages={n: r for n, r in regularizers.items() if isinstance(r, Average)},
     )
+    _try_data(config)
     _try_model(config, built)
     _try_optimizer(config, built)
     return built
@@ -86,6 +88,13 @@ def build_model(config: Mapping[str, Any], built: Parts, classes: int, channels:
             raise ConfigError(f"model: {config['model']['_target_']} takes no `{place}`, which a regularizer needs")
     model: Model = build(config["model"], "model", classes=classes, channels=channels, size=size, **built.noise)
     return model
+
+
+def _try_data(config: Mapping[str, Any]) -> None:
+    try:
+        check_arguments(config["data"])
+    except ValueError as e:
+        raise ConfigError(f"data.{e}") from e
 
 
 def _try_model(config: Mapping[str, Any], built: Parts) -> None:

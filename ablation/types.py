@@ -29,7 +29,7 @@ class Batch(NamedTuple):
 
 
 class Model(nn.Module, ABC):
-    """A classifier: `features` then `head`. Factories take classes, channels and size; with blocks also `join`, `drop`."""
+    """A classifier: `features` then `head`. Factories take classes, channels, size; with blocks `join`, `drop`."""
 
     head: nn.Module  # (N, D) -> (N, K)
 
@@ -140,7 +140,7 @@ class Weights:
 
 @dataclass(frozen=True)
 class Noise:
-    """Regularizer in the model's blocks: how branches join the shortcut, what drops activations before the last conv."""
+    """Regularizer in the model's blocks: how branches join the shortcut, and what drops before the last conv."""
 
     join: Join | None = None
     drop: Drop | None = None

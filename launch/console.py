@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.panel import Panel
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
+from rich.text import Text
 
 from ablation.errors import AblationError
 from ablation.watch import Leg, Watch
@@ -18,10 +19,10 @@ from ablation.watch import Leg, Watch
 Outcomes = Mapping[int, Mapping[str, Any] | AblationError]
 
 
-def choose(name: str, folder: Path) -> Lines:
-    """A bar on a terminal, lines elsewhere."""
-    console = Console(soft_wrap=True, highlight=False)
-    return Bar(name, folder, console) if console.is_terminal else Lines(name, folder, console)
+def choose(name: str, folder: Path, store: str | None) -> Lines:
+    """A bar on a terminal, lines elsewhere. `store` is where MLflow keeps the runs."""
+    console = Console(highlight=False)
+    return (Bar if console.is_terminal else Lines)(name, folder, store, console)
 
 
 def scores(metrics: Mapping[str, float | None]) -> str:
@@ -39,13 +40,16 @@ def scores(metrics: Mapping[str, float | None]) -> str:
 class Lines(Watch):
     """One line an epoch."""
 
-    def __init__(self, name: str, folder: Path, console: Console) -> None:
-        self.name, self.folder, self.console = name, folder, console
+    def __init__(self, name: str, folder: Path, store: str | None, console: Console) -> None:
+        self.name, self.folder, self.store, self.console = name, folder, store, console
         self._epochs, self._began, self._first = 0, 0.0, 0
+
+    def _say(self, text: str) -> None:
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """A line marked as a note."""
-        self.console.print(f"note: {text}", markup=False)
+        self._say(f"note: {text}")
 
     def begin(self, leg: Leg) -> None:
         """What is trained, where, and from where it resumes."""
@@ -53,10 +57,9 @@ class Lines(Watch):
         self._epochs, self._began, self._first = leg.epochs, time.monotonic(), leg.start // per_epoch
         seeds = ", ".join(map(str, leg.seeds))
         resumed = f", resumed at step {leg.start} of {leg.steps}" if leg.start else ""
-        self.console.print(
+        self._say(
             f"{self.name} seed {seeds}: {leg.params / 1e6:.2f} M parameters, {leg.epochs} epochs of {per_epoch} steps, "
-            f"{leg.device}, {leg.precision}{resumed}",
-            markup=False,
+            f"{leg.device}, {leg.precision}{resumed}"
         )
 
     def tick(self) -> None:
@@ -66,9 +69,7 @@ class Lines(Watch):
         """The epoch's line, with the time left."""
         spent = time.monotonic() - self._began
         left = spent / max(1, epoch - self._first) * (self._epochs - epoch)
-        self.console.print(
-            f"seed {seed} epoch {epoch}/{self._epochs}  {scores(metrics)}  ETA {left:.0f} s", markup=False
-        )
+        self._say(f"seed {seed} epoch {epoch}/{self._epochs}  {scores(metrics)}  ETA {left:.0f} s")
 
     def end(self, seed: int, result: Mapping[str, Any]) -> None:
         """Nothing: the panel says it all."""
@@ -81,19 +82,19 @@ class Lines(Watch):
         for seed, outcome in sorted(outcomes.items()):
             table.add_row(*_row(seed, outcome))
         about: Mapping[str, str] = next((o["data"] for o in outcomes.values() if not isinstance(o, AblationError)), {})
-        images = ", ".join(f"{k}: {v}" for k, v in about.items() if k in ("name", "train", "val", "test"))
-        self.console.print(
-            Panel.fit(table, title=f"{self.name}", subtitle=images, title_align="left", subtitle_align="left")
-        )
-        self.console.print(f"run folder  {self.folder}", markup=False)
-        self.console.print("compare     mlflow ui --backend-store-uri sqlite:///results/mlflow.db", markup=False)
+        images = ", ".join(f"{k} {v}" for k, v in about.items() if k in ("name", "train", "val", "test"))
+        lines = [f"images      {images}"] if images else []
+        lines += [f"run folder  {self.folder}"]
+        lines += [f"compare     mlflow ui --backend-store-uri {self.store}"] if self.store else []
+        body = Group(table, "", *(Text(line) for line in lines))
+        self.console.print(Panel(body, title=Text(self.name), title_align="left", expand=False))
 
 
 class Bar(Lines):
     """A live bar within the epoch, above it the lines."""
 
-    def __init__(self, name: str, folder: Path, console: Console) -> None:
-        super().__init__(name, folder, console)
+    def __init__(self, name: str, folder: Path, store: str | None, console: Console) -> None:
+        super().__init__(name, folder, store, console)
         self._progress: Progress | None = None
         self._task = TaskID(0)
 

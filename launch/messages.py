@@ -12,10 +12,11 @@ from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
-from ablation.errors import Stopped
+from ablation.errors import ConfigError, DataError, Stopped
 from ablation.identity import flatten
 from launch.provenance import ROOT
 
@@ -35,8 +36,8 @@ def stopped(e: Stopped) -> int:
 
 def refused(e: Exception) -> int:
     """Say what was wrong; 2 for a mistake that nothing was run for, else 1."""
-    print(f"{type(e).__name__}: {explain(e)}", file=sys.stderr)
-    return 2 if isinstance(e, HydraException) or type(e).__name__ in ("ConfigError", "DataError") else 1
+    print(f"error: {explain(e)}", file=sys.stderr)
+    return 2 if isinstance(e, HydraException | OmegaConfBaseException | ConfigError | DataError) else 1
 
 
 def explain(e: Exception) -> str:
@@ -45,19 +46,23 @@ def explain(e: Exception) -> str:
         group, _, option = str(e.missing_cfg_file).rpartition("/")
         return f"{group}={option}: no such option; {near(option, e.options)}"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
-    if unknown:
-        key = unknown[1]
-        return f"{key}: no such key; {near(key, _valid_keys(key))}"
-    return str(e)
+    return _unknown_key(unknown[1]) if unknown else str(e)
 
 
-def _valid_keys(key: str) -> list[str]:
-    """Names a wrong key may have meant: of its own group if that exists, else all groups and top-level keys."""
-    head = key.split(".")[0]
-    if "." not in key or head not in _GROUPS:
-        return [*_GROUPS, *SCALARS]
+def _unknown_key(key: str) -> str:
+    """What a wrong key may have meant: a key beside it if its group exists, else a group or a top-level key."""
+    head, _, rest = key.partition(".")
+    option = rest.partition(".")[0]
+    if head in MANY and (ROOT / "conf" / head / f"{option}.yaml").exists():
+        return f"{key}: {option} is not chosen; add {head}={option}"
+    beside = [k for k in _keys() if k.startswith(f"{head}.")]
+    return f"{key}: no such key; {near(key, beside if rest and beside else [*_GROUPS, *SCALARS])}"
+
+
+def _keys() -> list[str]:
+    """The dotted keys of the configuration with the options chosen on this command line."""
+    chosen = [a for a in sys.argv[1:] if re.fullmatch(r"[a-z]+=[a-z0-9_]+", a) and a.split("=")[0] in _GROUPS]
     GlobalHydra.instance().clear()
-    chosen = [a for a in sys.argv[1:] if re.fullmatch(r"[a-z]+=[^.,]+", a) and a.split("=")[0] in _GROUPS]
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         config: Any = OmegaConf.to_container(compose("config", chosen), resolve=False)
-    return [k for k in flatten(config) if k.startswith(f"{head}.")]
+    return [key for key in flatten(config) if not key.endswith("_target_")]

@@ -39,7 +39,7 @@ def main(config: DictConfig) -> None:
     )
     built = parts(settled)
     folder = Path(settled["out"]) / described.id
-    watch = console.choose(described.name, folder)
+    watch = console.choose(described.name, folder, settled["track"].get("mlflow", {}).get("uri"))
     for note in notes:
         watch.note(note)
     with _stop_on_signal() as stop:

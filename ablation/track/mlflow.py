@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 _SLOWEST = 300.0  # seconds between two attempts on a tracker that is down
-_HURRY = 0.5  # the same, once the sink is being closed
+_LAST_ATTEMPTS = 3  # once the training is over: `sync` can do it later, the next trial should not wait
+_LAST_PAUSE = 0.5  # seconds between those
 
 
 def mlflow(uri: str, interval: float = 10.0, timeout: float = 30.0) -> Sink:
@@ -25,6 +26,8 @@ def mlflow(uri: str, interval: float = 10.0, timeout: float = 30.0) -> Sink:
 
     `uri` is as in `mlflow ui --backend-store-uri`: `sqlite:///path/to/mlflow.db` or `http://host:port`.
     """
+    if not uri:
+        raise ValueError("uri: is empty; say where MLflow is, such as sqlite:///results/mlflow.db")
     if interval <= 0:
         raise ValueError(f"interval: {interval} is not a number of seconds above 0")
     if timeout < 0:
@@ -42,7 +45,6 @@ class Feed(Sink):
         self._client: MlflowClient | None = None
         self._trouble = ""
         self._closing = threading.Event()
-        self._deadline = inf
         # A daemon: the interpreter may exit while a tracker hangs.
         self._thread = threading.Thread(target=self._work, name="mlflow", daemon=True)
 
@@ -57,15 +59,16 @@ class Feed(Sink):
         if self._thread.ident is None:
             return []
         patience = min(timeout, self._timeout)
-        self._deadline = time.monotonic() + patience
         self._closing.set()
         self._thread.join(patience)
         if not self._thread.is_alive() and not self._trouble:
             return []
         reason = self._trouble or f"no answer within {patience:g} s"
+        missing = self._missing()
+        what = f"{missing} points" if missing else "the end of the run"
         out = next(iter(self._seen)).parents[1]
         command = shlex.join(["python", "-m", "launch.sync", str(out), "--uri", self._uri])
-        return [f"mlflow: {self._missing() or 'no'} points not uploaded: {reason}; run: {command}"]
+        return [f"mlflow: {what} not uploaded: {reason}; run: {command}"]
 
     def _missing(self) -> int:
         """How many points of the journals are not known to be uploaded."""
@@ -78,16 +81,15 @@ class Feed(Sink):
 
     def _work(self) -> None:
         pause = self._interval
-        while True:
-            last = self._closing.is_set()  # read before the journals: what was written before `close` is uploaded
+        while not self._closing.is_set():
             self._trouble = self._attempt()
-            if last and (not self._trouble or time.monotonic() > self._deadline):
-                return
             pause = min(2 * pause, max(_SLOWEST, self._interval)) if self._trouble else self._interval
-            if last:
-                time.sleep(_HURRY)
-            else:
-                self._closing.wait(pause)
+            self._closing.wait(pause)
+        for _ in range(_LAST_ATTEMPTS):
+            self._trouble = self._attempt()
+            if not self._trouble:
+                return
+            time.sleep(_LAST_PAUSE)
 
     def _attempt(self) -> str:
         """Upload what is new; returns what went wrong, in one line."""

@@ -1,0 +1,143 @@
+"""What every option must do, whoever wrote it. The options are found in conf/, so a new one is tested at once."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import math
+import re
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+from tiny import CONF, SMALL_MODEL, TINY, Silent, config, final_weights, options, run
+
+from ablation.build import factory
+from ablation.config import GROUPS, MANY
+from ablation.errors import AblationError, Stopped
+
+CONTEXT = {
+    "model": {"classes", "channels", "size", "join", "drop"},
+    "sched": {"epochs", "lr"},
+    "optim": {"weights"},
+}  # what the trainer passes beside the YAML's arguments
+OFFLINE = {"data": ["digits"], "track": []}  # of these groups only what needs neither files nor a server
+EVERY = [(g, o) for g in (*GROUPS, *MANY) for o in options(g)]
+TRAINED = [(g, o) for g, o in EVERY if o in OFFLINE.get(g, [o])]
+# A preset of another size needs its own depth; the family's depth is cut to keep the tests short.
+FAMILY = {o for o in options("model") if "resnet_cifar" in (CONF / "model" / f"{o}.yaml").read_text()}
+
+
+def name(option: tuple[str, str]) -> str:
+    return "=".join(option)
+
+
+def node(group: str, option: str) -> dict[str, Any]:
+    chosen: dict[str, Any] = config(f"{group}={option}", "track=[]" if group != "track" else f"track={option}")[group]
+    return chosen[option] if group in MANY else chosen
+
+
+def overrides(group: str, option: str) -> list[str]:
+    """A tiny trial with this option at its defaults, where it can be seen."""
+    small = SMALL_MODEL if group != "model" or option in FAMILY else ()
+    # A learning rate that changes within three epochs shows a schedule; inits are seen in the first step anyway.
+    return [*TINY, *small, f"{group}={option}"]
+
+
+@pytest.mark.parametrize("option", EVERY, ids=name)
+def test_yaml_lists_every_argument(option: tuple[str, str]) -> None:
+    group, chosen = option
+    composed = node(group, chosen)
+    parameters = set(inspect.signature(factory(composed, group)).parameters)
+    assert set(composed) - {"_target_"} == parameters - CONTEXT.get(group, set())
+
+
+@pytest.mark.parametrize("option", EVERY, ids=name)
+def test_configuration_mirrors_the_package(option: tuple[str, str]) -> None:
+    group, chosen = option
+    package, floor, module, function = node(group, chosen)["_target_"].split(".")
+    assert (package, floor) == ("ablation", group)
+    assert module == function, "the factory has its file's name"
+    raw = yaml.safe_load((CONF / group / f"{chosen}.yaml").read_text())
+    if group in MANY:
+        assert list(raw) == [chosen], "an additive option nests under its own name"
+
+
+@pytest.mark.parametrize("option", EVERY, ids=name)
+def test_docstring_says_what_and_whence(option: tuple[str, str]) -> None:
+    group, chosen = option
+    target = node(group, chosen)["_target_"]
+    module = importlib.import_module(target.rpartition(".")[0])
+    said = f"{module.__doc__ or ''} {inspect.getdoc(factory({'_target_': target}, group)) or ''}"
+    assert len(said) > 60
+    if group in ("aug", "regularizer", "init", "model"):
+        assert re.search(r"(19|20)\d\d", said), "the source's year"
+
+
+def test_the_loop_names_no_trick() -> None:
+    loop = Path(importlib.import_module("ablation.train").__file__ or "").read_text()
+    words = set(re.findall(r"[a-z_]+", loop))
+    tricks = {o for g, o in EVERY if g not in ("data", "track")}
+    assert not words & tricks
+
+
+@cache
+def baseline_folder(root: Path) -> Path:
+    assert run(config(*TINY, *SMALL_MODEL), root / "baseline")
+    return root / "baseline"
+
+
+@pytest.fixture(scope="session")
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
+    return final_weights(baseline_folder(tmp_path_factory.mktemp("contracts")))
+
+
+def evaluated(folder: Path) -> dict[str, torch.Tensor]:
+    """What the accuracy is measured on: averaged weights if there are any, else the trained ones."""
+    tensors = final_weights(folder)
+    averaged = {k: v for k, v in tensors.items() if k.startswith("averages.")}
+    return averaged or {k: v for k, v in tensors.items() if k.startswith("weights.")}
+
+
+@pytest.mark.parametrize("option", TRAINED, ids=name)
+def test_trains_changes_something_and_resumes_bit_for_bit(
+    option: tuple[str, str], tmp_path: Path, baseline: dict[str, torch.Tensor]
+) -> None:
+    """Straight through, and stopped inside an epoch, at its end and again: one and the same end."""
+    group, chosen = option
+    settings = config(*overrides(group, chosen))
+    (straight,) = run(settings, tmp_path / "straight").values()
+    assert not isinstance(straight, AblationError)
+    assert math.isfinite(straight["train_loss"])
+    for stop_after in (1, 3):
+        with pytest.raises(Stopped):
+            run(settings, tmp_path / "stopped", Silent(stop_after))
+    (resumed,) = run(settings, tmp_path / "stopped").values()
+    assert not isinstance(resumed, AblationError)
+    one, other = final_weights(tmp_path / "straight"), final_weights(tmp_path / "stopped")
+    assert one.keys() == other.keys()
+    assert [k for k in one if not torch.equal(one[k], other[k])] == []
+    assert resumed["test_acc"] == straight["test_acc"]
+    assert resumed["attempts"] == 3
+    default = config(*TINY)[group]
+    if group != "data" and node(group, chosen) not in (default, *default.values()):
+        tensors = evaluated(tmp_path / "straight")
+        same = [k for k in tensors if k in baseline and torch.equal(tensors[k], baseline[k])]
+        assert len(same) < len(tensors) or not tensors.keys() <= baseline.keys(), "a switch that changes nothing"
+
+
+@pytest.mark.parametrize("option", TRAINED, ids=name)
+def test_fused_seeds_are_the_single_seeds(option: tuple[str, str], tmp_path: Path) -> None:
+    """One step of two seeds as one batched model, and one after the other; in float32, to rounding."""
+    group, chosen = option
+    settings = config(*overrides(group, chosen), "seeds=[3,5]", "epochs=1", "batch_size=16", "optim.lr=0.01")
+    run(settings, tmp_path / "single")
+    run({**settings, "fuse": True}, tmp_path / "fused")
+    for seed in (3, 5):
+        one, other = final_weights(tmp_path / "single", seed), final_weights(tmp_path / "fused", seed)
+        assert one.keys() == other.keys()
+        for key in one:
+            torch.testing.assert_close(one[key], other[key], rtol=1e-3, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")

@@ -1,0 +1,83 @@
+"""The command that brings run folders to MLflow."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from ablation.track.upload import upload
+from launch import sync
+from tests.track.conftest import free_port
+from tests.track.trials import Training, assert_each_point_once, mlflow_warns, runs, trial
+
+pytestmark = mlflow_warns
+
+Capture = pytest.CaptureFixture[str]
+
+
+def finished_trials(out: Path, number: int) -> list[Path]:
+    folders = [trial(out, arm=f"{k:016x}", seed=k) for k in range(number)]
+    for folder in folders:
+        Training(folder).epochs(3).end()
+    return folders
+
+
+def report(capsys: Capture, *arguments: object) -> tuple[int, dict[str, Any]]:
+    code = sync.main([*map(str, arguments), "--json"])
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return code, printed
+
+
+def test_uploads_what_is_missing_and_then_nothing(
+    client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture
+) -> None:
+    out = tmp_path / "runs"
+    folders = finished_trials(out, 3)
+    upload(client, folders[1])
+    code, printed = report(capsys, out, "--uri", uri)
+    assert (code, [t["points"] for t in printed["trials"]]) == (0, [16, 0, 16])
+    assert report(capsys, out, "--uri", uri)[1]["points"] == 0
+    assert len(runs(client)) == 3
+    for run in runs(client):
+        assert_each_point_once(client, run, range(1, 4))
+
+
+def test_says_what_it_did(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:
+    finished_trials(tmp_path / "runs", 2)
+    assert sync.main([str(tmp_path / "runs"), "--uri", uri]) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "0000000000000000/seed-0: 16 points"
+    assert printed[-1] == f"32 points of 2 trials uploaded to {uri}"
+
+
+def test_a_broken_folder_does_not_keep_the_others_back(
+    client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture
+) -> None:
+    first, _ = finished_trials(tmp_path / "runs", 2)
+    (first.parent / "arm.json").write_text("{")
+    code, printed = report(capsys, tmp_path / "runs", "--uri", uri)
+    assert code == 1
+    assert "JSONDecodeError" in printed["trials"][0]["error"]
+    assert printed["trials"][1]["points"] == 16
+
+
+def test_an_unreachable_tracker_is_a_message(tmp_path: Path, capsys: Capture) -> None:
+    finished_trials(tmp_path, 2)
+    uri = f"http://127.0.0.1:{free_port()}"
+    assert sync.main([str(tmp_path), "--uri", uri]) == 1
+    assert f"cannot reach MLflow at {uri}" in capsys.readouterr().err
+
+
+def test_no_trials_is_no_error(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:
+    assert report(capsys, tmp_path, "--uri", uri) == (0, {"points": 0, "error": "", "trials": []})
+
+
+@pytest.mark.parametrize("arguments", [["/no/such/folder"], ["--colour"]])
+def test_wrong_usage(arguments: list[str], capsys: Capture) -> None:
+    with pytest.raises(SystemExit) as exit_:
+        sync.main(arguments)
+    assert exit_.value.code == 2

@@ -1,0 +1,227 @@
+"""One trial's files in MLflow: all of it, once, whatever happened in between."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mlflow import MlflowClient
+
+from ablation.track.upload import upload
+from tests.track.trials import METRICS, Training, assert_each_point_once, mlflow_warns, runs, the_run, trial
+
+pytestmark = mlflow_warns
+
+
+def test_a_finished_trial_is_all_there(client: MlflowClient, tmp_path: Path) -> None:
+    Training(trial(tmp_path)).epochs(5).end()
+    assert upload(client, tmp_path / "00deadbeef00cafe/seed-0") == 5 * len(METRICS) + 4
+    run = the_run(client)
+    assert run.info.run_name == "aug=cutout+mixup seed=0"
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {"optim.lr": "0.2", "epochs": "5"}
+    expected = {
+        "ablation.id": "00deadbeef00cafe",
+        "ablation.seed": "0",
+        "ablation.sweep": "main",
+        "aug": "cutout+mixup",
+        "regularizer": "none",
+        "mlflow.source.git.commit": "0123abc",
+        "ablation.device": "cpu",
+        "ablation.data.digest": "abc123",
+    }
+    assert expected.items() <= run.data.tags.items()
+    assert_each_point_once(client, run, range(1, 6))
+    assert run.data.metrics["result/best_test_acc"] == 99.5
+    (images,) = run.inputs.dataset_inputs
+    assert (images.dataset.name, images.dataset.digest) == ("digits", "abc123")
+
+
+def test_points_keep_the_time_of_their_journal(client: MlflowClient, tmp_path: Path) -> None:
+    training = Training(folder := trial(tmp_path)).epochs(2)
+    upload(client, folder)
+    times = [
+        round(1000 * json.loads(x)["time"]) for x in training.journal.path.read_text().splitlines() if '"epoch"' in x
+    ]
+    history = client.get_metric_history(the_run(client).info.run_id, "lr")
+    assert [m.timestamp for m in sorted(history, key=lambda m: m.step)] == times
+
+
+def test_artifacts_lie_beside_the_database(
+    client: MlflowClient, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    Training(folder := trial(tmp_path / "runs")).epochs(1).end()
+    upload(client, folder)
+    names = {f.path for f in client.list_artifacts(the_run(client).info.run_id)}
+    assert names == {"config.yaml", "provenance.json", "journal.jsonl", "result.json"}
+    assert len(list((tmp_path / "tracker" / "mlartifacts").rglob("config.yaml"))) == 1
+    assert not os.listdir()
+
+
+def test_twice_uploads_nothing(client: MlflowClient, tmp_path: Path) -> None:
+    Training(folder := trial(tmp_path)).epochs(3).end()
+    assert upload(client, folder) > 0
+    before = the_run(client).to_dictionary()
+    assert upload(client, folder) == 0
+    assert the_run(client).to_dictionary() == before
+
+
+def test_an_epoch_is_uploaded_once_a_checkpoint_covers_it(client: MlflowClient, tmp_path: Path) -> None:
+    training = Training(folder := trial(tmp_path)).epochs(2).epochs(1, save=False)
+    assert upload(client, folder) == 2 * len(METRICS)
+    assert_each_point_once(client, the_run(client), [1, 2])
+    training.journal.write("saved", step=33)
+    assert upload(client, folder) == len(METRICS)
+    assert the_run(client).info.status == "RUNNING"
+
+
+def test_a_resume_that_trains_epochs_again_leaves_each_once(client: MlflowClient, tmp_path: Path) -> None:
+    Training(folder := trial(tmp_path)).epochs(3).epochs(2, save=False).end("stopped", step=55)
+    upload(client, folder)
+    assert the_run(client).info.status == "KILLED"
+    resumed = Training(folder, after=3).epochs(1)
+    upload(client, folder)
+    assert the_run(client).info.status == "RUNNING"
+    resumed.epochs(2).end()
+    upload(client, folder)
+    assert the_run(client).info.status == "FINISHED"
+    assert_each_point_once(client, the_run(client), range(1, 7))
+
+
+def test_a_lost_checkpoint_doubles_nothing(client: MlflowClient, tmp_path: Path) -> None:
+    Training(folder := trial(tmp_path)).epochs(4).journal.close()
+    upload(client, folder)
+    Training(folder, after=0).epochs(6).end()
+    upload(client, folder)
+    assert_each_point_once(client, the_run(client), range(1, 7))
+
+
+def test_torn_lines_are_passed_over(client: MlflowClient, tmp_path: Path) -> None:
+    training = Training(folder := trial(tmp_path)).epochs(2)
+    with training.journal.path.open("ab") as file:
+        file.write(b'{"event": "epoch", "epoch": 3, "st')
+    upload(client, folder)
+    Training(folder, after=2).epochs(2).end()
+    upload(client, folder)
+    assert_each_point_once(client, the_run(client), range(1, 5))
+
+
+def test_a_thousand_epochs_in_one_go(client: MlflowClient, tmp_path: Path) -> None:
+    Training(folder := trial(tmp_path)).epochs(1000).end()
+    assert upload(client, folder) == 1000 * len(METRICS) + 4
+    assert_each_point_once(client, the_run(client), range(1, 1001))
+
+
+def test_a_failure_is_told_and_forgotten_when_made_good(client: MlflowClient, tmp_path: Path) -> None:
+    Training(folder := trial(tmp_path)).epochs(1).end("failed", cause="diverged", message="loss is nan")
+    upload(client, folder)
+    assert the_run(client).info.status == "FAILED"
+    assert {"ablation.cause": "diverged", "ablation.message": "loss is nan"}.items() <= the_run(
+        client
+    ).data.tags.items()
+    Training(folder, after=1).epochs(1).end()
+    upload(client, folder)
+    assert the_run(client).info.status == "FINISHED"
+    assert "ablation.cause" not in the_run(client).data.tags
+
+
+def test_a_trial_is_not_finished_before_its_result_is_there(client: MlflowClient, tmp_path: Path) -> None:
+    Training(folder := trial(tmp_path)).epochs(1).end("done")
+    result = (folder / "result.json").read_text()
+    (folder / "result.json").unlink()
+    upload(client, folder)
+    assert the_run(client).info.status == "RUNNING"
+    (folder / "result.json").write_text(result)
+    assert upload(client, folder) == 4
+    assert the_run(client).data.metrics["result/best_test_acc"] == 99.5
+
+
+def test_seeds_and_sweeps_are_told_apart(client: MlflowClient, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        Training(folder := trial(tmp_path / str(seed), seed=seed)).epochs(1).end()
+        upload(client, folder)
+    Training(folder := trial(tmp_path / "other", sweep="other")).epochs(1).end()
+    upload(client, folder)
+    assert {r.data.tags["ablation.seed"] for r in runs(client)} == {"0", "1"}
+    assert the_run(client, "other").data.tags["ablation.seed"] == "0"
+
+
+def test_parameters_of_any_length_name_and_number(client: MlflowClient, tmp_path: Path) -> None:
+    odd = {"long": "x" * 9000, "a[0]": "", "list": [1, 2], "none": None, "é": "ü"}
+    Training(folder := trial(tmp_path, params={**odd, **{f"p{i}": i for i in range(250)}})).epochs(1).end()
+    upload(client, folder)
+    params = the_run(client).data.params
+    assert len(params) == 255
+    assert (params["long"], params["a_0_"], params["list"]) == ("x" * 6000, "", "[1, 2]")
+
+
+def test_parameters_do_not_change_on_resume(client: MlflowClient, tmp_path: Path) -> None:
+    Training(folder := trial(tmp_path)).epochs(1).journal.close()
+    upload(client, folder)
+    arm = json.loads((folder.parent / "arm.json").read_text())
+    (folder.parent / "arm.json").write_text(json.dumps({**arm, "params": {"optim.lr": "0.20", "new": 1}}))
+    Training(folder, after=1).epochs(1).end()
+    upload(client, folder)
+    assert the_run(client).data.params == {"optim.lr": "0.2", "epochs": "5", "new": "1"}
+
+
+def test_a_ghost_of_a_create_that_timed_out_is_removed(client: MlflowClient, tmp_path: Path) -> None:
+    Training(folder := trial(tmp_path)).epochs(2).journal.close()
+    upload(client, folder)
+    run = the_run(client)
+    tags = {key: run.data.tags[key] for key in ("ablation.id", "ablation.seed")}
+    client.create_run(run.info.experiment_id, tags=tags)
+    upload(client, folder)
+    assert the_run(client).info.run_id == run.info.run_id
+
+
+class Crashing:
+    """A client that dies at its n-th call, before or after the tracker has done it."""
+
+    def __init__(self, client: MlflowClient, call: int, after: bool) -> None:
+        self._client, self._left, self._after = client, call, after
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._client, name)
+        return self._crashing(method) if callable(method) else method
+
+    def _crashing(self, method: Any) -> Any:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            self._left -= 1
+            if self._left < 0 and not self._after:
+                raise KeyboardInterrupt
+            result = method(*args, **kwargs)
+            if self._left < 0:
+                raise KeyboardInterrupt
+            return result
+
+        return call
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_crash_at_any_call_loses_and_doubles_nothing(client: MlflowClient, tmp_path: Path, after: bool) -> None:
+    Training(original := trial(tmp_path / "original")).epochs(200).end()
+    for call in range(100):
+        sweep = f"crash-{call}"
+        folder = trial(tmp_path / sweep, sweep=sweep)
+        shutil.copytree(original, folder, dirs_exist_ok=True)
+        try:
+            upload(Crashing(client, call, after), folder)  # type: ignore[arg-type]
+        except KeyboardInterrupt:
+            upload(client, folder)
+        else:
+            break
+        run = the_run(client, sweep)
+        assert_each_point_once(client, run, range(1, 201))
+        assert run.info.status == "FINISHED"
+        assert run.data.params == {"optim.lr": "0.2", "epochs": "5"}
+        assert len(client.get_metric_history(run.info.run_id, "result/best_test_acc")) == 1
+        assert len(client.list_artifacts(run.info.run_id)) == 4
+        assert len(run.inputs.dataset_inputs) == 1
+    assert 10 < call < 20
