@@ -1,5 +1,6 @@
 """Randomness: the law of each draw, the independence of streams, and the same numbers however they are computed."""
 
+import itertools
 import math
 from collections.abc import Callable
 
@@ -98,6 +99,15 @@ def test_no_two_keys_meet() -> None:
     words = torch.cat([*sites, roots(range(20_000))])
     assert len(words.unique()) == len(words)
     assert not torch.equal(ROOT.fold("a").fold("b").bits(8), ROOT.fold("b").fold("a").bits(8))
+
+
+def test_no_two_sites_meet() -> None:
+    """All names of up to three letters, paths that differ in a number, and numbers."""
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = ["".join(w) for n in (1, 2, 3) for w in itertools.product(letters, repeat=n)]
+    names += [f"model.blocks.{i}.branch.{j}" for i in range(60) for j in range(20)]
+    words = {ROOT.fold(site).word.item() for site in [*names, *range(5000)]}
+    assert len(words) == len(names) + 5000
 
 
 def test_the_law_of_each_draw() -> None:
