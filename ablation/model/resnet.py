@@ -26,6 +26,14 @@ class ResNet(Model):
         return out
 
 
+class GlobalMean(nn.Module):
+    """Global average pooling: torch's adaptive one has no fast path under `torch.vmap` in channels-last memory."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, D, H, W) -> (N, D, 1, 1)."""
+        return x.mean((2, 3), keepdim=True)
+
+
 def resnet(
     classes: int, channels: int, size: int, depth: int = 18, stem: str = "3x3/1", bn_momentum: float = 0.1
 ) -> Model:
@@ -48,5 +56,6 @@ def resnet(
     body.conv1 = found.conv(channels, body.conv1.out_channels)
     nn.init.kaiming_normal_(body.conv1.weight, mode="fan_out", nonlinearity="relu")  # as its other convolutions
     body.maxpool = found.maxpool()
+    body.avgpool = GlobalMean()
     head, body.fc = body.fc, nn.Identity()
     return ResNet(body, head)
