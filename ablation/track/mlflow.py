@@ -94,23 +94,24 @@ class Feed(Sink):
     def _attempt(self) -> str:
         """Upload what is new; returns what went wrong, in one line."""
         try:
+            # Imported here, in the thread: it takes more than a second, and the training has begun.
+            from ablation.track.client import connect
+            from ablation.track.upload import upload
+
+            self._client = self._client or connect(self._uri)
             for folder in list(self._seen):
-                self._upload(folder)
+                state = _state(folder)
+                if state != self._seen[folder]:
+                    epochs = settled(read(folder / JOURNAL))
+                    upload(self._client, folder)
+                    self._safe[folder] = epochs[-1]["epoch"] if epochs else -1
+                    self._seen[folder] = state
         except Exception as e:  # trackers fail in every way there is; none may reach the training
             return f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
         return ""
 
-    def _upload(self, folder: Path) -> None:
-        journal = folder / JOURNAL
-        state = (journal.stat().st_size if journal.exists() else 0, (folder / RESULT).exists())
-        if state == self._seen[folder]:
-            return
-        # Imported here, in the thread: it takes more than a second, and the training has begun.
-        from ablation.track.client import connect
-        from ablation.track.upload import upload
 
-        self._client = self._client or connect(self._uri)
-        epochs = settled(read(journal))
-        upload(self._client, folder)
-        self._safe[folder] = epochs[-1]["epoch"] if epochs else -1
-        self._seen[folder] = state
+def _state(folder: Path) -> tuple[int, bool]:
+    """Changes whenever there may be something new: the journal's bytes, and whether there is a result."""
+    journal = folder / JOURNAL
+    return journal.stat().st_size if journal.exists() else 0, (folder / RESULT).exists()

@@ -121,11 +121,11 @@ def _state(client: MlflowClient, run: Run, record: Record) -> int:
 
 
 def _dataset(client: MlflowClient, run: Run, record: Record) -> None:
-    """Name the images that the result was measured on, where the result has their name and digest."""
+    """Name the images that the result was measured on; the digest is that of their pixels."""
     data = record.result.get("data")
-    if isinstance(data, dict) and {"name", "digest"} <= data.keys():
+    if isinstance(data, dict) and {"name", "pixels"} <= data.keys():
         images = Dataset(
-            str(data["name"])[:500], str(data["digest"])[:36], "local", str(data.get("source", data["name"]))
+            str(data["name"])[:500], str(data["pixels"])[:36], "local", str(data.get("source", data["name"]))
         )
         client.log_inputs(run.info.run_id, [DatasetInput(images, [])])
 

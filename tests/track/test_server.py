@@ -14,7 +14,7 @@ from ablation.track.client import connect
 from ablation.track.mlflow import mlflow
 from ablation.track.upload import upload
 from tests.track.conftest import Server
-from tests.track.trials import Training, assert_each_point_once, mlflow_warns, runs, the_run, trial
+from tests.track.trials import Training, assert_each_point_once, mlflow_warns, runs, the_run, trial, wait_for
 
 pytestmark = mlflow_warns
 
@@ -30,8 +30,7 @@ def test_a_server_killed_while_training_ends_with_each_point_once(server: Server
     training = Training(folder := trial(tmp_path / "runs", sweep="killed"))
     sink.follow(folder)
     training.epochs(5)
-    while not uploaded(client, "killed", 5):
-        time.sleep(0.05)
+    wait_for(lambda: uploaded(client, "killed", 5))
     server.kill()
     training.epochs(5)
     time.sleep(0.5)

@@ -32,11 +32,12 @@ def test_a_finished_trial_is_all_there(client: MlflowClient, tmp_path: Path) -> 
         "regularizer": "none",
         "mlflow.source.git.commit": "0123abc",
         "ablation.device": "cpu",
-        "ablation.data.digest": "abc123",
+        "ablation.data.pixels": "abc123",
     }
     assert expected.items() <= run.data.tags.items()
     assert_each_point_once(client, run, range(1, 6))
     assert run.data.metrics["result/best_test_acc"] == 99.5
+    assert run.inputs is not None
     (images,) = run.inputs.dataset_inputs
     assert (images.dataset.name, images.dataset.digest) == ("digits", "abc123")
 
@@ -223,5 +224,6 @@ def test_a_crash_at_any_call_loses_and_doubles_nothing(client: MlflowClient, tmp
         assert run.data.params == {"optim.lr": "0.2", "epochs": "5"}
         assert len(client.get_metric_history(run.info.run_id, "result/best_test_acc")) == 1
         assert len(client.list_artifacts(run.info.run_id)) == 4
+        assert run.inputs is not None
         assert len(run.inputs.dataset_inputs) == 1
     assert 10 < call < 20

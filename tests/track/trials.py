@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ class Training:
         """The last words; a trial that is done has its result beside the journal."""
         if event == "done":
             result = {"test_acc": value("test_acc", self.now), "best_test_acc": 99.5, "epochs": self.now, "attempts": 2}
-            images = {"name": "digits", "digest": "abc123"}
+            images = {"name": "digits", "pixels": "abc123"}
             text = json.dumps({**result, "device": "cpu", "val_acc": None, "data": images})
             (self.folder / "result.json").write_text(text)
         self.journal.write(event, **values)
@@ -90,3 +91,11 @@ def assert_each_point_once(client: MlflowClient, run: Run, epochs: Iterable[int]
         history = client.get_metric_history(run.info.run_id, name)
         points = sorted((m.step, m.value) for m in history)
         assert points == [(epoch, value(name, epoch)) for epoch in epochs], name
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+    """Until the condition holds; fails after so many seconds."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
