@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -85,6 +86,8 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
     for key in known:
         if key not in config:
             raise ConfigError(f"{key}: is missing")
+    if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(config["device"])):
+        raise ConfigError(f"device={config['device']}: use auto, cpu, cuda or cuda:N")
     checkpoint = config["checkpoint"]
     seconds = checkpoint["seconds"]
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:

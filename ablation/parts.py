@@ -44,6 +44,7 @@ def parts(config: Mapping[str, Any]) -> Parts:
         ConfigError: names the key, the value and the way out.
     """
     top = scalars(config)
+    fields = _optimizer_fields(config)
     regularizers = build_all(config["regularizer"], "regularizer")
     built = Parts(
         scalars=top,
@@ -59,7 +60,9 @@ def parts(config: Mapping[str, Any]) -> Parts:
     )
     _try_data(config)
     _try_model(config, built)
-    _try_optimizer(config, built)
+    for name in built.schedules:
+        if name not in fields:
+            raise ConfigError(f"sched: schedules {name!r}, which {config['optim']['_target_']} does not have")
     return built
 
 
@@ -104,11 +107,10 @@ def _try_model(config: Mapping[str, Any], built: Parts) -> None:
             model = wrap.apply(model)
 
 
-def _try_optimizer(config: Mapping[str, Any], built: Parts) -> None:
+def _optimizer_fields(config: Mapping[str, Any]) -> set[str]:
+    """What can be scheduled. Builds the optimiser of one parameter, and first: a bad `lr` is its to refuse."""
     optimizer = build_optimizer(config, Weights({"weight": nn.Parameter(torch.zeros(1))}, {}, {"weight": "weight"}))
-    for field in built.schedules:
-        if field not in optimizer.param_groups[0]:
-            raise ConfigError(f"sched: schedules {field!r}, which {config['optim']['_target_']} does not have")
+    return set(optimizer.param_groups[0])
 
 
 def build_optimizer(config: Mapping[str, Any], weights: Weights) -> torch.optim.Optimizer:

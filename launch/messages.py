@@ -42,9 +42,10 @@ def refused(e: Exception) -> int:
 
 def explain(e: Exception) -> str:
     """The error in one line, with the nearest valid names if a name was wrong."""
-    if isinstance(e, MissingConfigException) and e.options is not None:
+    if isinstance(e, MissingConfigException) and "/" in str(e.missing_cfg_file):
         group, _, option = str(e.missing_cfg_file).rpartition("/")
-        return f"{group}={option}: no such option; {near(option, e.options)}"
+        valid = [path.stem for path in (ROOT / "conf" / group).glob("*.yaml")]
+        return f"{group}={option}: no such option; {near(option, valid)}"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
     return _unknown_key(unknown[1]) if unknown else str(e)
 

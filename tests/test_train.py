@@ -40,7 +40,9 @@ def test_equals_the_usual_loop(tmp_path: Path) -> None:
             cosine.step()
     trained = final_weights(tmp_path)
     for name, value in model.state_dict().items():
-        torch.testing.assert_close(trained[f"weights.model.{name}"], value, rtol=1e-3, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+        torch.testing.assert_close(
+            trained[f"weights.model.{name}"], value, rtol=1e-3, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}"
+        )
 
 
 def test_asking_again_is_a_no_op(tmp_path: Path) -> None:
