@@ -1,13 +1,11 @@
-"""What is written while a trial trains: metrics to the journal, checkpoints, and at the end `result.json`."""
+"""What is written while a trial trains: metrics to the journal, and checkpoints."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -28,7 +26,22 @@ class Lane:
     def __init__(self, seed: int, folder: Path) -> None:
         self.seed, self.folder = seed, folder
         self.journal = journal.Journal(folder / "journal.jsonl")
-        self.failed = False
+        self.failed = ""  # how, if it did
+
+    def begin(self, step: int, device: str, precision: str) -> None:
+        """Journal that an attempt starts at this step."""
+        attempt = journal.attempts(journal.read(self.journal.path)) + 1
+        self.journal.write("start", attempt=attempt, step=step, device=device, precision=precision)
+
+    def diverged(self, step: int) -> None:
+        """Journal that the loss was not finite at this step, and where the last good checkpoint is."""
+        saved = max((e["step"] for e in journal.read(self.journal.path) if e["event"] == "saved"), default=0)
+        where = f"last good checkpoint: step {saved}, {self.folder / 'last.pt'}" if saved else "no checkpoint yet"
+        self.failed = (
+            f"seed {self.seed}: the loss was not finite at step {step} ({where}). Lower optim.lr, add warm-up "
+            "(sched.warmup) or regularizer=clip; diverged=continue goes on regardless"
+        )
+        self.journal.write("failed", cause="diverged", step=step, message=self.failed)
 
 
 class Files(Recorder):
@@ -121,20 +134,10 @@ class Files(Recorder):
         bad = ~torch.isfinite(_rows(state.losses)[:, :done])
         for lane, broken in zip(self.lanes, bad.cpu(), strict=True):
             if broken.any() and not lane.failed:
-                lane.failed = True
-                step = state.step - done + int(broken.nonzero()[0])
-                lane.journal.write("failed", cause="diverged", step=step, message=self._divergence(lane, step))
-                self.watch.note(self._divergence(lane, step))
+                lane.diverged(state.step - done + int(broken.nonzero()[0]))
+                self.watch.note(lane.failed)
         if all(lane.failed for lane in self.lanes):
-            raise Diverged("; ".join(journal.read(lane.journal.path)[-1]["message"] for lane in self.lanes))
-
-    def _divergence(self, lane: Lane, step: int) -> str:
-        saved = max((e["step"] for e in journal.read(lane.journal.path) if e["event"] == "saved"), default=0)
-        where = f"last good checkpoint: step {saved}, {lane.folder / 'last.pt'}" if saved else "no checkpoint yet"
-        return (
-            f"seed {lane.seed}: the loss was not finite at step {step} ({where}). "
-            "Lower optim.lr, add warm-up (sched.warmup) or regularizer=clip; diverged=continue goes on regardless"
-        )
+            raise Diverged("; ".join(lane.failed for lane in self.lanes))
 
 
 def _rows(per_step: Tensor) -> Tensor:
@@ -145,24 +148,3 @@ def _rows(per_step: Tensor) -> Tensor:
 def _finite(metrics: Mapping[str, float]) -> dict[str, float | None]:
     """JSON has no NaN."""
     return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
-
-
-def write_result(lane: Lane, facts: Mapping[str, Any]) -> dict[str, Any]:
-    """The end marker, from what the journal holds and further facts; written atomically, after everything else."""
-    events = journal.read(lane.journal.path)
-    epochs = journal.history(events)
-    last = dict(epochs[-1]["metrics"])
-    best = max(epochs, key=lambda e: e["metrics"]["test_acc"] or -1.0)
-    speeds = sorted(e["metrics"]["images_per_s"] for e in epochs)
-    result = {
-        "seed": lane.seed,
-        **{k: v for k, v in last.items() if k != "images_per_s"},
-        "best_test_acc": best["metrics"]["test_acc"],
-        "best_epoch": best["epoch"],
-        "images_per_s": speeds[len(speeds) // 2],
-        "attempts": journal.attempts(events),
-        **facts,
-    }
-    checkpoint.write_atomic(lane.folder / "result.json", json.dumps(result, indent=1).encode() + b"\n")
-    lane.journal.write("done", result=result)
-    return result

@@ -1,7 +1,5 @@
-"""Shared by all tests: composing configurations, tiny trials, and the options found in conf/."""
-
-from __future__ import annotations
+"""One thread a test process: xdist runs one process a core. Set before torch is imported; children inherit it."""
 
 import os
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("OMP_NUM_THREADS", "1")

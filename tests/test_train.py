@@ -186,6 +186,7 @@ def test_averages_are_reported_beside_the_trained_weights(tmp_path: Path) -> Non
     assert result["raw_test_loss"] != result["test_loss"]
 
 
+@pytest.mark.slow
 def test_compile_gives_the_same_training_to_rounding(tmp_path: Path) -> None:
     settings = config(*TINY, *SMALL_MODEL, "aug=[cutout,mixup]", "epochs=1", "optim.lr=0.01")
     run(settings, tmp_path / "eager")

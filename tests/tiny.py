@@ -11,7 +11,6 @@ from hydra import compose, initialize_config_dir
 
 from ablation import trial
 from ablation.checkpoint import load
-from ablation.errors import AblationError
 from ablation.parts import parts
 from ablation.watch import Leg, Watch
 from launch import arm
@@ -66,9 +65,7 @@ class Silent(Watch):
         return self.stop_after is not None and self.steps >= self.stop_after
 
 
-def run(
-    settings: Mapping[str, Any], folder: Path, watch: Silent | None = None
-) -> dict[int, trial.Result | AblationError]:
+def run(settings: Mapping[str, Any], folder: Path, watch: Silent | None = None) -> trial.Outcomes:
     """Run a configuration here and now."""
     watch = watch or Silent()
     return trial.run(settings, parts(settings), folder, watch, watch.stop)

@@ -24,9 +24,9 @@ from ablation.key import Key
 from ablation.learner import one_hot, to_float
 from ablation.parts import build_model, parts
 from ablation.precision import choose_device, choose_precision
+from ablation.prepare import prepare, to_device
 from ablation.state import State
 from ablation.train import Feed, Plan, Recorder, train
-from ablation.trial import _prepare, _to
 from ablation.types import Batch, Data
 from launch import arm
 
@@ -113,7 +113,7 @@ def main() -> None:
     device = choose_device(config["device"])
     precision = choose_precision(config["precision"], device)
     data: Data = build(config["data"], "data")
-    plan, state = _prepare(config, built, _to(data, device), precision, [0])
+    plan, state = prepare(config, built, to_device(data, device), precision, [0])
     model = build_model(config, built, len(data.classes), data.train.x.shape[3], data.train.x.shape[1])
     peer = Reference(model, data, plan.batch_size, arguments.workers, device)
     print(f"{config['model']['_target_']} on {data.name}, batch {plan.batch_size}, {device}, ours in {precision.name}, "

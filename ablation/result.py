@@ -1,0 +1,86 @@
+"""`result.json`: the end marker of a trial, with everything a table needs to know of it."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ablation import journal
+from ablation.checkpoint import write_atomic
+from ablation.state import State
+from ablation.train import Plan
+from ablation.types import Data
+
+Result = dict[str, Any]
+
+
+def finished(folder: Path) -> Result | None:
+    """The result of a seed's folder, if it is done."""
+    path = folder / "result.json"
+    return json.loads(path.read_bytes()) if path.exists() else None
+
+
+def write_result(folder: Path, seed: int, facts: Mapping[str, Any]) -> Result:
+    """Write the result, atomically: the last epoch's metrics from the journal, the best epoch, and further facts."""
+    events = journal.read(folder / "journal.jsonl")
+    epochs = journal.history(events)
+    best = max(epochs, key=lambda e: e["metrics"]["test_acc"] or -1.0)
+    speeds = sorted(e["metrics"]["images_per_s"] for e in epochs)
+    result = {
+        "seed": seed,
+        **epochs[-1]["metrics"],
+        "best_test_acc": best["metrics"]["test_acc"],
+        "best_epoch": best["epoch"],
+        "images_per_s": speeds[len(speeds) // 2],  # the median epoch's: other work on the machine disturbs some
+        "attempts": journal.attempts(events),
+        **facts,
+    }
+    write_atomic(folder / "result.json", json.dumps(result, indent=1).encode() + b"\n")
+    return result
+
+
+def facts(plan: Plan, state: State, data: Data) -> dict[str, Any]:
+    """What is the same for all seeds trained together: budget, size, cost, where, and on which images."""
+    lanes = len(plan.roots)
+    size = sum(v.numel() * v.element_size() for v in state.weights.all().values()) / lanes
+    device = plan.learner.mean.device
+    return {
+        "epochs": plan.epochs,
+        "steps": plan.steps,
+        "batch_size": plan.batch_size,
+        "params": parameters(state, lanes),
+        "weight_mib": round(size / 2**20, 3),
+        "peak_mem_mib": _peak_memory_mib(device),
+        "seconds": round(state.seconds, 3),
+        "device": device_name(device),
+        "precision": plan.learner.precision.name,
+        "fused": lanes,
+        "torch": torch.__version__,
+        "data": {"name": data.name, **data.about},
+    }
+
+
+def parameters(state: State, lanes: int) -> int:
+    """The number of trained parameters of one seed."""
+    return sum(p.numel() for p in state.weights.params.values()) // lanes
+
+
+def device_name(device: torch.device) -> str:
+    """The device as people know it."""
+    if device.type == "cuda":
+        return f"{device} ({torch.cuda.get_device_name(device)})"
+    return f"cpu ({torch.get_num_threads()} threads)"
+
+
+def _peak_memory_mib(device: torch.device) -> float:
+    """Of the device on a GPU, of the process on the CPU."""
+    if device.type == "cuda":
+        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
