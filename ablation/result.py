@@ -26,13 +26,13 @@ def finished(folder: Path) -> Result | None:
     return json.loads(path.read_bytes()) if path.exists() else None
 
 
-def write_result(folder: Path, seed: int, facts: Mapping[str, Any]) -> Result:
-    """Write the result, atomically: the last epoch's metrics from the journal, the best epoch, and further facts."""
+def conclude(folder: Path, seed: int, facts: Mapping[str, Any]) -> Result:
+    """The result: the last epoch's metrics from the journal, the best epoch, and further facts."""
     events = journal.read(folder / "journal.jsonl")
     epochs = journal.history(events)
     best = max(epochs, key=lambda e: e["metrics"]["test_acc"] or -1.0)
     speeds = sorted(e["metrics"]["images_per_s"] for e in epochs)
-    result = {
+    return {
         "seed": seed,
         **epochs[-1]["metrics"],
         "best_test_acc": best["metrics"]["test_acc"],
@@ -41,8 +41,11 @@ def write_result(folder: Path, seed: int, facts: Mapping[str, Any]) -> Result:
         "attempts": journal.attempts(events),
         **facts,
     }
+
+
+def write(folder: Path, result: Result) -> None:
+    """Write `result.json`, atomically and last of all: with it the trial is done."""
     write_atomic(folder / "result.json", json.dumps(result, indent=1).encode() + b"\n")
-    return result
 
 
 def facts(plan: Plan, state: State, data: Data) -> dict[str, Any]:

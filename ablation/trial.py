@@ -18,7 +18,7 @@ from ablation.parts import Parts
 from ablation.precision import choose_device, choose_precision
 from ablation.prepare import prepare, resume, to_device
 from ablation.record import Files, Lane
-from ablation.result import Result, device_name, facts, finished, parameters, write_result
+from ablation.result import Result, conclude, device_name, facts, finished, parameters, write
 from ablation.track.sink import Sink
 from ablation.train import train
 from ablation.types import Data
@@ -102,8 +102,9 @@ class _Together:
     def _end(self, lane: Lane, shared: Mapping[str, Any]) -> Result | AblationError:
         if lane.failed:
             return Diverged(lane.failed)
-        result = write_result(lane.folder, lane.seed, shared)
+        result = conclude(lane.folder, lane.seed, shared)
         lane.journal.write("done", result=result)
+        write(lane.folder, result)
         self.watch.end(lane.seed, result)
         return result
 

@@ -74,6 +74,9 @@ class Lines(Watch):
     def end(self, seed: int, result: Mapping[str, Any]) -> None:
         """Nothing: the panel says it all."""
 
+    def close(self) -> None:
+        """Leave the terminal as it was, whatever happened."""
+
     def summary(self, outcomes: Outcomes) -> None:
         """The panel: per seed the last epoch's accuracy and the best epoch's, and where to look further."""
         table = Table(box=None, pad_edge=False)
@@ -100,6 +103,7 @@ class Bar(Lines):
 
     def begin(self, leg: Leg) -> None:
         """The line, then the bar."""
+        self.close()
         super().begin(leg)
         columns = (
             TextColumn("step"),
@@ -127,7 +131,7 @@ class Bar(Lines):
         self.close()
 
     def close(self) -> None:
-        """Take the bar away, whatever happened."""
+        """Take the bar away."""
         if self._progress:
             self._progress.stop()
             self._progress = None
@@ -136,12 +140,11 @@ class Bar(Lines):
 def _row(seed: int, outcome: Mapping[str, Any] | AblationError) -> tuple[str, ...]:
     if isinstance(outcome, AblationError):
         return str(seed), "failed", "", "", "", ""
-    best = f"{outcome['best_test_acc']:.2f} (epoch {outcome['best_epoch']})"
-    return (
-        str(seed),
-        f"{outcome['test_acc']:.2f}",
-        best,
-        f"{outcome['test_loss']:.3f}",
-        f"{outcome['train_acc']:.2f}",
-        f"{outcome['seconds']:.0f} s",
-    )
+    spelt = {k: "not finite" if v is None else f"{v:.3f}" if "loss" in k else f"{v:.2f}" for k, v in _numbers(outcome)}
+    best = f"{spelt['best_test_acc']} (epoch {outcome['best_epoch']})"
+    time_ = f"{outcome['seconds']:.0f} s"
+    return str(seed), spelt["test_acc"], best, spelt["test_loss"], spelt["train_acc"], time_
+
+
+def _numbers(outcome: Mapping[str, Any]) -> list[tuple[str, float | None]]:
+    return [(k, outcome[k]) for k in ("test_acc", "best_test_acc", "test_loss", "train_acc")]

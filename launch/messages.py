@@ -10,13 +10,12 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import HydraException, MissingConfigException
+from hydra.errors import MissingConfigException
 from omegaconf import OmegaConf
-from omegaconf.errors import OmegaConfBaseException
 
 from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
-from ablation.errors import ConfigError, DataError, Stopped
+from ablation.errors import Stopped
 from ablation.identity import flatten
 from launch.provenance import ROOT
 
@@ -34,10 +33,9 @@ def stopped(e: Stopped) -> int:
     return 130
 
 
-def refused(e: Exception) -> int:
-    """Say what was wrong; 2 for a mistake that nothing was run for, else 1."""
+def tell(e: Exception) -> None:
+    """Print what went wrong, on standard error."""
     print(f"error: {explain(e)}", file=sys.stderr)
-    return 2 if isinstance(e, HydraException | OmegaConfBaseException | ConfigError | DataError) else 1
 
 
 def explain(e: Exception) -> str:
@@ -46,6 +44,8 @@ def explain(e: Exception) -> str:
         group, _, option = str(e.missing_cfg_file).rpartition("/")
         valid = [path.stem for path in (ROOT / "conf" / group).glob("*.yaml")]
         return f"{group}={option}: no such option; {near(option, valid)}"
+    if isinstance(e, OSError):
+        return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
     return _unknown_key(unknown[1]) if unknown else str(e)
 

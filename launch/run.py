@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from functools import cache
 from pathlib import Path
 from threading import Event, current_thread, main_thread
@@ -19,14 +19,28 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation import trial
-from ablation.errors import AblationError, Stopped
+from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
 from launch import arm, console, messages, provenance
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(config: DictConfig) -> None:
-    """Hydra's task: run one arm, all of its seeds."""
+    """Hydra's task: run one arm. A failure is told at once: Hydra goes on with the sweep's other arms."""
+    try:
+        run_arm(config)
+    except (AblationError, OSError) as e:
+        messages.tell(e)
+        raise
+
+
+def run_arm(config: DictConfig) -> None:
+    """Run one arm, all of its seeds.
+
+    Raises:
+        AblationError: refused, or a seed failed.
+        Stopped: on Ctrl-C or SIGTERM, after saving.
+    """
     hydra_config = HydraConfig.get()
     overrides = list(hydra_config.overrides.task)
     settled, notes = arm.settle(arm.plain(config), overrides)
@@ -42,7 +56,7 @@ def main(config: DictConfig) -> None:
     watch = console.choose(described.name, folder, settled["track"].get("mlflow", {}).get("uri"))
     for note in notes:
         watch.note(note)
-    with _stop_on_signal() as stop:
+    with _stop_on_signal() as stop, closing(watch):
         described.write(folder, settled)
         provenance.write(folder)
         outcomes = trial.run(settled, built, folder, watch, stop.is_set)
@@ -78,14 +92,17 @@ def _stop_on_signal() -> Iterator[Event]:
 
 
 def cli() -> None:
-    """Run Hydra; a mistake of the user is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
+    """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     try:
         main()
     except Stopped as e:
         sys.exit(messages.stopped(e))
-    except (AblationError, HydraException, OmegaConfBaseException) as e:
-        sys.exit(messages.refused(e))
+    except (HydraException, OmegaConfBaseException) as e:
+        messages.tell(e)
+        sys.exit(2)
+    except (AblationError, OSError) as e:
+        sys.exit(2 if isinstance(e, ConfigError | DataError) else 1)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ SMOKE = ("recipe=smoke", "model.depth=8", "precision=fp32", "device=cpu")
 
 
 def command(out: Path, *overrides: str) -> list[str]:
-    places = [f"out={out}", f"track.mlflow.uri=sqlite:///{out}/mlflow.db"]
+    places = [f"out={out}"] + ([] if "track=[]" in overrides else [f"track.mlflow.uri=sqlite:///{out}/mlflow.db"])
     return [sys.executable, "launch/run.py", *overrides, *places, *SMOKE]
 
 
@@ -161,6 +161,38 @@ def test_a_refusal_is_a_message_and_exit_code_2(tmp_path: Path) -> None:
     assert "error: optim.lr: -1" in done.stderr
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir()), "nothing was started"
+
+
+def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
+    """No file may grow past 200 KiB, so the first checkpoint cannot be written; with room again the trial is done."""
+    line = command(tmp_path, "track=[]")
+    limited = ["bash", "-c", 'ulimit -f 200; trap "" XFSZ; exec "$@"', "bash", *line]
+    full = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert full.returncode == 1
+    assert "File too large" in full.stderr
+    assert "the same command resumes" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not list(tmp_path.glob("*/seed-0/*.pt"))
+    assert subprocess.run(line, cwd=ROOT, capture_output=True, timeout=200).returncode == 0
+    assert len(results(tmp_path)) == 1
+
+
+def test_every_failed_arm_of_a_sweep_is_told_and_the_others_run(tmp_path: Path) -> None:
+    done = cli(tmp_path, "-m", "optim.lr=-1,0.1,-2", "track=[]")
+    assert done.returncode == 2
+    assert done.stderr.count("error: optim.lr: -") == 2
+    assert len(results(tmp_path)) == 1
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/nowhere/mlflow.db"])
+def test_a_dead_tracker_costs_a_warning(tmp_path: Path, uri: str) -> None:
+    line = command(tmp_path, "track.mlflow.timeout=5")
+    line = [f"track.mlflow.uri={uri}" if part.startswith("track.mlflow.uri") else part for part in line]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert "points not uploaded" in done.stdout
+    assert "python -m launch.sync" in done.stdout
+    assert len(results(tmp_path)) == 1
 
 
 def test_missing_data_is_one_message(tmp_path: Path) -> None:

@@ -6,7 +6,6 @@ import importlib
 import inspect
 import math
 import re
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -85,15 +84,14 @@ def test_the_loop_names_no_trick() -> None:
     assert words & tricks == set()
 
 
-@cache
-def baseline_folder(root: Path) -> Path:
-    assert run(config(*TINY, *SMALL_MODEL), root / "baseline")
-    return root / "baseline"
-
-
 @pytest.fixture(scope="session")
-def baseline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, torch.Tensor]:
-    return final_weights(baseline_folder(tmp_path_factory.mktemp("contracts")))
+def baseline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, torch.Tensor]]:
+    """The baseline's end, by precision."""
+    root, ends = tmp_path_factory.mktemp("contracts"), {}
+    for precision in ("fp32", "bf16"):
+        run(config(*TINY, *SMALL_MODEL) | {"precision": precision}, root / precision)
+        ends[precision] = final_weights(root / precision)
+    return ends
 
 
 def evaluated(folder: Path) -> dict[str, torch.Tensor]:
@@ -103,13 +101,14 @@ def evaluated(folder: Path) -> dict[str, torch.Tensor]:
     return averaged or {k: v for k, v in tensors.items() if k.startswith("weights.")}
 
 
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("option", TRAINED, ids=name)
 def test_trains_changes_something_and_resumes_bit_for_bit(
-    option: tuple[str, str], tmp_path: Path, baseline: dict[str, torch.Tensor]
+    option: tuple[str, str], precision: str, tmp_path: Path, baseline: dict[str, dict[str, torch.Tensor]]
 ) -> None:
     """Straight through, and stopped inside an epoch, at its end and again: one and the same end."""
     group, chosen = option
-    settings = config(*overrides(group, chosen))
+    settings = config(*overrides(group, chosen)) | {"precision": precision}
     (straight,) = run(settings, tmp_path / "straight").values()
     assert not isinstance(straight, AblationError)
     assert math.isfinite(straight["train_loss"])
@@ -123,10 +122,10 @@ def test_trains_changes_something_and_resumes_bit_for_bit(
     assert [k for k in one if not torch.equal(one[k], other[k])] == []
     assert resumed["test_acc"] == straight["test_acc"]
     assert resumed["attempts"] == 3
-    if identify(settings) != identify(config(*TINY, *SMALL_MODEL)):
-        tensors = evaluated(tmp_path / "straight")
-        same = [k for k in tensors if k in baseline and torch.equal(tensors[k], baseline[k])]
-        assert len(same) < len(tensors) or not tensors.keys() <= baseline.keys(), "a switch that changes nothing"
+    if identify(settings) != identify(config(*TINY, *SMALL_MODEL) | {"precision": precision}):
+        tensors, plain = evaluated(tmp_path / "straight"), baseline[precision]
+        same = [k for k in tensors if k in plain and torch.equal(tensors[k], plain[k])]
+        assert len(same) < len(tensors) or not tensors.keys() <= plain.keys(), "a switch that changes nothing"
 
 
 @pytest.mark.parametrize("option", TRAINED, ids=name)

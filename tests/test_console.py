@@ -1,0 +1,44 @@
+"""What a person sees."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ablation.errors import Diverged
+from ablation.watch import Leg
+from launch.console import Bar, Lines
+
+RESULT = {
+    "test_acc": 91.234, "best_test_acc": 92.0, "best_epoch": 3, "test_loss": 0.31, "train_acc": 99.0, "seconds": 61.2,
+    "data": {"name": "digits", "train": "1437 of 1437", "val": "none", "test": "360 of 360"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", [Lines, Bar])
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_trial_from_begin_to_panel(kind: type[Lines], terminal: bool) -> None:
+    written = io.StringIO()
+    watch = kind(
+        "aug=cutout",
+        Path("runs/x"),
+        "sqlite:///m.db",
+        Console(file=written, force_terminal=terminal, width=120, highlight=False),
+    )
+    watch.begin(Leg([0], 4, 40, 10, "cpu (2 threads)", "bf16 (native)", 269722))
+    watch.tick()
+    watch.epoch(0, 2, {"train_loss": 1.5, "train_acc": 50.0, "test_acc": 40.0, "lr": 0.1, "images_per_s": 1000.0})
+    watch.end(0, RESULT)
+    broken = RESULT | {"test_loss": None}
+    watch.summary({0: RESULT, 1: Diverged("seed 1: the loss was not finite"), 2: broken})
+    watch.close()
+    said = written.getvalue()
+    for part in ("0.27 M parameters", "resumed at step 10 of 40", "91.23", "92.00 (epoch 3)", "failed", "not finite"):
+        assert part in said
+    assert "mlflow ui --backend-store-uri sqlite:///m.db" in said
+    assert "360 of 360" in said
+    if kind is Lines:
+        assert "epoch 2/4  loss 1.500  train 50.00%  test 40.00%  lr 0.1  1000 img/s  ETA" in said
