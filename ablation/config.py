@@ -38,7 +38,6 @@ class Scalars:
     precision: str
     compile: bool
     device: str
-    out: str
     diverged: str  # stop or continue
     checkpoint_epochs: int  # a checkpoint at least this often; 0: only by the clock and at the end
     checkpoint_seconds: float  # likewise; 0: only by epochs
@@ -100,7 +99,6 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
         precision=_choice(config, "precision", ("auto", "fp32", "bf16", "fp16")),
         compile=_choice(config, "compile", (False, True)),
         device=str(config["device"]),
-        out=str(config["out"]),
         diverged=_choice(config, "diverged", ("stop", "continue")),
         checkpoint_epochs=_whole({"checkpoint.epochs": checkpoint["epochs"]}, "checkpoint.epochs", 0),
         checkpoint_seconds=float(seconds),

@@ -10,7 +10,7 @@ from torch.func import functional_call
 from ablation.learner import Learner, to_float
 from ablation.types import Split, Tensors
 
-_BATCH = 1000
+_PIXELS = 1000 * 32 * 32  # in one batch of all lanes together
 
 
 @torch.no_grad()
@@ -26,9 +26,10 @@ def evaluate(learner: Learner, weights: Tensors, split: Split, lanes: int | None
 
     call = predict if lanes is None else torch.vmap(predict, in_dims=(0, None))
     sums = torch.zeros(2, lanes or 1, dtype=torch.float64, device=device)
+    batch = max(1, _PIXELS // (split.x.shape[1] * split.x.shape[2] * (lanes or 1)))
     learner.model.eval()
-    for start in range(0, len(split), _BATCH):
-        x, y = (part[start : start + _BATCH].to(device, non_blocking=True) for part in (split.x, split.y))
+    for start in range(0, len(split), batch):
+        x, y = (part[start : start + batch].to(device, non_blocking=True) for part in (split.x, split.y))
         logits = call(tensors, x).reshape(lanes or 1, len(y), -1)
         sums[0] += (logits.argmax(2) == y).sum(1)
         sums[1] += torch.stack([F.cross_entropy(lane, y, reduction="sum") for lane in logits]).double()

@@ -26,7 +26,8 @@ class Rules:
     """How configurations written before the code grew are read today."""
 
     neutral: Mapping[str, Any] = field(default_factory=dict)  # dotted key -> the value at which it changes nothing
-    renamed: Mapping[str, str] = field(default_factory=dict)  # new dotted key (or prefix) -> the old one
+    # New dotted key, or its beginning -> the old one; likewise for a `_target_`, when a factory moves.
+    renamed: Mapping[str, str] = field(default_factory=dict)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -75,9 +76,10 @@ def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str
     flat = {key: _scalar(value, key) for key, value in flatten(config).items() if not _surrounding(key)}
     neutral = {key: _scalar(value, key) for key, value in rules.neutral.items()}
     kept = {_rename(k, rules.renamed): v for k, v in flat.items() if k not in neutral or neutral[k] != v}
+    kept |= {k: _rename(v, rules.renamed) for k, v in kept.items() if k.endswith("_target_")}
     for group in ORDERED:
         if len(config.get(group) or ()) > 1:
-            kept[f"{group}"] = list(config[group])
+            kept[group] = [_rename(f"{group}.{name}", rules.renamed).partition(".")[2] for name in config[group]]
     return dict(sorted(kept.items()))
 
 

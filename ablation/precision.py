@@ -51,11 +51,13 @@ def choose_device(device: str) -> torch.device:
 
 
 def choose_precision(precision: str, device: torch.device) -> Precision:
-    """`auto` is bf16 where the hardware multiplies it natively, else fp16 on a GPU with tensor cores, else fp32.
+    """`auto` is bf16 where the hardware multiplies it natively, else fp32. On a GPU fp32 excludes TF32 from then on.
 
     Raises:
         ConfigError: an unknown precision.
     """
+    if device.type == "cuda":
+        torch.backends.cudnn.allow_tf32 = False  # by default torch lets "fp32" convolutions round to 10 bits
     if precision in _DTYPES:
         return Precision(precision, device, "as asked")
     if precision != "auto":
@@ -70,8 +72,6 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
 
 
 def _auto_gpu(device: torch.device) -> Precision:
-    if torch.cuda.is_bf16_supported(including_emulation=False):
+    if torch.cuda.get_device_capability(device) >= (8, 0):
         return Precision("bf16", device, "the GPU has bf16 tensor cores")
-    if torch.cuda.get_device_capability(device) >= (7, 0):
-        return Precision("fp16", device, "the GPU has fp16 but no bf16 tensor cores")
-    return Precision("fp32", device, "the GPU has no tensor cores")
+    return Precision("fp32", device, "the GPU has no bf16 tensor cores; precision=fp16 may do")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,14 +19,17 @@ from ablation.types import Data, Split
 
 
 def to_device(data: Data, device: torch.device) -> Data:
-    """The data on the device; a memory-mapped set is too large for that and stays where it is."""
+    """The data on the device, but for images that are memory-mapped or would take over half of a GPU's free memory."""
+    data = replace(data, mean=data.mean.to(device), std=data.std.to(device))
+    size = sum(split.x.numel() for split in (data.train, data.test, data.val) if split is not None)
+    if data.mapped or (device.type == "cuda" and size > torch.cuda.mem_get_info(device)[0] // 2):
+        return data
 
     def move(split: Split) -> Split:
-        mapped = data.about.get("storage") == "memory-mapped"
-        return split if mapped else Split(split.x.to(device), split.y.to(device))
+        return Split(split.x.to(device), split.y.to(device))
 
-    moved = {"train": move(data.train), "test": move(data.test), "val": None if data.val is None else move(data.val)}
-    return Data(**{**vars(data), **moved, "mean": data.mean.to(device), "std": data.std.to(device)})
+    val = None if data.val is None else move(data.val)
+    return replace(data, train=move(data.train), test=move(data.test), val=val)
 
 
 def prepare(
@@ -49,12 +53,18 @@ def prepare(
     averages = {name: average.begin(weights.all()) for name, average in built.averages.items()}
     per_step = (plan.steps_per_epoch,) if weights.lanes is None else (weights.lanes, plan.steps_per_epoch)
     losses, hits = (torch.zeros(per_step, device=precision.device) for _ in range(2))
-    return plan, State(weights, build_optimizer(config, weights), averages, losses, hits)
+    optimizer = build_optimizer(config, weights)
+    for group in optimizer.param_groups:
+        group.update({f"initial_{field}": group[field] for field in built.schedules})
+    return plan, State(weights, optimizer, averages, losses, hits)
 
 
-def resume(state: State, folders: Sequence[Path]) -> None:
-    """Continue at the newest step of which every seed's folder has a whole checkpoint, if there is one."""
-    saved = [{c["step"]: c for c in checkpoint.load(folder)} for folder in folders]
-    common = set(saved[0]).intersection(*saved[1:])
-    if common:
-        unpack(state, [packs[max(common)] for packs in saved])
+def steps(folder: Path) -> list[int]:
+    """The steps of a seed's whole checkpoints, newest first."""
+    return [int(c["step"]) for c in checkpoint.load(folder)]
+
+
+def resume(state: State, folders: Sequence[Path], step: int) -> None:
+    """Continue at this step, of which every seed's folder has a checkpoint; at 0 there is nothing to do."""
+    if step:
+        unpack(state, [next(c for c in checkpoint.load(folder) if c["step"] == step) for folder in folders])

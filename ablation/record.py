@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from ablation import checkpoint, journal
 from ablation.config import Scalars
-from ablation.errors import Diverged, Stopped
+from ablation.errors import DataError, Diverged, Stopped
 from ablation.evaluate import evaluate
 from ablation.state import State, pack
 from ablation.train import Plan, Recorder
@@ -28,10 +29,26 @@ class Lane:
         self.journal = journal.Journal(folder / "journal.jsonl")
         self.failed = ""  # how, if it did
 
-    def begin(self, step: int, device: str, precision: str) -> None:
-        """Journal that an attempt starts at this step."""
-        attempt = journal.attempts(journal.read(self.journal.path)) + 1
-        self.journal.write("start", attempt=attempt, step=step, device=device, precision=precision)
+    def begin(self, step: int, device: str, precision: str, pixels: str) -> None:
+        """Journal that an attempt starts at this step, on the images with this fingerprint.
+
+        Raises:
+            DataError: it would go on with other images than it began with.
+        """
+        events = journal.read(self.journal.path)
+        began = next((e["pixels"] for e in reversed(events) if e["event"] == "start"), pixels)
+        if step and began != pixels:
+            raise DataError(
+                f"seed {self.seed}: {self.folder} was begun on images with the fingerprint {began}, now {pixels}; "
+                "bring the old ones back, or move that folder away to start anew"
+            )
+        values = {"step": step, "device": device, "precision": precision, "pixels": pixels}
+        self.journal.write("start", attempt=journal.attempts(events) + 1, **values)
+
+    def broken(self, e: Exception) -> None:
+        """Journal that an error ended the attempt; on a full disk even that may be impossible."""
+        with suppress(OSError):
+            self.journal.write("failed", cause=type(e).__name__, message=str(e)[:2000])
 
     def diverged(self, step: int) -> None:
         """Journal that the loss was not finite at this step, and where the last good checkpoint is."""
@@ -39,7 +56,7 @@ class Lane:
         where = f"last good checkpoint: step {saved}, {self.folder / 'last.pt'}" if saved else "no checkpoint yet"
         self.failed = (
             f"seed {self.seed}: the loss was not finite at step {step} ({where}). Lower optim.lr, add warm-up "
-            "(sched.warmup) or regularizer=clip; diverged=continue goes on regardless"
+            "(sched.warmup) or regularizer=clip; with diverged=continue it is trained anew and to the end regardless"
         )
         self.journal.write("failed", cause="diverged", step=step, message=self.failed)
 
@@ -48,34 +65,43 @@ class Files(Recorder):
     """Writes each lane's files; evaluation happens here, once an epoch."""
 
     def __init__(
-        self, plan: Plan, data: Data, lanes: Sequence[Lane], top: Scalars, watch: Watch, stop: Callable[[], bool]
+        self,
+        plan: Plan,
+        data: Data,
+        lanes: Sequence[Lane],
+        top: Scalars,
+        watch: Watch,
+        stop: Callable[[], bool],
+        start: int,
     ) -> None:
         self.plan, self.data, self.lanes, self.top, self.watch, self.stop = plan, data, lanes, top, watch, stop
         self._saved_at = time.monotonic()
-        self._saved_step = -1
+        self._saved_step, self._start = -1, start
+        self._clock = self._began = time.perf_counter()
 
-    def tick(self, state: State) -> None:
-        """Count the step; save by the clock, and when asked to stop.
+    def step(self, state: State) -> None:
+        """Count the step; within an epoch save by the clock, and when asked to stop.
 
         Raises:
             Stopped: after saving.
         """
         self.watch.tick()
-        if self.stop():
-            self.save(state)
-            for lane in self.lanes:
-                lane.journal.write("stopped", step=state.step)
-            raise Stopped(f"stopped at step {state.step} of {self.plan.steps}; the same command resumes there")
-        due = self.top.checkpoint_seconds
-        if due and time.monotonic() - self._saved_at >= due:
-            self.save(state)
+        if state.step % self.plan.steps_per_epoch:  # else the epoch is to be recorded first: `epoch` follows
+            self._pause(state)
 
-    def epoch(self, state: State, seconds: float, steps: int) -> None:
-        """Evaluate, journal, save."""
-        state.seconds += seconds
-        number = state.step // self.plan.steps_per_epoch
+    def epoch(self, state: State) -> None:
+        """Evaluate, journal, save.
+
+        Raises:
+            Stopped: when asked to stop before the last epoch, after saving.
+        """
+        if state.losses.device.type == "cuda":
+            torch.cuda.synchronize(state.losses.device)
+        self._charge(state)
+        number, per_epoch = state.step // self.plan.steps_per_epoch, self.plan.steps_per_epoch
         self._check_finite(state)
-        speed = steps * self.plan.batch_size * len(self.lanes) / seconds
+        images = (state.step - max(self._start, state.step - per_epoch)) * self.plan.batch_size * len(self.lanes)
+        speed = images / (self._clock - self._began)
         measured = self._measure(state)
         for k, lane in enumerate(self.lanes):
             if lane.failed:
@@ -86,6 +112,26 @@ class Files(Recorder):
         every = self.top.checkpoint_epochs
         if number == self.plan.epochs or (every and number % every == 0):
             self.save(state)
+        self._clock = self._began = time.perf_counter()
+        if number < self.plan.epochs:
+            self._pause(state)
+
+    def _pause(self, state: State) -> None:
+        due = self.top.checkpoint_seconds
+        if self.stop():
+            self._charge(state)
+            self.save(state)
+            for lane in self.lanes:
+                lane.journal.write("stopped", step=state.step)
+            raise Stopped(f"stopped at step {state.step} of {self.plan.steps}; the same command resumes there")
+        if due and time.monotonic() - self._saved_at >= due:
+            self._charge(state)
+            self.save(state)
+
+    def _charge(self, state: State) -> None:
+        """Add the training time since last counted."""
+        now = time.perf_counter()
+        state.seconds, self._clock = state.seconds + now - self._clock, now
 
     def save(self, state: State) -> None:
         """A checkpoint of every lane whose losses are finite, unless there is one of this very step."""
@@ -98,6 +144,7 @@ class Files(Recorder):
                 checkpoint.save(lane.folder, pack(state, k))
                 lane.journal.write("saved", step=state.step)
         self._saved_step = state.step
+        self._clock = time.perf_counter()
 
     def _measure(self, state: State) -> dict[str, list[float]]:
         """Metric name -> one value a lane. The last average's weights are the ones reported; the trained are `raw_`."""
@@ -122,7 +169,7 @@ class Files(Recorder):
         return {"raw_": state.weights.all(), **others, "": averaged[last]}
 
     def _check_finite(self, state: State) -> None:
-        """Fail the lanes whose loss is no longer finite.
+        """Fail the lanes whose loss or weights are no longer finite, so that no such weights are ever saved.
 
         Raises:
             Diverged: no lane is left.
@@ -131,13 +178,22 @@ class Files(Recorder):
             return
         per_epoch = self.plan.steps_per_epoch
         done = state.step % per_epoch or per_epoch
-        bad = ~torch.isfinite(_rows(state.losses)[:, :done])
-        for lane, broken in zip(self.lanes, bad.cpu(), strict=True):
-            if broken.any() and not lane.failed:
-                lane.diverged(state.step - done + int(broken.nonzero()[0]))
+        bad = ~torch.isfinite(_rows(state.losses)[:, :done]).cpu()
+        weights = _finite_lanes(state.weights.params, len(self.lanes))
+        for lane, broken, whole in zip(self.lanes, bad, weights, strict=True):
+            if (broken.any() or not whole) and not lane.failed:
+                # Broken weights under finite losses: the last step did it.
+                lane.diverged(state.step - done + int(broken.nonzero()[0]) if broken.any() else state.step)
                 self.watch.note(lane.failed)
         if all(lane.failed for lane in self.lanes):
             raise Diverged("; ".join(lane.failed for lane in self.lanes))
+
+
+def _finite_lanes(params: Tensors, lanes: int) -> list[bool]:
+    """For each lane, whether all of its parameters are finite."""
+    sums = [p.detach().reshape(lanes, -1).sum(1) for p in params.values()]
+    found: list[bool] = torch.isfinite(torch.stack(sums).sum(0)).tolist()
+    return found
 
 
 def _rows(per_step: Tensor) -> Tensor:

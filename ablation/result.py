@@ -6,6 +6,7 @@ import json
 import resource
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ablation.train import Plan
 from ablation.types import Data
 
 Result = dict[str, Any]
+_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
 
 
 def finished(folder: Path) -> Result | None:
@@ -81,9 +83,21 @@ def device_name(device: torch.device) -> str:
     return f"cpu ({torch.get_num_threads()} threads)"
 
 
+def reset_peak_memory(device: torch.device) -> None:
+    """Measure the peak from now on, so that an earlier trial of this process does not count."""
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
+    elif _CLEAR.exists():
+        with suppress(OSError):  # some containers forbid it: the peak is then the process's
+            _CLEAR.write_text("5")
+
+
 def _peak_memory_mib(device: torch.device) -> float:
-    """Of the device on a GPU, of the process on the CPU."""
+    """Of the device on a GPU, of the whole process (libraries too) on the CPU."""
     if device.type == "cuda":
         return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
+    if _STATUS.exists():
+        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
+        return round(int(line.split()[1]) / 1024, 1)
     unit = 1 if sys.platform == "darwin" else 1024
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)

@@ -88,7 +88,9 @@ def pack(state: State, lane: int) -> dict[str, Any]:
         **{f"optimizer.{i}": slots for i, slots in state.optimizer.state_dict()["state"].items()},
     }
     groups = {name: {k: take(v) for k, v in values.items()} for name, values in saved.items()}
-    return {"step": state.step, "seconds": state.seconds, **groups}
+    # Some optimisers keep state beside the schedules' fields in their groups.
+    options = [{k: v for k, v in g.items() if k != "params"} for g in state.optimizer.state_dict()["param_groups"]]
+    return {"step": state.step, "seconds": state.seconds, "options": options, **groups}
 
 
 def unpack(state: State, packs: Sequence[Mapping[str, Any]]) -> None:
@@ -106,12 +108,19 @@ def unpack(state: State, packs: Sequence[Mapping[str, Any]]) -> None:
     for name, tensors in state.averages.items():
         restore(f"averages.{name}", tensors)
 
+    params = [p for group in state.optimizer.param_groups for p in group["params"]]
     slots: dict[int, dict[str, Any]] = {}
     for group in (g for g in packs[0] if g.startswith("optimizer.")):
+        i = int(group.removeprefix("optimizer."))
         per_lane = {k: [p[group][k] for p in packs] for k in packs[0][group]}
-        # `step` counts are shared by the lanes; every other tensor has one entry a lane.
-        slots[int(group.removeprefix("optimizer."))] = {
-            k: torch.stack(v) if stack and isinstance(v[0], Tensor) and k != "step" else v[0]
-            for k, v in per_lane.items()
+        slots[i] = {
+            k: torch.stack(v) if stack and _has_lanes(k, v[0], params[i]) else v[0] for k, v in per_lane.items()
         }
-    state.optimizer.load_state_dict({**state.optimizer.state_dict(), "state": slots})
+    now = state.optimizer.state_dict()["param_groups"]
+    groups = [{**group, **saved} for group, saved in zip(now, packs[0]["options"], strict=True)]
+    state.optimizer.load_state_dict({"state": slots, "param_groups": groups})
+
+
+def _has_lanes(name: str, saved: Any, param: Tensor) -> bool:
+    """Whether an optimiser's saved value was one lane's; 0-dim ones are shared but for those of scalar parameters."""
+    return isinstance(saved, Tensor) and (saved.dim() > 0 or (param.dim() == 1 and name != "step"))

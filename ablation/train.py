@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -45,28 +44,24 @@ class Recorder(ABC):
     """Told what happens; may save the state or end the training by raising."""
 
     @abstractmethod
-    def tick(self, state: State) -> None:
+    def step(self, state: State) -> None:
         """After each step. Must not read from the device."""
 
     @abstractmethod
-    def epoch(self, state: State, seconds: float, steps: int) -> None:
-        """After each epoch, of which this attempt did so many steps in so many seconds."""
+    def epoch(self, state: State) -> None:
+        """After each epoch, when its last step is done and told."""
 
 
 def train(plan: Plan, state: State, recorder: Recorder) -> None:
     """Train from the state's step to the end, changing the state in place."""
     call = forward(plan.learner, state.weights, plan.compile)
-    base = [{field: group[field] for field in plan.schedules} for group in state.optimizer.param_groups]
     while state.step < plan.steps:
         epoch, first = divmod(state.step, plan.steps_per_epoch)
         feed = Feed(plan, epoch)
-        began = time.perf_counter()
         for i in range(first, plan.steps_per_epoch):
-            for group, start in zip(state.optimizer.param_groups, base, strict=True):
-                group.update(
-                    {f: start[f] * schedule(state.step / plan.steps) for f, schedule in plan.schedules.items()}
-                )
-            fill = _fill(call, state, plan.learner.precision.loss_scale, feed.batch(i))
+            for group in state.optimizer.param_groups:
+                group.update({f: group[f"initial_{f}"] * s(state.step / plan.steps) for f, s in plan.schedules.items()})
+            fill = _fill(call, state, plan.learner.precision.loss_scale, feed.seeds[i], feed.batch(i))
             for grad in plan.grads:
                 fill = grad.wrap(fill, state.weights)
             done = fill()
@@ -75,15 +70,16 @@ def train(plan: Plan, state: State, recorder: Recorder) -> None:
                 average.update(state.averages[name], state.weights.all(), state.step)
             state.losses[..., i], state.hits[..., i] = done.loss, done.hits
             state.step += 1
-            recorder.tick(state)
-        _synchronize(plan.learner.mean.device)
-        recorder.epoch(state, time.perf_counter() - began, plan.steps_per_epoch - first)
+            recorder.step(state)
+        recorder.epoch(state)
 
 
-def _fill(call: Forward, state: State, scale: float, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Fill:
+def _fill(call: Forward, state: State, scale: float, seed: int, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Fill:
     params = state.weights.params.values()
 
     def fill() -> Step:
+        # Library layers that draw use torch's generator: seeded for each pass, it needs no saving.
+        torch.manual_seed(seed)
         for p in params:
             p.grad = None
         loss, hits = call(*batch)
@@ -107,7 +103,6 @@ class Feed:
         index = torch.stack(orders, 1).reshape(n, size, -1).transpose(1, 2)
         if len(plan.roots) == 1:
             words, index = words[:, 0], index[:, 0]
-        # Library layers that draw use torch's generator: seeded anew each step, it needs no saving.
         self.seeds = words.reshape(n, -1)[:, 0].tolist()
         self.index = index.contiguous().to(plan.train.x.device)
         self.words = words.to(self.device)
@@ -115,14 +110,10 @@ class Feed:
 
     def batch(self, i: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Step i of the epoch: x ([lanes,] N, H, W, C) uint8, y ([lanes,] N), key word ([lanes]), t ()."""
-        torch.manual_seed(self.seeds[i])
         index = self.index[i]
         flat = index.flatten()
         x = self.split.x.index_select(0, flat).view(*index.shape, *self.split.x.shape[1:])
         y = self.split.y.index_select(0, flat).view(index.shape)
-        return x.to(self.device), y.to(self.device), self.words[i], self.t[i]
-
-
-def _synchronize(device: torch.device) -> None:
-    if device.type == "cuda":
-        torch.cuda.synchronize(device)
+        if x.device != self.device:  # images too many for the device: gathered on the host, sent without waiting
+            x, y = (part.pin_memory().to(self.device, non_blocking=True) for part in (x, y))
+        return x, y, self.words[i], self.t[i]

@@ -101,6 +101,7 @@ class Data:
     view: View
     mean: Tensor  # (C,) float32 in [0, 1]
     std: Tensor  # (C,) float32
+    mapped: bool = False  # the images are memory-mapped files, too many to be held in memory
     about: dict[str, str] = field(default_factory=dict)  # which images, for people: stands beside every result
 
 
@@ -168,7 +169,11 @@ class Wrap:
 
 
 class Average(ABC):
-    """Regularizer that keeps other weights beside the trained ones; those are evaluated. Its state is in a dict."""
+    """Regularizer that keeps other weights beside the trained ones; those are evaluated.
+
+    All state is in the dict of `begin`. With lanes its tensors have the leading axis that the weights have, but for
+    0-dim tensors, which all lanes share.
+    """
 
     @abstractmethod
     def begin(self, weights: Tensors) -> Tensors:
@@ -176,7 +181,7 @@ class Average(ABC):
 
     @abstractmethod
     def update(self, state: Tensors, weights: Tensors, step: int) -> None:
-        """After optimiser step number `step` (from 0): change the state in place."""
+        """After optimiser step number `step` (from 0): change the state in place; `weights` are the live tensors."""
 
     @abstractmethod
     def weights(self, state: Tensors) -> Tensors:
@@ -184,4 +189,6 @@ class Average(ABC):
 
 
 Regularizer = Noise | Penalty | Grad | Wrap | Average
+# Takes `weights: Weights`. With lanes every tensor is stacked, so an optimiser whose update is not elementwise (a norm
+# over a tensor, say) has to be told of the lanes.
 Optim = Callable[..., torch.optim.Optimizer]

@@ -19,7 +19,7 @@ from ablation.build import factory
 from ablation.checkpoint import write_atomic
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from ablation.identity import SURROUNDINGS, Rules, canonical, identify
+from ablation.identity import SURROUNDINGS, Rules, canonical, difference, identify
 from launch.provenance import ROOT
 
 Config = dict[str, Any]
@@ -30,7 +30,7 @@ class Arm:
     """One configuration of a sweep, all of its seeds."""
 
     id: str
-    name: str  # what sets it apart
+    name: str  # what the command line chose, in one order, without where and how often it is run
     sweep: str
     groups: dict[str, str]  # group -> the chosen option, several joined by "+"
     params: dict[str, Any]  # dotted keys whose values differ from the defaults
@@ -43,6 +43,19 @@ class Arm:
         for name, text in (("config.yaml", yaml.safe_dump(dict(config), sort_keys=False)), ("arm.json", self._json())):
             if not (folder / name).exists():
                 write_atomic(folder / name, text.encode())
+
+    def notes(self, out: Path, config: Mapping[str, Any]) -> list[str]:
+        """What to know of earlier runs: this one in another sweep, or the same command with other defaults."""
+        found = []
+        for path in sorted(out.glob("*/arm.json")):
+            earlier = json.loads(path.read_bytes())
+            if earlier["id"] == self.id and earlier["sweep"] != self.sweep:
+                found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
+            if earlier["id"] != self.id and earlier["name"] == self.name:
+                old = yaml.safe_load((path.parent / "config.yaml").read_text())
+                changed = ", ".join(f"{k} was {a}, is {b}" for k, (a, b) in difference(old, config).items())
+                found.append(f"stale: {path.parent} came of the same command, but {changed}")
+        return found
 
     def _json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"

@@ -27,10 +27,20 @@ def _git(*arguments: str) -> str | None:
     return done.stdout.strip() if done.returncode == 0 else None
 
 
+def _untracked() -> dict[str, str]:
+    """Source files that git does not know yet: a new trick's are."""
+    names = _git("ls-files", "--others", "--exclude-standard", "--", "ablation", "launch", "conf") or ""
+    return {name: (ROOT / name).read_text(errors="replace") for name in names.splitlines()}
+
+
 def _packages() -> dict[str, str]:
     """The versions of what this project asks for."""
     found = {}
-    for line in requires("ablation") or []:
+    try:
+        needed = requires("ablation") or []
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        needed = ["torch", "torchvision", "hydra-core", "mlflow"]
+    for line in needed:
         name = line.split(";")[0].split("[")[0].split(">")[0].split("=")[0].strip()
         try:
             found[name] = version(name)
@@ -55,6 +65,7 @@ def gather() -> dict[str, Any]:
     return {
         "commit": _git("rev-parse", "HEAD"),
         "diff": _git("diff", "HEAD"),
+        "untracked": _untracked(),
         "python": sys.version.split()[0],
         "packages": _packages(),
         "platform": platform.platform(),

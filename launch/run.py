@@ -54,7 +54,7 @@ def run_arm(config: DictConfig) -> None:
     built = parts(settled)
     folder = Path(settled["out"]) / described.id
     watch = console.choose(described.name, folder, settled["track"].get("mlflow", {}).get("uri"))
-    for note in notes:
+    for note in [*notes, *described.notes(folder.parent, settled)]:
         watch.note(note)
     with _stop_on_signal() as stop, closing(watch):
         described.write(folder, settled)

@@ -97,6 +97,16 @@ def test_a_renamed_key_keeps_ids() -> None:
     assert identify(renamed, Rules(renamed={"aug.cutout.side": "aug.cutout.size"})) == identify(BASE)
 
 
+def test_a_renamed_option_keeps_ids() -> None:
+    """Another option name, file and factory; the order within the group is of the old names too."""
+    node = {"_target_": "ablation.aug.cutout.cutout", "size": 16}
+    old = {"aug": {"cutout": node, "mixup": {"alpha": 1}}}
+    new = {"aug": {"cut": {**node, "_target_": "ablation.aug.cut.cut"}, "mixup": {"alpha": 1}}}
+    rules = Rules(renamed={"aug.cut": "aug.cutout", "ablation.aug.cut.cut": "ablation.aug.cutout.cutout"})
+    assert identify(new) != identify(old)
+    assert identify(new, rules) == identify(old)
+
+
 def test_an_id_is_at_least_64_bits() -> None:
     assert len(identify(BASE)) * 4 >= 64
 

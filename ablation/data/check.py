@@ -1,7 +1,7 @@
 """The arguments that every data set takes, checked without loading anything.
 
-`subset` and `test_subset` are null (everything), a share in (0, 1] (a float: 1.0 is everything), a count (an integer:
-1 is one image), or 'first:0.5' / 'first:25000' for the first in file order; all others are stratified at random.
+`subset` and `test_subset` are null (everything), a share in (0, 1), a count (an integer), or 'first:0.5' /
+'first:25000' for the first in file order; all others are stratified at random.
 `val` is held out of what the subset leaves: null or 0 (none), a share in (0, 1), or a count; always stratified.
 Functions raise `ValueError("argument: what is wrong and the way out")`.
 """
@@ -55,8 +55,9 @@ def _number(argument: str, value: object, first: bool) -> Amount:
         raise ValueError(f"{argument}: {value!r} is neither a share such as 0.5 nor a count such as 25000")
     if isinstance(value, int) and value < 1:
         raise ValueError(f"{argument}: the count {value} is below 1; give at least 1, or null")
-    if isinstance(value, float) and not 0 < value <= 1:
-        raise ValueError(f"{argument}: the share {value} is not in (0, 1]; write a count without a decimal point")
+    # 1.0 as "everything" would have the identity of 1, one image.
+    if isinstance(value, float) and not 0 < value < 1:
+        raise ValueError(f"{argument}: {value} is not a share in (0, 1); null is everything, counts are whole numbers")
     return Amount(argument, value, first)
 
 
@@ -81,10 +82,9 @@ def held_out(value: object) -> Amount | None:
     """Read `val`: null or 0, a share below 1, or a count."""
     if value is None or (value == 0 and not isinstance(value, bool)):
         return None
-    found = _number("val", value, first=False)
     if isinstance(value, float) and value >= 1:
         raise ValueError(f"val: the share {value} leaves nothing to train on; hold out a share below 1")
-    return found
+    return _number("val", value, first=False)
 
 
 def whole(argument: str, value: object, least: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -110,4 +111,4 @@ def folder(
         digest=entry.digest,
         about={"norm": norm, "test_part": tree.test_part, "storage": "in memory" if memory else "memory-mapped"},
     )
-    return assemble(source, choice, copied if memory else _streamed(cache, key))
+    return replace(assemble(source, choice, copied if memory else _streamed(cache, key)), mapped=not memory)

@@ -136,7 +136,7 @@ def _files(client: MlflowClient, run: Run, record: Record) -> None:
     if run.data.tags.get(FILES) == mark:
         return
     arm, seed = record.folder.parent, record.folder
-    for file in (arm / "config.yaml", arm / "provenance.json", seed / JOURNAL, seed / RESULT):
+    for file in (arm / "config.yaml", *sorted(arm.glob("provenance*.json")), seed / JOURNAL, seed / RESULT):
         if file.exists():
             client.log_artifact(run.info.run_id, str(file))
     client.set_tag(run.info.run_id, FILES, mark)

@@ -39,13 +39,13 @@ class Clock(Recorder):
     def __init__(self, steps: int) -> None:
         self.left = steps
 
-    def tick(self, state: State) -> None:
+    def step(self, state: State) -> None:
         """Count down."""
         self.left -= 1
         if not self.left:
             raise StopIteration
 
-    def epoch(self, state: State, seconds: float, steps: int) -> None:
+    def epoch(self, state: State) -> None:
         """Nothing."""
 
 
