@@ -14,6 +14,7 @@ from filelock import FileLock, Timeout
 from ablation import journal
 from ablation.build import build, build_all
 from ablation.errors import AblationError, ConfigError, Diverged
+from ablation.memory import keep_freed_memory
 from ablation.parts import Parts
 from ablation.precision import Precision, choose_device, choose_precision
 from ablation.prepare import prepare, resume, steps, to_device
@@ -50,6 +51,7 @@ def run(
     if not todo:
         return outcomes
     device = choose_device(top.device)
+    keep_freed_memory()
     data: Data = build(config["data"], "data")
     if len(data.train) < top.batch_size:
         raise ConfigError(f"batch_size={top.batch_size}: there are only {len(data.train)} training images")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from multiprocessing.connection import Connection
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +15,10 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from torchvision import transforms
 
+from ablation.build import build
+from ablation.config import scalars
+from ablation.parts import build_model, parts
+from ablation.precision import choose_device
 from ablation.types import Data
 
 
@@ -68,3 +74,12 @@ class Reference:
             self.optimizer.step()
             running += loss.item()
         return time.perf_counter() - began
+
+
+def serve(orders: Connection, config: dict[str, Any], workers: int) -> None:
+    """In a process of its own, so that nothing we set there helps or harms it: train n steps for each n that comes."""
+    data: Data = build(config["data"], "data")
+    model = build_model(config, parts(config), len(data.classes), data.train.x.shape[3], data.train.x.shape[1])
+    peer = Reference(model, data, scalars(config).batch_size, workers, choose_device(config["device"]))
+    while (n := orders.recv()) is not None:
+        orders.send(peer.steps(n))

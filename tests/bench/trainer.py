@@ -1,4 +1,4 @@
-"""Our trainer against the usual script, on the same model, data and batch, taking turns in one process.
+"""Our trainer against the usual script, on the same model, data and batch, taking turns, each in a process of its own.
 
     python tests/bench/trainer.py [--rounds 5] [--steps 40] [group=option ...]
 
@@ -8,6 +8,7 @@ Prints images/s of both and the ratio round by round, then where our time goes.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import os
 import statistics
 import time
@@ -15,14 +16,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import reference
 import torch
 from hydra import compose, initialize_config_dir
-from reference import Reference
 
 from ablation.build import build
 from ablation.key import Key
 from ablation.learner import one_hot, to_float
-from ablation.parts import build_model, parts
+from ablation.memory import keep_freed_memory
+from ablation.parts import parts
 from ablation.precision import choose_device, choose_precision
 from ablation.prepare import prepare, to_device
 from ablation.state import State
@@ -114,19 +116,29 @@ def main() -> None:
     precision = choose_precision(config["precision"], device)
     data: Data = build(config["data"], "data")
     plan, state = prepare(config, built, to_device(data, device), precision, [0])
-    model = build_model(config, built, len(data.classes), data.train.x.shape[3], data.train.x.shape[1])
-    peer = Reference(model, data, plan.batch_size, arguments.workers, device)
+    mine, theirs = multiprocessing.Pipe()
+    spawn = multiprocessing.get_context("spawn")
+    peer = spawn.Process(target=reference.serve, args=(theirs, config, arguments.workers))
+    peer.start()
+    keep_freed_memory()
+
+    def peer_steps(n: int) -> float:
+        mine.send(n)
+        seconds: float = mine.recv()
+        return seconds
+
     print(f"{config['model']['_target_']} on {data.name}, batch {plan.batch_size}, {device}, ours in {precision.name}, "
           f"peer in fp32 with {arguments.workers} workers, torch {torch.__version__}")  # fmt: skip
-    ours(plan, state, 5), peer.steps(5)
+    ours(plan, state, 5), peer_steps(5)
     ratios = []
     for _ in range(arguments.rounds):
-        a, b = ours(plan, state, arguments.steps), peer.steps(arguments.steps)
+        a, b = ours(plan, state, arguments.steps), peer_steps(arguments.steps)
         images = arguments.steps * plan.batch_size
         ratios.append(b / a)
         print(f"ours {images / a:8.0f} img/s   peer {images / b:8.0f} img/s   ratio {b / a:.2f}", flush=True)
     print(f"ratio: median {statistics.median(ratios):.2f}, {min(ratios):.2f} to {max(ratios):.2f}")
-    del peer
+    mine.send(None)
+    peer.join()
     step = 1000 * ours(plan, state, arguments.steps) / arguments.steps
     print(f"where a step of {step:.1f} ms goes:")
     for name, ms in breakdown(plan, state).items():
