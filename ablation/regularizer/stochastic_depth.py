@@ -35,6 +35,8 @@ def stochastic_depth(last_survival: float = 0.5, scale: str = "test", per: str =
     `scale` "test" multiplies the branch by p_l in evaluation, as the paper does; "train" divides it by p_l in training,
     as timm does. `per` says whether a whole "batch" is dropped at once (paper) or each "sample" by itself (timm).
 
+    Differs: a dropped branch is computed all the same, so it costs its time and its running statistics see every batch.
+
     Raises:
         ValueError: an argument is out of range.
     """
