@@ -14,11 +14,12 @@ from filelock import FileLock, Timeout
 from ablation import journal
 from ablation.build import build, build_all
 from ablation.errors import AblationError, ConfigError, Diverged
+from ablation.lane import Lane
 from ablation.memory import keep_freed_memory
 from ablation.parts import Parts
 from ablation.precision import Precision, choose_device, choose_precision
 from ablation.prepare import prepare, resume, steps, to_device
-from ablation.record import Files, Lane
+from ablation.record import Files
 from ablation.result import Result, conclude, device_name, facts, finished, parameters, reset_peak_memory, write
 from ablation.track.sink import Sink
 from ablation.train import train
