@@ -87,6 +87,8 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
             raise ConfigError(f"{key}: is missing")
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(config["device"])):
         raise ConfigError(f"device={config['device']}: use auto, cpu, cuda or cuda:N")
+    if not re.fullmatch(r"[\w][\w.-]{0,99}", str(config["sweep"])):
+        raise ConfigError(f"sweep={config['sweep']}: it names a folder; use letters, digits, '_', '-' and '.'")
     checkpoint = config["checkpoint"]
     seconds = checkpoint["seconds"]
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:

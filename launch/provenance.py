@@ -17,6 +17,7 @@ import torch
 from ablation.checkpoint import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
+SOURCE = "source.json"  # in a frozen copy of the code: what git said when it was frozen
 
 
 def _git(*arguments: str) -> str | None:
@@ -60,12 +61,20 @@ def _processor() -> str:
 
 
 @cache
+def source() -> dict[str, Any]:
+    """Commit, uncommitted changes and files new to git; of a frozen copy, those of the checkout it was taken from."""
+    frozen = ROOT / SOURCE
+    if frozen.exists():
+        found: dict[str, Any] = json.loads(frozen.read_text())
+        return found
+    return {"commit": _git("rev-parse", "HEAD"), "diff": _git("diff", "HEAD"), "untracked": _untracked()}
+
+
+@cache
 def gather() -> dict[str, Any]:
     """Everything that is the same for all trials of this process."""
     return {
-        "commit": _git("rev-parse", "HEAD"),
-        "diff": _git("diff", "HEAD"),
-        "untracked": _untracked(),
+        **source(),
         "python": sys.version.split()[0],
         "packages": _packages(),
         "platform": platform.platform(),

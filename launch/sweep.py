@@ -1,0 +1,174 @@
+"""A sweep on disk: what was asked for, with its configuration and code frozen, one folder a submission.
+
+`<out>/.sweeps/<name>/<n>/` holds `submission.json` and `arms.jsonl`, one arm a line; nothing in them ever changes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from ablation.checkpoint import write_atomic
+from ablation.config import seeds
+from ablation.errors import AblationError
+from launch import snapshot, stages
+from launch.arm import Arm, Config
+
+STORE = ".sweeps"
+CODE = ".code"
+_ARMS, _SUBMISSION = "arms.jsonl", "submission.json"
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is given: one trial, or all seeds of an arm that trains them fused."""
+
+    id: str
+    seeds: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.id}/seed-{'+'.join(map(str, self.seeds))}"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One arm of a sweep: composed, settled and checked."""
+
+    arm: Arm
+    config: Config
+    notes: tuple[str, ...] = ()
+    teacher: str | None = None  # the id of the arm whose trial of the same seed must be done first
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The replicates asked for."""
+        return seeds(self.config["seeds"])
+
+    @property
+    def works(self) -> list[Work]:
+        """One a seed, or one for all seeds if they are fused."""
+        groups = [self.seeds] if self.config["fuse"] else [(seed,) for seed in self.seeds]
+        return [Work(self.arm.id, group) for group in groups]
+
+
+@dataclass(frozen=True)
+class Submission:
+    """One time that a sweep was asked for."""
+
+    name: str
+    number: int  # 1, 2, ... of this name
+    folder: Path
+    out: Path
+    cwd: Path  # relative paths in configurations are relative to it
+    command: str
+    launcher: dict[str, Any]  # the launcher's resolved options; `kind` is local or slurm
+    code: Path  # to be first on PYTHONPATH
+    time: float  # seconds since 1970
+    arms: dict[str, Planned]  # by id, in grid order
+
+    @property
+    def works(self) -> list[Work]:
+        """In running order, so that early results cover the grid: teachers first, then first seeds of all arms, ..."""
+        return order(list(self.arms.values()))
+
+
+def order(planned: Sequence[Planned]) -> list[Work]:
+    """Stage by stage; within a stage the first work of every arm, then the second, and so on."""
+    depth = stages.depths(planned)
+    keyed = [(depth[p.arm.id], turn, work) for p in planned for turn, work in enumerate(p.works)]
+    return [work for *_, work in sorted(keyed, key=lambda k: k[:2])]
+
+
+def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str) -> Submission:
+    """Freeze a sweep: its arms' configurations and the code. What was cancelled before is asked for again.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    out = Path(planned[0].config["out"]).resolve()
+    name = planned[0].arm.sweep
+    code = snapshot.freeze(out / CODE, [p.config for p in planned])
+    number, folder = _claim(out / STORE / name)
+    lines = [json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher}) for p in planned]
+    write_atomic(folder / _ARMS, "".join(f"{line}\n" for line in lines).encode())
+    head = {"command": command, "cwd": str(Path.cwd()), "code": code.name, "time": time.time()}
+    write_atomic(folder / _SUBMISSION, json.dumps({**head, "launcher": dict(launcher)}, indent=1).encode())
+    for p in planned:
+        for seed in p.seeds:
+            (out / p.arm.id / f"seed-{seed}" / "cancel").unlink(missing_ok=True)
+    return Submission(
+        name=name,
+        number=number,
+        folder=folder,
+        out=out,
+        cwd=Path(head["cwd"]),
+        command=command,
+        launcher=dict(launcher),
+        code=code,
+        time=float(head["time"]),
+        arms={p.arm.id: p for p in planned},
+    )
+
+
+def _claim(store: Path) -> tuple[int, Path]:
+    """The next free number, and its new folder."""
+    store.mkdir(parents=True, exist_ok=True)
+    for number in count(1 + max((n for n, _ in _numbered(store)), default=0)):
+        folder = store / str(number)
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another shell was faster
+            continue
+        return number, folder
+    raise AssertionError  # count() has no end
+
+
+def load(folder: Path) -> Submission:
+    """Read a submission back.
+
+    Raises:
+        AblationError: its files are missing or damaged.
+    """
+    try:
+        head = json.loads((folder / _SUBMISSION).read_bytes())
+        arms = [_planned(json.loads(line)) for line in (folder / _ARMS).read_bytes().splitlines()]
+        out = folder.resolve().parents[2]
+        return Submission(
+            name=folder.parent.name,
+            number=int(folder.name),
+            folder=folder.resolve(),
+            out=out,
+            cwd=Path(head["cwd"]),
+            command=head["command"],
+            launcher=head["launcher"],
+            code=out / CODE / head["code"],
+            time=head["time"],
+            arms={p.arm.id: p for p in arms},
+        )
+    except (OSError, ValueError, KeyError, TypeError) as e:
+        raise AblationError(
+            f"{folder}: not a whole submission ({type(e).__name__}: {e}); submit the sweep again"
+        ) from e
+
+
+def _planned(line: Mapping[str, Any]) -> Planned:
+    return Planned(Arm(**line["arm"]), line["config"], teacher=line["teacher"])
+
+
+def submissions(out: Path, name: str | None = None) -> list[Path]:
+    """The folders of all whole submissions, of one sweep or of all, oldest first."""
+    stores = [out / STORE / name] if name else sorted((out / STORE).glob("*"))
+    found = [folder for store in stores for _, folder in _numbered(store) if (folder / _SUBMISSION).exists()]
+    return sorted(found, key=lambda folder: (folder / _SUBMISSION).stat().st_mtime_ns)
+
+
+def _numbered(store: Path) -> Iterator[tuple[int, Path]]:
+    if store.is_dir():
+        yield from sorted((int(p.name), p) for p in store.iterdir() if p.name.isdigit())
