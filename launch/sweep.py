@@ -98,8 +98,9 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     number, folder = _claim(out / STORE / name)
     lines = [json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher}) for p in planned]
     write_atomic(folder / _ARMS, "".join(f"{line}\n" for line in lines).encode())
-    head = {"command": command, "cwd": str(Path.cwd()), "code": code.name, "time": time.time()}
-    write_atomic(folder / _SUBMISSION, json.dumps({**head, "launcher": dict(launcher)}, indent=1).encode())
+    cwd, now = Path.cwd(), time.time()
+    head = {"command": command, "cwd": str(cwd), "code": code.name, "time": now, "launcher": dict(launcher)}
+    write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     for p in planned:
         for seed in p.seeds:
             (out / p.arm.id / f"seed-{seed}" / "cancel").unlink(missing_ok=True)
@@ -108,11 +109,11 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
         number=number,
         folder=folder,
         out=out,
-        cwd=Path(head["cwd"]),
+        cwd=cwd,
         command=command,
         launcher=dict(launcher),
         code=code,
-        time=float(head["time"]),
+        time=now,
         arms={p.arm.id: p for p in planned},
     )
 

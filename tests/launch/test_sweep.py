@@ -1,0 +1,108 @@
+"""What is frozen when a sweep is submitted."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tiny import SMALL_MODEL, TINY, config
+
+from ablation.errors import AblationError
+from launch import arm, snapshot, sweep
+from launch.provenance import ROOT, SOURCE
+from launch.sweep import Planned, Work
+
+CHOICES = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}
+
+
+def planned(out: Path, *overrides: str, teacher: str | None = None) -> Planned:
+    settled = config(*TINY, *SMALL_MODEL, *overrides, f"out={out}")
+    return Planned(arm.describe(settled, config(), CHOICES, overrides, "run"), settled, teacher=teacher)
+
+
+def test_what_is_loaded_is_what_was_created(tmp_path: Path) -> None:
+    arms = [planned(tmp_path, "seeds=2"), planned(tmp_path, "optim.lr=0.3", "seeds=[5]")]
+    made = sweep.create(arms, {"kind": "local", "workers": 2}, "the command")
+    assert sweep.load(made.folder) == made
+    assert sweep.submissions(tmp_path) == [made.folder]
+    assert sweep.submissions(tmp_path, "main") == [made.folder]
+    assert sweep.submissions(tmp_path, "other") == []
+
+
+def test_every_submission_of_a_name_has_its_number(tmp_path: Path) -> None:
+    one = [planned(tmp_path)]
+    assert [sweep.create(one, {}, "x").number for _ in range(11)] == list(range(1, 12))
+    assert [int(f.name) for f in sweep.submissions(tmp_path)] == list(range(1, 12))
+
+
+def test_the_first_seeds_of_all_arms_come_first(tmp_path: Path) -> None:
+    a, b = planned(tmp_path, "seeds=3"), planned(tmp_path, "optim.lr=0.3", "seeds=[7,8]")
+    assert [(w.id == a.arm.id, w.seeds) for w in sweep.order([a, b])] == [
+        (True, (0,)), (False, (7,)), (True, (1,)), (False, (8,)), (True, (2,)),
+    ]  # fmt: skip
+
+
+def test_fused_seeds_are_one_work_and_teachers_come_first(tmp_path: Path) -> None:
+    student = planned(tmp_path, "seeds=2", "optim.lr=0.3", teacher="t" * 16)
+    fused = planned(tmp_path, "seeds=2", "fuse=true")
+    assert fused.works == [Work(fused.arm.id, (0, 1))]
+    below = planned(tmp_path, "optim.lr=0.7", "seeds=2", teacher=fused.arm.id)
+    assert [w.id for w in sweep.order([below, student, fused])] == [
+        student.arm.id, fused.arm.id, student.arm.id, below.arm.id, below.arm.id,
+    ]  # fmt: skip
+
+
+def test_what_was_cancelled_is_asked_for_again(tmp_path: Path) -> None:
+    one = planned(tmp_path)
+    marker = tmp_path / one.arm.id / "seed-0" / "cancel"
+    marker.parent.mkdir(parents=True)
+    marker.touch()
+    sweep.create([one], {}, "x")
+    assert not marker.exists()
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]"])
+def test_a_damaged_submission_is_refused(tmp_path: Path, damage: str) -> None:
+    made = sweep.create([planned(tmp_path)], {}, "x")
+    (made.folder / "submission.json").write_text(damage)
+    with pytest.raises(AblationError, match="not a whole submission"):
+        sweep.load(made.folder)
+
+
+def test_the_same_code_is_stored_once_and_has_its_source(tmp_path: Path) -> None:
+    first, again = (snapshot.freeze(tmp_path, []) for _ in range(2))
+    assert first == again
+    assert [p.name for p in tmp_path.iterdir()] == [first.name]
+    assert (first / "ablation" / "train.py").read_bytes() == (ROOT / "ablation" / "train.py").read_bytes()
+    assert (first / "conf" / "aug" / "cutout.yaml").exists()
+    assert {"commit", "diff", "untracked"} == set(json.loads((first / SOURCE).read_text()))
+
+
+def test_a_user_s_own_module_is_frozen_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    own = tmp_path / "own"
+    (own / "tricks_of_mine").mkdir(parents=True)
+    (own / "tricks_of_mine" / "__init__.py").write_text("")
+    (own / "tricks_of_mine" / "blot.py").write_text("NAME = 'blot'\n")
+    (own / "single_trick.py").write_text("NAME = 'single'\n")
+    monkeypatch.syspath_prepend(str(own))
+    named = {"aug": {"a": {"_target_": "tricks_of_mine.blot.blot"}, "b": {"_target_": "single_trick.f"}}}
+    named["aug"]["c"] = {"_target_": "torch.nn.Identity"}
+    code = snapshot.freeze(tmp_path / "store", [named])
+    assert (code / "tricks_of_mine" / "blot.py").exists()
+    assert (code / "single_trick.py").exists()
+    assert not (code / "torch").exists()
+
+
+def test_a_job_imports_the_copy_even_with_the_project_installed(tmp_path: Path) -> None:
+    code = snapshot.freeze(tmp_path, [])
+    frozen = code / "ablation" / "errors.py"
+    frozen.write_text(frozen.read_text() + "\nFROZEN = True\n")
+    line = [sys.executable, "-P", "-c", "import ablation.errors as e, launch.provenance as p; print(e.FROZEN, p.ROOT)"]
+    done = subprocess.run(
+        line, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(code)}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", str(code)]
