@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from ablation import journal
-from ablation.checkpoint import write_atomic
+from ablation.atomic import write_atomic
 from ablation.state import State
 from ablation.train import Plan
 from ablation.types import Data

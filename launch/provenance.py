@@ -12,9 +12,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from ablation.checkpoint import write_atomic
+from ablation.atomic import write_atomic
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = "source.json"  # in a frozen copy of the code: what git said when it was frozen
@@ -73,6 +71,8 @@ def source() -> dict[str, Any]:
 @cache
 def gather() -> dict[str, Any]:
     """Everything that is the same for all trials of this process."""
+    import torch  # takes two seconds, which looking at a sweep need not
+
     return {
         **source(),
         "python": sys.version.split()[0],

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from ablation.checkpoint import write_atomic
+from ablation.atomic import write_atomic
 from ablation.identity import flatten
 from launch.provenance import ROOT, SOURCE, source
 

@@ -13,7 +13,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ablation.checkpoint import write_atomic
+from ablation.atomic import write_atomic
 from ablation.config import seeds
 from ablation.errors import AblationError
 from launch import snapshot, stages

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from ablation import checkpoint
+from ablation.atomic import write_atomic
 
 
 def content(step: int) -> dict[str, object]:
@@ -64,10 +65,10 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
-    checkpoint.write_atomic(path, b"old")
+    write_atomic(path, b"old")
     (tmp_path / f"result.json.{os.getpid()}.tmp").mkdir()  # the scratch file cannot be opened
     with pytest.raises(OSError, match="directory"):
-        checkpoint.write_atomic(path, b"new")
+        write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
 
 
@@ -75,6 +76,7 @@ SAVER = """
 import sys, torch
 from pathlib import Path
 from ablation import checkpoint
+from ablation.atomic import write_atomic
 step = 0
 while True:
     step += 1
