@@ -1,4 +1,4 @@
-"""Files that are whole at every moment. Apart from checkpoints, so that who only reads and writes text needs no torch."""
+"""Files that are whole at every moment. Not in checkpoint.py, so that who reads and writes text needs no torch."""
 
 from __future__ import annotations
 
