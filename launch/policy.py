@@ -1,0 +1,139 @@
+"""What to do with a trial that is not done: try it again, with what changed, or stop. Pure; nothing is run here.
+
+The policy is the launcher's `retry:` node, one rule a cause (`conf/hydra/launcher/_retry.yaml` explains each).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from ablation.build import near
+from ablation.errors import ConfigError
+
+# What can end a trial: its journal says so, or else SLURM, or the process is gone without a word (killed).
+CAUSES = (
+    "oom", "time_limit", "preempted", "node", "killed", "disk",
+    "error", "config", "diverged", "cancelled", "stopped", "blocked",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a trial is given."""
+
+    pack: int = 1  # trials side by side on its device
+    mem_mib: int | None = None  # of the whole job; None: what the cluster gives
+    exclude: tuple[str, ...] = ()  # nodes to keep away from
+
+
+@dataclass(frozen=True)
+class Failure:
+    """One attempt that did not finish."""
+
+    cause: str
+    step: int = 0  # of the checkpoint it left
+    node: str = ""
+    device: bool = False  # oom: the device's memory ran out, not the machine's
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What follows from one cause."""
+
+    tries: int  # how often a trial is tried again for this cause
+    resume: bool = False  # only attempts that got no further than an earlier one count
+    exclude: bool = False  # keep away from the node it happened on
+    pack: float = 1.0  # divide the number of trials side by side by this, down to one
+    mem: float = 1.0  # alone already: multiply the memory by this
+
+
+@dataclass(frozen=True)
+class Retry:
+    """Try it again, in this room."""
+
+    room: Room
+
+
+@dataclass(frozen=True)
+class Stop:
+    """Leave it, and why."""
+
+    reason: str
+
+
+Policy = Mapping[str, Rule]
+
+
+def read(node: Mapping[str, Any]) -> Policy:
+    """The policy of a `retry:` node; causes without a rule are not retried.
+
+    Raises:
+        ConfigError: an unknown cause, setting or value.
+    """
+    return {cause: Rule(0) for cause in CAUSES} | {cause: _rule(cause, rule) for cause, rule in node.items()}
+
+
+def _rule(cause: str, node: Any) -> Rule:
+    path = f"hydra.launcher.retry.{cause}"
+    if cause not in CAUSES:
+        raise ConfigError(f"{path}: no such cause; {near(cause, CAUSES)}")
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{path}={node!r}: should be a mapping such as {{tries: 1}}")
+    known = [f.name for f in fields(Rule)]
+    for name in node:
+        if name not in known:
+            raise ConfigError(f"{path}.{name}: no such setting; {near(str(name), known)}")
+    tries = node.get("tries", 0)
+    if isinstance(tries, bool) or not isinstance(tries, int) or tries < 0:
+        raise ConfigError(f"{path}.tries={tries!r}: should be a whole number, 0 for no retry")
+    for name in ("resume", "exclude"):
+        if not isinstance(node.get(name, False), bool):
+            raise ConfigError(f"{path}.{name}={node[name]!r}: should be true or false")
+    for name in ("pack", "mem"):
+        factor = node.get(name, 1.0)
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
+            raise ConfigError(f"{path}.{name}={factor!r}: should be a factor of 1 or more")
+    return Rule(**node)
+
+
+def decide(failures: Sequence[Failure], room: Room, policy: Policy) -> Retry | Stop:
+    """What follows from the last failure, given the earlier ones (oldest first) and the room it had.
+
+    A trial that keeps failing is stopped after finitely many retries: each uses up a try of its cause, or, where
+    resuming is free, got further than every attempt before.
+    """
+    last = failures[-1]
+    rule = policy[last.cause]
+    counted = [
+        f for n, f in enumerate(failures) if f.cause == last.cause and not (rule.resume and _further(failures, n))
+    ]
+    if len(counted) > rule.tries:
+        again = f" ({len(counted)} times)" if len(counted) > 1 else ""
+        return Stop(f"{last.cause}{again}")
+    if rule.exclude and last.node:
+        room = replace(room, exclude=tuple(sorted({*room.exclude, last.node})))
+    return _roomier(room, rule, last.device) if rule.pack > 1 or rule.mem > 1 else Retry(room)
+
+
+def _further(failures: Sequence[Failure], n: int) -> bool:
+    """Whether attempt n left a later checkpoint than every attempt before it."""
+    return failures[n].step > max((f.step for f in failures[:n]), default=0)
+
+
+def _roomier(room: Room, rule: Rule, device: bool) -> Retry | Stop:
+    if room.pack > 1 and rule.pack > 1:
+        return Retry(replace(room, pack=max(1, min(room.pack - 1, int(room.pack / rule.pack)))))
+    if device:
+        return Stop(
+            "oom: alone on the device and its memory is not enough; a smaller batch_size or a larger device is needed"
+        )
+    if rule.mem == 1:
+        return Stop("oom: alone on the device, and the policy does not ask for more memory")
+    if room.mem_mib is None:
+        return Stop(
+            "oom: alone in its job, whose memory is the cluster's default; set resources.mem, then it can be grown"
+        )
+    return Retry(replace(room, mem_mib=math.ceil(room.mem_mib * rule.mem)))
