@@ -1,8 +1,9 @@
-"""The append-only record of one trial: one JSON object a line, in `journal.jsonl`. Files are the truth.
+"""The append-only record of one trial: one JSON object a line, in the `journal.jsonl` of each attempt.
 
-Events: start (attempt, step), epoch (epoch, step, metrics), saved (step), stopped, failed (cause, message),
-done (result).
-What was written after the last checkpoint is done again by the next attempt: `history` keeps only what holds.
+Events: start (attempt, step), epoch (epoch, step, metrics), saved (step), stopped (why), done (result),
+failed (cause, message, trace).
+What was written after the last checkpoint is done again by the next attempt: `history` keeps only what holds. The next
+attempt's start also takes back what a process that was taken for dead writes later: it stands in an earlier journal.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import time
 from pathlib import Path
 from typing import Any
 
+from ablation import attempt
+
 Event = dict[str, Any]
+JOURNAL = "journal.jsonl"  # in an attempt's folder
 
 
 class Journal:
@@ -52,6 +56,11 @@ def read(path: Path) -> list[Event]:
         except ValueError:
             continue
     return events
+
+
+def events(seed_folder: Path) -> list[Event]:
+    """The events of all attempts at a seed, one attempt after the other."""
+    return [e for n in attempt.numbers(seed_folder) for e in read(attempt.folder(seed_folder, n) / JOURNAL)]
 
 
 def attempts(events: list[Event]) -> int:
