@@ -1,0 +1,99 @@
+"""How each trial stands, told from the files alone: they are the truth, whoever wrote them and wherever.
+
+A finished trial costs one listing and one small file; of the others only the ends of their journals are read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from ablation import attempt
+from ablation.attempt import CANCEL
+from ablation.journal import Event
+from ablation.result import finished
+from launch.tail import last_epoch, tail
+
+KINDS = ("done", "running", "queued", "new", "stopped", "cancelled", "blocked", "failed")
+
+
+@dataclass(frozen=True)
+class State:
+    """One trial."""
+
+    kind: str  # one of KINDS
+    cause: str = ""  # of a trial that failed or stopped: oom, diverged, killed, asked, ...
+    message: str = ""
+    epoch: int = 0  # epochs behind it
+    step: int = 0
+    attempts: int = 0
+    test_acc: float | None = None  # percent, of the last epoch
+    owner: str = ""  # who trains it, or did so last
+    seconds: float = 0.0  # of training, all attempts, if done; else how long the newest attempt has lasted
+    time: float = 0.0  # of the last news, seconds since 1970; 0 if there are none
+
+
+def of(folder: Path, lease: float = 60.0) -> State:
+    """The state of a seed's folder, which need not exist. Without its sweep, no trial is queued or blocked.
+
+    `lease`: seconds after which a trial without a sign of life is given up.
+    """
+    try:
+        return _done(folder) or _unfinished(folder, lease)
+    except (ValueError, KeyError, TypeError, AttributeError) as e:
+        return State("failed", "damaged", f"{folder}: {type(e).__name__}: {e}; move the folder away to start anew")
+
+
+def _done(folder: Path) -> State | None:
+    result = finished(folder)
+    if result is None:
+        return None
+    return State(
+        "done",
+        epoch=result["epochs"],
+        step=result["steps"],
+        attempts=result["attempts"],
+        test_acc=result["test_acc"],
+        seconds=result["seconds"],
+    )
+
+
+def _unfinished(folder: Path, lease: float) -> State:
+    number, cancelled = attempt.latest(folder), (folder / CANCEL).exists()
+    if not number:
+        return State("cancelled" if cancelled else "new")
+    newest = attempt.folder(folder, number)
+    live, events, owner = attempt.live(newest, lease), tail(newest), attempt.owner(newest)
+    began = owner.time if owner else 0.0
+    last: Event = events[-1] if events else {"event": "claimed", "time": began}
+    epoch = last_epoch(folder, number, events)
+    known = State(
+        "running",
+        message="is being cancelled" if cancelled else "",
+        epoch=epoch["epoch"],
+        step=epoch["step"],
+        attempts=number,
+        test_acc=epoch["metrics"].get("test_acc"),
+        owner=str(owner or ""),
+        seconds=last["time"] - began if owner else 0.0,
+        time=last["time"],
+    )
+    if live:
+        return known
+    if last["event"] == "done" and (done := _done(folder)):  # finished between two looks
+        return done
+    ended = _ended(known, last)
+    return replace(ended, kind="cancelled") if cancelled else ended
+
+
+def _ended(known: State, last: Event) -> State:
+    """Of an attempt that nobody makes any more, by the last that it wrote."""
+    known = replace(known, message="")
+    if last["event"] == "failed":
+        return replace(known, kind="failed", cause=last["cause"], message=last["message"])
+    if last["event"] == "stopped":
+        why = last["why"]
+        return replace(known, kind="cancelled" if why == "cancelled" else "stopped", cause=why)
+    return replace(
+        known, kind="stopped", cause="killed", message=f"{known.owner or 'its process'} ended without a word"
+    )
