@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -52,23 +54,26 @@ def parts(config: Mapping[str, Any]) -> Parts:
         loss=build(config["loss"], "loss"),
         schedules=build(config["sched"], "sched", epochs=top.epochs, lr=config["optim"]["lr"]),
         inits=build_all(config["init"], "init"),
-        noise=_noise({n: r for n, r in regularizers.items() if isinstance(r, Noise)}),
+        noise=_noise(regularizers),
         penalties={n: r for n, r in regularizers.items() if isinstance(r, Penalty)},
         grads={n: r for n, r in regularizers.items() if isinstance(r, Grad)},
         wraps={n: r for n, r in regularizers.items() if isinstance(r, Wrap)},
         averages={n: r for n, r in regularizers.items() if isinstance(r, Average)},
     )
     _try_data(config)
-    _try_model(config, built)
+    size = config["data"].get("size", 32)
+    _try_model(json.dumps({"model": config["model"], "regularizer": config["regularizer"], "size": size}))
     for name in built.schedules:
         if name not in fields:
             raise ConfigError(f"sched: schedules {name!r}, which {config['optim']['_target_']} does not have")
     return built
 
 
-def _noise(noises: Mapping[str, Noise]) -> dict[str, Any]:
+def _noise(regularizers: Mapping[str, Any]) -> dict[str, Any]:
     chosen: dict[str, Any] = {}
-    for name, noise in noises.items():
+    for name, noise in regularizers.items():
+        if not isinstance(noise, Noise):
+            continue
         for place, layer in (("join", noise.join), ("drop", noise.drop)):
             if layer is not None and place in chosen:
                 raise ConfigError(
@@ -79,17 +84,17 @@ def _noise(noises: Mapping[str, Noise]) -> dict[str, Any]:
     return chosen
 
 
-def build_model(config: Mapping[str, Any], built: Parts, classes: int, channels: int, size: int) -> Model:
+def build_model(config: Mapping[str, Any], noise: Mapping[str, Any], classes: int, channels: int, size: int) -> Model:
     """The model with its noise; uses torch's global generator for the default initialisation.
 
     Raises:
         ConfigError: bad arguments, or a regularizer inside the blocks of a model that has no place for it.
     """
     accepted = inspect.signature(factory(config["model"], "model")).parameters
-    for place in built.noise:
+    for place in noise:
         if place not in accepted:
             raise ConfigError(f"model: {config['model']['_target_']} takes no `{place}`, which a regularizer needs")
-    model: Model = build(config["model"], "model", classes=classes, channels=channels, size=size, **built.noise)
+    model: Model = build(config["model"], "model", classes=classes, channels=channels, size=size, **noise)
     return model
 
 
@@ -100,11 +105,16 @@ def _try_data(config: Mapping[str, Any]) -> None:
         raise ConfigError(f"data.{e}") from e
 
 
-def _try_model(config: Mapping[str, Any], built: Parts) -> None:
+@lru_cache(maxsize=1024)
+def _try_model(text: str) -> None:
+    """Build the model without its memory. `text` is JSON of all that it depends on: a grid of rates tries it once."""
+    config = json.loads(text)
+    regularizers = build_all(config["regularizer"], "regularizer")
     with torch.device("meta"):
-        model = build_model(config, built, classes=10, channels=3, size=config["data"].get("size", 32))
-        for wrap in built.wraps.values():
-            model = wrap.apply(model)
+        model = build_model(config, _noise(regularizers), classes=10, channels=3, size=config["size"])
+        for wrap in regularizers.values():
+            if isinstance(wrap, Wrap):
+                model = wrap.apply(model)
 
 
 def _optimizer_fields(config: Mapping[str, Any]) -> set[str]:
@@ -131,7 +141,7 @@ def build_learner(config: Mapping[str, Any], built: Parts, data: Data, precision
     """A learner whose initial weights are a function of the seed, on the device."""
     _, size, _, channels = data.train.x.shape
     with seeded(root.fold("model")):
-        model = build_model(config, built, classes=len(data.classes), channels=channels, size=size)
+        model = build_model(config, built.noise, classes=len(data.classes), channels=channels, size=size)
     for name, init in built.inits.items():
         try:
             init(model, root.fold("init").fold(name))

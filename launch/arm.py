@@ -6,17 +6,18 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
+from ablation.atomic import write_atomic
 from ablation.build import factory
-from ablation.checkpoint import write_atomic
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
 from ablation.identity import SURROUNDINGS, Rules, canonical, difference, identify
@@ -101,10 +102,21 @@ def rules() -> Rules:
     return Rules(**yaml.safe_load((ROOT / "conf" / "identity.yaml").read_text()))
 
 
+@lru_cache(maxsize=65536)
+def parsed(override: str) -> Override:
+    """One override as Hydra reads it; thousands of arms share a few texts.
+
+    Raises:
+        HydraException: not an override.
+    """
+    (read,) = OverridesParser.create().parse_overrides([override])
+    return read
+
+
 def parse(overrides: Sequence[str]) -> list[tuple[str, str]]:
     """Hydra overrides as (key, value) text."""
-    parsed = OverridesParser.create().parse_overrides(list(overrides))
-    return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in parsed]
+    read = [parsed(text) for text in overrides]
+    return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in read]
 
 
 def describe(

@@ -38,8 +38,8 @@ def tell(e: Exception) -> None:
     print(f"error: {explain(e)}", file=sys.stderr)
 
 
-def explain(e: Exception) -> str:
-    """The error in one line, with the nearest valid names if a name was wrong."""
+def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
+    """The error in one line, with the nearest valid names if a name was wrong in these overrides (or those typed)."""
     if isinstance(e, MissingConfigException) and "/" in str(e.missing_cfg_file):
         group, _, option = str(e.missing_cfg_file).rpartition("/")
         valid = [path.stem for path in (ROOT / "conf" / group).glob("*.yaml")]
@@ -47,23 +47,28 @@ def explain(e: Exception) -> str:
     if isinstance(e, OSError):
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
-    return _unknown_key(unknown[1]) if unknown else str(e)
+    return _unknown_key(unknown[1], sys.argv[1:] if overrides is None else overrides) if unknown else str(e)
 
 
-def _unknown_key(key: str) -> str:
+def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     """What a wrong key may have meant: a key beside it if its group exists, else a group or a top-level key."""
     head, _, rest = key.partition(".")
     option = rest.partition(".")[0]
-    if head in MANY and (ROOT / "conf" / head / f"{option}.yaml").exists():
+    keys = _keys(overrides)
+    chosen = any(k.startswith(f"{head}.{option}.") for k in keys)
+    if head in MANY and not chosen and (ROOT / "conf" / head / f"{option}.yaml").exists():
         return f"{key}: {option} is not chosen; add {head}={option}"
-    beside = [k for k in _keys() if k.startswith(f"{head}.")]
+    beside = [k for k in keys if k.startswith(f"{head}.")]
     return f"{key}: no such key; {near(key, beside if rest and beside else [*_GROUPS, *SCALARS])}"
 
 
-def _keys() -> list[str]:
-    """The dotted keys of the configuration with the options chosen on this command line."""
-    chosen = [a for a in sys.argv[1:] if re.fullmatch(r"[a-z]+=[a-z0-9_]+", a) and a.split("=")[0] in _GROUPS]
-    GlobalHydra.instance().clear()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-        config: Any = OmegaConf.to_container(compose("config", chosen), resolve=False)
+def _keys(overrides: Sequence[str]) -> list[str]:
+    """The dotted keys of the configuration with the options that these overrides choose."""
+    chosen = [a for a in overrides if re.fullmatch(r"[a-z]+=[a-z0-9_]+", a) and a.split("=")[0] in _GROUPS]
+    if GlobalHydra.instance().is_initialized():
+        composed = compose("config", chosen)
+    else:
+        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+            composed = compose("config", chosen)
+    config: Any = OmegaConf.to_container(composed, resolve=False)
     return [key for key in flatten(config) if not key.endswith("_target_")]

@@ -1,0 +1,88 @@
+"""From override lists to the arms of a sweep: all composed, settled and checked before any is started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+from hydra.errors import HydraException
+from omegaconf.errors import OmegaConfBaseException
+
+from ablation.errors import ConfigError
+from ablation.parts import parts
+from launch import messages
+from launch.arm import Config, describe, parsed, plain, settle
+from launch.compose import Composer
+from launch.sweep import Planned
+
+_TOLD = 20  # refused arms that a message lists
+_ONE_SWEEP = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it
+Row = Sequence[str]
+
+
+def gather(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
+    """The arms that these override lists give, in their order; those of one id are one arm with all of their seeds.
+
+    Hydra must be initialized. `search` are the `hydra.searchpath=` overrides of the command line.
+
+    Raises:
+        ConfigError: some arms are refused, or differ in `out` or `sweep`; lists them all.
+    """
+    composer = Composer(search)
+    defaults = plain(composer(()).config)
+    planned, refused = [], []
+    for number, row in enumerate(rows):
+        try:
+            planned.append(_arm(composer, defaults, row))
+        except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as e:
+            refused.append((number, row, e))
+    if refused:
+        told = [f"  arm {n} ({_spelt(row)}): {messages.explain(e, row)}" for n, row, e in refused[:_TOLD]]
+        told += [f"  and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
+        raise ConfigError("\n".join([f"{len(refused)} of {len(rows)} arms refused, nothing was started:", *told]))
+    _check_common(planned)
+    return [_commanded(p, search) for p in merge(planned)]
+
+
+def merge(planned: Iterable[Planned]) -> list[Planned]:
+    """One arm an id, with the seeds of all in order; other names that an id had are noted."""
+    arms: dict[str, Planned] = {}
+    for p in planned:
+        arms[p.arm.id] = _united(arms[p.arm.id], p) if p.arm.id in arms else p
+    return list(arms.values())
+
+
+def _arm(composer: Composer, defaults: Config, row: Row) -> Planned:
+    composed = composer(row)
+    config, notes = settle(plain(composed.config), row)
+    parts(config)
+    return Planned(describe(config, defaults, composed.choices, row, command=""), config, tuple(notes))
+
+
+def _commanded(p: Planned, search: Sequence[str]) -> Planned:
+    """With the line that runs this arm alone."""
+    return replace(p, arm=replace(p.arm, command=messages.command([*search, *p.arm.overrides])))
+
+
+def _united(first: Planned, second: Planned) -> Planned:
+    """The first arm with the second's seeds too."""
+    united = list(dict.fromkeys([*first.seeds, *second.seeds]))
+    overrides = [text for text in first.arm.overrides if parsed(text).key_or_group != "seeds"]
+    overrides.append(f"seeds=[{','.join(map(str, united))}]")
+    notes = first.notes
+    if second.arm.name != first.arm.name:
+        notes += (f"{second.arm.name} is the same arm: its trials are run once",)
+    return replace(
+        first, arm=replace(first.arm, overrides=overrides), config={**first.config, "seeds": united}, notes=notes
+    )
+
+
+def _check_common(planned: Sequence[Planned]) -> None:
+    for key in _ONE_SWEEP:
+        values = sorted({str(p.config[key]) for p in planned})
+        if len(values) > 1:
+            raise ConfigError(f"{key}: has the values {', '.join(values)} in one sweep; give one, or start two sweeps")
+
+
+def _spelt(row: Row) -> str:
+    return " ".join(row) or "no overrides"

@@ -1,0 +1,71 @@
+"""All arms of a sweep are checked before one starts; one id is one arm."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from hydra import compose, initialize_config_dir
+from tiny import CONF
+
+from ablation.errors import ConfigError
+from ablation.identity import identify
+from launch.arm import plain, rules, settle
+from launch.arms import gather
+
+
+@pytest.fixture(autouse=True)
+def hydra() -> Iterator[None]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def test_arms_are_what_a_single_run_would_be() -> None:
+    rows = [[], ["aug=[cutout,mixup]", "aug.mixup.alpha=0.3"], ["recipe=smoke", "optim.lr=0.2"]]
+    planned = gather(rows)
+    assert [p.arm.overrides for p in planned] == rows
+    for p, row in zip(planned, rows, strict=True):
+        alone, _ = settle(plain(compose("config", row)), row)
+        assert p.config == alone
+        assert p.arm.id == identify(alone, rules())
+    assert planned[1].arm.command == "python launch/run.py 'aug=[cutout,mixup]' aug.mixup.alpha=0.3"
+    assert planned[1].arm.groups["aug"] == "cutout+mixup"
+    assert planned[2].arm.groups["data"] == "digits"
+
+
+def test_every_bad_arm_is_told_before_any_starts() -> None:
+    good = [[f"optim.lr=0.{n:02d}"] for n in range(1, 38)]
+    bad = [["aug=cutot", "epochs=3"], ["epochs=-1"], ["aug=cutout", "aug.cutout.sise=3"], ["aug.mixup.alpha=1"]]
+    with pytest.raises(ConfigError) as refused:
+        gather([*good, *bad])
+    said = str(refused.value)
+    assert said.startswith("4 of 41 arms refused, nothing was started:")
+    assert "arm 37 (aug=cutot epochs=3): aug=cutot: no such option; did you mean cutout?" in said
+    assert "arm 38 (epochs=-1): epochs=-1: give a whole number" in said
+    assert "did you mean aug.cutout.size or aug.cutout.holes?" in said
+    assert "mixup is not chosen; add aug=mixup" in said
+
+
+def test_a_thousand_bad_arms_are_counted_not_listed() -> None:
+    with pytest.raises(ConfigError) as refused:
+        gather([["epochs=-1", f"optim.lr=0.{n:02d}"] for n in range(1, 41)])
+    assert len(str(refused.value).splitlines()) == 22
+    assert str(refused.value).endswith("and 20 more")
+
+
+def test_arms_of_one_id_are_one_arm_with_the_seeds_of_all() -> None:
+    first, other = gather(
+        [["seeds=[3,0]"], ["aug=mixup"], ["seeds=2", "device=cpu"], ["optim.lr=0.1", "seeds=[7]"]], search=()
+    )
+    assert first.seeds == (3, 0, 1, 7)
+    assert first.config["device"] == "auto"
+    assert first.arm.overrides == ["seeds=[3,0,1,7]"]
+    assert first.arm.command == "python launch/run.py 'seeds=[3,0,1,7]'"
+    assert first.notes == ("optim.lr=0.1 is the same arm: its trials are run once",)
+    assert other.arm.name == "aug=mixup"
+
+
+@pytest.mark.parametrize("key", ["out", "sweep"])
+def test_a_sweep_has_one_place(key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{key}: has the values a, b in one sweep"):
+        gather([[f"{key}=a"], [f"{key}=b"]])
