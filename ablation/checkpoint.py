@@ -7,12 +7,15 @@ import io
 import pickle
 import warnings
 from collections.abc import Iterator
+from math import inf
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from ablation import attempt
 from ablation.atomic import write_atomic
+from ablation.journal import JOURNAL, read
 
 _DIGEST = hashlib.sha256().digest_size
 
@@ -27,6 +30,26 @@ def save(folder: Path, content: dict[str, Any]) -> None:
     if last.exists():
         last.replace(folder / "previous.pt")
     fresh.replace(last)
+
+
+def usable(seed_folder: Path) -> Iterator[dict[str, Any]]:
+    """The whole checkpoints from which a seed can go on, newest first.
+
+    What an attempt saved beyond the step at which a later one started is of no use: its epochs were taken back.
+    """
+    limit = inf
+    for number in reversed(attempt.numbers(seed_folder)):
+        folder = attempt.folder(seed_folder, number)
+        yield from (c for c in load(folder) if c["step"] <= limit)
+        limit = min([limit, *(e["step"] for e in read(folder / JOURNAL) if e["event"] == "start")])
+
+
+def discard(seed_folder: Path, before: int) -> None:
+    """Delete the checkpoints of attempts before this one, torn ones too."""
+    for number in attempt.numbers(seed_folder):
+        if number < before:
+            for path in attempt.folder(seed_folder, number).glob("*.pt*"):
+                path.unlink(missing_ok=True)
 
 
 def load(folder: Path) -> Iterator[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ SCALARS = (
     "sweep",
     "checkpoint",
     "diverged",
+    "lease",
 )
 
 
@@ -39,6 +41,7 @@ class Scalars:
     compile: bool
     device: str
     diverged: str  # stop or continue
+    lease: float  # seconds without a heartbeat after which a trial's process is taken for dead
     checkpoint_epochs: int  # a checkpoint at least this often; 0: only by the clock and at the end
     checkpoint_seconds: float  # likewise; 0: only by epochs
 
@@ -72,6 +75,13 @@ def _choice(config: Mapping[str, Any], key: str, choices: tuple[Any, ...]) -> An
     return value
 
 
+def _seconds(config: Mapping[str, Any], key: str) -> float:
+    value = config[key]
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise ConfigError(f"{key}={value}: give a number of seconds above 0")
+    return float(value)
+
+
 def scalars(config: Mapping[str, Any]) -> Scalars:
     """Check and take the top-level settings.
 
@@ -102,6 +112,7 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
         compile=_choice(config, "compile", (False, True)),
         device=str(config["device"]),
         diverged=_choice(config, "diverged", ("stop", "continue")),
+        lease=_seconds(config, "lease"),
         checkpoint_epochs=_whole({"checkpoint.epochs": checkpoint["epochs"]}, "checkpoint.epochs", 0),
         checkpoint_seconds=float(seconds),
     )

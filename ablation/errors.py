@@ -17,5 +17,9 @@ class Diverged(AblationError):
     """The training loss is no longer finite."""
 
 
+class Cancelled(AblationError):
+    """The trial was cancelled: it is not to be trained until it is submitted again."""
+
+
 class Stopped(KeyboardInterrupt):
     """Training was asked to stop and saved its state first. Like Ctrl-C it is no failure and ends a whole sweep."""

@@ -1,49 +1,121 @@
-"""One seed of those that are trained together: its folder and its journal."""
+"""One seed of those that are trained together: this attempt at it, its journal and its checkpoints."""
 
 from __future__ import annotations
 
+import traceback
+from collections.abc import Mapping
 from contextlib import suppress
-from pathlib import Path
+from itertools import islice
+from typing import Any
 
-from ablation import journal
-from ablation.errors import DataError
+from ablation import checkpoint, journal, result
+from ablation.attempt import Attempt, Fenced
+from ablation.cause import cause
+from ablation.errors import AblationError, Cancelled, DataError, Diverged
+
+_MESSAGE, _TRACE = 2000, 8000  # characters that are kept
 
 
 class Lane:
-    """One seed: its folder, its journal and whether it still trains."""
+    """One seed. Whatever it writes, it first makes sure that no other process was given the seed.
 
-    def __init__(self, seed: int, folder: Path) -> None:
-        self.seed, self.folder = seed, folder
-        self.journal = journal.Journal(folder / "journal.jsonl")
-        self.failed = ""  # how, if it did
+    Every method that writes raises Fenced if one was.
+    """
+
+    def __init__(self, seed: int, attempt: Attempt) -> None:
+        self.seed, self.attempt = seed, attempt
+        self.saved: dict[int, dict[str, Any]] = {}  # checkpoints by step, until training begins
+        self.journal = journal.Journal(attempt.folder / journal.JOURNAL)
+        self.outcome: result.Result | AblationError | None = None  # set when it trains no longer, though others may
+        self._first = True
+
+    @property
+    def events(self) -> list[journal.Event]:
+        """Of all attempts."""
+        return journal.events(self.attempt.seed_folder)
+
+    @property
+    def precision(self) -> str | None:
+        """A trial ends in the precision in which it began, whichever machine resumes it; None if it is new."""
+        return next((str(e["precision"]) for e in reversed(self.events) if e["event"] == "start"), None)
+
+    def look(self, newest: bool) -> None:
+        """Load the checkpoints from which it can go on, or only the newest."""
+        found = islice(checkpoint.usable(self.attempt.seed_folder), 1 if newest else None)
+        self.saved = {int(c["step"]): c for c in found}
 
     def begin(self, step: int, device: str, precision: str, pixels: str) -> None:
-        """Journal that an attempt starts at this step, on the images with this fingerprint.
+        """Journal that the attempt starts at this step, on the images with this fingerprint.
 
         Raises:
             DataError: it would go on with other images than it began with.
         """
-        events = journal.read(self.journal.path)
-        began = next((e["pixels"] for e in reversed(events) if e["event"] == "start"), pixels)
+        self.saved = {}
+        began = next((e["pixels"] for e in reversed(self.events) if e["event"] == "start"), pixels)
         if step and began != pixels:
             raise DataError(
-                f"seed {self.seed}: {self.folder} was begun on images with the fingerprint {began}, now {pixels}; "
-                "bring the old ones back, or move that folder away to start anew"
+                f"seed {self.seed}: {self.attempt.seed_folder} was begun on images with the fingerprint {began}, now "
+                f"{pixels}; bring the old ones back, or move that folder away to start anew"
             )
         values = {"step": step, "device": device, "precision": precision, "pixels": pixels}
-        self.journal.write("start", attempt=journal.attempts(events) + 1, **values)
+        self.write("start", attempt=self.attempt.number, **values)
 
-    def broken(self, e: Exception) -> None:
-        """Journal that an error ended the attempt; on a full disk even that may be impossible."""
-        with suppress(OSError):
-            self.journal.write("failed", cause=type(e).__name__, message=str(e)[:2000])
+    def write(self, event: str, **values: Any) -> None:
+        """Journal an event."""
+        self.attempt.check()
+        self.journal.write(event, **values)
+
+    def save(self, content: dict[str, Any]) -> None:
+        """Save a checkpoint; with the first, those of earlier attempts are of no more use."""
+        self.attempt.check()
+        try:
+            checkpoint.save(self.attempt.folder, content)
+        except FileNotFoundError:  # deleted under its hands by the next attempt
+            self.attempt.check()
+            raise
+        self.write("saved", step=content["step"])
+        if self._first:
+            checkpoint.discard(self.attempt.seed_folder, self.attempt.number)
+            self._first = False
+
+    def stop(self, step: int) -> None:
+        """Journal that the attempt ends here, and its state is saved: asked to, or because the trial is cancelled."""
+        cancelled = self.attempt.cancelled
+        self.write("stopped", step=step, why="cancelled" if cancelled else "asked")
+        if cancelled:
+            self.end(Cancelled(f"seed {self.seed}: cancelled at step {step}; its state is saved"))
 
     def diverged(self, step: int) -> None:
         """Journal that the loss was not finite at this step, and where the last good checkpoint is."""
-        saved = max((e["step"] for e in journal.read(self.journal.path) if e["event"] == "saved"), default=0)
-        where = f"last good checkpoint: step {saved}, {self.folder / 'last.pt'}" if saved else "no checkpoint yet"
-        self.failed = (
+        saved = next((e["step"] for e in reversed(self.events) if e["event"] in ("saved", "start")), 0)
+        where = (
+            f"last good checkpoint: step {saved}, {self.attempt.folder / 'last.pt'}" if saved else "no checkpoint yet"
+        )
+        error = Diverged(
             f"seed {self.seed}: the loss was not finite at step {step} ({where}). Lower optim.lr, add warm-up "
             "(sched.warmup) or regularizer=clip; with diverged=continue it is trained anew and to the end regardless"
         )
-        self.journal.write("failed", cause="diverged", step=step, message=self.failed)
+        self._failed(error, step=step)
+        self.end(error)
+
+    def broken(self, e: Exception) -> None:
+        """Journal that an error ended the attempt; on a full disk even that may be impossible."""
+        if self.outcome is None:
+            with suppress(OSError, Fenced):
+                self._failed(e, trace="".join(traceback.format_exception(e))[-_TRACE:])
+
+    def done(self, facts: Mapping[str, Any]) -> result.Result:
+        """Journal the result and write it, the last of all."""
+        outcome = result.conclude(self.attempt, self.seed, facts)
+        self.write("done", result=outcome)
+        result.write(self.attempt, outcome)
+        self.end(outcome)
+        return outcome
+
+    def end(self, outcome: result.Result | AblationError) -> None:
+        """It trains no longer."""
+        self.outcome = outcome
+        self.attempt.release()
+
+    def _failed(self, e: Exception, **values: Any) -> None:
+        self.write("failed", cause=cause(e), message=str(e)[:_MESSAGE] or type(e).__name__, **values)

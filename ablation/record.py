@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from ablation import checkpoint
+from ablation.attempt import Fenced
 from ablation.config import Scalars
-from ablation.errors import Diverged, Stopped
+from ablation.errors import Stopped
 from ablation.evaluate import evaluate
 from ablation.lane import Lane
 from ablation.state import State, pack
@@ -20,8 +21,12 @@ from ablation.types import Data, Tensors
 from ablation.watch import Watch
 
 
+class Over(Exception):
+    """No lane trains any longer; each says why."""
+
+
 class Files(Recorder):
-    """Writes each lane's files; evaluation happens here, once an epoch."""
+    """Writes each lane's files; evaluation happens here, once an epoch. Any call may raise Over."""
 
     def __init__(
         self,
@@ -37,6 +42,22 @@ class Files(Recorder):
         self._saved_at = time.monotonic()
         self._saved_step, self._start = -1, start
         self._clock = self._began = time.perf_counter()
+
+    def begin(self, state: State, device: str) -> None:
+        """Journal the start. A resumed attempt has a checkpoint of its own from then on.
+
+        Raises:
+            DataError: it would go on with other images.
+        """
+        about = {"device": device, "precision": self.plan.learner.precision.name, "pixels": self.data.about["pixels"]}
+        self._each(lambda _, lane: lane.begin(self._start, **about))
+        if self._start:
+            self.save(state)
+        self._clock = self._began = time.perf_counter()
+
+    def end(self, facts: Mapping[str, Any]) -> None:
+        """Every lane that has come this far is done."""
+        self._each(lambda _, lane: self.watch.end(lane.seed, lane.done(facts)))
 
     def step(self, state: State) -> None:
         """Count the step; within an epoch save by the clock, and when asked to stop.
@@ -62,12 +83,13 @@ class Files(Recorder):
         images = (state.step - max(self._start, state.step - per_epoch)) * self.plan.batch_size * len(self.lanes)
         speed = images / (self._clock - self._began)
         measured = self._measure(state)
-        for k, lane in enumerate(self.lanes):
-            if lane.failed:
-                continue
+
+        def tell(k: int, lane: Lane) -> None:
             metrics = {name: values[k] for name, values in measured.items()} | {"images_per_s": speed}
-            lane.journal.write("epoch", epoch=number, step=state.step, metrics=_finite(metrics))
+            lane.write("epoch", epoch=number, step=state.step, metrics=_finite(metrics))
             self.watch.epoch(lane.seed, number, metrics)
+
+        self._each(tell)
         every = self.top.checkpoint_epochs
         if number == self.plan.epochs or (every and number % every == 0):
             self.save(state)
@@ -77,15 +99,33 @@ class Files(Recorder):
 
     def _pause(self, state: State) -> None:
         due = self.top.checkpoint_seconds
-        if self.stop():
-            self._charge(state)
-            self.save(state)
-            for lane in self.lanes:
-                lane.journal.write("stopped", step=state.step)
-            raise Stopped(f"stopped at step {state.step} of {self.plan.steps}; the same command resumes there")
+        asked, training = self.stop(), [lane.attempt for lane in self.lanes if lane.outcome is None]
+        if asked or any(attempt.cancelled for attempt in training):
+            self._leave(state, asked)
+        if any(attempt.lost for attempt in training):
+            self._each(lambda _, lane: lane.attempt.check())
         if due and time.monotonic() - self._saved_at >= due:
             self._charge(state)
             self.save(state)
+
+    def _leave(self, state: State, asked: bool) -> None:
+        """Save; end the lanes that are cancelled, and if asked to stop, all."""
+        self._charge(state)
+        self.save(state)
+        self._each(lambda _, lane: lane.stop(state.step) if asked or lane.attempt.cancelled else None)
+        if asked:
+            raise Stopped(f"stopped at step {state.step} of {self.plan.steps}; the same command resumes there")
+
+    def _each(self, act: Callable[[int, Lane], None]) -> None:
+        """Do this for every lane that still trains. One whose seed another process was given trains no longer."""
+        for k, lane in enumerate(self.lanes):
+            try:
+                if lane.outcome is None:
+                    act(k, lane)
+            except Fenced as e:
+                lane.end(e)
+        if all(lane.outcome for lane in self.lanes):
+            raise Over
 
     def _charge(self, state: State) -> None:
         """Add the training time since last counted."""
@@ -98,10 +138,7 @@ class Files(Recorder):
         if self._saved_step == state.step:
             return
         self._check_finite(state)
-        for k, lane in enumerate(self.lanes):
-            if not lane.failed:
-                checkpoint.save(lane.folder, pack(state, k))
-                lane.journal.write("saved", step=state.step)
+        self._each(lambda k, lane: lane.save(pack(state, k)))
         self._saved_step = state.step
         self._clock = time.perf_counter()
 
@@ -128,24 +165,21 @@ class Files(Recorder):
         return {"raw_": state.weights.all(), **others, "": averaged[last]}
 
     def _check_finite(self, state: State) -> None:
-        """Fail the lanes whose loss or weights are no longer finite, so that no such weights are ever saved.
-
-        Raises:
-            Diverged: no lane is left.
-        """
+        """End the lanes whose loss or weights are no longer finite, so that no such weights are ever saved."""
         if self.top.diverged == "continue":
             return
         per_epoch = self.plan.steps_per_epoch
         done = state.step % per_epoch or per_epoch
         bad = ~torch.isfinite(_rows(state.losses)[:, :done]).cpu()
-        weights = _finite_lanes(state.weights.params, len(self.lanes))
-        for lane, broken, whole in zip(self.lanes, bad, weights, strict=True):
-            if (broken.any() or not whole) and not lane.failed:
+        whole = _finite_lanes(state.weights.params, len(self.lanes))
+
+        def judge(k: int, lane: Lane) -> None:
+            if bad[k].any() or not whole[k]:
                 # Broken weights under finite losses: the last step did it.
-                lane.diverged(state.step - done + int(broken.nonzero()[0]) if broken.any() else state.step)
-                self.watch.note(lane.failed)
-        if all(lane.failed for lane in self.lanes):
-            raise Diverged("; ".join(lane.failed for lane in self.lanes))
+                lane.diverged(state.step - done + int(bad[k].nonzero()[0]) if bad[k].any() else state.step)
+                self.watch.note(str(lane.outcome))
+
+        self._each(judge)
 
 
 def _finite_lanes(params: Tensors, lanes: int) -> list[bool]:

@@ -3,34 +3,33 @@
 from __future__ import annotations
 
 import json
-import resource
-import sys
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ablation import journal
 from ablation.atomic import write_atomic
-from ablation.state import State
-from ablation.train import Plan
-from ablation.types import Data
+from ablation.attempt import Attempt, latest
 
 Result = dict[str, Any]
-_CLEAR, _STATUS = Path("/proc/self/clear_refs"), Path("/proc/self/status")
+RESULT = "result.json"
 
 
-def finished(folder: Path) -> Result | None:
-    """The result of a seed's folder, if it is done."""
-    path = folder / "result.json"
-    return json.loads(path.read_bytes()) if path.exists() else None
+def finished(seed_folder: Path) -> Result | None:
+    """The result of a seed, if it is done. With a later attempt than the result's it is not: only that one may end it.
+
+    Results from before there were attempts have no `attempt` and count.
+    """
+    try:
+        result: Result = json.loads((seed_folder / RESULT).read_bytes())
+    except FileNotFoundError:
+        return None
+    return result if "attempt" not in result or result["attempt"] >= latest(seed_folder) else None
 
 
-def conclude(folder: Path, seed: int, facts: Mapping[str, Any]) -> Result:
-    """The result: the last epoch's metrics from the journal, the best epoch, and further facts."""
-    events = journal.read(folder / "journal.jsonl")
+def conclude(attempt: Attempt, seed: int, facts: Mapping[str, Any]) -> Result:
+    """The result: the last epoch's metrics from the journals, the best epoch, and further facts."""
+    events = journal.events(attempt.seed_folder)
     epochs = journal.history(events)
     best = max(epochs, key=lambda e: e["metrics"]["test_acc"] or -1.0)
     speeds = sorted(e["metrics"]["images_per_s"] for e in epochs)
@@ -40,64 +39,19 @@ def conclude(folder: Path, seed: int, facts: Mapping[str, Any]) -> Result:
         "best_test_acc": best["metrics"]["test_acc"],
         "best_epoch": best["epoch"],
         "images_per_s": speeds[len(speeds) // 2],  # the median epoch's: other work on the machine disturbs some
+        "attempt": attempt.number,
         "attempts": journal.attempts(events),
         **facts,
     }
 
 
-def write(folder: Path, result: Result) -> None:
-    """Write `result.json`, atomically and last of all: with it the trial is done."""
-    write_atomic(folder / "result.json", json.dumps(result, indent=1).encode() + b"\n")
+def write(attempt: Attempt, result: Result) -> None:
+    """Write `result.json`, atomically and last of all: with it the trial is done.
 
-
-def facts(plan: Plan, state: State, data: Data) -> dict[str, Any]:
-    """What is the same for all seeds trained together: budget, size, cost, where, and on which images."""
-    lanes = len(plan.roots)
-    size = sum(v.numel() * v.element_size() for v in state.weights.all().values()) / lanes
-    device = plan.learner.mean.device
-    return {
-        "epochs": plan.epochs,
-        "steps": plan.steps,
-        "batch_size": plan.batch_size,
-        "params": parameters(state, lanes),
-        "weight_mib": round(size / 2**20, 3),
-        "peak_mem_mib": _peak_memory_mib(device),
-        "seconds": round(state.seconds, 3),
-        "device": device_name(device),
-        "precision": plan.learner.precision.name,
-        "fused": lanes,
-        "torch": torch.__version__,
-        "data": {"name": data.name, **data.about},
-    }
-
-
-def parameters(state: State, lanes: int) -> int:
-    """The number of trained parameters of one seed."""
-    return sum(p.numel() for p in state.weights.params.values()) // lanes
-
-
-def device_name(device: torch.device) -> str:
-    """The device as people know it."""
-    if device.type == "cuda":
-        return f"{device} ({torch.cuda.get_device_name(device)})"
-    return f"cpu ({torch.get_num_threads()} threads)"
-
-
-def reset_peak_memory(device: torch.device) -> None:
-    """Measure the peak from now on, so that an earlier trial of this process does not count."""
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    elif _CLEAR.exists():
-        with suppress(OSError):  # some containers forbid it: the peak is then the process's
-            _CLEAR.write_text("5")
-
-
-def _peak_memory_mib(device: torch.device) -> float:
-    """Of the device on a GPU, of the whole process (libraries too) on the CPU."""
-    if device.type == "cuda":
-        return round(torch.cuda.max_memory_allocated(device) / 2**20, 1)
-    if _STATUS.exists():
-        line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM"))
-        return round(int(line.split()[1]) / 1024, 1)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20, 1)
+    Raises:
+        Fenced: the result of a higher attempt is the one that counts.
+    """
+    own = attempt.folder / RESULT
+    write_atomic(own, json.dumps(result, indent=1).encode() + b"\n")
+    attempt.check()
+    own.replace(attempt.seed_folder / RESULT)

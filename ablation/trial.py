@@ -2,25 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import torch
-from filelock import FileLock, Timeout
 
-from ablation import journal
+from ablation.attempt import Busy
 from ablation.build import build, build_all
-from ablation.errors import AblationError, ConfigError, Diverged
+from ablation.claim import Finished, claim
+from ablation.errors import AblationError, Cancelled, ConfigError
+from ablation.facts import device_name, facts, parameters, reset_peak_memory
 from ablation.lane import Lane
 from ablation.memory import keep_freed_memory
 from ablation.parts import Parts
 from ablation.precision import Precision, choose_device, choose_precision
-from ablation.prepare import prepare, resume, steps, to_device
-from ablation.record import Files
-from ablation.result import Result, conclude, device_name, facts, finished, parameters, reset_peak_memory, write
+from ablation.prepare import prepare, to_device
+from ablation.record import Files, Over
+from ablation.result import Result, finished
+from ablation.state import unpack
 from ablation.track.sink import Sink
 from ablation.train import train
 from ablation.types import Data
@@ -35,11 +38,17 @@ def seed_folder(folder: Path, seed: int) -> Path:
 
 
 def run(
-    config: Mapping[str, Any], built: Parts, folder: Path, watch: Watch, stop: Callable[[], bool] = lambda: False
+    config: Mapping[str, Any],
+    built: Parts,
+    folder: Path,
+    watch: Watch,
+    stop: Callable[[], bool] = lambda: False,
+    supersede: Collection[str] = (),
 ) -> Outcomes:
     """Train every seed that has no result yet, resuming where a checkpoint is; one outcome a seed.
 
-    `built` is `parts(config)`, which has checked the configuration.
+    `built` is `parts(config)`, which has checked the configuration. Attempts of the SLURM jobs in `supersede` are taken
+    over. The outcome of a seed that another process trains is Busy, or Fenced if it was this one's before.
 
     Raises:
         ConfigError, DataError: before anything is trained.
@@ -51,13 +60,9 @@ def run(
     todo = [seed for seed in top.seeds if seed not in outcomes]
     if not todo:
         return outcomes
-    device = choose_device(top.device)
     keep_freed_memory()
-    data: Data = build(config["data"], "data")
-    if len(data.train) < top.batch_size:
-        raise ConfigError(f"batch_size={top.batch_size}: there are only {len(data.train)} training images")
     sinks: list[Sink] = list(build_all(config["track"], "track").values())
-    shared = _Shared(config, built, to_device(data, device), device, folder, sinks, watch, stop)
+    shared = _Shared(config, built, choose_device(top.device), folder, sinks, watch, stop, supersede)
     try:
         for seeds in [todo] if top.fuse else [[seed] for seed in todo]:
             outcomes |= shared.run(seeds)
@@ -74,12 +79,22 @@ class _Shared:
 
     config: Mapping[str, Any]
     built: Parts
-    data: Data
     device: torch.device
     folder: Path
     sinks: Sequence[Sink]
     watch: Watch
     stop: Callable[[], bool]
+    supersede: Collection[str]
+
+    @cached_property
+    def data(self) -> Data:
+        """The images, loaded when the first seed is there to be trained."""
+        data: Data = build(self.config["data"], "data")
+        if len(data.train) < self.built.scalars.batch_size:
+            raise ConfigError(
+                f"batch_size={self.built.scalars.batch_size}: there are only {len(data.train)} training images"
+            )
+        return to_device(data, self.device)
 
     def run(self, seeds: Sequence[int]) -> Outcomes:
         """Train these seeds, together as far as they have come equally far."""
@@ -88,32 +103,42 @@ class _Shared:
         with ExitStack() as held:
             for seed in seeds:
                 try:
-                    lane = held.enter_context(_open_lane(seed, seed_folder(self.folder, seed)))
-                except _BusyError as e:
+                    lanes.append(held.enter_context(self._open(seed)))
+                except Finished as e:  # by another process, since this one looked
+                    outcomes[seed] = finished(seed_folder(self.folder, seed)) or e
+                except (Busy, Cancelled) as e:
                     outcomes[seed] = e
-                    continue
-                done = finished(lane.folder)  # by another process, before the lock was free
-                if done is None:
-                    lanes.append(lane)
-                else:
-                    outcomes[seed] = done
-            for group, precision, step in self._groups(lanes):
-                outcomes |= self._train(group, precision, step)
+            with _blaming(lanes):
+                groups = self._groups(lanes)
+            for group, precision, step in groups:
+                with _blaming(group):
+                    outcomes |= self._train(group, precision, step)
         return outcomes
+
+    @contextmanager
+    def _open(self, seed: int) -> Iterator[Lane]:
+        with claim(seed_folder(self.folder, seed), self.built.scalars.lease, self.supersede) as attempt:
+            lane = Lane(seed, attempt)
+            try:
+                yield lane
+            finally:
+                lane.journal.close()
 
     def _groups(self, lanes: Sequence[Lane]) -> list[tuple[list[Lane], Precision, int]]:
         """Lanes that can go on together: begun in one precision, with checkpoints of a common step."""
         by_precision: dict[str, list[Lane]] = {}
         for lane in lanes:
-            by_precision.setdefault(_earlier_precision(lane) or self.built.scalars.precision, []).append(lane)
+            by_precision.setdefault(lane.precision or self.built.scalars.precision, []).append(lane)
         groups = []
         for name, alike in by_precision.items():
-            precision, saved = choose_precision(name, self.device), [steps(lane.folder) for lane in alike]
-            common = set(saved[0]).intersection(*saved[1:])
+            for lane in alike:
+                lane.look(newest=len(alike) == 1)
+            precision = choose_precision(name, self.device)
+            common = set(alike[0].saved).intersection(*(lane.saved for lane in alike))
             if common:
                 groups.append((alike, precision, max(common)))
                 continue
-            newest = [max(s, default=0) for s in saved]
+            newest = [max(lane.saved, default=0) for lane in alike]
             for step in sorted(set(newest)):
                 groups.append(([lane for lane, s in zip(alike, newest, strict=True) if s == step], precision, step))
         return groups
@@ -122,54 +147,28 @@ class _Shared:
         reset_peak_memory(self.device)
         top, seeds = self.built.scalars, [lane.seed for lane in lanes]
         plan, state = prepare(self.config, self.built, self.data, precision, seeds)
-        resume(state, [lane.folder for lane in lanes], step)
+        if step:
+            unpack(state, [lane.saved[step] for lane in lanes])
         name, count = device_name(self.device), parameters(state, len(lanes))
-        for lane in lanes:
-            lane.begin(step, name, precision.name, self.data.about["pixels"])
-            for sink in self.sinks:
-                sink.follow(lane.folder)
+        files = Files(plan, self.data, lanes, top, self.watch, self.stop, step)
         why = f"{precision.name} ({precision.why})"
-        self.watch.begin(Leg(seeds, top.epochs, plan.steps, step, name, why, count))
-        try:
-            train(plan, state, Files(plan, self.data, lanes, top, self.watch, self.stop, step))
-        except Diverged:
-            pass  # every lane has failed, and its journal says how
-        except Exception as e:
+        with suppress(Over):
+            files.begin(state, name)
             for lane in lanes:
-                lane.broken(e)
-            raise
-        shared = facts(plan, state, self.data)
-        return {lane.seed: self._end(lane, shared) for lane in lanes}
-
-    def _end(self, lane: Lane, shared: Mapping[str, Any]) -> Result | AblationError:
-        if lane.failed:
-            return Diverged(lane.failed)
-        result = conclude(lane.folder, lane.seed, shared)
-        lane.journal.write("done", result=result)
-        write(lane.folder, result)
-        self.watch.end(lane.seed, result)
-        return result
-
-
-class _BusyError(AblationError):
-    """Another process trains this seed."""
+                for sink in self.sinks:
+                    sink.follow(lane.attempt.seed_folder)
+            self.watch.begin(Leg(seeds, top.epochs, plan.steps, step, name, why, count))
+            train(plan, state, files)
+            files.end(facts(plan, state, self.data))
+        return {lane.seed: lane.outcome for lane in lanes if lane.outcome is not None}
 
 
 @contextmanager
-def _open_lane(seed: int, folder: Path) -> Iterator[Lane]:
-    folder.mkdir(parents=True, exist_ok=True)
+def _blaming(lanes: Sequence[Lane]) -> Iterator[None]:
+    """An error in here is journaled as what ended these lanes' attempts."""
     try:
-        with FileLock(folder / "lock", timeout=0):
-            lane = Lane(seed, folder)
-            try:
-                yield lane
-            finally:
-                lane.journal.close()
-    except Timeout as e:
-        raise _BusyError(f"seed {seed}: another process is training it in {folder}; wait for it or stop it") from e
-
-
-def _earlier_precision(lane: Lane) -> str | None:
-    """A trial ends in the precision in which it began, whichever machine resumes it."""
-    starts = [e for e in journal.read(lane.journal.path) if e["event"] == "start"]
-    return str(starts[-1]["precision"]) if starts else None
+        yield
+    except Exception as e:
+        for lane in lanes:
+            lane.broken(e)
+        raise

@@ -42,8 +42,8 @@ def sync(out: Path, uri: str) -> Iterator[Outcome]:
         AblationError: the tracker cannot be reached.
     """
     client = _reach(uri)
-    for journal in sorted(out.glob("*/seed-*/journal.jsonl")):
-        outcome = _upload(client, journal.parent)
+    for folder in sorted({journal.parents[1] for journal in out.glob("*/seed-*/attempt-*/journal.jsonl")}):
+        outcome = _upload(client, folder)
         yield outcome
         if outcome.error:
             _reach(uri)  # if the tracker is gone, say so at once instead of waiting for it at every trial

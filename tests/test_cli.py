@@ -69,7 +69,7 @@ def test_killed_and_started_again_it_ends_the_same(tmp_path: Path) -> None:
     for saves in (1, 3):
         with subprocess.Popen([*base, f"out={hit}"], cwd=ROOT, stdout=subprocess.DEVNULL) as trial:
             deadline = time.monotonic() + 100
-            while sum(p.read_text().count('"saved"') for p in hit.glob("*/seed-0/journal.jsonl")) < saves:
+            while sum(p.read_text().count('"saved"') for p in hit.glob("*/seed-0/attempt-*/journal.jsonl")) < saves:
                 assert time.monotonic() < deadline
                 assert trial.poll() is None, "it ended before it could be killed"
                 time.sleep(0.02)
@@ -93,7 +93,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, number: signal.Signa
         _, said = trial.communicate(timeout=60)
     assert trial.returncode == 130
     assert "the same command resumes there" in said
-    assert list(tmp_path.glob("*/seed-0/last.pt"))
+    assert list(tmp_path.glob("*/seed-0/attempt-1/last.pt"))
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     assert "File too large" in full.stderr
     assert "the same command resumes" in full.stderr
     assert "Traceback" not in full.stderr
-    assert not list(tmp_path.glob("*/seed-0/*.pt"))
+    assert not list(tmp_path.glob("*/seed-0/*/*.pt"))
     assert subprocess.run(line, cwd=ROOT, capture_output=True, timeout=200).returncode == 0
     assert len(results(tmp_path)) == 1
 

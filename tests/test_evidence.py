@@ -37,7 +37,7 @@ def test_an_id_is_that_of_its_configuration(arm: Path) -> None:
 def test_a_result_is_its_journal_s_last_epoch(arm: Path) -> None:
     for seed in arm.glob("seed-*"):
         result = json.loads((seed / "result.json").read_text())
-        epochs = journal.history(journal.read(seed / "journal.jsonl"))
+        epochs = journal.history(journal.events(seed))
         assert len(epochs) == result["epochs"]
         assert epochs[-1]["metrics"]["test_acc"] == result["test_acc"]
         assert max(e["metrics"]["test_acc"] for e in epochs) == result["best_test_acc"]

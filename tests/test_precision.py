@@ -10,7 +10,7 @@ import torch
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
 from ablation.errors import ConfigError, Stopped
-from ablation.journal import read
+from ablation.journal import events
 from ablation.precision import choose_device, choose_precision
 
 CPU = torch.device("cpu")
@@ -54,5 +54,5 @@ def test_a_trial_ends_in_the_precision_in_which_it_began(tmp_path: Path) -> None
     (result,) = run(settings, tmp_path).values()
     assert isinstance(result, dict)
     assert result["precision"] == "fp32"
-    starts = [e["precision"] for e in read(tmp_path / "seed-0" / "journal.jsonl") if e["event"] == "start"]
+    starts = [e["precision"] for e in events(tmp_path / "seed-0") if e["event"] == "start"]
     assert starts == ["fp32", "fp32"]

@@ -11,13 +11,13 @@ import torch
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
 from ablation import journal
-from ablation.checkpoint import load
+from ablation.checkpoint import usable
 from ablation.errors import DataError, Stopped
 
 
 def measured(folder: Path, seed: int) -> list[dict[str, float]]:
     """Every epoch's metrics, but for the speed."""
-    epochs = journal.history(journal.read(folder / f"seed-{seed}" / "journal.jsonl"))
+    epochs = journal.history(journal.events(folder / f"seed-{seed}"))
     return [{k: v for k, v in e["metrics"].items() if k != "images_per_s"} | {"epoch": e["epoch"]} for e in epochs]
 
 
@@ -47,7 +47,7 @@ def test_a_damaged_checkpoint_resumes_from_the_one_before(tmp_path: Path) -> Non
     run(settings, tmp_path / "straight")
     with pytest.raises(Stopped):
         run(settings, tmp_path / "hit", Silent(5))
-    last = tmp_path / "hit" / "seed-0" / "last.pt"
+    last = tmp_path / "hit" / "seed-0" / "attempt-1" / "last.pt"
     last.write_bytes(last.read_bytes()[:-1000])
     with pytest.warns(UserWarning, match=r"last\.pt is damaged"):
         run(settings, tmp_path / "hit")
@@ -58,7 +58,7 @@ def test_a_damaged_checkpoint_resumes_from_the_one_before(tmp_path: Path) -> Non
 def test_checkpoints_by_the_clock(tmp_path: Path) -> None:
     settings = config(*TINY, *SMALL_MODEL) | {"checkpoint": {"epochs": 0, "seconds": 1e-9}}
     run(settings, tmp_path)
-    saved = [e["step"] for e in journal.read(tmp_path / "seed-0" / "journal.jsonl") if e["event"] == "saved"]
+    saved = [e["step"] for e in journal.events(tmp_path / "seed-0") if e["event"] == "saved"]
     assert saved == [1, 2, 3, 4, 5, 6]
 
 
@@ -68,7 +68,7 @@ def test_a_lost_seed_of_a_fused_run_catches_up(tmp_path: Path) -> None:
     run(settings, tmp_path / "straight")
     with pytest.raises(Stopped):
         run(settings, tmp_path / "hit", Silent(4))
-    behind = tmp_path / "hit" / "seed-1"
+    behind = tmp_path / "hit" / "seed-1" / "attempt-1"
     (behind / "previous.pt").rename(behind / "last.pt")
     run(settings, tmp_path / "hit")
     for seed in (0, 1):
@@ -107,7 +107,7 @@ def test_time_is_counted_over_all_attempts(tmp_path: Path) -> None:
     settings = config(*TINY, *SMALL_MODEL)
     with pytest.raises(Stopped):
         run(settings, tmp_path, Silent(5))
-    spent = next(load(tmp_path / "seed-0"))["seconds"]
+    spent = next(usable(tmp_path / "seed-0"))["seconds"]
     (result,) = run(settings, tmp_path).values()
     assert isinstance(result, dict)
     assert 0 < spent < result["seconds"]

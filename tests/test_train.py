@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 from pathlib import Path
 
 import pytest
 import torch
 import torch.nn.functional as F
-from filelock import FileLock
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
 from ablation import journal
+from ablation.attempt import Busy, live, numbers
 from ablation.build import build
-from ablation.errors import AblationError, ConfigError
+from ablation.claim import claim
+from ablation.errors import AblationError, ConfigError, DataError
 from ablation.key import Key
 from ablation.parts import build_learner, parts
 from ablation.precision import choose_precision
@@ -48,10 +51,11 @@ def test_equals_the_usual_loop(tmp_path: Path) -> None:
 def test_asking_again_is_a_no_op(tmp_path: Path) -> None:
     settings = config(*TINY, *SMALL_MODEL)
     first, watch = run(settings, tmp_path), Silent()
-    before = (tmp_path / "seed-0" / "journal.jsonl").read_bytes()
+    before = journal.events(tmp_path / "seed-0")
     assert run(settings, tmp_path, watch) == first
     assert watch.steps == 0
-    assert (tmp_path / "seed-0" / "journal.jsonl").read_bytes() == before
+    assert journal.events(tmp_path / "seed-0") == before
+    assert numbers(tmp_path / "seed-0") == [1]
 
 
 def test_seeds_differ_and_repeat(tmp_path: Path) -> None:
@@ -87,15 +91,40 @@ def test_arms_share_their_random_numbers() -> None:
     assert torch.equal(both.x[kept], mixed.x[kept])
 
 
-def test_any_error_is_journaled(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("error", "cause"),
+    [
+        (RuntimeError("boom"), "error"),
+        (torch.OutOfMemoryError("CUDA out of memory"), "oom"),
+        (MemoryError(), "oom"),
+        (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "oom"),
+        (OSError(errno.ENOSPC, "No space left on device"), "disk"),
+        (OSError(errno.EACCES, "Permission denied"), "error"),
+        (ConfigError("model.depth: no"), "config"),
+        (DataError("train.npz: no"), "config"),
+    ],
+    ids=repr,
+)
+def test_any_error_is_journaled(tmp_path: Path, error: Exception, cause: str) -> None:
     class Broken(Silent):
         def tick(self) -> None:
-            raise RuntimeError("out of memory")
+            raise error
 
-    with pytest.raises(RuntimeError, match="out of memory"):
+    with pytest.raises(type(error)):
         run(config(*TINY, *SMALL_MODEL), tmp_path, Broken())
-    last = journal.read(tmp_path / "seed-0" / "journal.jsonl")[-1]
-    assert (last["event"], last["cause"]) == ("failed", "RuntimeError")
+    last = journal.events(tmp_path / "seed-0")[-1]
+    assert (last["event"], last["cause"]) == ("failed", cause)
+    assert last["message"] == (str(error) or "MemoryError")
+    assert last["trace"].startswith("Traceback")
+    assert "in tick\n    raise error" in last["trace"]
+    assert not live(tmp_path / "seed-0" / "attempt-1", lease=60)
+
+
+def test_what_fails_before_training_is_journaled_too(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="batch_size=64: there are only 16"):
+        run(config(*TINY, *SMALL_MODEL) | {"batch_size": 64}, tmp_path)
+    (only,) = journal.events(tmp_path / "seed-0")
+    assert (only["event"], only["cause"]) == ("failed", "config")
 
 
 DIVERGING = ("optim.lr=1e30", "optim.momentum=0", "optim.weight_decay=0")
@@ -107,7 +136,7 @@ def test_divergence_stops_the_seed_and_says_where(tmp_path: Path) -> None:
     assert isinstance(outcome, AblationError)
     assert "seed 0: the loss was not finite at step" in str(outcome)
     assert not (tmp_path / "seed-0" / "result.json").exists()
-    assert journal.read(tmp_path / "seed-0" / "journal.jsonl")[-1]["cause"] == "diverged"
+    assert journal.events(tmp_path / "seed-0")[-1]["cause"] == "diverged"
 
 
 def test_divergence_is_ignored_when_told_to(tmp_path: Path) -> None:
@@ -119,16 +148,11 @@ def test_divergence_is_ignored_when_told_to(tmp_path: Path) -> None:
 
 def test_two_processes_do_not_train_the_same_seed(tmp_path: Path) -> None:
     settings = config(*TINY, *SMALL_MODEL)
-    (tmp_path / "seed-0").mkdir()
-    with FileLock(tmp_path / "seed-0" / "lock"):
+    with claim(tmp_path / "seed-0", lease=60):
         outcomes = run(settings | {"seeds": [0, 1]}, tmp_path)
-    assert "another process" in str(outcomes[0])
+    assert isinstance(outcomes[0], Busy)
+    assert f"another process is training it, process {os.getpid()} on" in str(outcomes[0])
     assert isinstance(outcomes[1], dict), "the free seed is trained"
-
-
-def test_a_batch_larger_than_the_data_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="batch_size=64: there are only 16"):
-        run(config(*TINY, *SMALL_MODEL) | {"batch_size": 64}, tmp_path)
 
 
 def test_validation_images_are_held_out_and_reported(tmp_path: Path) -> None:

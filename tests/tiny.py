@@ -10,7 +10,7 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from ablation import trial
-from ablation.checkpoint import load
+from ablation.checkpoint import usable
 from ablation.parts import parts
 from ablation.watch import Leg, Watch
 from launch import arm
@@ -73,5 +73,5 @@ def run(settings: Mapping[str, Any], folder: Path, watch: Silent | None = None) 
 
 def final_weights(folder: Path, seed: int = 0) -> dict[str, torch.Tensor]:
     """Everything tensor in a seed's last checkpoint, flat."""
-    content = next(load(trial.seed_folder(folder, seed)))
+    content = next(usable(trial.seed_folder(folder, seed)))
     return {f"{g}.{n}": v for g, part in content.items() if isinstance(part, dict) for n, v in part.items()}

@@ -9,13 +9,16 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation.journal import read, settled
-from ablation.track.record import JOURNAL, RESULT, numbers
+from ablation import attempt
+from ablation.journal import JOURNAL, events, settled
+from ablation.result import RESULT
+from ablation.track.record import numbers
 from ablation.track.sink import Sink
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+State = tuple[int, int]
 _SLOWEST = 300.0  # seconds between two attempts on a tracker that is down
 _LAST_ATTEMPTS = 3  # once the training is over: `sync` can do it later, the next trial should not wait
 _LAST_PAUSE = 0.5  # seconds between those
@@ -40,7 +43,7 @@ class Feed(Sink):
 
     def __init__(self, uri: str, interval: float, timeout: float) -> None:
         self._uri, self._interval, self._timeout = uri, interval, timeout
-        self._seen: dict[Path, tuple[int, bool]] = {}  # seed folder -> its files' state when last uploaded
+        self._seen: dict[Path, State] = {}  # seed folder -> its files' state when last uploaded
         self._safe: dict[Path, int] = {}  # seed folder -> the epoch up to which all is uploaded
         self._client: MlflowClient | None = None
         self._trouble = ""
@@ -50,7 +53,7 @@ class Feed(Sink):
 
     def follow(self, folder: Path) -> None:
         """Upload this trial from now on."""
-        self._seen.setdefault(folder, (0, False))
+        self._seen.setdefault(folder, (0, 0))
         if self._thread.ident is None:
             self._thread.start()
 
@@ -75,7 +78,7 @@ class Feed(Sink):
         return sum(
             len(numbers(epoch["metrics"]))
             for folder in self._seen
-            for epoch in settled(read(folder / JOURNAL))
+            for epoch in settled(events(folder))
             if epoch["epoch"] > self._safe.get(folder, -1)
         )
 
@@ -102,7 +105,7 @@ class Feed(Sink):
             for folder in list(self._seen):
                 state = _state(folder)
                 if state != self._seen[folder]:
-                    epochs = settled(read(folder / JOURNAL))
+                    epochs = settled(events(folder))
                     upload(self._client, folder)
                     self._safe[folder] = epochs[-1]["epoch"] if epochs else -1
                     self._seen[folder] = state
@@ -111,7 +114,9 @@ class Feed(Sink):
         return ""
 
 
-def _state(folder: Path) -> tuple[int, bool]:
-    """Changes whenever there may be something new: the journal's bytes, and whether there is a result."""
-    journal = folder / JOURNAL
-    return journal.stat().st_size if journal.exists() else 0, (folder / RESULT).exists()
+def _state(folder: Path) -> State:
+    """Changes whenever there may be something new: the journals' bytes, or when the result was written."""
+    journals = [attempt.folder(folder, number) / JOURNAL for number in attempt.numbers(folder)]
+    result = folder / RESULT
+    written = sum(journal.stat().st_size for journal in journals if journal.exists())
+    return written, result.stat().st_mtime_ns if result.exists() else 0

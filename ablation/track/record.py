@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablation.journal import Event, read, settled
+from ablation.journal import Event, events, settled
+from ablation.result import Result, finished
 
-JOURNAL = "journal.jsonl"
-RESULT = "result.json"
 _STATUS = {"start": "RUNNING", "done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 
 
@@ -22,7 +21,7 @@ class Record:
     arm: dict[str, Any]  # arm.json
     commit: str  # empty if not known
     events: list[Event]
-    result: dict[str, Any]  # result.json; empty until the trial is finished
+    result: Result  # empty until the trial is finished
 
     @property
     def seed(self) -> str:
@@ -88,13 +87,13 @@ def load(folder: Path) -> Record:
     Raises:
         OSError, ValueError: `arm.json` beside it is missing or broken.
     """
-    provenance, result = folder.parent / "provenance.json", folder / RESULT
+    provenance = folder.parent / "provenance.json"
     return Record(
         folder=folder,
         arm=json.loads((folder.parent / "arm.json").read_text()),
         commit=str((json.loads(provenance.read_text()) if provenance.exists() else {}).get("commit") or ""),
-        events=read(folder / JOURNAL),
-        result=json.loads(result.read_text()) if result.exists() else {},
+        events=events(folder),
+        result=finished(folder) or {},
     )
 
 

@@ -15,9 +15,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from ablation.journal import Event
+from ablation import attempt
+from ablation.journal import JOURNAL, Event
+from ablation.result import RESULT
 from ablation.track.client import database
-from ablation.track.record import JOURNAL, RESULT, Record, load, numbers, stamp
+from ablation.track.record import Record, load, numbers, stamp
 
 EPOCH = "ablation.uploaded_epoch"
 FILES = "ablation.uploaded_files"
@@ -136,7 +138,8 @@ def _files(client: MlflowClient, run: Run, record: Record) -> None:
     if run.data.tags.get(FILES) == mark:
         return
     arm, seed = record.folder.parent, record.folder
-    for file in (arm / "config.yaml", *sorted(arm.glob("provenance*.json")), seed / JOURNAL, seed / RESULT):
+    journals = [attempt.folder(seed, number) / JOURNAL for number in attempt.numbers(seed)]
+    for file in (arm / "config.yaml", *sorted(arm.glob("provenance*.json")), *journals, seed / RESULT):
         if file.exists():
-            client.log_artifact(run.info.run_id, str(file))
+            client.log_artifact(run.info.run_id, str(file), file.parent.name if file in journals else None)
     client.set_tag(run.info.run_id, FILES, mark)

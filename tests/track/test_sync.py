@@ -39,7 +39,7 @@ def test_uploads_what_is_missing_and_then_nothing(
     folders = finished_trials(out, 3)
     upload(client, folders[1])
     code, printed = report(capsys, out, "--uri", uri)
-    assert (code, [t["points"] for t in printed["trials"]]) == (0, [16, 0, 16])
+    assert (code, [t["points"] for t in printed["trials"]]) == (0, [17, 0, 17])
     assert report(capsys, out, "--uri", uri)[1]["points"] == 0
     assert len(runs(client)) == 3
     for run in runs(client):
@@ -50,8 +50,8 @@ def test_says_what_it_did(client: MlflowClient, uri: str, tmp_path: Path, capsys
     finished_trials(tmp_path / "runs", 2)
     assert sync.main([str(tmp_path / "runs"), "--uri", uri]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert printed[0] == "0000000000000000/seed-0: 16 points"
-    assert printed[-1] == f"32 points of 2 trials uploaded to {uri}"
+    assert printed[0] == "0000000000000000/seed-0: 17 points"
+    assert printed[-1] == f"34 points of 2 trials uploaded to {uri}"
 
 
 def test_a_broken_folder_does_not_keep_the_others_back(
@@ -62,7 +62,7 @@ def test_a_broken_folder_does_not_keep_the_others_back(
     code, printed = report(capsys, tmp_path / "runs", "--uri", uri)
     assert code == 1
     assert "JSONDecodeError" in printed["trials"][0]["error"]
-    assert printed["trials"][1]["points"] == 16
+    assert printed["trials"][1]["points"] == 17
 
 
 def test_an_unreachable_tracker_is_a_message(tmp_path: Path, capsys: Capture) -> None:

@@ -19,7 +19,7 @@ pytestmark = mlflow_warns
 
 def test_a_finished_trial_is_all_there(client: MlflowClient, tmp_path: Path) -> None:
     Training(trial(tmp_path)).epochs(5).end()
-    assert upload(client, tmp_path / "00deadbeef00cafe/seed-0") == 5 * len(METRICS) + 4
+    assert upload(client, tmp_path / "00deadbeef00cafe/seed-0") == 5 * len(METRICS) + 5
     run = the_run(client)
     assert run.info.run_name == "aug=cutout+mixup seed=0"
     assert run.info.status == "FINISHED"
@@ -60,7 +60,7 @@ def test_artifacts_lie_beside_the_database(
     Training(folder := trial(tmp_path / "runs")).epochs(1).end()
     upload(client, folder)
     names = {f.path for f in client.list_artifacts(the_run(client).info.run_id)}
-    assert names == {"config.yaml", "provenance.json", "journal.jsonl", "result.json"}
+    assert names == {"config.yaml", "provenance.json", "attempt-1", "result.json"}
     assert len(list((tmp_path / "tracker" / "mlartifacts").rglob("config.yaml"))) == 1
     assert not os.listdir()
 
@@ -115,7 +115,7 @@ def test_torn_lines_are_passed_over(client: MlflowClient, tmp_path: Path) -> Non
 
 def test_a_thousand_epochs_in_one_go(client: MlflowClient, tmp_path: Path) -> None:
     Training(folder := trial(tmp_path)).epochs(1000).end()
-    assert upload(client, folder) == 1000 * len(METRICS) + 4
+    assert upload(client, folder) == 1000 * len(METRICS) + 5
     assert_each_point_once(client, the_run(client), range(1, 1001))
 
 
@@ -139,7 +139,7 @@ def test_a_trial_is_not_finished_before_its_result_is_there(client: MlflowClient
     upload(client, folder)
     assert the_run(client).info.status == "RUNNING"
     (folder / "result.json").write_text(result)
-    assert upload(client, folder) == 4
+    assert upload(client, folder) == 5
     assert the_run(client).data.metrics["result/best_test_acc"] == 99.5
 
 

@@ -12,7 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from ablation.journal import Journal
+from ablation.attempt import folder as attempt_folder
+from ablation.attempt import latest
+from ablation.journal import JOURNAL, Journal
 
 # MLflow still uses what SQLAlchemy 2.1 deprecates.
 mlflow_warns = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
@@ -45,12 +47,12 @@ def value(metric: str, epoch: int) -> float:
 
 
 class Training:
-    """Writes the journal of an attempt: eleven steps an epoch."""
+    """Writes the journal of a new attempt: eleven steps an epoch."""
 
     def __init__(self, folder: Path, after: int = 0) -> None:
-        self.folder, self.now = folder, after
-        self.journal = Journal(folder / "journal.jsonl")
-        self.journal.write("start", attempt=1, step=11 * after)
+        self.folder, self.now, self.number = folder, after, latest(folder) + 1
+        self.journal = Journal(attempt_folder(folder, self.number) / JOURNAL)
+        self.journal.write("start", attempt=self.number, step=11 * after)
 
     def epochs(self, number: int, save: bool = True) -> Training:
         """Train so many epochs, each with a checkpoint or none with one."""
@@ -66,6 +68,7 @@ class Training:
         """The last words; a trial that is done has its result beside the journal."""
         if event == "done":
             result = {"test_acc": value("test_acc", self.now), "best_test_acc": 99.5, "epochs": self.now, "attempts": 2}
+            result["attempt"] = self.number
             images = {"name": "digits", "pixels": "abc123"}
             text = json.dumps({**result, "device": "cpu", "val_acc": None, "data": images})
             (self.folder / "result.json").write_text(text)
