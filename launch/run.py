@@ -1,18 +1,16 @@
-"""`python launch/run.py [group=option ...] [key=value ...]`: one trial; with `-m`, one for each combination."""
+"""`python launch/run.py [group=option ...] [key=value ...]`: one arm, here; with `-m`, every arm of a grid."""
 
 from __future__ import annotations
 
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from functools import cache
 from pathlib import Path
-from threading import Event, current_thread, main_thread
+from threading import Event
 
 import hydra
-from hydra import compose
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig
@@ -21,63 +19,49 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
-from launch import arm, console, messages, provenance
+from launch import console, messages, provenance, stages
+from launch.arms import gather
+from launch.sweep import Planned
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(config: DictConfig) -> None:
-    """Hydra's task: run one arm. A failure is told at once: Hydra goes on with the sweep's other arms."""
-    try:
-        run_arm(config)
-    except (AblationError, OSError) as e:
-        messages.tell(e)
-        raise
+    """Hydra's task: one arm, and before it the teachers it needs, in this process."""
+    typed = HydraConfig.get().overrides
+    planned = gather([list(typed.task)], [text for text in typed.hydra if text.startswith("hydra.searchpath=")])
+    depth = stages.depths(planned)
+    with _stop_on_signal() as stop:
+        for arm in sorted(planned, key=lambda p: depth[p.arm.id]):
+            run_arm(arm, stop)
 
 
-def run_arm(config: DictConfig) -> None:
+def run_arm(planned: Planned, stop: Event) -> None:
     """Run one arm, all of its seeds.
 
     Raises:
         AblationError: refused, or a seed failed.
         Stopped: on Ctrl-C or SIGTERM, after saving.
     """
-    hydra_config = HydraConfig.get()
-    overrides = list(hydra_config.overrides.task)
-    settled, notes = arm.settle(arm.plain(config), overrides)
-    described = arm.describe(
-        settled,
-        _defaults(),
-        hydra_config.runtime.choices,
-        overrides,
-        command=messages.command(overrides),
-    )
-    built = parts(settled)
-    folder = Path(settled["out"]) / described.id
-    watch = console.choose(described.name, folder, settled["track"].get("mlflow", {}).get("uri"))
-    for note in [*notes, *described.notes(folder.parent, settled)]:
+    arm, config = planned.arm, planned.config
+    folder = Path(config["out"]) / arm.id
+    watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
+    for note in [*planned.notes, *arm.notes(folder.parent, config)]:
         watch.note(note)
-    with _stop_on_signal() as stop, closing(watch):
-        described.write(folder, settled)
+    built = parts(config)
+    with closing(watch):
+        arm.write(folder, config)
         provenance.write(folder)
-        outcomes = trial.run(settled, built, folder, watch, stop.is_set)
+        outcomes = trial.run(config, built, folder, watch, stop.is_set)
     watch.summary(outcomes)
     failures = [o for o in outcomes.values() if isinstance(o, AblationError)]
     if failures:
         raise failures[0]
 
 
-@cache
-def _defaults() -> arm.Config:
-    return arm.plain(compose("config"))
-
-
 @contextmanager
 def _stop_on_signal() -> Iterator[Event]:
     """Ctrl-C and SIGTERM ask the training to save and stop; a second Ctrl-C ends it at once."""
     stop = Event()
-    if current_thread() is not main_thread():
-        yield stop
-        return
 
     def ask(number: int, _: object) -> None:
         stop.set()
@@ -91,9 +75,17 @@ def _stop_on_signal() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
+def arguments(typed: Sequence[str]) -> list[str]:
+    """What Hydra is given: naming a launcher asks for it also without `-m`, and `--json` is an option of launchers."""
+    given = ["hydra.launcher.json=true" if text == "--json" else text for text in typed]
+    launched = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
+    return ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
+
+
 def cli() -> None:
     """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    sys.argv[1:] = arguments(sys.argv[1:])
     try:
         main()
     except Stopped as e:
@@ -102,6 +94,7 @@ def cli() -> None:
         messages.tell(e)
         sys.exit(2)
     except (AblationError, OSError) as e:
+        messages.tell(e)
         sys.exit(2 if isinstance(e, ConfigError | DataError) else 1)
 
 
