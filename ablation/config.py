@@ -26,6 +26,8 @@ SCALARS = (
     "checkpoint",
     "diverged",
     "lease",
+    "teacher",
+    "rounds",
 )
 
 
@@ -42,6 +44,7 @@ class Scalars:
     device: str
     diverged: str  # stop or continue
     lease: float  # seconds without a heartbeat after which a trial's process is taken for dead
+    teacher: str | None  # the id of the arm whose trial of the same seed is the teacher
     checkpoint_epochs: int  # a checkpoint at least this often; 0: only by the clock and at the end
     checkpoint_seconds: float  # likewise; 0: only by epochs
 
@@ -73,6 +76,16 @@ def _choice(config: Mapping[str, Any], key: str, choices: tuple[Any, ...]) -> An
     if value not in choices:
         raise ConfigError(f"{key}={value}: {near(str(value), choices)}")
     return value
+
+
+def _teacher(config: Mapping[str, Any]) -> str | None:
+    """The teacher of a resolved configuration."""
+    teacher = config["teacher"]
+    if teacher is not None and not (isinstance(teacher, str) and re.fullmatch(r"[0-9a-f]{16}", teacher)):
+        raise ConfigError(f"teacher={teacher!r}: is not the 16 digits of an id; launch/run.py turns overrides into one")
+    if config["rounds"] != 1:
+        raise ConfigError(f"rounds={config['rounds']}: counts a chain that begins at a teacher; add teacher=same")
+    return teacher
 
 
 def _seconds(config: Mapping[str, Any], key: str) -> float:
@@ -113,6 +126,7 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
         device=str(config["device"]),
         diverged=_choice(config, "diverged", ("stop", "continue")),
         lease=_seconds(config, "lease"),
+        teacher=_teacher(config),
         checkpoint_epochs=_whole({"checkpoint.epochs": checkpoint["epochs"]}, "checkpoint.epochs", 0),
         checkpoint_seconds=float(seconds),
     )

@@ -21,5 +21,9 @@ class Cancelled(AblationError):
     """The trial was cancelled: it is not to be trained until it is submitted again."""
 
 
+class Blocked(AblationError):
+    """A trial's teacher is not trained. The trial itself has not failed: with the teacher done it can be."""
+
+
 class Stopped(KeyboardInterrupt):
     """Training was asked to stop and saved its state first. Like Ctrl-C it is no failure and ends a whole sweep."""

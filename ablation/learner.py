@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.func import functional_call
 
 from ablation.key import Key
 from ablation.precision import Precision
-from ablation.types import Aug, Batch, Data, Model, Noisy, Pass, Step, Tensors, Term
+from ablation.types import Aug, Batch, Data, Model, Noisy, Pass, Step, Taught, Tensors, Term
+
+
+@dataclass(frozen=True)
+class Teacher:
+    """A trained network whose answers a loss term learns from.
+
+    No module, and so none of the learner's: its weights are neither trained nor saved nor counted.
+    """
+
+    model: Model  # in evaluation mode
+    weights: Tensors  # its parameters and buffers; with lanes each has their leading axis: every seed has its own
 
 
 class Learner(nn.Module):
@@ -19,19 +32,25 @@ class Learner(nn.Module):
     std: Tensor
 
     def __init__(
-        self, model: Model, data: Data, augs: Mapping[str, Aug], terms: Mapping[str, Term], precision: Precision
+        self,
+        model: Model,
+        data: Data,
+        augs: Mapping[str, Aug],
+        terms: Mapping[str, Term | Taught],
+        precision: Precision,
+        teacher: Teacher | None = None,
     ) -> None:
         super().__init__()
         self.model = model
         self.view, self.augs, self.terms, self.precision = data.view, dict(augs), dict(terms), precision
-        self.classes = len(data.classes)
+        self.classes, self.teacher = len(data.classes), teacher
         self.term_modules = nn.ModuleDict({n: t for n, t in terms.items() if isinstance(t, nn.Module)})
         self.register_buffer("mean", data.mean.clone(), persistent=False)
         self.register_buffer("std", data.std.clone(), persistent=False)
         self.noisy = [path for path, module in self.named_modules() if isinstance(module, Noisy)]
 
-    def forward(self, x: Tensor, y: Tensor, key: Key, t: Tensor) -> Step:
-        """One batch: x (N, H, W, C) uint8, y (N,) int64, t () progress in [0, 1)."""
+    def forward(self, x: Tensor, y: Tensor, key: Key, t: Tensor, teaching: Tensors | None = None) -> Step:
+        """One batch: x (N, H, W, C) uint8, y (N,) int64, t () progress in [0, 1); `teaching`: the teacher's weights."""
         batch = Batch(to_float(self.view(x, key.fold("view"))), one_hot(y, self.classes), t, self.mean)
         for name, aug in self.augs.items():
             batch = aug(batch, key.fold(name))
@@ -40,9 +59,18 @@ class Learner(nn.Module):
             features = self.model.features(images)
             logits: Tensor = self.model.head(features)
             given = Pass(features, logits, batch, images, self.model, key)
-            losses = [term(given._replace(key=key.fold(name))).float() for name, term in self.terms.items()]
+            losses = [self._loss(term, given._replace(key=key.fold(n)), teaching) for n, term in self.terms.items()]
         predicted = one_hot(logits.detach().argmax(1), self.classes)
         return Step(torch.stack(losses).sum(), (predicted * batch.y).sum())
+
+    def _loss(self, term: Term | Taught, given: Pass, teaching: Tensors | None) -> Tensor:
+        if not isinstance(term, Taught):
+            return term(given).float()
+        if self.teacher is None or teaching is None:
+            raise ValueError("a term learns from a teacher, and there is none")
+        with torch.no_grad():
+            logits: Tensor = functional_call(self.teacher.model, teaching, (given.images,))
+        return term.term(given, logits).float()
 
     def normalise(self, x: Tensor) -> Tensor:
         """Images in [0, 1] to zero mean and unit deviation per channel."""

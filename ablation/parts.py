@@ -18,9 +18,9 @@ from ablation.config import Scalars, scalars
 from ablation.data.check import check_arguments
 from ablation.errors import ConfigError
 from ablation.key import Key
-from ablation.learner import Learner
+from ablation.learner import Learner, Teacher
 from ablation.precision import Precision
-from ablation.types import Aug, Average, Data, Grad, Init, Model, Noise, Penalty, Schedule, Term, Weights, Wrap
+from ablation.types import Aug, Average, Data, Grad, Init, Model, Noise, Penalty, Schedule, Taught, Term, Weights, Wrap
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Parts:
 
     scalars: Scalars
     augs: dict[str, Aug]
-    loss: Term
+    loss: Term | Taught
     schedules: dict[str, Schedule]
     inits: dict[str, Init]
     noise: dict[str, Any]  # join=, drop= for the model
@@ -51,7 +51,7 @@ def parts(config: Mapping[str, Any]) -> Parts:
     built = Parts(
         scalars=top,
         augs=build_all(config["aug"], "aug"),
-        loss=build(config["loss"], "loss"),
+        loss=_loss(config["loss"], top.teacher),
         schedules=build(config["sched"], "sched", epochs=top.epochs, lr=config["optim"]["lr"]),
         inits=build_all(config["init"], "init"),
         noise=_noise(regularizers),
@@ -67,6 +67,17 @@ def parts(config: Mapping[str, Any]) -> Parts:
         if name not in fields:
             raise ConfigError(f"sched: schedules {name!r}, which {config['optim']['_target_']} does not have")
     return built
+
+
+def _loss(node: Mapping[str, Any], teacher: str | None) -> Term | Taught:
+    loss: Term | Taught = build(node, "loss")
+    if isinstance(loss, Taught) and teacher is None:
+        ways = "teacher=same, teacher='model=resnet56 epochs=30' or the id of a run"
+        raise ConfigError(f"loss: {node['_target_']} learns from a teacher; name one by {ways}, or choose loss=ce")
+    if teacher is not None and not isinstance(loss, Taught):
+        ways = "choose one that does, such as loss=distill, or teacher=null"
+        raise ConfigError(f"teacher={teacher}: {node['_target_']} learns from no teacher; {ways}")
+    return loss
 
 
 def _noise(regularizers: Mapping[str, Any]) -> dict[str, Any]:
@@ -98,6 +109,20 @@ def build_model(config: Mapping[str, Any], noise: Mapping[str, Any], classes: in
     return model
 
 
+def build_network(config: Mapping[str, Any], classes: int, channels: int, size: int) -> Model:
+    """The model as it is trained, with what regularizers change in it; uses torch's global generator.
+
+    Raises:
+        ConfigError: as `build_model`.
+    """
+    regularizers = build_all(config["regularizer"], "regularizer")
+    model = build_model(config, _noise(regularizers), classes, channels, size)
+    for regularizer in regularizers.values():
+        if isinstance(regularizer, Wrap):
+            model = regularizer.apply(model)
+    return model
+
+
 def _try_data(config: Mapping[str, Any]) -> None:
     try:
         check_arguments(config["data"])
@@ -109,12 +134,8 @@ def _try_data(config: Mapping[str, Any]) -> None:
 def _try_model(text: str) -> None:
     """Build the model without its memory. `text` is JSON of all that it depends on: a grid of rates tries it once."""
     config = json.loads(text)
-    regularizers = build_all(config["regularizer"], "regularizer")
     with torch.device("meta"):
-        model = build_model(config, _noise(regularizers), classes=10, channels=3, size=config["size"])
-        for wrap in regularizers.values():
-            if isinstance(wrap, Wrap):
-                model = wrap.apply(model)
+        build_network(config, classes=10, channels=3, size=config["size"])
 
 
 def _optimizer_fields(config: Mapping[str, Any]) -> set[str]:
@@ -137,7 +158,9 @@ def seeded(key: Key) -> Iterator[None]:
         yield
 
 
-def build_learner(config: Mapping[str, Any], built: Parts, data: Data, precision: Precision, root: Key) -> Learner:
+def build_learner(
+    config: Mapping[str, Any], built: Parts, data: Data, precision: Precision, root: Key, teacher: Teacher | None = None
+) -> Learner:
     """A learner whose initial weights are a function of the seed, on the device."""
     _, size, _, channels = data.train.x.shape
     with seeded(root.fold("model")):
@@ -152,5 +175,5 @@ def build_learner(config: Mapping[str, Any], built: Parts, data: Data, precision
         for wrap in built.wraps.values():
             model = wrap.apply(model)
         penalties = {name: penalty.attach(model) for name, penalty in built.penalties.items()}
-    learner = Learner(model, data, built.augs, {"loss": built.loss, **penalties}, precision)
+    learner = Learner(model, data, built.augs, {"loss": built.loss, **penalties}, precision, teacher)
     return learner.to(precision.device).to(memory_format=torch.channels_last)

@@ -11,6 +11,7 @@ import torch
 
 from ablation import checkpoint
 from ablation.key import Key
+from ablation.learner import Teacher
 from ablation.parts import Parts, build_learner, build_optimizer
 from ablation.precision import Precision
 from ablation.state import State, gather_weights, unpack
@@ -33,11 +34,16 @@ def to_device(data: Data, device: torch.device) -> Data:
 
 
 def prepare(
-    config: Mapping[str, Any], built: Parts, data: Data, precision: Precision, seeds: Sequence[int]
+    config: Mapping[str, Any],
+    built: Parts,
+    data: Data,
+    precision: Precision,
+    seeds: Sequence[int],
+    teacher: Teacher | None = None,
 ) -> tuple[Plan, State]:
-    """The plan for these seeds together, and the state at step 0; `data` is on the device."""
+    """The plan for these seeds together, and the state at step 0; `data` and `teacher` are on the device."""
     top, roots = built.scalars, [Key.root(seed) for seed in seeds]
-    learners = [build_learner(config, built, data, precision, root) for root in roots]
+    learners = [build_learner(config, built, data, precision, root, teacher) for root in roots]
     weights = gather_weights(learners)
     plan = Plan(
         learner=learners[0],

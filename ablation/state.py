@@ -63,15 +63,15 @@ def gather_weights(learners: Sequence[Learner]) -> Weights:
 def forward(learner: Learner, weights: Weights, compiled: bool = False) -> Forward:
     """The step as a function of (x, y, key word, t); with lanes all but t, and the results, have a leading axis."""
 
-    def one(tensors: Tensors, x: Tensor, y: Tensor, word: Tensor, t: Tensor) -> Step:
+    def one(tensors: Tensors, teaching: Tensors, x: Tensor, y: Tensor, word: Tensor, t: Tensor) -> Step:
         key = Key(word)
-        step: Step = functional_call(learner, {**tensors, **learner.words(key)}, (x, y, key, t))
+        step: Step = functional_call(learner, {**tensors, **learner.words(key)}, (x, y, key, t, teaching))
         return step
 
-    call = one if weights.lanes is None else torch.vmap(one, in_dims=(0, 0, 0, 0, None), randomness="different")
+    call = one if weights.lanes is None else torch.vmap(one, in_dims=(0, 0, 0, 0, 0, None), randomness="different")
     call = torch.compile(call) if compiled else call
-    tensors = {**weights.params, **weights.buffers}
-    return lambda x, y, word, t: call(tensors, x, y, word, t)
+    tensors, teaching = {**weights.params, **weights.buffers}, learner.teacher.weights if learner.teacher else {}
+    return lambda x, y, word, t: call(tensors, teaching, x, y, word, t)
 
 
 def pack(state: State, lane: int) -> dict[str, Any]:

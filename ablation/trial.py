@@ -11,12 +11,14 @@ from typing import Any
 
 import torch
 
+from ablation import teacher, teacher_weights
 from ablation.attempt import Busy
 from ablation.build import build, build_all
 from ablation.claim import Finished, claim
 from ablation.errors import AblationError, Cancelled, ConfigError
 from ablation.facts import device_name, facts, parameters, reset_peak_memory
 from ablation.lane import Lane
+from ablation.learner import Teacher
 from ablation.memory import keep_freed_memory
 from ablation.parts import Parts
 from ablation.precision import Precision, choose_device, choose_precision
@@ -48,7 +50,8 @@ def run(
     """Train every seed that has no result yet, resuming where a checkpoint is; one outcome a seed.
 
     `built` is `parts(config)`, which has checked the configuration. Attempts of the SLURM jobs in `supersede` are taken
-    over. The outcome of a seed that another process trains is Busy, or Fenced if it was this one's before.
+    over. The outcome of a seed that another process trains is Busy, or Fenced if it was this one's before; of one whose
+    teacher, in the folder beside this one, is not done, Blocked.
 
     Raises:
         ConfigError, DataError: before anything is trained.
@@ -57,6 +60,7 @@ def run(
     top = built.scalars
     results = {seed: finished(seed_folder(folder, seed)) for seed in top.seeds}
     outcomes: Outcomes = {seed: result for seed, result in results.items() if result is not None}
+    outcomes |= teacher.blocked(folder.parent, top.teacher, [seed for seed in top.seeds if seed not in outcomes])
     todo = [seed for seed in top.seeds if seed not in outcomes]
     if not todo:
         return outcomes
@@ -146,7 +150,7 @@ class _Shared:
     def _train(self, lanes: Sequence[Lane], precision: Precision, step: int) -> Outcomes:
         reset_peak_memory(self.device)
         top, seeds = self.built.scalars, [lane.seed for lane in lanes]
-        plan, state = prepare(self.config, self.built, self.data, precision, seeds)
+        plan, state = prepare(self.config, self.built, self.data, precision, seeds, self._teacher(seeds, precision))
         if step:
             unpack(state, [lane.saved[step] for lane in lanes])
         name, count = device_name(self.device), parameters(state, len(lanes))
@@ -161,6 +165,10 @@ class _Shared:
             train(plan, state, files)
             files.end(facts(plan, state, self.data))
         return {lane.seed: lane.outcome for lane in lanes if lane.outcome is not None}
+
+    def _teacher(self, seeds: Sequence[int], precision: Precision) -> Teacher | None:
+        name = self.built.scalars.teacher
+        return None if name is None else teacher_weights.load(self.folder.parent / name, seeds, self.data, precision)
 
 
 @contextmanager

@@ -109,9 +109,7 @@ class Step(NamedTuple):
     """What one forward pass reports, on the device."""
 
     loss: Tensor  # () float32, the sum of the terms
-    hits: (
-        Tensor  # () float32, target mass on the predicted class, summed over the batch (for mixed labels: lam-weighted)
-    )
+    hits: Tensor  # () float32, target mass on the predicted class, summed over the batch (mixed labels: lam-weighted)
 
 
 Fill = Callable[[], Step]  # zero the gradients, forward, backward
@@ -137,6 +135,13 @@ class Weights:
     def all(self) -> Tensors:
         """Parameters (detached) and buffers under their names."""
         return {**{name: p.detach() for name, p in self.params.items()}, **self.buffers}
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A loss term that needs a teacher: it is given the logits (N, K) that the teacher has for the very same images."""
+
+    term: Callable[[Pass, Tensor], Tensor]  # -> () float32
 
 
 @dataclass(frozen=True)

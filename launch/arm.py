@@ -126,9 +126,9 @@ def describe(
     base = canonical(defaults)
     changed = {k: v for k, v in canonical(config).items() if base.get(k) != v and not k.endswith("_target_")}
     groups = {g: str(choices[g]) for g in GROUPS} | {g: "+".join(config[g]) or "none" for g in MANY if g != "track"}
-    apart = sorted(
-        f"{k}={v}" for k, v in parse(overrides) if k.split(".")[0] not in SURROUNDINGS and k not in SURROUNDINGS
-    )
+    neutral = {(k, json.dumps(v)) for k, v in rules().neutral.items()}
+    said = [(k, v) for k, v in parse(overrides) if (k, v) not in neutral]
+    apart = sorted(f"{k}={v}" for k, v in said if k.split(".")[0] not in SURROUNDINGS and k not in SURROUNDINGS)
     return Arm(
         id=identify(config, rules()),
         name=",".join(apart) or "baseline",

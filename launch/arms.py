@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
+from functools import cache
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.errors import ConfigError
 from ablation.parts import parts
-from launch import messages
+from launch import messages, teachers
 from launch.arm import Config, describe, parsed, plain, settle
 from launch.compose import Composer
 from launch.sweep import Planned
@@ -30,10 +31,17 @@ def gather(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
     """
     composer = Composer(search)
     defaults = plain(composer(()).config)
-    planned, refused = [], []
+    planned: list[Planned] = []
+    refused: list[tuple[int, Row, Exception]] = []
+
+    @cache
+    def compose(row: tuple[str, ...]) -> list[Planned]:
+        """Of one row: the teachers it needs, then its own arm. Students of one teacher ask for it in the same words."""
+        return _arms(composer, defaults, row, lambda teachers: compose(tuple(teachers)))
+
     for number, row in enumerate(rows):
         try:
-            planned.append(_arm(composer, defaults, row))
+            planned += compose(tuple(row))
         except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as e:
             refused.append((number, row, e))
     if refused:
@@ -52,11 +60,13 @@ def merge(planned: Iterable[Planned]) -> list[Planned]:
     return list(arms.values())
 
 
-def _arm(composer: Composer, defaults: Config, row: Row) -> Planned:
+def _arms(composer: Composer, defaults: Config, row: Row, others: Callable[[Row], list[Planned]]) -> list[Planned]:
     composed = composer(row)
-    config, notes = settle(plain(composed.config), row)
+    settled, notes = settle(plain(composed.config), row)
+    config, before = teachers.expand(settled, row, others)
     parts(config)
-    return Planned(describe(config, defaults, composed.choices, row, command=""), config, tuple(notes))
+    arm = describe(config, defaults, composed.choices, row, command="")
+    return [*before, Planned(arm, config, tuple(notes), config["teacher"])]
 
 
 def _commanded(p: Planned, search: Sequence[str]) -> Planned:
@@ -66,15 +76,15 @@ def _commanded(p: Planned, search: Sequence[str]) -> Planned:
 
 def _united(first: Planned, second: Planned) -> Planned:
     """The first arm with the second's seeds too."""
+    note = f"{second.arm.name} is the same arm: its trials are run once"
+    if second.arm.name != first.arm.name and note not in first.notes:
+        first = replace(first, notes=(*first.notes, note))
     united = list(dict.fromkeys([*first.seeds, *second.seeds]))
+    if len(united) == len(first.seeds):
+        return first
     overrides = [text for text in first.arm.overrides if parsed(text).key_or_group != "seeds"]
     overrides.append(f"seeds=[{','.join(map(str, united))}]")
-    notes = first.notes
-    if second.arm.name != first.arm.name:
-        notes += (f"{second.arm.name} is the same arm: its trials are run once",)
-    return replace(
-        first, arm=replace(first.arm, overrides=overrides), config={**first.config, "seeds": united}, notes=notes
-    )
+    return replace(first, arm=replace(first.arm, overrides=overrides), config={**first.config, "seeds": united})
 
 
 def _check_common(planned: Sequence[Planned]) -> None:

@@ -1,23 +1,46 @@
-"""Trials that depend on others: a student's teacher is trained first."""
+"""Trials that depend on others: a student's trial waits for its teacher's of the same seed."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from ablation.errors import ConfigError
 
 if TYPE_CHECKING:
     from launch.sweep import Planned
 
+Trial = tuple[str, int]  # id, seed
+
 
 def depths(planned: Sequence[Planned]) -> dict[str, int]:
-    """Arm id -> its stage: 0 without a teacher among these arms, else one more than the teacher's."""
+    """Arm id -> its stage: 0 without a teacher among these arms, else one more than the teacher's.
+
+    Raises:
+        ConfigError: teachers form a circle, as only files edited by hand can.
+    """
     teachers = {p.arm.id: p.teacher for p in planned}
     found: dict[str, int] = {}
     for arm in teachers:
         chain = [arm]
-        while (teacher := teachers.get(chain[-1])) in teachers and teacher is not None and teacher not in found:
+        while (teacher := teachers[chain[-1]]) in teachers and teacher is not None and teacher not in found:
+            if teacher in chain:
+                raise ConfigError(f"teacher: the arms {', '.join(chain)} wait for each other")
             chain.append(teacher)
         for member in reversed(chain):
             above = teachers[member]
             found[member] = found[above] + 1 if above is not None and above in found else 0
+    return found
+
+
+def blocked(planned: Iterable[Planned], lost: Mapping[Trial, str]) -> dict[Trial, str]:
+    """Trials that cannot be trained, and why: their teacher is `lost` (how: "failed", ...), or blocked in its turn."""
+    arms = list(planned)
+    depth, found = depths(arms), dict[Trial, str]()
+    for arm in sorted(arms, key=lambda p: depth[p.arm.id]):
+        for seed in arm.seeds if arm.teacher else ():
+            above = (str(arm.teacher), seed)
+            how = lost.get(above) or ("blocked" if above in found else "")
+            if how and (arm.arm.id, seed) not in lost:
+                found[arm.arm.id, seed] = f"its teacher, {arm.teacher}/seed-{seed}, is {how}"
     return found

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
+import yaml
 from hydra import compose, initialize_config_dir
 
 from ablation import trial
+from ablation.build import build
 from ablation.checkpoint import usable
+from ablation.identity import identify
 from ablation.parts import parts
+from ablation.types import Taught
 from ablation.watch import Leg, Watch
 from launch import arm
 
@@ -30,11 +37,37 @@ def options(group: str) -> list[str]:
     return sorted(p.stem for p in (CONF / group).glob("*.yaml") if not p.stem.startswith("_"))
 
 
+TEACHERS: dict[str, dict[str, Any]] = {}  # id -> configuration, of those that `config` has named
+
+
 def config(*overrides: str) -> dict[str, Any]:
-    """The settled configuration that these overrides give."""
+    """The settled configuration that these overrides give; a loss that needs a teacher has one, itself with ce."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settled, _ = arm.settle(arm.plain(compose("config", list(overrides))), overrides)
+    if settled["teacher"] is None and isinstance(build(settled["loss"], "loss"), Taught):
+        teacher = {**settled, "loss": {"_target_": "ablation.loss.ce.ce"}}
+        settled["teacher"] = identify(teacher, arm.rules())
+        TEACHERS[settled["teacher"]] = teacher
     return settled
+
+
+@cache
+def _schoolroom() -> TemporaryDirectory[str]:
+    """Where this process's teachers are trained, once each."""
+    return TemporaryDirectory()
+
+
+def teach(settings: Mapping[str, Any], out: Path) -> None:
+    """Put the teacher that `config` has named, trained with the seeds asked for, into a folder of runs."""
+    name = settings["teacher"]
+    if name not in TEACHERS or (out / name).exists():
+        return
+    trained, top = Path(_schoolroom().name) / name, parts(settings).scalars
+    trained.mkdir(exist_ok=True)
+    (trained / "config.yaml").write_text(yaml.safe_dump(TEACHERS[name]))
+    outcomes = run({**TEACHERS[name], "seeds": list(top.seeds)}, trained)
+    assert all(isinstance(o, dict) for o in outcomes.values())
+    shutil.copytree(trained, out / name)
 
 
 class Silent(Watch):
@@ -68,6 +101,7 @@ class Silent(Watch):
 def run(settings: Mapping[str, Any], folder: Path, watch: Silent | None = None) -> trial.Outcomes:
     """Run a configuration here and now."""
     watch = watch or Silent()
+    teach(settings, folder.parent)
     return trial.run(settings, parts(settings), folder, watch, watch.stop)
 
 

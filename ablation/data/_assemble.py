@@ -76,6 +76,7 @@ def assemble(source: Source, choice: Choice, take: Take = copied) -> Data:
         "pixels": _fingerprint(source.digest, train, test),
         "encoding": f"{height}x{width}x{channels} uint8",
         "view": choice.view_name,
+        "constants": " ".join(f"{c:.6f}" for part in source.norm for c in part),
     }
     return Data(
         name=source.name,

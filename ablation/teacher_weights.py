@@ -1,0 +1,76 @@
+"""A finished trial's network as a teacher."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+
+from ablation import checkpoint
+from ablation.build import build_all
+from ablation.errors import Blocked, DataError
+from ablation.key import Key
+from ablation.learner import Teacher
+from ablation.parts import build_network, seeded
+from ablation.precision import Precision
+from ablation.result import finished
+from ablation.types import Average, Data, Model, Tensors
+
+_ALIKE = ("encoding", "norm", "constants")  # of what is known of a trial's images
+
+
+def load(folder: Path, seeds: Sequence[int], data: Data, precision: Precision) -> Teacher:
+    """The teachers of these seeds, one a lane, from the arm in `folder`; `data` is the students'.
+
+    Their weights are those that were reported: the last average's, if there are averages.
+
+    Raises:
+        Blocked: one is not done.
+        DataError: a checkpoint is gone or damaged, or it was trained on other images than the students have.
+    """
+    config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
+    averages = {n: r for n, r in build_all(config["regularizer"], "regularizer").items() if isinstance(r, Average)}
+    model = _network(config, data)
+    lanes = []
+    for seed in seeds:
+        weights = _reported(folder / f"seed-{seed}", averages, data)
+        try:
+            model.load_state_dict(weights)
+        except RuntimeError as e:
+            raise DataError(f"teacher {folder.name}: does not fit the student's images and classes: {e}") from e
+        lanes.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
+    stacked = lanes[0] if len(lanes) == 1 else {name: torch.stack([lane[name] for lane in lanes]) for name in lanes[0]}
+    return Teacher(model.to(precision.device), {name: tensor.to(precision.device) for name, tensor in stacked.items()})
+
+
+def _network(config: Mapping[str, Any], data: Data) -> Model:
+    _, size, _, channels = data.train.x.shape
+    with seeded(Key.root(0)):  # what it draws is overwritten
+        model = build_network(config, len(data.classes), channels, size)
+    return model.requires_grad_(False).eval().to(memory_format=torch.channels_last)
+
+
+def _reported(folder: Path, averages: Mapping[str, Average], data: Data) -> Tensors:
+    """A seed's final weights by the names in its model."""
+    result = finished(folder)
+    if result is None:
+        raise Blocked(f"the teacher in {folder} is not done; train it first")
+    mine = {"name": data.name, **data.about}
+    for key in _ALIKE:
+        theirs = result["data"][key]
+        if theirs != mine[key]:
+            raise DataError(
+                f"the teacher in {folder} has seen images of {key} {theirs}, the student's have {mine[key]}"
+            )
+    saved = next((c for c in checkpoint.usable(folder) if c["step"] == result["steps"]), None)
+    if saved is None:
+        raise DataError(
+            f"the teacher in {folder} is done, but its last checkpoint is gone; move the folder away to train it anew"
+        )
+    weights: Tensors = saved["weights"]
+    for name, average in averages.items():
+        weights = average.weights(saved[f"averages.{name}"])
+    return {name.removeprefix("model."): tensor for name, tensor in weights.items() if name.startswith("model.")}
