@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -98,11 +98,13 @@ class Silent(Watch):
         return self.stop_after is not None and self.steps >= self.stop_after
 
 
-def run(settings: Mapping[str, Any], folder: Path, watch: Silent | None = None) -> trial.Outcomes:
+def run(
+    settings: Mapping[str, Any], folder: Path, watch: Silent | None = None, supersede: Collection[str] = ()
+) -> trial.Outcomes:
     """Run a configuration here and now."""
     watch = watch or Silent()
     teach(settings, folder.parent)
-    return trial.run(settings, parts(settings), folder, watch, watch.stop)
+    return trial.run(settings, parts(settings), folder, watch, watch.stop, supersede)
 
 
 def final_weights(folder: Path, seed: int = 0) -> dict[str, torch.Tensor]:
