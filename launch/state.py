@@ -92,8 +92,8 @@ def _ended(known: State, last: Event) -> State:
     if last["event"] == "failed":
         return replace(known, kind="failed", cause=last["cause"], message=last["message"])
     if last["event"] == "stopped":
-        why = last["why"]
-        return replace(known, kind="cancelled" if why == "cancelled" else "stopped", cause=why)
+        asked = last["why"] == "cancelled"
+        return replace(known, kind="cancelled") if asked else replace(known, kind="stopped", cause=last["why"])
     return replace(
         known, kind="stopped", cause="killed", message=f"{known.owner or 'its process'} ended without a word"
     )

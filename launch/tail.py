@@ -1,9 +1,10 @@
-"""The end of a journal, without reading all of it."""
+"""The ends of a journal, without reading all of it."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import BinaryIO
 
 from ablation import attempt
 from ablation.journal import JOURNAL, Event
@@ -11,22 +12,39 @@ from ablation.journal import JOURNAL, Event
 _TAIL = 1 << 16  # bytes that hold the last words, a traceback included
 
 
+def ends(attempt_folder: Path) -> tuple[Event, Event] | None:
+    """The first and the last event of an attempt; None if it wrote none."""
+    try:
+        with (attempt_folder / JOURNAL).open("rb") as file:
+            first = _event(file.readline())
+            last = next((e for line in reversed(_lines(file)) if (e := _event(line)) is not None), None)
+    except FileNotFoundError:
+        return None
+    return (first, last) if first is not None and last is not None else None
+
+
 def tail(attempt_folder: Path) -> list[Event]:
     """The last events of an attempt; torn lines are skipped."""
     try:
         with (attempt_folder / JOURNAL).open("rb") as file:
-            start = max(0, file.seek(0, 2) - _TAIL)
-            file.seek(start)
-            lines = file.read().split(b"\n")[1 if start else 0 :]
+            return [e for line in _lines(file) if (e := _event(line)) is not None]
     except FileNotFoundError:
         return []
-    events = []
-    for line in lines:
-        try:
-            events.append(json.loads(line))
-        except ValueError:
-            continue
-    return events
+
+
+def _lines(file: BinaryIO) -> list[bytes]:
+    """The last lines of a file, the first of them whole."""
+    start = max(0, file.seek(0, 2) - _TAIL)
+    file.seek(start)
+    return file.read().split(b"\n")[1 if start else 0 :]
+
+
+def _event(line: bytes) -> Event | None:
+    try:
+        event: Event = json.loads(line)
+    except ValueError:
+        return None
+    return event
 
 
 def last_epoch(seed_folder: Path, number: int, events: list[Event]) -> Event:

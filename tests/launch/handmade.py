@@ -10,9 +10,14 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+from hydra import initialize_config_dir
+from tiny import CONF, SMALL_MODEL, TINY
+
 from ablation import attempt
 from ablation.attempt import BEAT, OWNER, Owner
 from ablation.journal import JOURNAL, Event
+from launch.arms import gather
+from launch.sweep import Submission, create
 
 STEPS = 10  # per epoch
 
@@ -66,10 +71,26 @@ def make(seed: Path, number: int, *events: Event, owner: Owner | None = None, be
     return folder
 
 
-def finish(seed: Path, number: int = 1, **facts: Any) -> Mapping[str, Any]:
+def finish(seed: Path, number: int = 1, /, **facts: Any) -> Mapping[str, Any]:
     """The result of attempt `number`."""
     facts = {"seconds": 36.0, "device": "cpu (1 threads)", "fused": 1, **facts}
     result = {"attempt": number, "attempts": number, "epochs": 3, "steps": 30, "test_acc": 90.0, **facts}
     seed.mkdir(parents=True, exist_ok=True)
     (seed / "result.json").write_text(json.dumps(result))
     return result
+
+
+def sweep(out: Path, *rows: str, name: str = "main", **launcher: Any) -> Submission:
+    """A submission of tiny arms, one a row of overrides."""
+    common = [*TINY, *SMALL_MODEL, f"out={out}", f"sweep={name}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        planned = gather([[*common, *row.split()] for row in rows])
+    submission = create(planned, {"kind": "local", **launcher}, "python launch/run.py -m ...")
+    for p in planned:
+        p.arm.write(out / p.arm.id, p.config)
+    return submission
+
+
+def seed_folder(submission: Submission, arm: int, seed: int = 0) -> Path:
+    """Of a submission's arm, counted in grid order."""
+    return submission.out / list(submission.arms)[arm] / f"seed-{seed}"

@@ -44,7 +44,7 @@ def test_a_result_that_a_later_attempt_replaces_does_not_count(seed: Path) -> No
         (failed("oom"), "failed", "oom"),
         (failed("diverged"), "failed", "diverged"),
         (stopped("asked"), "stopped", "asked"),
-        (stopped("cancelled"), "cancelled", "cancelled"),
+        (stopped("cancelled"), "cancelled", ""),
         (saved(10), "stopped", "killed"),
     ],
 )

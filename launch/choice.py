@@ -1,0 +1,118 @@
+"""Which sweep, and which of its trials: what is typed after a verb."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ablation.build import near
+from ablation.config import MANY
+from ablation.errors import AblationError, ConfigError
+from ablation.identity import flatten
+from launch.standing import Trial, sweep_states
+from launch.sweep import Submission, load, submissions
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep as its files tell it."""
+
+    name: str
+    out: Path
+    submissions: list[Submission]  # oldest first
+    trials: list[Trial]  # those that were chosen
+    trouble: list[str] = field(default_factory=list)  # what could not be read or asked, and why
+
+
+@dataclass(frozen=True)
+class Filter:
+    """Trials with one of these states, one of these ids, and all of these values."""
+
+    states: tuple[str, ...] = ()
+    ids: tuple[str, ...] = ()  # beginnings of "<id>/seed-K", or of the id; "<id>/K" will do
+    where: tuple[str, ...] = ()  # key=value
+
+    def __call__(self, trials: Sequence[Trial]) -> list[Trial]:
+        """The trials that pass, in their order.
+
+        Raises:
+            ConfigError: no configuration has such a key, or no trial such an id.
+        """
+        for prefix in self.ids:
+            if not any(_begins(t, prefix) for t in trials):
+                raise ConfigError(f"--id {prefix}: no such trial; {near(prefix, {t.planned.arm.id for t in trials})}")
+        wanted = [_parsed(text) for text in self.where]
+        for key, _ in wanted:
+            keys = {k for t in {t.planned.arm.id: t for t in trials}.values() for k in _values(t)}
+            if key not in keys:
+                raise ConfigError(f"--where {key}: no trial has this key; {near(key, keys)}")
+        return [t for t in trials if self._passes(t, wanted)]
+
+    def _passes(self, t: Trial, wanted: Sequence[tuple[str, Any]]) -> bool:
+        return (
+            (not self.states or t.state.kind in self.states)
+            and (not self.ids or any(_begins(t, prefix) for prefix in self.ids))
+            and all(_matches(_values(t), key, value) for key, value in wanted)
+        )
+
+
+def find(out: Path, name: str | None, chosen: Filter) -> Sweep:
+    """The sweep of this name, or the one submitted last, with the trials chosen.
+
+    Raises:
+        ConfigError: no such sweep, id or key; the message has the nearest names.
+        AblationError: none of its submissions can be read.
+    """
+    folders = submissions(out, name)
+    if not folders:
+        names = {folder.parent.name for folder in submissions(out)}
+        if name and names:
+            raise ConfigError(f"{name}: no such sweep under {out}; {near(name, names)}")
+        raise ConfigError(f"{out}: no sweep was started there; start one with -m, or name the folder with --out")
+    name = name or folders[-1].parent.name
+    loaded, damaged = [], []
+    for folder in folders:
+        if folder.parent.name == name:
+            try:
+                loaded.append(load(folder))
+            except AblationError as e:
+                damaged.append(str(e))
+    if not loaded:
+        raise AblationError("; ".join(damaged))
+    trials, trouble = sweep_states(loaded)
+    return Sweep(name, out, loaded, chosen(trials), [*damaged, *trouble])
+
+
+def _begins(t: Trial, prefix: str) -> bool:
+    arm, slash, seed = prefix.partition("/")
+    if slash and seed:
+        return t.planned.arm.id.startswith(arm) and seed.removeprefix("seed-") == str(t.seed)
+    return t.planned.arm.id.startswith(arm)
+
+
+def _values(t: Trial) -> Mapping[str, Any]:
+    """What a trial can be chosen by: its configuration, and its options by group."""
+    return {**flatten(t.planned.config), **t.planned.arm.groups}
+
+
+def _parsed(text: str) -> tuple[str, Any]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise ConfigError(f"--where {text}: give key=value, such as --where aug=mixup or --where optim.lr=0.1")
+    return key, yaml.safe_load(value)
+
+
+def _matches(values: Mapping[str, Any], key: str, wanted: Any) -> bool:
+    """Equal; of a group with many options, `aug=mixup` chooses every arm that has mixup, `aug=[]` those with none."""
+    if key in MANY:
+        options = [] if values[key] == "none" else values[key].split("+")
+        return not options if wanted in ([], None, "none") else _listed(wanted) <= set(options)
+    return key in values and (values[key] == wanted or str(values[key]) == str(wanted))
+
+
+def _listed(wanted: Any) -> set[str]:
+    return {str(w) for w in (wanted if isinstance(wanted, list) else str(wanted).split("+"))}

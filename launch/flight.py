@@ -1,0 +1,76 @@
+"""Who is still about to start trials of a sweep: the driver of a local run, or jobs that wait in SLURM's queue."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from ablation.attempt import Owner
+from ablation.errors import AblationError
+from launch.slurm import arrays, flight, query, verdicts
+from launch.slurm.verdicts import HOLD, STOP, Verdict
+from launch.sweep import Submission
+
+DRIVER = "driver.json"  # in a submission's folder: its driver's `Owner`; touched while the driver lives
+_LEASE = 60.0  # seconds without a touch after which a driver that cannot be seen from here is given up
+_Key = tuple[str, int]  # id and seed
+
+
+class Flight:
+    """What the submissions of a sweep (oldest first) still have in flight, as of now."""
+
+    def __init__(self, submissions: Sequence[Submission]) -> None:
+        self.trouble: list[str] = []  # why something could not be found out
+        self._awaited: set[_Key] = set()
+        self._verdicts: dict[_Key, Verdict] = {}
+        for submission in submissions:
+            if submission.launcher.get("kind") == "slurm":
+                self._ask_slurm(submission)
+            elif driver(submission.folder) is not None:
+                self._awaited |= _trials(submission)
+
+    def awaits(self, id_: str, seed: int) -> bool:
+        """Whether someone will start this trial if nobody trains it and it is not done."""
+        return (id_, seed) in self._awaited
+
+    def given_up(self, id_: str, seed: int) -> Verdict | None:
+        """Why a trial is not tried again, if that was decided."""
+        return self._verdicts.get((id_, seed))
+
+    def _ask_slurm(self, submission: Submission) -> None:
+        given_up = {
+            (work.id, seed): past[-1]
+            for work, past in verdicts.read(submission.folder).items()
+            for seed in work.seeds
+            if past[-1].decision in (STOP, HOLD)
+        }
+        self._verdicts |= given_up
+        try:
+            self._awaited |= flight.awaited(submission.folder)
+            if _kept(submission):
+                self._awaited |= _trials(submission) - given_up.keys()
+        except AblationError as e:
+            self.trouble.append(f"what SLURM has of {submission.folder} is not known: {e}")
+
+
+def driver(folder: Path) -> Owner | None:
+    """The process that drives a submission; None if none does, or no longer."""
+    path = folder / DRIVER
+    try:
+        owner = Owner(**json.loads(path.read_bytes()))
+        runs = owner.runs()
+        alive = time.time() - path.stat().st_mtime < _LEASE if runs is None else runs
+    except (FileNotFoundError, ValueError, TypeError):
+        return None
+    return owner if alive else None
+
+
+def _kept(submission: Submission) -> bool:
+    """Whether a job is to come that submits what is left."""
+    return any(job.active for job in query.queue([arrays.name(submission, "keeper")]).values())
+
+
+def _trials(submission: Submission) -> set[_Key]:
+    return {(work.id, seed) for work in submission.works for seed in work.seeds}

@@ -1,0 +1,74 @@
+"""What a sweep has cost in time on devices, and how much of that came to nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ablation import attempt
+from ablation.journal import Event
+from launch.standing import Trial
+from launch.sweep import Submission
+from launch.tail import ends, tail
+
+
+@dataclass
+class Ledger:
+    """Seconds of devices. Seeds that are fused share theirs, and so do trials side by side on one GPU."""
+
+    spent: float = 0.0  # all of it, as far as the journals tell
+    failed: float = 0.0  # by trials that have failed
+    redone: float = 0.0  # after the last checkpoint of attempts that did not end their trial
+
+    @property
+    def wasted(self) -> float:
+        """What came to nothing."""
+        return self.failed + self.redone
+
+    def hours(self) -> dict[str, float]:
+        """The same in hours."""
+        seconds = {**asdict(self), "wasted": self.wasted}
+        return {name: round(value / 3600, 6) for name, value in seconds.items()}
+
+
+def ledger(trials: Iterable[Trial], submissions: Sequence[Submission]) -> dict[str, Ledger]:
+    """By kind of device: GPU or CPU. `submissions` (oldest first) say how many trials shared a GPU."""
+    found: dict[str, Ledger] = {}
+    for trial in trials:
+        failed = trial.state.kind == "failed"
+        for device, spent, redone in _attempts(trial, submissions):
+            entry = found.setdefault(device, Ledger())
+            entry.spent += spent
+            entry.failed += spent if failed else 0.0
+            entry.redone += 0.0 if failed else redone
+    return found
+
+
+def _attempts(trial: Trial, submissions: Sequence[Submission]) -> Iterator[tuple[str, float, float]]:
+    """What each attempt cost: kind of device, seconds, and how many of these are to be trained again, or were."""
+    if not trial.state.attempts:
+        return
+    lanes = len(trial.planned.seeds) if trial.planned.config["fuse"] else 1
+    numbers = attempt.numbers(trial.folder)
+    for number in numbers:
+        folder = attempt.folder(trial.folder, number)
+        start, last = ends(folder) or (None, None)
+        if start is None or last is None or start["event"] != "start":
+            continue  # it ended before it had begun
+        final = number == numbers[-1] and trial.state.kind in ("done", "running")
+        kept = last["time"] if final else _saved(folder, start)
+        device = "GPU" if start["device"].startswith("cuda") else "CPU"
+        share = lanes * (_sharing(submissions, start["time"]) if device == "GPU" else 1)
+        yield device, (last["time"] - start["time"]) / share, (last["time"] - kept) / share
+
+
+def _saved(folder: Path, start: Event) -> float:
+    """When an attempt saved last, or else began: what it trained since is lost."""
+    return next((float(e["time"]) for e in reversed(tail(folder)) if e["event"] == "saved"), start["time"])
+
+
+def _sharing(submissions: Sequence[Submission], began: float) -> int:
+    """How many trials the submission of that time put on one GPU."""
+    launcher = next((s.launcher for s in reversed(submissions) if s.time <= began), {})
+    return int(launcher.get("pack", launcher.get("per_gpu", 1)))

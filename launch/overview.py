@@ -1,0 +1,145 @@
+"""A sweep at a glance: one row an arm, and the totals."""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import groupby
+from typing import Any, Literal
+
+from rich.table import Table
+from rich.text import Text
+
+from launch.ledger import Ledger
+from launch.names import apart
+from launch.standing import Trial
+from launch.state import KINDS
+
+# What is said of an arm whose trials differ: the first of these that one of them has.
+_URGENT = ("failed", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
+_LOST = ("failed", "blocked", "stopped", "cancelled", "new")  # not done, and nobody is about to do it
+_STATE_WIDTH, _LEAST_NAME = 26, 12  # characters
+_STYLE = {"failed": "red", "blocked": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm."""
+
+    id: str
+    name: str
+    state: str  # the most urgent of its trials
+    cause: str  # of those that failed, stopped or wait for a teacher; each once
+    counts: dict[str, int]  # trials by state
+    done: int
+    total: int
+    mean: float | None  # test accuracy of the last epoch, percent, over the seeds that are done
+    std: float | None  # with n - 1; None for fewer than two seeds
+    epoch: float  # of those that are not done: the mean
+    epochs: int
+
+
+def rows(trials: Sequence[Trial]) -> list[Row]:
+    """One row an arm, in the order of the trials."""
+    return [_row(list(group)) for _, group in groupby(trials, key=lambda t: t.planned.arm.id)]
+
+
+def _row(trials: Sequence[Trial]) -> Row:
+    planned, states = trials[0].planned, [t.state for t in trials]
+    counts = Counter(s.kind for s in states)
+    accuracies = [s.test_acc for s in states if s.kind == "done" and s.test_acc is not None]
+    open_ = [s.epoch for s in states if s.kind != "done"]
+    return Row(
+        id=planned.arm.id,
+        name=planned.arm.name,
+        state=next(kind for kind in _URGENT if counts[kind]),
+        cause=", ".join(dict.fromkeys(s.cause for s in states if s.cause)),
+        counts=dict(counts),
+        done=counts["done"],
+        total=len(trials),
+        mean=statistics.fmean(accuracies) if accuracies else None,
+        std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        epoch=statistics.fmean(open_) if open_ else 0.0,
+        epochs=planned.config["epochs"],
+    )
+
+
+def totals(trials: Sequence[Trial]) -> dict[str, int]:
+    """How many trials are in which state; states that none has are left out."""
+    counts = Counter(t.state.kind for t in trials)
+    return {kind: counts[kind] for kind in KINDS if counts[kind]}
+
+
+def lost(trials: Sequence[Trial]) -> bool:
+    """Whether some trial is not done and nobody is about to do it."""
+    return any(t.state.kind in _LOST for t in trials)
+
+
+def table(found: Sequence[Row], limit: int, width: int) -> tuple[Table, str]:
+    """At most `limit` rows (0: all), the urgent ones if there are more, in grid order; and what all names share."""
+    common, short = apart({row.id: row.name for row in found})
+    shown = sorted(sorted(range(len(found)), key=lambda n: _URGENT.index(found[n].state))[: limit or len(found)])
+    digits = _digits(found)
+    cells = [_cells(found[n], found[n].id[:digits]) for n in shown]
+    heads = ("id", "state", "seeds", "test acc", "epoch")
+    widths = [max(len(str(text)) for text in column) for column in zip(heads, *cells, strict=True)]
+    widths[1] = min(widths[1], _STATE_WIDTH)
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    view.add_column("id", no_wrap=True, style="dim", width=widths[0])
+    rest = max(_LEAST_NAME, width - sum(widths) - 2 * len(widths))
+    view.add_column("arm", overflow="ellipsis", no_wrap=True, max_width=rest)
+    for head, wide in zip(heads[1:], widths[1:], strict=True):
+        justify: Literal["left", "right"] = "left" if head == "state" else "right"
+        view.add_column(head, no_wrap=True, overflow="ellipsis", width=wide, justify=justify)
+    for n, (id_, *others) in zip(shown, cells, strict=True):
+        view.add_row(id_, Text(short[found[n].id]), *others)
+    return view, common
+
+
+def _digits(found: Sequence[Row]) -> int:
+    """How much of an id tells it from the others."""
+    return next(n for n in (6, 8, 16) if n == 16 or len({row.id[:n] for row in found}) == len(found))
+
+
+def _cells(row: Row, id_: str) -> tuple[str | Text, ...]:
+    return id_, _state(row), f"{row.done}/{row.total}", _mean(row), _epoch(row)
+
+
+def _state(row: Row) -> Text:
+    number = row.counts[row.state]
+    text = row.state if number == row.total else f"{number} {row.state}"
+    return Text(f"{text}: {row.cause}" if row.cause and row.state != "done" else text, style=_STYLE.get(row.state, ""))
+
+
+def _mean(row: Row) -> str:
+    if row.mean is None:
+        return ""
+    return f"{row.mean:.2f}" + (f" ± {row.std:.2f}" if row.std is not None else "")
+
+
+def _epoch(row: Row) -> str:
+    return "" if row.done == row.total or not row.epoch else f"{row.epoch:.3g}/{row.epochs}"
+
+
+def spelt(counts: Mapping[str, int]) -> str:
+    """Totals in words: `3 trials: 2 done, 1 failed`."""
+    number = sum(counts.values())
+    listed = ", ".join(f"{n} {kind}" for kind, n in counts.items())
+    return f"{number} trial{'' if number == 1 else 's'}" + (f": {listed}" if listed else "")
+
+
+def cost(entries: Mapping[str, Ledger]) -> list[str]:
+    """The ledger, one line a kind of device."""
+    lines = []
+    for device, entry in sorted(entries.items(), reverse=True):
+        h = entry.hours()
+        waste = f", {h['wasted']:.2f} of it wasted ({h['failed']:.2f} failed, {h['redone']:.2f} redone)"
+        lines.append(f"{device} hours: {h['spent']:.2f} spent" + (waste if entry.wasted else ""))
+    return lines
+
+
+def facts(row: Row) -> dict[str, Any]:
+    """For a program."""
+    return asdict(row)

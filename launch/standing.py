@@ -1,0 +1,77 @@
+"""How a whole sweep stands: each of its trials, and whether someone is about to start those that nobody trains."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from launch import state
+from launch.flight import Flight
+from launch.state import State
+from launch.sweep import Planned, Submission
+
+_WAITING = ("new", "stopped")  # what a driver may still start
+_ENDED = ("failed", "blocked", "cancelled")  # what a student's teacher must not be
+
+
+class Trial(NamedTuple):
+    """One trial of a sweep."""
+
+    planned: Planned
+    seed: int
+    folder: Path  # the seed's
+    state: State
+
+    @property
+    def label(self) -> str:
+        """For people, and as `--id` takes it."""
+        return f"{self.planned.arm.id}/seed-{self.seed}"
+
+
+class Standing(NamedTuple):
+    """All trials of a sweep."""
+
+    trials: list[Trial]
+    trouble: list[str]  # what could not be found out, and why
+
+
+def sweep_states(submissions: Sequence[Submission]) -> Standing:
+    """Every trial that the submissions (oldest first) asked for: the newest one's arms in grid order, then earlier."""
+    arms: dict[str, Planned] = {}
+    seeds: dict[str, dict[int, None]] = {}
+    for submission in reversed(submissions):
+        for id_, planned in submission.arms.items():
+            arms.setdefault(id_, planned)
+            seeds.setdefault(id_, {}).update(dict.fromkeys(planned.seeds))
+    out, flight = submissions[-1].out, Flight(submissions)
+    trials = [_trial(out, arms[id_], seed, flight) for id_ in arms for seed in sorted(seeds[id_])]
+    return Standing(_blocked(trials), flight.trouble)
+
+
+def _trial(out: Path, planned: Planned, seed: int, flight: Flight) -> Trial:
+    folder = out / planned.arm.id / f"seed-{seed}"
+    now, verdict = state.of(folder, planned.config["lease"]), flight.given_up(planned.arm.id, seed)
+    if now.kind in _WAITING and flight.awaits(planned.arm.id, seed):
+        now = replace(now, kind="queued")
+    elif now.kind in _WAITING and verdict is not None:
+        now = replace(now, kind="failed", cause=verdict.cause or verdict.decision, message=verdict.reason)
+    return Trial(planned, seed, folder, now)
+
+
+def _blocked(trials: Sequence[Trial]) -> list[Trial]:
+    """A student that waits for a teacher of whom nothing more is to be expected is blocked, and so are its own."""
+    known = {(t.planned.arm.id, t.seed): t for t in trials}
+
+    def judged(t: Trial) -> Trial:
+        key = (t.planned.teacher or "", t.seed)
+        if t.state.kind not in (*_WAITING, "queued") or not key[0]:
+            return t
+        teacher = judged(known[key]).state if key in known else state.of(t.folder.parents[1] / key[0] / t.folder.name)
+        if teacher.kind not in _ENDED:
+            return t
+        why = f"its teacher {key[0]}/seed-{t.seed} is {teacher.kind}"
+        return t._replace(state=replace(t.state, kind="blocked", cause="teacher", message=why))
+
+    return [judged(t) for t in trials]
