@@ -1,0 +1,153 @@
+"""Which work is next, and what became of each: order, dependencies, retries, and what others train already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from ablation import journal
+from ablation.attempt import CANCEL, folder, latest, live
+from ablation.result import finished
+from ablation.trial import seed_folder
+from launch import policy
+from launch.outcome import Event, Outcome, Outcomes, Trial, done
+from launch.policy import Failure, Policy, Retry, Room
+from launch.sweep import Submission, Work
+
+_PAUSE = 2.0  # seconds between two looks at a trial that another process trains
+
+
+class Backlog:
+    """The works that have no final outcome yet."""
+
+    def __init__(
+        self, submission: Submission, works: Iterable[Work], retry: Policy, tell: Callable[[Event], None]
+    ) -> None:
+        self.outcomes: dict[Trial, Outcome] = {}
+        self._submission, self._retry, self._tell = submission, retry, tell
+        self._todo = dict.fromkeys(works, 0.0)  # in order; the time (monotonic) before which it is not looked at
+        self._open = {(work.id, seed) for work in self._todo for seed in work.seeds}
+        self._failures: dict[Work, list[Failure]] = {}
+        self._rooms: dict[Work, Room] = {}
+        self._told: set[Work] = set()
+        self._survey()
+
+    @property
+    def over(self) -> bool:
+        """Whether every trial has its outcome."""
+        return not self._open
+
+    def next(self, pack: int, fits: Callable[[Room], bool]) -> tuple[Work, Room] | None:
+        """Take the first work that can be trained now, and the room it needs; `pack` is how many share a device."""
+        now = time.monotonic()
+        for work, due in list(self._todo.items()):
+            room = self._rooms.get(work, Room(pack))
+            if due > now or not fits(room) or self._waits(work):
+                continue
+            outcomes = self._look(work)
+            if outcomes is None:
+                del self._todo[work]
+                return work, room
+            self.end(work, outcomes, room)
+        return None
+
+    def end(self, work: Work, outcomes: Outcomes, room: Room) -> None:
+        """What became of a work that was taken, or was seen to need no training: final, or try it again later."""
+        self._todo.pop(work, None)
+        busy = [o.message for o in outcomes.values() if o.state == "busy"]
+        failed = [o for o in outcomes.values() if o.state == "failed"]
+        if busy:
+            self._later(work, busy[0])
+        elif not failed:
+            self._final(work, outcomes)
+        elif reason := self._again(work, failed[0], room):
+            told = {
+                s: replace(o, message=f"{o.message} [{reason}]") for s, o in outcomes.items() if o.state == "failed"
+            }
+            self._final(work, outcomes | (told if reason != failed[0].cause else {}))
+
+    def give_back(self, work: Work) -> None:
+        """It was taken but never begun."""
+        self._todo = {work: 0.0, **self._todo}
+
+    def stop(self, reason: str) -> None:
+        """Nothing more is taken: all that is left has stopped."""
+        for work in list(self._todo):
+            del self._todo[work]
+            self._final(work, dict.fromkeys(work.seeds, Outcome("stopped", message=reason)))
+
+    def _survey(self) -> None:
+        """Take out what is done already, so that no worker is started for it."""
+        found = {work: outcomes for work in self._todo if (outcomes := self._results(work)) is not None}
+        for work, outcomes in found.items():
+            del self._todo[work]
+            self._settle(work, outcomes)
+        if found:
+            self._tell({"event": "found", "works": found})
+
+    def _results(self, work: Work) -> Outcomes | None:
+        """Of a work whose trials are all done."""
+        folder = self._submission.out / work.id
+        results = {seed: finished(seed_folder(folder, seed)) for seed in work.seeds}
+        return {seed: done(r) for seed, r in results.items() if r is not None} if all(results.values()) else None
+
+    def _waits(self, work: Work) -> bool:
+        """Whether it needs a trial of this backlog that is not over."""
+        teacher = self._submission.arms[work.id].teacher
+        return teacher is not None and any((teacher, seed) in self._open for seed in work.seeds)
+
+    def _look(self, work: Work) -> Outcomes | None:
+        """What is known of it without training it; None: it is to be trained."""
+        if (results := self._results(work)) is not None:
+            return results
+        folders = [seed_folder(self._submission.out / work.id, seed) for seed in work.seeds]
+        if all((f / CANCEL).exists() for f in folders):
+            return dict.fromkeys(work.seeds, Outcome("cancelled", message="cancelled before it began"))
+        if (lacking := self._lacking(work)) is not None:
+            return dict.fromkeys(work.seeds, Outcome("blocked", message=lacking))
+        lease = float(self._submission.arms[work.id].config["lease"])
+        if any(live(folder(f, latest(f)), lease) for f in folders):
+            return dict.fromkeys(work.seeds, Outcome("busy", message="another process is training it: waiting for it"))
+        return None
+
+    def _lacking(self, work: Work) -> str | None:
+        """The teacher of this backlog that did not get done."""
+        teacher = self._submission.arms[work.id].teacher
+        for seed in work.seeds:
+            outcome = self.outcomes.get((teacher or "", seed))
+            if outcome is not None and outcome.state != "done":
+                return f"its teacher {teacher}/seed-{seed} is not done: {outcome.state} {outcome.cause}".rstrip()
+        return None
+
+    def _later(self, work: Work, why: str) -> None:
+        self._todo[work] = time.monotonic() + _PAUSE
+        if work not in self._told:
+            self._told.add(work)
+            self._tell({"event": "wait", "work": work, "text": why})
+
+    def _again(self, work: Work, failed: Outcome, room: Room) -> str:
+        """Give it another try, if the policy has one for it; else why not."""
+        # Here memory cannot be asked for: alone on its device is the most room that a trial can have.
+        failures = self._failures.setdefault(work, [])
+        failures.append(Failure(failed.cause, step=self._saved(work), device=True))
+        verdict = policy.decide(failures, room, self._retry)
+        if not isinstance(verdict, Retry):
+            return verdict.reason
+        self._rooms[work] = verdict.room
+        self._todo[work] = 0.0
+        self._tell({"event": "again", "work": work, "text": f"{failed.cause}: {failed.message}; tried again"})
+        return ""
+
+    def _saved(self, work: Work) -> int:
+        """The step from which it can go on."""
+        events = [e for seed in work.seeds for e in journal.events(seed_folder(self._submission.out / work.id, seed))]
+        return max((e["step"] for e in events if e["event"] == "saved"), default=0)
+
+    def _final(self, work: Work, outcomes: Outcomes) -> None:
+        self._settle(work, outcomes)
+        self._tell({"event": "end", "work": work, "outcomes": outcomes})
+
+    def _settle(self, work: Work, outcomes: Outcomes) -> None:
+        self.outcomes |= {(work.id, seed): outcome for seed, outcome in outcomes.items()}
+        self._open -= {(work.id, seed) for seed in work.seeds}

@@ -1,0 +1,134 @@
+"""How the arms of a sweep stand, as the events of its workers tell it."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from launch.outcome import Event, Outcome
+from launch.sweep import Planned, Submission, Work
+
+
+@dataclass
+class Leg:
+    """A work that is being trained."""
+
+    device: str
+    epochs: int
+    first: int  # epochs that an earlier attempt had done
+    epoch: int  # done
+    began: float = field(default_factory=time.monotonic)
+
+    @property
+    def pace(self) -> float | None:
+        """Seconds an epoch; None before the first has ended."""
+        return (time.monotonic() - self.began) / (self.epoch - self.first) if self.epoch > self.first else None
+
+    def left(self, pace: float) -> float:
+        """Seconds."""
+        return max(0.0, self.began + pace * (self.epochs - self.first) - time.monotonic())
+
+
+@dataclass
+class Row:
+    """One arm."""
+
+    planned: Planned
+    legs: dict[Work, Leg] = field(default_factory=dict)
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+    waits: set[Work] = field(default_factory=set)  # for another process
+    latest: float | None = None  # test accuracy of the latest epoch, percent
+    pace: float | None = None  # seconds an epoch
+
+    @property
+    def name(self) -> str:
+        """For people."""
+        return self.planned.arm.name
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many seeds have which outcome."""
+        return Counter(o.state for o in self.outcomes.values())
+
+    @property
+    def accuracies(self) -> list[float]:
+        """Test accuracies of the seeds that are done, percent."""
+        return [o.test_acc for o in self.outcomes.values() if o.state == "done" and o.test_acc is not None]
+
+    @property
+    def state(self) -> str:
+        """The word that matters most."""
+        if self.legs:
+            return "running"
+        for word in ("failed", "blocked", "cancelled", "stopped"):
+            if self.counts[word]:
+                return word
+        if len(self.outcomes) == len(self.planned.seeds):
+            return "done"
+        return "waiting" if self.waits else "queued"
+
+
+class Board:
+    """All arms, in grid order."""
+
+    def __init__(self, submission: Submission, slots: int) -> None:
+        self.rows = {arm: Row(planned) for arm, planned in submission.arms.items()}
+        self.slots = slots
+        self.trials = sum(len(p.seeds) for p in submission.arms.values())
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How many trials have which outcome."""
+        return sum((row.counts for row in self.rows.values()), Counter())
+
+    def hear(self, event: Event) -> None:
+        """Take in what a worker or the pool tells."""
+        if event["event"] == "found":
+            for work, outcomes in event["works"].items():
+                self.rows[work.id].outcomes |= outcomes
+            return
+        row, work = self.rows[event["work"].id], event["work"]
+        if event["event"] == "begin":
+            first = event["start"] * event["epochs"] // event["steps"]
+            row.legs[work] = Leg(event["device"], event["epochs"], first, first)
+            row.waits.discard(work)
+        elif event["event"] == "epoch":
+            leg = row.legs[work]
+            leg.epoch, row.latest = event["epoch"], event["metrics"].get("test_acc")
+            row.pace = leg.pace
+        elif event["event"] == "wait":
+            row.legs.pop(work, None)
+            row.waits.add(work)
+        elif event["event"] in ("end", "again"):
+            row.legs.pop(work, None)
+            row.waits.discard(work)
+            row.outcomes |= event.get("outcomes", {})
+
+    def left(self, row: Row) -> float | None:
+        """Seconds until the last of an arm's running works is over; None if none runs or nobody knows."""
+        pace = row.pace or self._pace()
+        return max((leg.left(pace) for leg in row.legs.values()), default=None) if pace else None
+
+    def total_left(self) -> float | None:
+        """Seconds until all is over, if every slot is used to the end; None if nobody knows yet."""
+        overall = self._pace()
+        if overall is None:
+            return None
+        return sum(self._work_left(row, overall) for row in self.rows.values()) / self.slots
+
+    def _work_left(self, row: Row, overall: float) -> float:
+        pace, epochs = row.pace or overall, int(row.planned.config["epochs"])
+        queued = [w for w in row.planned.works if w not in row.legs and not set(w.seeds) <= set(row.outcomes)]
+        return pace * epochs * len(queued) + sum(leg.left(pace) for leg in row.legs.values())
+
+    def _pace(self) -> float | None:
+        """Mean seconds an epoch over the arms that are known."""
+        known = list(self._paces())
+        return sum(known) / len(known) if known else None
+
+    def _paces(self) -> Iterator[float]:
+        for row in self.rows.values():
+            if row.pace is not None:
+                yield row.pace

@@ -1,0 +1,137 @@
+"""A worker process, seen from its driver."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from launch.outcome import Event, Outcome, decode, encode
+from launch.policy import Room
+from launch.sweep import Submission, Work
+
+_FAREWELL = 60.0  # seconds that a worker is given to save and end
+_VMSTAT = Path("/proc/vmstat")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one worker at a time; no two have one name."""
+
+    name: str  # also of its log file
+    env: dict[str, str] = field(default_factory=dict, hash=False)  # such as CUDA_VISIBLE_DEVICES, OMP_NUM_THREADS
+    memory_share: float = 1.0  # of its GPU's memory
+    device: str = ""  # slots with the same text share a device
+
+
+class Child:
+    """One worker process. It leads a session of its own: Ctrl-C in the terminal reaches the driver alone."""
+
+    def __init__(self, submission: Submission, slot: Slot, memory_share: float) -> None:
+        self.slot, self.memory_share = slot, memory_share
+        self.log = submission.folder / "logs" / f"{slot.name}.log"
+        self.work: Work | None = None  # at hand
+        self.room = Room()  # that the work was given
+        self.ready = self.leaving = self.silent = False  # silent: its output has ended, so it has or soon will
+        self._text = b""
+        self._kills = 0
+        path = os.pathsep.join(filter(None, [str(submission.code), os.environ.get("PYTHONPATH")]))
+        line = [sys.executable, "-P", "-m", "launch.worker", str(submission.folder)]
+        self.log.parent.mkdir(exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*line, "--memory-share", str(memory_share)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                bufsize=0,
+                cwd=submission.cwd,
+                env={**os.environ, **slot.env, "PYTHONPATH": path},
+                start_new_session=True,
+            )
+        os.set_blocking(self.fileno(), False)
+
+    def fileno(self) -> int:
+        """Where its events come from; readable as well when it has ended."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def give(self, work: Work, room: Room, supersede: Collection[str]) -> None:
+        """Let it train a work; whether it still lives is seen later, by the end of its events."""
+        self.work, self.room, self._kills = work, room, _oom_kills()
+        self._tell({"event": "train", "work": work, "supersede": list(supersede)})
+
+    def events(self) -> Iterator[Event]:
+        """What it has said since."""
+        with suppress(BlockingIOError):
+            while chunk := os.read(self.fileno(), 1 << 16):
+                self._text += chunk
+            self.silent = True
+        *lines, self._text = self._text.split(b"\n")
+        for line in lines:
+            yield decode(line)
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    def bury(self) -> Outcome:
+        """End what it may have started, and say how it ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_FAREWELL)
+        self.kill()
+        code = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        oom = code == -signal.SIGKILL and _oom_kills() > self._kills
+        memory = "; the machine was out of memory" if oom else ""
+        return Outcome("failed", "oom" if oom else "killed", f"the worker was ended {how}{memory}{self._last_words()}")
+
+    def stop(self) -> None:
+        """Ask it to save, stop and end."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it and all it started, at once."""
+        with suppress(ProcessLookupError, PermissionError):  # PermissionError: on macOS, for a group of zombies
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Ask it to end when it has nothing more to do."""
+        self._tell({"event": "close", "close": True})
+
+    def retire(self) -> None:
+        """End it when it has nothing more to do, and wait for that."""
+        self.close()
+        self.bury()
+
+    def _tell(self, order: Event) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(encode(order))
+
+    def _signal(self, number: int) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _last_words(self) -> str:
+        lines = [line for line in self.log.read_text(errors="replace").splitlines()[-20:] if line.strip()]
+        said = f": {lines[-1].strip()[:200]}" if lines and not lines[-1].startswith("---") else ""
+        return f"{said} (log: {self.log})"
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for lack of memory since the machine was started; Linux only."""
+    if not _VMSTAT.exists():
+        return 0
+    counted = [line.split()[1] for line in _VMSTAT.read_text().splitlines() if line.startswith("oom_kill ")]
+    return int(counted[0]) if counted else 0

@@ -1,0 +1,97 @@
+"""A sweep on this machine: worker processes that import once, one a GPU or several on the CPU."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from ablation.atomic import write_atomic
+from ablation.attempt import Owner
+from launch import live, policy, slots, summary, sweep
+from launch.board import Board
+from launch.flight import DRIVER
+from launch.outcome import Event, Outcome, Trial
+from launch.pool import Pool
+from launch.sweep import Planned
+
+_BEAT = 10.0  # seconds between two touches
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> dict[Trial, Outcome]:
+    """Freeze the sweep, train what is not done, and print how it went; `options` is the node `hydra.launcher`.
+
+    Raises:
+        ConfigError: an impossible option.
+        AblationError: workers cannot be started.
+    """
+    retry, places = policy.read(options["retry"]), slots.choose(options, planned)
+    submission = sweep.create(planned, options, command)
+    console = Console(highlight=False)
+    board = Board(submission, len(places))
+    with closing(live.choose(board, console)) as view, _driver(submission.folder / DRIVER) as beat:
+        for note in (note for p in planned for note in p.notes):
+            view.say(f"note: {note}")
+
+        def tell(event: Event) -> None:
+            board.hear(event)
+            view.hear(event)
+
+        def tick() -> None:
+            beat()
+            view.tick()
+
+        pool = Pool(submission, places, tell, retry, tick)
+        with _stop_on_signal(pool, view.say):
+            outcomes = pool.run(submission.works)
+    summary.show(submission, board, console)
+    return outcomes
+
+
+@contextmanager
+def _driver(path: Path) -> Iterator[Callable[[], None]]:
+    """Say who runs the sweep while it does; call what is given every now and then."""
+    write_atomic(path, json.dumps(asdict(Owner.here())).encode())
+    touched = time.monotonic()
+
+    def beat() -> None:
+        nonlocal touched
+        if time.monotonic() - touched > _BEAT:
+            touched = time.monotonic()
+            os.utime(path)
+
+    try:
+        yield beat
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _stop_on_signal(pool: Pool, say: Callable[[str], None]) -> Iterator[None]:
+    """The first Ctrl-C, SIGTERM or SIGHUP lets the workers save and stop; a second ends them at once."""
+    asked = False
+
+    def ask(number: int, _: object) -> None:
+        nonlocal asked
+        if asked:
+            pool.kill()
+        asked = True
+        pool.stop()
+
+    before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if asked:
+        say("stopped; the same command resumes")

@@ -1,0 +1,77 @@
+"""What became of a trial, and the lines in which a worker and its driver talk."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from launch.sweep import Work
+
+Event = dict[str, Any]  # one line; `event` says which
+Trial = tuple[str, int]  # id, seed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one trial."""
+
+    state: str  # done, failed, stopped, cancelled, blocked; busy: another process trains it
+    cause: str = ""  # of a failure, see `launch.policy.CAUSES`
+    message: str = ""
+    test_acc: float | None = None  # percent, of the last epoch; None if it is not finite or there is none
+
+
+Outcomes = dict[int, Outcome]  # by seed
+
+
+def done(result: Mapping[str, Any]) -> Outcome:
+    """The outcome of a trial with this result."""
+    return Outcome("done", test_acc=result["test_acc"])
+
+
+def encode(event: Mapping[str, Any]) -> bytes:
+    """One line."""
+    return json.dumps(event, default=_plain).encode() + b"\n"
+
+
+def decode(line: bytes) -> Event:
+    """The event of a line.
+
+    Raises:
+        ValueError: it is none.
+    """
+    event = json.loads(line)
+    if not isinstance(event, dict) or "event" not in event:
+        raise ValueError(f"not an event: {line[:200]!r}")
+    if "work" in event:
+        event["work"] = work(event["work"])
+    if "outcomes" in event:
+        event["outcomes"] = {int(seed): Outcome(**o) for seed, o in event["outcomes"].items()}
+    return event
+
+
+def work(pair: Any) -> Work:
+    """A work from its JSON, `[id, [seeds]]`."""
+    arm, seeds = pair
+    return Work(arm, tuple(seeds))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Work):
+        return [value.id, list(value.seeds)]
+    if isinstance(value, Outcome):
+        return asdict(value)
+    raise TypeError(f"{type(value).__name__} in an event")
+
+
+def exit_code(outcomes: Mapping[Trial, Outcome]) -> int:
+    """0: every trial is done, 1: some failed, 2: all that failed were refused, 130: stopped before the end."""
+    states = {o.state for o in outcomes.values()}
+    if "stopped" in states:
+        return 130
+    causes = {o.cause for o in outcomes.values() if o.state == "failed"}
+    if causes:
+        return 2 if causes == {"config"} else 1
+    return 0 if states <= {"done"} else 1

@@ -1,0 +1,91 @@
+"""How many workers run side by side on this machine, and what each is given."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+
+from ablation.errors import ConfigError
+from launch.child import Slot
+from launch.sweep import Planned
+
+_WORKER_BYTES = 2 << 30  # of memory that a worker on the CPU is counted with: libraries 0.6 GB, and a trial's data
+_KEY = "hydra.launcher"
+
+
+def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]:
+    """One slot for each visible GPU (or `per_gpu`), or `workers` on the CPU.
+
+    It depends on the machine and the whole grid, never on what is done already: on a CPU the number of threads can
+    change a result's last bits, so a sweep that is started again must get the same.
+
+    Raises:
+        ConfigError: an impossible option, or a device that this machine lacks.
+    """
+    per_gpu = _count(options, "per_gpu")
+    gpus = _gpus(options, {str(p.config["device"]) for p in planned})
+    if gpus:
+        return [_on_gpu(gpu, n, per_gpu) for n in range(per_gpu) for gpu in gpus]
+    cores = _cores()
+    if options["workers"] == "auto":
+        # Two trials of one thread each are faster than one of two threads, and so on.
+        workers = max(1, min(cores, sum(len(p.works) for p in planned), _memory() // _WORKER_BYTES))
+    else:
+        workers = _count(options, "workers")
+    env = {"OMP_NUM_THREADS": str(max(1, cores // workers)), "CUDA_VISIBLE_DEVICES": ""}
+    return [Slot(f"cpu-{n}", env, device="cpu") for n in range(workers)]
+
+
+def _on_gpu(gpu: str, n: int, per_gpu: int) -> Slot:
+    return Slot(f"gpu-{gpu}-{n}", {"CUDA_VISIBLE_DEVICES": gpu}, 1 / per_gpu, device=gpu)
+
+
+def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
+    """The GPUs to use, as CUDA_VISIBLE_DEVICES names them; none if the trials are for the CPU."""
+    pinned = sorted(d for d in devices if d.startswith("cuda:"))
+    if pinned:
+        raise ConfigError(
+            f"device={pinned[0]}: each worker sees one GPU; use device=auto, and {_KEY}.gpus=[{pinned[0][5:]}]"
+        )
+    if devices == {"cpu"}:
+        return []
+    visible, asked = _visible(), options["gpus"]
+    if asked != "auto" and not (isinstance(asked, list) and all(type(g) is int and g >= 0 for g in asked)):
+        raise ConfigError(f"{_KEY}.gpus={asked}: give auto, or a list of numbers such as [0,1]; [] for none")
+    if asked == "auto" and (visible or "cuda" not in devices):
+        return visible
+    chosen = range(len(visible)) if asked == "auto" else asked
+    lacking = [g for g in chosen if g >= len(visible)]
+    if lacking:
+        raise ConfigError(f"{_KEY}.gpus={asked}: GPU {lacking[0]} is not visible here; there are {len(visible)}")
+    if not chosen and "cuda" in devices:
+        raise ConfigError("device=cuda: no GPU is visible here; use device=auto or device=cpu")
+    return [visible[g] for g in chosen]
+
+
+def _visible() -> list[str]:
+    count = torch.cuda.device_count()
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[:count] if named else [str(n) for n in range(count)]
+
+
+def _count(options: Mapping[str, Any], key: str) -> int:
+    value = options[key]
+    if type(value) is not int or value < 1:
+        auto = "auto or " if key == "workers" else ""
+        raise ConfigError(f"{_KEY}.{key}={value}: give {auto}a whole number of at least 1")
+    return value
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def _memory() -> int:
+    """Bytes of this machine."""
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
