@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
-from launch import console, messages, provenance, stages
+from launch import console, messages, provenance, stages, teachers
 from launch.arms import gather
 from launch.sweep import Planned
 
@@ -76,8 +76,11 @@ def _stop_on_signal() -> Iterator[Event]:
 
 
 def arguments(typed: Sequence[str]) -> list[str]:
-    """What Hydra is given: naming a launcher asks for it also without `-m`, and `--json` is an option of launchers."""
-    given = ["hydra.launcher.json=true" if text == "--json" else text for text in typed]
+    """What Hydra is given: naming a launcher asks for it also without `-m`, `--json` is an option of launchers.
+
+    The overrides that name a teacher are one value.
+    """
+    given = ["hydra.launcher.json=true" if text == "--json" else teachers.quoted(text) for text in typed]
     launched = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
     return ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from ablation.errors import ConfigError
 
 if TYPE_CHECKING:
     from launch.sweep import Planned
-
-Trial = tuple[str, int]  # id, seed
 
 
 def depths(planned: Sequence[Planned]) -> dict[str, int]:
@@ -30,17 +28,4 @@ def depths(planned: Sequence[Planned]) -> dict[str, int]:
         for member in reversed(chain):
             above = teachers[member]
             found[member] = found[above] + 1 if above is not None and above in found else 0
-    return found
-
-
-def blocked(planned: Iterable[Planned], lost: Mapping[Trial, str]) -> dict[Trial, str]:
-    """Trials that cannot be trained, and why: their teacher is `lost` (how: "failed", ...), or blocked in its turn."""
-    arms = list(planned)
-    depth, found = depths(arms), dict[Trial, str]()
-    for arm in sorted(arms, key=lambda p: depth[p.arm.id]):
-        for seed in arm.seeds if arm.teacher else ():
-            above = (str(arm.teacher), seed)
-            how = lost.get(above) or ("blocked" if above in found else "")
-            if how and (arm.arm.id, seed) not in lost:
-                found[arm.arm.id, seed] = f"its teacher, {arm.teacher}/seed-{seed}, is {how}"
     return found

@@ -1,0 +1,217 @@
+"""A student's teacher is found, trained before it, and part of what the student is."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from tiny import CONF, SMALL_MODEL, TINY, run
+
+from ablation.errors import ConfigError
+from ablation.identity import identify
+from launch import stages
+from launch.arm import Arm, plain, rules, settle
+from launch.arms import gather
+from launch.run import arguments
+from launch.sweep import Planned, order
+from launch.teachers import quoted, teachers_row
+
+STUDENT = ("loss=distill", "loss.alpha=0.5", "aug=cutout")
+
+
+@pytest.fixture(autouse=True)
+def hydra() -> Iterator[None]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def alone(*row: str) -> str:
+    """The id of a configuration without a teacher."""
+    return identify(settle(plain(compose("config", list(row))), row)[0], rules())
+
+
+def planned(*row: str) -> list[Planned]:
+    return gather([list(row)])
+
+
+def test_without_a_teacher_ids_are_as_before_there_were_any() -> None:
+    config, _ = settle(plain(compose("config", [])), [])
+    older = {k: v for k, v in config.items() if k not in ("teacher", "rounds")}
+    assert identify(older, rules()) == identify(config, rules())
+
+
+def test_the_same_student_with_plain_loss_teaches() -> None:
+    teacher, student = planned(*STUDENT, "teacher=same", "seeds=[2,0]")
+    assert teacher.arm.id == alone("aug=cutout")
+    assert (teacher.teacher, student.teacher) == (None, teacher.arm.id)
+    assert teacher.seeds == student.seeds == (2, 0)
+    assert (student.config["teacher"], student.config["rounds"]) == (teacher.arm.id, 1)
+    assert teacher.arm.name == "aug=cutout,loss=ce"
+    assert student.arm.name == "aug=cutout,loss.alpha=0.5,loss=distill,teacher=same"
+    assert gather([teacher.arm.overrides])[0].arm.id == teacher.arm.id, "its overrides give it alone too"
+
+
+def test_a_teacher_of_other_overrides() -> None:
+    teacher, student = planned(*STUDENT, "teacher='model=resnet56 epochs=30'")
+    assert teacher.arm.id == alone("aug=cutout", "model=resnet56", "epochs=30")
+    assert teacher.arm.groups["model"] == "resnet56"
+    assert student.arm.groups["model"] == "resnet20"
+
+
+def test_another_teacher_is_another_student() -> None:
+    texts = ("same", "'epochs=30'", "'epochs=31'", "'epochs=30 loss=label_smoothing'")
+    ids = [planned(*STUDENT, f"teacher={text}")[-1].arm.id for text in texts]
+    assert len(set(ids)) == len(texts)
+    same = planned(*STUDENT, "teacher='aug=cutout epochs=20'")[-1].arm.id
+    assert same == ids[0], "what a teacher is counts, not how it was asked for"
+
+
+def test_a_chain_of_rounds_is_one_line() -> None:
+    teacher, first, second, third = planned(*STUDENT, "teacher=same", "rounds=3")
+    assert [p.teacher for p in (teacher, first, second, third)] == [None, teacher.arm.id, first.arm.id, second.arm.id]
+    assert first.arm.id == planned(*STUDENT, "teacher=same")[-1].arm.id
+    assert stages.depths([third, first, teacher, second]) == {
+        teacher.arm.id: 0, first.arm.id: 1, second.arm.id: 2, third.arm.id: 3,
+    }  # fmt: skip
+
+
+def test_arms_share_their_common_stages() -> None:
+    rows = [[*STUDENT, "teacher=same", f"rounds={n}"] for n in (3, 1, 2)]
+    together = gather([["aug=cutout", "seeds=3"], *rows, [*STUDENT, "teacher=same", "loss.temperature=2"]])
+    assert len(together) == 5
+    assert together[0].arm.name == "aug=cutout"
+    assert "aug=cutout,loss=ce is the same arm: its trials are run once" in together[0].notes
+    assert together[0].seeds == (0, 1, 2), "seeds are united"
+
+
+def test_works_come_stage_by_stage() -> None:
+    rows = [[*STUDENT, "teacher=same", "rounds=2", "seeds=2"], ["aug=mixup"]]
+    arms = gather(rows)
+    depth = stages.depths(arms)
+    works = order(list(reversed(arms)))
+    assert [depth[w.id] for w in works] == sorted(depth[w.id] for w in works)
+    assert len(works) == 7
+
+
+def test_a_recipe_s_teacher_and_loss_are_not_the_teacher_s(tmp_path: Path) -> None:
+    (tmp_path / "recipe").mkdir()
+    (tmp_path / "recipe" / "taught.yaml").write_text(
+        "# @package _global_\ndefaults:\n  - override /loss: distill\nteacher: same\nrounds: 2\nepochs: 7\n"
+    )
+    search = [f"hydra.searchpath=[file://{tmp_path}]"]
+    teacher, first, second = gather([["recipe=taught"]], search)
+    assert teacher.arm.id == alone("epochs=7")
+    assert (first.teacher, second.teacher) == (teacher.arm.id, first.arm.id)
+    assert gather([["recipe=taught", "rounds=1"]], search)[-1].arm.id == first.arm.id
+
+
+def test_a_teacher_of_an_earlier_run(tmp_path: Path) -> None:
+    out = f"out={tmp_path}"
+    (teacher,) = gather([[*TINY, *SMALL_MODEL, out, "seeds=[0,5]"]])
+    teacher.arm.write(tmp_path / teacher.arm.id, teacher.config)
+    for prefix in (teacher.arm.id, teacher.arm.id[:6]):
+        found, student = gather([[*TINY, *SMALL_MODEL, out, "seeds=[5]", "loss=distill", f"teacher={prefix}"]])
+        assert (found.arm.id, student.teacher, found.seeds) == (teacher.arm.id, teacher.arm.id, (5,))
+    (_, by_name) = gather([[*TINY, *SMALL_MODEL, out, "loss=distill", "teacher=same"]])
+    assert by_name.arm.id == student.arm.id
+    run({**found.config, "seeds": [5]}, tmp_path / teacher.arm.id)
+    assert len(gather([[*TINY, *SMALL_MODEL, out, "seeds=[5]", "loss=distill", f"teacher={prefix}"]])) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("resnet56", "resnet56 is neither an override nor an id"),
+        ("''", "nothing is neither an override"),
+        ("'seeds=3'", "the same seeds"),
+        ("'out=elsewhere'", "the same out"),
+        ("abcdef", "no run in .* has this id"),
+        ("'epochs=0'", "epochs=0: give a whole number"),
+        ("'modle=resnet56'", "modle"),
+        ("'data=cifar10'", "trained with data._target_=.*give both the same"),
+        ("'data.size=16'", "data.size"),
+        ("'loss=distill'", "learns from a teacher"),
+        ("'teacher=same'", "learns from no teacher"),
+    ],
+)
+def test_a_teacher_that_cannot_be_is_refused(text: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=said):
+        planned(*STUDENT, f"teacher={text}", f"out={tmp_path}")
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        (["loss=distill"], "learns from a teacher; name one by teacher=same.*or choose loss=ce"),
+        (["teacher=same"], "learns from no teacher; choose one that does, such as loss=distill, or teacher=null"),
+        (["loss=distill", "rounds=2"], "rounds=2: .*add teacher=same"),
+        (["loss=distill", "teacher=same", "rounds=0"], "rounds=0: give a whole number"),
+        (["loss=distill", "teacher=same", "rounds=1.5"], "rounds=1.5: give a whole number"),
+    ],
+)
+def test_half_a_teacher_is_refused_with_both_ways_out(row: list[str], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        planned(*row)
+
+
+def test_an_ambiguous_or_edited_id_is_refused(tmp_path: Path) -> None:
+    arms = gather([[f"epochs={n}", f"out={tmp_path}"] for n in range(1, 40)])
+    for p in arms:
+        p.arm.write(tmp_path / p.arm.id, p.config)
+    copy = tmp_path / f"{arms[0].arm.id[:4]}{'0' * 12}"
+    arms[0].arm.write(copy, {**arms[0].config, "epochs": 2})
+    with pytest.raises(ConfigError, match="begin so; give more digits"):
+        planned(*STUDENT, f"teacher={copy.name[:4]}", f"out={tmp_path}")
+    with pytest.raises(ConfigError, match="was it edited"):
+        planned(*STUDENT, f"teacher={copy.name}", f"out={tmp_path}")
+
+
+def test_an_option_chosen_anew_takes_the_student_s_settings_with_it() -> None:
+    row = ["model.depth=8", "aug=[cutout]", "aug.cutout.size=4", "loss=distill", "loss.alpha=1", "epochs=3"]
+    assert teachers_row(row, "model=resnet18 epochs=4") == [
+        "aug=[cutout]", "aug.cutout.size=4", "teacher=null", "rounds=1", "loss=ce", "model=resnet18", "epochs=4",
+    ]  # fmt: skip
+    assert "aug.cutout.size=4" not in teachers_row(row, "aug=[]")
+
+
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        ("teacher=same", "teacher='same'"),
+        ("teacher=model=resnet56 epochs=30", "teacher='model=resnet56 epochs=30'"),
+        ("teacher=same,aug=[cutout,mixup] lr=1,12e45", "teacher='same','aug=[cutout,mixup] lr=1','12e45'"),
+        ("teacher='epochs=3'", "teacher='epochs=3'"),
+        ("teacher=choice('epochs=3',same)", "teacher=choice('epochs=3',same)"),
+        ("teacher=null", "teacher=null"),
+        ("optim.lr=0.1,0.2", "optim.lr=0.1,0.2"),
+    ],
+)  # fmt: skip
+def test_a_shell_needs_one_pair_of_quotes(typed: str, given: str) -> None:
+    assert quoted(typed) == given
+    assert arguments([typed]) == [given]
+
+
+def test_an_id_that_reads_as_a_number_is_text(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="teacher=12e4567890123456: no run in"):
+        planned(*STUDENT, "teacher=12e4567890123456", f"out={tmp_path}")
+
+
+def chain(*links: tuple[str, str | None]) -> list[Planned]:
+    arm = Arm("", "", "main", {}, {}, [], "")
+    return [Planned(replace(arm, id=name), {"seeds": [0], "fuse": False}, teacher=above) for name, above in links]
+
+
+def test_depths_whatever_the_order() -> None:
+    links = [("a", None), ("b", "a"), ("c", "b"), ("d", "a"), ("e", "elsewhere")]
+    for order_of in itertools.permutations(links):
+        assert stages.depths(chain(*order_of)) == {"a": 0, "b": 1, "c": 2, "d": 1, "e": 0}
+
+
+def test_a_circle_is_refused() -> None:
+    for links in ([("a", "a")], [("a", "b"), ("b", "a")], [("x", "a"), ("a", "b"), ("b", "c"), ("c", "a")]):
+        with pytest.raises(ConfigError, match="wait for each other"):
+            stages.depths(chain(*links))
