@@ -36,6 +36,11 @@ class Filter:
     ids: tuple[str, ...] = ()  # beginnings of "<id>/seed-K", or of the id; "<id>/K" will do
     where: tuple[str, ...] = ()  # key=value
 
+    @property
+    def any(self) -> bool:
+        """Whether it leaves anything out."""
+        return bool(self.states or self.ids or self.where)
+
     def __call__(self, trials: Sequence[Trial]) -> list[Trial]:
         """The trials that pass, in their order.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from ablation.attempt import Owner
 from ablation.errors import AblationError
 from launch.slurm import arrays, flight, query, verdicts
-from launch.slurm.verdicts import HOLD, STOP, Verdict
+from launch.slurm.verdicts import RETRY, Verdict
 from launch.sweep import Submission
 
 DRIVER = "driver.json"  # in a submission's folder: its driver's `Owner`; touched while the driver lives
@@ -35,22 +35,17 @@ class Flight:
         """Whether someone will start this trial if nobody trains it and it is not done."""
         return (id_, seed) in self._awaited
 
-    def given_up(self, id_: str, seed: int) -> Verdict | None:
-        """Why a trial is not tried again, if that was decided."""
+    def verdict(self, id_: str, seed: int) -> Verdict | None:
+        """What was decided of a trial that did not finish: to try it again, or to give it up."""
         return self._verdicts.get((id_, seed))
 
     def _ask_slurm(self, submission: Submission) -> None:
-        given_up = {
-            (work.id, seed): past[-1]
-            for work, past in verdicts.read(submission.folder).items()
-            for seed in work.seeds
-            if past[-1].decision in (STOP, HOLD)
-        }
-        self._verdicts |= given_up
+        past = verdicts.read(submission.folder)
+        self._verdicts |= {(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds}
         try:
             self._awaited |= flight.awaited(submission.folder)
             if _kept(submission):
-                self._awaited |= _trials(submission) - given_up.keys()
+                self._awaited |= _trials(submission) - {key for key, v in self._verdicts.items() if v.decision != RETRY}
         except AblationError as e:
             self.trouble.append(f"what SLURM has of {submission.folder} is not known: {e}")
 

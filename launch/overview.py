@@ -120,7 +120,7 @@ def _mean(row: Row) -> str:
 
 
 def _epoch(row: Row) -> str:
-    return "" if row.done == row.total or not row.epoch else f"{row.epoch:.3g}/{row.epochs}"
+    return "" if row.done == row.total or not row.epoch else f"{row.epoch:.0f}/{row.epochs}"
 
 
 def spelt(counts: Mapping[str, int]) -> str:

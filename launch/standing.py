@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from launch import state
 from launch.flight import Flight
+from launch.slurm.verdicts import RETRY
 from launch.state import State
 from launch.sweep import Planned, Submission
 
@@ -52,10 +53,12 @@ def sweep_states(submissions: Sequence[Submission]) -> Standing:
 
 def _trial(out: Path, planned: Planned, seed: int, flight: Flight) -> Trial:
     folder = out / planned.arm.id / f"seed-{seed}"
-    now, verdict = state.of(folder, planned.config["lease"]), flight.given_up(planned.arm.id, seed)
-    if now.kind in _WAITING and flight.awaits(planned.arm.id, seed):
-        now = replace(now, kind="queued")
-    elif now.kind in _WAITING and verdict is not None:
+    now, verdict = state.of(folder, planned.config["lease"]), flight.verdict(planned.arm.id, seed)
+    again = verdict is not None and verdict.decision == RETRY and verdict.time > now.time
+    if flight.awaits(planned.arm.id, seed):
+        if now.kind in _WAITING or (now.kind == "failed" and again):
+            now = replace(now, kind="queued")
+    elif now.kind in _WAITING and verdict is not None and not again:
         now = replace(now, kind="failed", cause=verdict.cause or verdict.decision, message=verdict.reason)
     return Trial(planned, seed, folder, now)
 

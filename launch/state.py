@@ -83,7 +83,7 @@ def _unfinished(folder: Path, lease: float) -> State:
     if last["event"] == "done" and (done := _done(folder)):  # finished between two looks
         return done
     ended = _ended(known, last)
-    return replace(ended, kind="cancelled") if cancelled else ended
+    return replace(ended, kind="cancelled") if cancelled and ended.kind == "stopped" else ended
 
 
 def _ended(known: State, last: Event) -> State:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,14 +35,17 @@ class Outcome:
         return f"{self.trial}: {self.error or f'{self.points} points'}"
 
 
-def sync(out: Path, uri: str) -> Iterator[Outcome]:
-    """Upload what the tracker lacks of every trial under `out`, one after the other.
+def sync(out: Path, uri: str, folders: Iterable[Path] | None = None) -> Iterator[Outcome]:
+    """Upload what the tracker lacks of every trial under `out`, or of these seeds' folders, one after the other.
 
     Raises:
         AblationError: the tracker cannot be reached.
     """
     client = _reach(uri)
-    for folder in sorted({journal.parents[1] for journal in out.glob("*/seed-*/attempt-*/journal.jsonl")}):
+    begun = (
+        {journal.parents[1] for journal in out.glob("*/seed-*/attempt-*/journal.jsonl")} if folders is None else folders
+    )
+    for folder in sorted(begun):
         outcome = _upload(client, folder)
         yield outcome
         if outcome.error:
@@ -74,39 +77,44 @@ def _line(e: Exception) -> str:
     return f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
 
 
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m launch.sync", description=__doc__)
-    parser.add_argument(
-        "out", nargs="?", type=Path, default=Path("results/runs"), metavar="OUT", help="default %(default)s"
-    )
-    parser.add_argument("--uri", default=OmegaConf.load(_CONF).mlflow.uri, help="default %(default)s")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    arguments = parser.parse_args(argv)
-    if not arguments.out.is_dir():
-        parser.error(f"{arguments.out}: no such folder")
-    return arguments
+def default_uri() -> str:
+    """Where trials are recorded unless they say otherwise."""
+    return str(OmegaConf.load(_CONF).mlflow.uri)
+
+
+def report(outcomes: Iterable[Outcome], uri: str, as_json: bool) -> int:
+    """Print what becomes of each trial as it becomes known; returns the exit code."""
+    known: list[Outcome] = []
+    trouble = ""
+    try:
+        for outcome in outcomes:
+            known.append(outcome)
+            if not as_json:
+                print(outcome)
+    except AblationError as e:
+        trouble = str(e)
+    points = sum(o.points for o in known)
+    if as_json:
+        print(json.dumps({"points": points, "error": trouble, "trials": [asdict(o) for o in known]}))
+    else:
+        print(f"{points} points of {len(known)} trials uploaded to {uri}")
+    if trouble:
+        print(trouble, file=sys.stderr)
+    return 1 if trouble or any(o.error for o in known) else 0
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    arguments = _arguments(argv)
-    outcomes: list[Outcome] = []
-    trouble = ""
-    try:
-        for outcome in sync(arguments.out, arguments.uri):
-            outcomes.append(outcome)
-            if not arguments.json:
-                print(outcome)
-    except AblationError as e:
-        trouble = str(e)
-    points = sum(o.points for o in outcomes)
-    if arguments.json:
-        print(json.dumps({"points": points, "error": trouble, "trials": [asdict(o) for o in outcomes]}))
-    else:
-        print(f"{points} points of {len(outcomes)} trials uploaded to {arguments.uri}")
-    if trouble:
-        print(trouble, file=sys.stderr)
-    return 1 if trouble or any(o.error for o in outcomes) else 0
+    parser = argparse.ArgumentParser(prog="python -m launch.sync", description=__doc__)
+    parser.add_argument(
+        "out", nargs="?", type=Path, default=Path("results/runs"), metavar="OUT", help="default %(default)s"
+    )
+    parser.add_argument("--uri", default=default_uri(), help="default %(default)s")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
+    arguments = parser.parse_args(argv)
+    if not arguments.out.is_dir():
+        parser.error(f"{arguments.out}: no such folder")
+    return report(sync(arguments.out, arguments.uri), arguments.uri, arguments.json)
 
 
 if __name__ == "__main__":

@@ -78,9 +78,11 @@ def test_cancelled_by_its_marker(seed: Path) -> None:
     assert of(seed).kind == "cancelled"
     make(seed, 1, start(), owner=Owner.here(), beat=0)
     assert (of(seed).kind, of(seed).message) == ("running", "is being cancelled")
-    make(seed, 2, start(), failed("oom"))
-    assert (of(seed).kind, of(seed).cause) == ("cancelled", "oom")
-    finish(seed, 2)
+    make(seed, 2, start())
+    assert (of(seed).kind, of(seed).cause) == ("cancelled", "killed")
+    make(seed, 3, start(), failed("oom"))
+    assert (of(seed).kind, of(seed).cause) == ("failed", "oom")  # it is not tried again, but it has failed
+    finish(seed, 3)
     assert of(seed).kind == "done"
 
 

@@ -1,0 +1,82 @@
+"""What several verbs take, and how they answer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from launch.choice import Filter, Sweep, find
+from launch.state import KINDS
+
+Command = Callable[..., Any]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
+out = click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    default=Path("results/runs"),
+    show_default=True,
+    help="Where the runs are.",
+)
+_name = click.argument("sweep", required=False, metavar="[SWEEP]")
+_states = click.option(
+    "--state", "states", multiple=True, type=click.Choice(KINDS), help="Only trials in this state; may be repeated."
+)
+_ids = click.option("--id", "ids", multiple=True, metavar="ID[/SEED]", help="Only trials whose id begins so; likewise.")
+_where = click.option(
+    "--where",
+    multiple=True,
+    metavar="KEY=VALUE",
+    help="Only trials with this value in their configuration: aug=mixup, optim.lr=0.1; all of several.",
+)
+
+
+def filtered(verb: Command) -> Command:
+    """Give a verb the `name` of a sweep or None, `out`, and which trials are `chosen`."""
+
+    @_name
+    @out
+    @_states
+    @_ids
+    @_where
+    @wraps(verb)
+    def command(
+        sweep: str | None, states: tuple[str, ...], ids: tuple[str, ...], where: tuple[str, ...], **others: Any
+    ) -> Any:
+        return verb(name=sweep, chosen=Filter(states, ids, where), **others)
+
+    return command
+
+
+def sweep(verb: Command) -> Command:
+    """Give a verb the sweep it was asked about, with the trials chosen."""
+
+    @filtered
+    @wraps(verb)
+    def command(name: str | None, out: Path, chosen: Filter, **others: Any) -> Any:
+        return verb(find(out, name, chosen), **others)
+
+    return command
+
+
+def answer(facts: dict[str, Any]) -> None:
+    """To a program."""
+    click.echo(json.dumps(facts))
+
+
+def warn(sweep: Sweep) -> None:
+    """Tell what could not be read or asked, on standard error."""
+    for text in sweep.trouble:
+        click.echo(f"warning: {text}", err=True)
+
+
+def console() -> Console:
+    """Standard output: as wide as the terminal, or wide enough for whole names where there is none."""
+    found = Console(highlight=False, markup=False, soft_wrap=True)
+    return found if found.is_terminal else Console(highlight=False, markup=False, soft_wrap=True, width=200)

@@ -1,0 +1,57 @@
+"""`ablation status`: how a sweep stands."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from launch import overview
+from launch.choice import Sweep
+from launch.ledger import ledger
+from launch.standing import Trial
+from launch.verbs import _options
+
+
+@click.command()
+@_options.sweep
+@click.option("--rows", default=60, show_default=True, help="Arms to list at most, the urgent first; 0: all.")
+@_options.as_json
+def status(sweep: Sweep, rows: int, as_json: bool) -> int:
+    """How a sweep stands: arms, totals, hours.
+
+    Exit code 1 if some trial is not done and nobody is about to do it.
+    """
+    found, costs = overview.rows(sweep.trials), ledger(sweep.trials, sweep.submissions)
+    if as_json:
+        _options.answer(
+            {
+                "sweep": sweep.name,
+                "out": str(sweep.out),
+                "submissions": [s.number for s in sweep.submissions],
+                "totals": overview.totals(sweep.trials),
+                "hours": {device: entry.hours() for device, entry in costs.items()},
+                "arms": [overview.facts(row) for row in found],
+                "trials": [trial_facts(t) for t in sweep.trials],
+                "trouble": sweep.trouble,
+            }
+        )
+    else:
+        console = _options.console()
+        view, common = overview.table(found, rows, console.width)
+        console.print(f"sweep {sweep.name} in {sweep.out}" + (f", all with {common}" if common else ""))
+        console.print(view)
+        if 0 < rows < len(found):
+            console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
+        for line in (overview.spelt(overview.totals(sweep.trials)), *overview.cost(costs)):
+            console.print(line)
+        _options.warn(sweep)
+    return 1 if overview.lost(sweep.trials) else 0
+
+
+def trial_facts(t: Trial) -> dict[str, Any]:
+    """A trial for a program."""
+    state = asdict(t.state)
+    kind = state.pop("kind")
+    return {"id": t.planned.arm.id, "seed": t.seed, "state": kind, **state, "epochs": t.planned.config["epochs"]}

@@ -1,0 +1,23 @@
+"""`ablation sync`: bring to MLflow what it lacks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from launch import sync as uploads
+from launch.choice import Filter, find
+from launch.verbs import _options
+
+
+@click.command()
+@_options.filtered
+@click.option("--uri", default=uploads.default_uri, show_default="that of conf/track/mlflow.yaml", help="The tracker.")
+@_options.as_json
+def sync(name: str | None, out: Path, chosen: Filter, uri: str, as_json: bool) -> int:
+    """Upload to MLflow what it lacks: all trials, or those of a sweep. Run it as often as you like."""
+    folders = None
+    if name or chosen.any:
+        folders = [t.folder for t in find(out, name, chosen).trials if t.state.attempts]
+    return uploads.report(uploads.sync(out, uri, folders), uri, as_json)
