@@ -29,9 +29,15 @@ def gather(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
     Raises:
         ConfigError: some arms are refused, or differ in `out` or `sweep`; lists them all.
     """
+    return gather_rows(rows, search)[0]
+
+
+def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[Planned], list[str]]:
+    """Likewise, and for every override list the id of its arm."""
     composer = Composer(search)
     defaults = plain(composer(()).config)
     planned: list[Planned] = []
+    ids: list[str] = []
     refused: list[tuple[int, Row, Exception]] = []
 
     @cache
@@ -42,6 +48,7 @@ def gather(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
     for number, row in enumerate(rows):
         try:
             planned += compose(tuple(row))
+            ids.append(planned[-1].arm.id)
         except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as e:
             refused.append((number, row, e))
     if refused:
@@ -49,7 +56,7 @@ def gather(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
         told += [f"  and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
         raise ConfigError("\n".join([f"{len(refused)} of {len(rows)} arms refused, nothing was started:", *told]))
     _check_common(planned)
-    return [_commanded(p, search) for p in merge(planned)]
+    return [_commanded(p, search) for p in merge(planned)], ids
 
 
 def merge(planned: Iterable[Planned]) -> list[Planned]:
@@ -61,6 +68,8 @@ def merge(planned: Iterable[Planned]) -> list[Planned]:
 
 
 def _arms(composer: Composer, defaults: Config, row: Row, others: Callable[[Row], list[Planned]]) -> list[Planned]:
+    if any(parsed(text).key_or_group == "table" for text in row):
+        raise ConfigError("table: is a grid, not an arm; run it with -m")
     composed = composer(row)
     settled, notes = settle(plain(composed.config), row)
     config, before = teachers.expand(settled, row, others)

@@ -10,7 +10,7 @@ from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import MissingConfigException
+from hydra.errors import MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 
 from ablation.build import near
@@ -19,12 +19,18 @@ from ablation.errors import Stopped
 from ablation.identity import flatten
 from launch.provenance import ROOT
 
+_MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
 _GROUPS = (*GROUPS, *MANY, "recipe")
 
 
 def command(overrides: Sequence[str]) -> str:
     """The line that runs one arm again."""
     return shlex.join(["python", "launch/run.py", *overrides])
+
+
+def sweep_command(task: Sequence[str], hydra: Sequence[str]) -> str:
+    """The line that asks for a sweep again: overrides of the configuration, then of Hydra's own."""
+    return shlex.join(["python", "launch/run.py", "-m", *task, *(text for text in hydra if text != _MULTIRUN)])
 
 
 def stopped(e: Stopped) -> int:
@@ -44,6 +50,8 @@ def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
         group, _, option = str(e.missing_cfg_file).rpartition("/")
         valid = [path.stem for path in (ROOT / "conf" / group).glob("*.yaml")]
         return f"{group}={option}: no such option; {near(option, valid)}"
+    if isinstance(e, OverrideParseException):
+        return f"{e.override}: is not an override: {str(e).splitlines()[0]}; give key=value, in quotes as a shell wants"
     if isinstance(e, OSError):
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))

@@ -1,0 +1,58 @@
+"""Between Hydra and what runs the arms: override lists in, Hydra's job returns out, so that other sweepers work too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from statistics import fmean
+from typing import Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf
+
+from ablation.errors import AblationError, ConfigError, Stopped
+from launch import messages
+from launch.arms import gather_rows
+from launch.outcome import Outcome, Trial, exit_code
+from launch.sweep import Planned
+
+# Arms, the launcher's options, the line that was typed. Returns what became of the trials if it waited for them, else
+# an exit code.
+Run = Callable[[Sequence[Planned], Mapping[str, Any], str], Mapping[Trial, Outcome] | int]
+
+
+def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+    """Gather the arms of these override lists and run them; one return a list, in the same order.
+
+    A job has completed if all seeds of its arm are done, or nobody waited for them; its value is the mean test accuracy
+    over the seeds in percent. `config` is the sweep's, with Hydra's node.
+
+    Raises:
+        ConfigError: some arms are refused; nothing was started.
+        Stopped: the run was asked to stop.
+    """
+    typed = config.hydra.overrides
+    search = [text for text in typed.hydra if text.startswith("hydra.searchpath=")]
+    planned, ids = gather_rows(job_overrides, search)
+    options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    told = run(planned, options, messages.sweep_command(typed.task, typed.hydra))
+    outcomes, code = ({}, told) if isinstance(told, int) else (told, exit_code(told))
+    if code == 130:
+        raise Stopped("stopped; the same command resumes")
+    error = _error(outcomes, code) if code else None
+    return [_job(row, id_, outcomes, error) for row, id_ in zip(job_overrides, ids, strict=True)]
+
+
+def _error(outcomes: Mapping[Trial, Outcome], code: int) -> AblationError:
+    """What is raised for arms that are not done."""
+    lost = sum(o.state != "done" for o in outcomes.values())
+    message = f"{lost} of {len(outcomes)} trials are not done" if outcomes else "not all trials are done"
+    return ConfigError(message) if code == 2 else AblationError(message)
+
+
+def _job(row: Sequence[str], id_: str, outcomes: Mapping[Trial, Outcome], error: AblationError | None) -> JobReturn:
+    own = [outcome for (arm, _), outcome in outcomes.items() if arm == id_]
+    if error and (not outcomes or any(outcome.state != "done" for outcome in own)):
+        return JobReturn(overrides=list(row), status=JobStatus.FAILED, _return_value=error)
+    accuracies = [o.test_acc for o in own if o.test_acc is not None]
+    value = fmean(accuracies) if accuracies and len(accuracies) == len(own) else None
+    return JobReturn(overrides=list(row), status=JobStatus.COMPLETED, _return_value=value)

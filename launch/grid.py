@@ -1,0 +1,182 @@
+"""The grid language: what a sweep varies, expanded to plain override lists, each of which could be typed alone.
+
+Under `hydra.sweeper`, in a file (`# @package hydra.sweeper`, as the tables are) or on the command line:
+
+    params   key -> values, one axis each, in Hydra's own syntax: "a,b", "range(1,4)", "glob(resnet*)", "choice(a,b)"
+    zip      list of {key: values, ...}; the keys of one entry vary together, so that they need equally many values
+    union    list of sub-grids, each with any of these five keys; their arms one after the other
+    rows     list of arms said in full, as lines of overrides; beside the union's
+    exclude  list of lines; an arm whose overrides match a whole line is left out
+
+The arms are the product of every axis of `params`, every entry of `zip`, the concatenation of `union` and `rows`, and
+every axis of the command line, the last varying fastest. What the command line says of a key replaces what the grid
+says of it, everywhere. A value means what it means when typed after `key=`: a list is one value, the choices of a sweep
+are text. A line is text split as a shell splits it, or a list of overrides; Hydra's sweeps work in it. A row may be a
+mapping with its line under `overrides`; its other keys (a label, reported numbers) are for tables. An exclusion
+compares with an arm's overrides as they stand, command line included, and not with defaults that nobody named; several
+values of a key, as in "aug=cutout,mixup", mean any of them.
+"""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Container, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from itertools import product
+from typing import Any
+
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+
+from ablation.build import near
+from ablation.errors import ConfigError
+from launch.arm import parsed
+
+_KINDS = {"params": dict, "zip": list, "union": list, "rows": list, "exclude": list}
+KEYS = tuple(_KINDS)
+
+
+@dataclass(frozen=True, eq=False)
+class Rule:
+    """One exclusion: for every key one of some values."""
+
+    where: str
+    wanted: Mapping[str, Sequence[Any]]
+
+    def matches(self, overrides: Iterable[str]) -> bool:
+        """Whether these overrides have one of the values for every key."""
+        said = {key_of(text): parsed(text).value() for text in overrides}
+        return all(key in said and said[key] in values for key, values in self.wanted.items())
+
+
+@dataclass(frozen=True)
+class Row:
+    """One arm, or a part of one: overrides, what a table says of it, and the exclusions that it has to pass."""
+
+    overrides: tuple[str, ...] = ()
+    about: Mapping[str, Any] = field(default_factory=dict)
+    rules: tuple[Rule, ...] = ()
+
+    def __add__(self, other: Row) -> Row:
+        """Both; of two overrides of one key the other's."""
+        keyed = {key_of(text): text for text in (*self.overrides, *other.overrides)}
+        return Row(tuple(keyed.values()), {**self.about, **other.about}, self.rules + other.rules)
+
+
+def key_of(override: str) -> str:
+    """What it overrides, with its sign and package: `+aug`, `optim.lr`."""
+    return parsed(override).get_key_element()
+
+
+class Grid:
+    """Expands a grid; `notes` then says what a person should know of it."""
+
+    def __init__(self, loader: ConfigLoader) -> None:
+        self.notes: list[str] = []
+        self._parser = OverridesParser.create(config_loader=loader)
+        self._typed: frozenset[str] = frozenset()  # keys of the command line
+
+    def expand(self, grid: Mapping[str, Any], arguments: Sequence[str]) -> list[Row]:
+        """The arms of a grid (a mapping with some of `KEYS`) and the overrides of a command line.
+
+        Raises:
+            ConfigError: a mistake in the grid, or no arm is left.
+            HydraException: not an override.
+        """
+        typed = self._line(arguments, "the command line")
+        self._typed = frozenset(typed)
+        rows = _product([self._arms(grid, "hydra.sweeper"), *typed.values()])
+        hits = [[rule for rule in row.rules if rule.matches(row.overrides)] for row in rows]
+        useful = {rule for hit in hits for rule in hit}
+        idle = dict.fromkeys(rule.where for row in rows for rule in row.rules if rule not in useful)
+        self.notes += [f"{where} excludes no arm" for where in idle]
+        kept = [row for row, hit in zip(rows, hits, strict=True) if not hit]
+        if not kept:
+            raise ConfigError(f"hydra.sweeper.exclude: leaves none of {len(rows)} arms; exclude less")
+        return kept
+
+    def _arms(self, grid: Any, where: str) -> list[Row]:
+        """The arms of a grid or sub-grid, not yet excluded from."""
+        grid = _of_kind(grid, dict, where)
+        for key in grid:
+            if key not in KEYS:
+                raise ConfigError(f"{where}.{key}: no such key; {near(str(key), KEYS)}")
+        parts = {key: _of_kind(grid.get(key), kind, f"{where}.{key}") for key, kind in _KINDS.items()}
+        axes = list(self._line(_assignments(parts["params"]), f"{where}.params", self._typed).values())
+        axes += [self._zipped(columns, f"{where}.zip[{i}]") for i, columns in enumerate(parts["zip"])]
+        listed = [row for i, sub in enumerate(parts["union"]) for row in self._arms(sub, f"{where}.union[{i}]")]
+        listed += [row for i, entry in enumerate(parts["rows"]) for row in self._row(entry, f"{where}.rows[{i}]")]
+        rules = tuple(self._rule(line, f"{where}.exclude[{i}]") for i, line in enumerate(parts["exclude"]))
+        return [replace(row, rules=row.rules + rules) for row in _product([*axes, listed] if listed else axes)]
+
+    def _zipped(self, columns: Any, where: str) -> list[Row]:
+        columns = self._line(_assignments(_of_kind(columns, dict, where)), where, self._typed)
+        lengths = {key: len(values) for key, values in columns.items()}
+        if len(set(lengths.values())) > 1:
+            said = ", ".join(f"{key} has {n} value{'s' * (n != 1)}" for key, n in lengths.items())
+            raise ConfigError(f'{where}: {said}; keys that vary together need equally many, as in "a,b" and "1,2"')
+        return [_join(together) for together in zip(*columns.values(), strict=True)] or [Row()]
+
+    def _row(self, entry: Any, where: str) -> list[Row]:
+        """The arms of one row, more than one if its line sweeps."""
+        about = dict(entry) if isinstance(entry, Mapping) else {"overrides": entry}
+        if "overrides" not in about:
+            raise ConfigError(f"{where}: has no `overrides`, the line that sets this row apart ([] for the baseline)")
+        axes = self._line(_split(about.pop("overrides"), where), where, self._typed).values()
+        return [replace(row, about=about) for row in _product(list(axes))]
+
+    def _rule(self, line: Any, where: str) -> Rule:
+        axes = self._line(_split(line, where), where)
+        if not axes:
+            raise ConfigError(f"{where}: is empty and would exclude every arm; take it away")
+        return Rule(where, {key: [parsed(row.overrides[0]).value() for row in axis] for key, axis in axes.items()})
+
+    def _line(self, overrides: Sequence[str], where: str, without: Container[str] = ()) -> dict[str, list[Row]]:
+        """Key -> the values that a line gives it, one row each; keys in `without` are left out."""
+        axes = {}
+        for override in self._parser.parse_overrides(list(overrides)):
+            key, text = override.get_key_element(), str(override.input_line)
+            if override.is_hydra_override() or key == "table":
+                raise ConfigError(f"{where}: {text}: belongs on the command line, once for all arms")
+            if key in without:
+                continue
+            if not override.is_sweep_override():
+                axes[key] = [Row((text,))]
+            elif override.is_discrete_sweep():
+                axes[key] = [Row((f"{key}={value}",)) for value in override.sweep_string_iterator()]
+            else:
+                raise ConfigError(f"{where}: {text}: has no list of values; give one, such as {key}=a,b")
+            if not axes[key]:
+                raise ConfigError(f"{where}: {text}: matches no option")
+        return axes
+
+
+def _join(rows: Iterable[Row]) -> Row:
+    return reduce(Row.__add__, rows, Row())
+
+
+def _product(axes: Sequence[Sequence[Row]]) -> list[Row]:
+    return [_join(rows) for rows in product(*axes)]
+
+
+def _assignments(values: Mapping[str, Any]) -> list[str]:
+    """Keys and values as they would be typed; a text is taken as it is."""
+    return [f"{key}={v if isinstance(v, str) else Override._get_value_element_as_str(v)}" for key, v in values.items()]
+
+
+def _split(line: Any, where: str) -> list[str]:
+    """The overrides of a line."""
+    if isinstance(line, str):
+        return shlex.split(line)
+    return [str(text) for text in _of_kind(line, list, where)]
+
+
+def _of_kind(value: Any, kind: type, where: str) -> Any:
+    """The value, or an empty one of its kind for null."""
+    if value is None:
+        return kind()
+    if not isinstance(value, kind):
+        raise ConfigError(f"{where}: is {value!r}; give a {'mapping' if kind is dict else 'list'}")
+    return value

@@ -1,0 +1,60 @@
+"""Hydra's launchers: `plan`, `local`, `slurm`. Hydra imports this at every start, so what is heavy is imported late."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn
+from hydra.plugins.launcher import Launcher
+from hydra.types import HydraContext, TaskFunction
+from omegaconf import DictConfig
+
+if TYPE_CHECKING:
+    from launch.front import Run
+
+
+class _Sweep(Launcher):
+    """Gathers the arms and hands them to what runs them; its options are read from Hydra's configuration."""
+
+    def __init__(self, **_: Any) -> None:
+        super().__init__()
+        self._config: DictConfig | None = None
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Keep the configuration of the whole sweep."""
+        self._config = config
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """One return for each of these override lists.
+
+        Raises:
+            ConfigError: some arms are refused; nothing was started.
+        """
+        from launch.front import launch
+
+        assert self._config is not None
+        return launch(self._run(), self._config, job_overrides)
+
+    @abstractmethod
+    def _run(self) -> Run:
+        """What runs the arms."""
+
+
+class Local(_Sweep):
+    """Worker processes on this machine."""
+
+    def _run(self) -> Run:
+        from launch.local import run
+
+        return run
+
+
+class Slurm(_Sweep):
+    """Jobs of a SLURM cluster."""
+
+    def _run(self) -> Run:
+        from launch.slurm.submit import run
+
+        return run
