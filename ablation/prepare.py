@@ -1,20 +1,18 @@
-"""From a checked configuration and its data to a plan and a state: at the start, or where the checkpoints are."""
+"""From a checked configuration and its data to a plan and the state at the start."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
 
-from ablation import checkpoint
 from ablation.key import Key
 from ablation.learner import Teacher
 from ablation.parts import Parts, build_learner, build_optimizer
 from ablation.precision import Precision
-from ablation.state import State, gather_weights, unpack
+from ablation.state import State, gather_weights
 from ablation.train import Plan
 from ablation.types import Data, Split
 
@@ -63,14 +61,3 @@ def prepare(
     for group in optimizer.param_groups:
         group.update({f"initial_{field}": group[field] for field in built.schedules})
     return plan, State(weights, optimizer, averages, losses, hits)
-
-
-def steps(folder: Path) -> list[int]:
-    """The steps of a seed's whole checkpoints, newest first."""
-    return [int(c["step"]) for c in checkpoint.load(folder)]
-
-
-def resume(state: State, folders: Sequence[Path], step: int) -> None:
-    """Continue at this step, of which every seed's folder has a checkpoint; at 0 there is nothing to do."""
-    if step:
-        unpack(state, [next(c for c in checkpoint.load(folder) if c["step"] == step) for folder in folders])

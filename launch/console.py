@@ -13,9 +13,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from ablation.errors import AblationError
+from ablation.attempt import Busy, Fenced
+from ablation.errors import AblationError, Blocked, Cancelled
 from ablation.watch import Leg, Watch
 
+_WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocked"}  # failures that are none
 Outcomes = Mapping[int, Mapping[str, Any] | AblationError]
 
 
@@ -139,7 +141,11 @@ class Bar(Lines):
 
 def _row(seed: int, outcome: Mapping[str, Any] | AblationError) -> tuple[str, ...]:
     if isinstance(outcome, AblationError):
-        return str(seed), "failed", "", "", "", ""
+        return (
+            str(seed),
+            next((word for kind, word in _WORDS.items() if isinstance(outcome, kind)), "failed"),
+            *[""] * 4,
+        )
     spelt = {k: "not finite" if v is None else f"{v:.3f}" if "loss" in k else f"{v:.2f}" for k, v in _numbers(outcome)}
     best = f"{spelt['best_test_acc']} (epoch {outcome['best_epoch']})"
     time_ = f"{outcome['seconds']:.0f} s"

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ablation.errors import Diverged
+from ablation.attempt import Busy
+from ablation.errors import Cancelled, Diverged
 from ablation.watch import Leg
 from launch.console import Bar, Lines
 
@@ -33,10 +34,20 @@ def test_a_trial_from_begin_to_panel(kind: type[Lines], terminal: bool) -> None:
     watch.epoch(0, 2, {"train_loss": 1.5, "train_acc": 50.0, "test_acc": 40.0, "lr": 0.1, "images_per_s": 1000.0})
     watch.end(0, RESULT)
     broken = RESULT | {"test_loss": None}
-    watch.summary({0: RESULT, 1: Diverged("seed 1: the loss was not finite"), 2: broken})
+    busy, gone = Busy("seed 3: another process is training it", None), Cancelled("seed 4: is cancelled")
+    watch.summary({0: RESULT, 1: Diverged("seed 1: the loss was not finite"), 2: broken, 3: busy, 4: gone})
     watch.close()
     said = written.getvalue()
-    for part in ("0.27 M parameters", "resumed at step 10 of 40", "91.23", "92.00 (epoch 3)", "failed", "not finite"):
+    for part in (
+        "0.27 M parameters",
+        "resumed at step 10 of 40",
+        "91.23",
+        "92.00 (epoch 3)",
+        "failed",
+        "busy",
+        "cancelled",
+        "not finite",
+    ):
         assert part in said
     assert "mlflow ui --backend-store-uri sqlite:///m.db" in said
     assert "360 of 360" in said

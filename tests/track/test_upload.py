@@ -143,6 +143,21 @@ def test_a_trial_is_not_finished_before_its_result_is_there(client: MlflowClient
     assert the_run(client).data.metrics["result/best_test_acc"] == 99.5
 
 
+def test_what_an_orphan_writes_late_is_not_uploaded(client: MlflowClient, tmp_path: Path) -> None:
+    """The first attempt's process wakes up after the second has begun, trains on, and even writes a result."""
+    orphan = Training(folder := trial(tmp_path)).epochs(2)
+    successor = Training(folder, after=2).epochs(1)
+    orphan.epochs(3).end()
+    upload(client, folder)
+    assert the_run(client).info.status == "RUNNING"
+    assert_each_point_once(client, the_run(client), [1, 2, 3])
+    successor.epochs(1).end()
+    upload(client, folder)
+    assert the_run(client).info.status == "FINISHED"
+    assert the_run(client).data.metrics["result/attempt"] == 2
+    assert_each_point_once(client, the_run(client), range(1, 5))
+
+
 def test_seeds_and_sweeps_are_told_apart(client: MlflowClient, tmp_path: Path) -> None:
     for seed in (0, 1):
         Training(folder := trial(tmp_path / str(seed), seed=seed)).epochs(1).end()
