@@ -46,7 +46,7 @@ def claim(seed_folder: Path, lease: float, supersede: Collection[str] = ()) -> I
 def _take(seed_folder: Path, lease: float, supersede: Collection[str]) -> int:
     me, number = Owner.here(), latest(seed_folder)
     while True:
-        _refuse_if_held(folder(seed_folder, number), lease, me, supersede)
+        refuse_if_held(folder(seed_folder, number), lease, me, supersede)
         if finished(seed_folder) is not None:  # looked at after its owner was seen to have ended
             raise Finished(f"{seed_folder}: has a result")
         if (seed_folder / CANCEL).exists():
@@ -56,7 +56,12 @@ def _take(seed_folder: Path, lease: float, supersede: Collection[str]) -> int:
             return number
 
 
-def _refuse_if_held(newest: Path, lease: float, me: Owner, supersede: Collection[str]) -> None:
+def refuse_if_held(newest: Path, lease: float, me: Owner, supersede: Collection[str]) -> None:
+    """Look whether the newest attempt leaves room for another.
+
+    Raises:
+        Busy: it does not.
+    """
     if not live(newest, lease):
         return
     holder = owner(newest)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from ablation import journal
-from ablation.attempt import CANCEL, folder, latest, live
+from ablation.attempt import CANCEL, Busy, Owner, folder, latest
+from ablation.claim import refuse_if_held
 from ablation.result import finished
-from ablation.trial import seed_folder
 from launch import policy
-from launch.outcome import Event, Outcome, Outcomes, Trial, done
+from launch.outcome import NOT_STARTED, Event, Outcome, Outcomes, Trial, done
 from launch.policy import Failure, Policy, Retry, Room
 from launch.sweep import Submission, Work
 
@@ -22,10 +23,15 @@ class Backlog:
     """The works that have no final outcome yet."""
 
     def __init__(
-        self, submission: Submission, works: Iterable[Work], retry: Policy, tell: Callable[[Event], None]
+        self,
+        submission: Submission,
+        works: Iterable[Work],
+        retry: Policy,
+        tell: Callable[[Event], None],
+        supersede: Collection[str] = (),
     ) -> None:
         self.outcomes: dict[Trial, Outcome] = {}
-        self._submission, self._retry, self._tell = submission, retry, tell
+        self._submission, self._retry, self._tell, self._supersede = submission, retry, tell, supersede
         self._todo = dict.fromkeys(works, 0.0)  # in order; the time (monotonic) before which it is not looked at
         self._open = {(work.id, seed) for work in self._todo for seed in work.seeds}
         self._failures: dict[Work, list[Failure]] = {}
@@ -71,11 +77,11 @@ class Backlog:
         """It was taken but never begun."""
         self._todo = {work: 0.0, **self._todo}
 
-    def stop(self, reason: str) -> None:
-        """Nothing more is taken: all that is left has stopped."""
+    def stop(self) -> None:
+        """Nothing more is taken."""
         for work in list(self._todo):
             del self._todo[work]
-            self._final(work, dict.fromkeys(work.seeds, Outcome("stopped", message=reason)))
+            self._final(work, dict.fromkeys(work.seeds, Outcome(NOT_STARTED)))
 
     def _survey(self) -> None:
         """Take out what is done already, so that no worker is started for it."""
@@ -88,8 +94,7 @@ class Backlog:
 
     def _results(self, work: Work) -> Outcomes | None:
         """Of a work whose trials are all done."""
-        folder = self._submission.out / work.id
-        results = {seed: finished(seed_folder(folder, seed)) for seed in work.seeds}
+        results = {seed: finished(self._folder(work, seed)) for seed in work.seeds}
         return {seed: done(r) for seed, r in results.items() if r is not None} if all(results.values()) else None
 
     def _waits(self, work: Work) -> bool:
@@ -101,13 +106,16 @@ class Backlog:
         """What is known of it without training it; None: it is to be trained."""
         if (results := self._results(work)) is not None:
             return results
-        folders = [seed_folder(self._submission.out / work.id, seed) for seed in work.seeds]
+        folders = [self._folder(work, seed) for seed in work.seeds]
         if all((f / CANCEL).exists() for f in folders):
             return dict.fromkeys(work.seeds, Outcome("cancelled", message="cancelled before it began"))
         if (lacking := self._lacking(work)) is not None:
             return dict.fromkeys(work.seeds, Outcome("blocked", message=lacking))
         lease = float(self._submission.arms[work.id].config["lease"])
-        if any(live(folder(f, latest(f)), lease) for f in folders):
+        try:
+            for f in folders:
+                refuse_if_held(folder(f, latest(f)), lease, Owner.here(), self._supersede)
+        except Busy:
             return dict.fromkeys(work.seeds, Outcome("busy", message="another process is training it: waiting for it"))
         return None
 
@@ -141,8 +149,11 @@ class Backlog:
 
     def _saved(self, work: Work) -> int:
         """The step from which it can go on."""
-        events = [e for seed in work.seeds for e in journal.events(seed_folder(self._submission.out / work.id, seed))]
+        events = [e for seed in work.seeds for e in journal.events(self._folder(work, seed))]
         return max((e["step"] for e in events if e["event"] == "saved"), default=0)
+
+    def _folder(self, work: Work, seed: int) -> Path:
+        return self._submission.out / work.id / f"seed-{seed}"
 
     def _final(self, work: Work, outcomes: Outcomes) -> None:
         self._settle(work, outcomes)

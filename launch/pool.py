@@ -44,7 +44,7 @@ class Pool:
         Raises:
             AblationError: workers cannot be started.
         """
-        backlog = Backlog(self._submission, works, self._retry, self._tell)
+        backlog = Backlog(self._submission, works, self._retry, self._tell, self._supersede)
         try:
             while not backlog.over:
                 if self._stopping:
@@ -134,11 +134,12 @@ class Pool:
             backlog.end(work, dict.fromkeys(work.seeds, ended), child.room)
 
     def _halt(self, backlog: Backlog) -> None:
-        backlog.stop("stopped before it began")
         if not self._asked:
             self._asked = True
+            self._tell({"event": "stopping", "busy": sum(c.work is not None for c in self._children.values())})
             for child in self._children.values():
                 child.stop()
+        backlog.stop()
 
     def _end(self) -> None:
         """No worker is left behind; those at work, if an error ends the pool, save first."""

@@ -1,0 +1,73 @@
+"""Why a trial is not done although its job has ended: by its journal, else by SLURM, else by the job's last words."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ablation import attempt
+from launch import state
+from launch.policy import CAUSES, Failure
+from launch.slurm import mark
+from launch.slurm.query import Job
+from launch.slurm.view import Place, View
+from launch.state import State
+from launch.sweep import Submission, Work
+from launch.tail import tail
+
+_STATES = {
+    "OUT_OF_MEMORY": "oom",
+    "TIMEOUT": "time_limit",
+    "DEADLINE": "time_limit",
+    "NODE_FAIL": "node",
+    "BOOT_FAIL": "node",
+    "PREEMPTED": "preempted",
+    "CANCELLED": "cancelled",
+}
+_SIGNALS = {"SIGUSR2": "time_limit", "SIGTERM": "stopped"}
+
+
+def failure(view: View, place: Place, work: Work) -> Failure | None:
+    """What ended a work's attempt in that place; None if it never got its turn and could not have."""
+    submission, job = view.submission, view.ended(place.job)
+    folder = _unfinished(submission, work)
+    now, owner = state.of(folder), attempt.owner(attempt.folder(folder, attempt.latest(folder)))
+    started = owner is not None and owner.job == place.job
+    if now.kind == "failed" and (started or now.time > place.array.time):
+        return Failure(_known(now), _step(folder), job.node, device="CUDA" in now.message)
+    word = mark.read(submission.folder, place.job)
+    if not started and (word == mark.LEFT or _of_use(submission, place, work)):
+        return None
+    return Failure(_told(job, word), _step(folder) if started else 0, job.node)
+
+
+def _told(job: Job, word: str) -> str:
+    return _STATES.get(job.state) or _SIGNALS.get(word) or "killed"
+
+
+def _known(now: State) -> str:
+    return now.cause if now.cause in CAUSES else "error"
+
+
+def seed_folders(submission: Submission, work: Work) -> list[Path]:
+    """Where a work's trials lie."""
+    return [submission.out / work.id / f"seed-{seed}" for seed in work.seeds]
+
+
+def _unfinished(submission: Submission, work: Work) -> Path:
+    return next(f for f in seed_folders(submission, work) if state.of(f).kind != "done")
+
+
+def _step(folder: Path) -> int:
+    """Of the newest checkpoint: the attempt's own, or the one it began from."""
+    events = tail(attempt.folder(folder, attempt.latest(folder)))
+    return max((e["step"] for e in events if e["event"] in ("start", "saved")), default=0)
+
+
+def _of_use(submission: Submission, place: Place, work: Work) -> bool:
+    """Whether the job got on with any other work of the batch."""
+    others = [f for w in place.array.batches[place.index] if w != work for f in seed_folders(submission, w)]
+    for folder in others:
+        owner = attempt.owner(attempt.folder(folder, attempt.latest(folder)))
+        if owner and owner.job == place.job and (state.of(folder).kind == "done" or _step(folder) > 0):
+            return True
+    return False

@@ -1,0 +1,160 @@
+"""Inside a SLURM job: `python -m launch.slurm.job SUBMISSION ARRAY` trains batch SLURM_ARRAY_TASK_ID of an array.
+
+Exit codes, which SLURM's accounts show: 0 all done (or cancelled), 1 a trial failed, 75 some are left for a later job.
+SIGUSR2 (time limit, preemption) and SIGTERM let all trials save and stop. After SIGUSR2 the job puts itself back into
+the queue, provided that it got somewhere: what would stop at once again is left to the retry policy.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from ablation import process
+from ablation.result import finished
+from launch import policy, sweep
+from launch.child import Slot
+from launch.outcome import Event, Outcome, Trial
+from launch.pool import Pool
+from launch.slurm import arrays, mark
+from launch.slurm.arrays import LOST, Array
+from launch.slurm.cause import seed_folders
+from launch.slurm.cut import teachers
+from launch.sweep import Submission, Work
+
+_LEFT = 75  # EX_TEMPFAIL
+_PATIENCE = 60.0  # seconds in which nothing happens but waiting for trials that others train; devices cost
+
+
+class Batch:
+    """One job's works, while they are trained."""
+
+    def __init__(self, submission: Submission, array: Array, index: int) -> None:
+        self.submission, self.array, self.index = submission, array, index
+        self.signal = ""  # that told us to stop
+        self.advanced = False  # some trial got further here
+        self._waiting: set[Work | None] = set()
+        self._moved = time.monotonic()
+        self._pool: Pool | None = None
+
+    def told(self, number: int, _: object) -> None:
+        """A signal: save and stop."""
+        self.signal = self.signal or signal.Signals(number).name
+        if self._pool:
+            self._pool.stop()
+
+    def run(self) -> dict[Trial, Outcome]:
+        """Train what can be trained; trials whose teacher is not done are left out.
+
+        Raises:
+            AblationError: workers cannot be started.
+        """
+        works = [work for work in self.array.batches[self.index] if self._ready(work)]
+        never = policy.read({})  # what follows a failure is decided when the job has ended
+        self._pool = Pool(
+            self.submission, slots(self.array.room.pack), self._hear, never, self._tick, self.array.supersede
+        )
+        if self.signal:
+            self._pool.stop()
+        return self._pool.run(works)
+
+    def _ready(self, work: Work) -> bool:
+        needed = [
+            folder for teacher in teachers(self.submission, work) for folder in seed_folders(self.submission, teacher)
+        ]
+        return all(finished(folder) is not None for folder in needed)
+
+    def _hear(self, event: Event) -> None:
+        print(" ".join(f"{k}={v}" for k, v in event.items()), flush=True)
+        if event["event"] == "wait":
+            self._waiting.add(event["work"])
+            return
+        self._moved = time.monotonic()
+        self._waiting.discard(event.get("work"))
+        self.advanced |= event["event"] == "epoch"
+
+    def _tick(self) -> None:
+        if self._waiting and self._pool and time.monotonic() - self._moved > _PATIENCE:
+            self._pool.stop()
+
+
+def slots(pack: int) -> list[Slot]:
+    """Places to train: `pack` on each GPU that SLURM gave us, or `pack` in all; the job's cores shared out."""
+    gpus = [g for g in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if g]
+    places = [(gpu, n) for gpu in gpus or [""] for n in range(pack)]
+    threads = str(max(1, _cores() // len(places)))
+    return [
+        Slot(
+            name=f"{process.job()}-{k}",
+            env={
+                "OMP_NUM_THREADS": threads,
+                "MKL_NUM_THREADS": threads,
+                **({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}),
+            },
+            memory_share=1 / pack,
+            device=gpu,
+        )
+        for k, (gpu, _) in enumerate(places)
+    ]
+
+
+def _cores() -> int:
+    """That SLURM gave us, but no more than there are."""
+    there = len(os.sched_getaffinity(0))
+    return min(int(os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE") or there), there)
+
+
+def main(folder: Path, number: int) -> int:
+    """Train one batch; returns the exit code."""
+    submission, array = sweep.load(folder), arrays.read(folder, number)
+    if array.job == LOST:
+        print("this array was written off when sbatch did not answer; its trials are in another")
+        return 0
+    batch = Batch(submission, array, int(os.environ["SLURM_ARRAY_TASK_ID"]))
+    for stop in (signal.SIGUSR2, signal.SIGTERM):
+        signal.signal(stop, batch.told)
+    outcomes = batch.run()
+    works = array.batches[batch.index]
+    for label, outcome in _summary(works, outcomes).items():
+        print(f"{label}: {outcome}")
+    code = _exit_code(works, outcomes)
+    if code == _LEFT:
+        mark.write(folder, process.job(), batch.signal or mark.LEFT)
+        if batch.signal == "SIGUSR2" and batch.advanced:
+            _requeue()
+    return code
+
+
+def _exit_code(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> int:
+    states = [o.state for o in outcomes.values()]
+    if "failed" in states:
+        return 1
+    whole = len(states) == sum(len(work.seeds) for work in works)
+    return 0 if whole and set(states) <= {"done", "cancelled"} else _LEFT
+
+
+def _summary(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> dict[str, str]:
+    trials = [(work.id, seed) for work in works for seed in work.seeds]
+    none = Outcome("left", message="its teacher is not done")
+    return {
+        f"{id_}/seed-{seed}": " ".join(filter(None, [o.state, o.cause, o.message]))
+        for id_, seed in trials
+        for o in [outcomes.get((id_, seed), none)]
+    }
+
+
+def _requeue() -> None:
+    """Back into the queue, under the same number; where that is not allowed, the next round submits the rest."""
+    try:
+        subprocess.run(["scontrol", "requeue", process.job()], check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError) as e:
+        print(f"not put back into the queue: {e}")
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))

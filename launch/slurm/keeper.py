@@ -1,0 +1,67 @@
+"""The keeper: a small job after all others that makes the next round.
+
+It is submitted before them, to begin some minutes later whatever happens, and then made to wait for them instead. So
+its place in the queue is safe before limits are reached, and if whoever submits is killed half way, it goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ablation.errors import AblationError
+from launch.slurm import arrays, query, sbatch
+from launch.slurm.hand_in import JOBS
+from launch.slurm.view import View
+
+_ANYHOW = 10  # minutes after which a keeper begins that waits for nothing
+
+
+@dataclass
+class Keeper:
+    """The keeper's job, waiting; `job` is empty if there is none, and `trouble` says why."""
+
+    view: View
+    job: str = ""
+    trouble: str = ""
+
+    @classmethod
+    def hire(cls, view: View, me: str) -> Keeper:
+        """The one that waits already, or a new one. `me`: the job we are, which does not count."""
+        name = arrays.name(view.submission, "keeper")
+        waiting = [j.id for j in query.queue([name]).values() if j.state == "PENDING" and j.id != me]
+        if waiting:
+            return cls(view, waiting[0])
+        flags = {**view.options.keeper_flags(), "begin": f"now+{_ANYHOW}minutes"}
+        module = ["launch.slurm.keep", str(view.submission.folder)]
+        try:
+            job = sbatch.submit(
+                view.submission.folder / JOBS,
+                name,
+                module,
+                flags,
+                cwd=view.submission.cwd,
+                code=view.submission.code,
+                setup=view.options.setup,
+                srun=False,
+            )
+        except AblationError as e:
+            return cls(view, trouble=f"no job follows the others to try again what fails ({e})")
+        return cls(view, job)
+
+    def follow(self, jobs: Sequence[str], any_of_them: bool) -> None:
+        """Begin after these jobs, or, if there are more that SLURM did not take yet, after any of them."""
+        if not self.job:
+            return
+        after = ("?" if any_of_them else ",").join(f"afterany:{job}" for job in jobs)
+        try:
+            if jobs:
+                query.update(self.job, Dependency=after, StartTime="now")
+        except AblationError as e:  # it then begins in some minutes, and looks
+            self.trouble = f"the job that follows the others begins in {_ANYHOW} minutes ({e})"
+
+    def dismiss(self) -> None:
+        """Nothing is left to wait for."""
+        if self.job:
+            query.cancel([self.job])
+            self.job = ""

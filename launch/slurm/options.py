@@ -1,0 +1,146 @@
+"""The options of `hydra/launcher=slurm`, checked, and as flags of sbatch."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ablation.build import near
+from ablation.errors import ConfigError
+from launch import policy
+from launch.policy import Policy, Room
+
+# What each resource is called by sbatch; any other key is one of sbatch's own long options.
+_FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
+_OURS = ("array", "dependency", "job-name", "signal", "output", "error", "chdir", "export", "nodes", "ntasks", "wrap")
+_MIB = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
+_KEYS = (
+    "kind", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "grace",
+    "setup", "retry",
+)  # fmt: skip
+
+Flags = dict[str, Any]  # sbatch's long options without the dashes
+
+
+@dataclass(frozen=True)
+class Options:
+    """How trials are put into jobs, and what jobs ask for."""
+
+    resources: Mapping[str, Any]
+    pack: int  # trials side by side on one device
+    chain: int  # trials one after another in one place
+    parallel: int | None  # jobs of an array at one time
+    wait: bool
+    keeper: bool
+    keeper_resources: Mapping[str, Any]
+    canary: bool
+    grace: int  # seconds before the time limit at which trials save and stop
+    setup: tuple[str, ...]  # shell lines before the trials, such as `module load cuda`
+    policy: Policy
+
+    @property
+    def room(self) -> Room:
+        """What a trial is given at first."""
+        mem = self.resources.get("mem")
+        return Room(self.pack, None if mem is None else mebibytes(mem))
+
+    @property
+    def devices(self) -> int:
+        """GPUs of a job, at least one place to train."""
+        return max(1, _count(self.resources.get("gpus")))
+
+    def flags(self, room: Room) -> Flags:
+        """What a job of trials asks for."""
+        flags = _flags(self.resources)
+        if room.mem_mib is not None and room.mem_mib != self.room.mem_mib:
+            flags["mem"] = f"{room.mem_mib}M"
+        if room.exclude:
+            flags["exclude"] = ",".join([*filter(None, [flags.get("exclude")]), *room.exclude])
+        return flags
+
+    def keeper_flags(self) -> Flags:
+        """What the keeper asks for: its own, and of the trials' only where and for whom."""
+        shared = {key: self.resources.get(key) for key in ("partition", "qos", "account")}
+        return _flags({**shared, **self.keeper_resources})
+
+
+def read(node: Mapping[str, Any]) -> Options:
+    """The options of a launcher's node.
+
+    Raises:
+        ConfigError: an unknown key, or a value that cannot be.
+    """
+    for key in node:
+        if key not in _KEYS and not str(key).startswith("_"):
+            raise ConfigError(f"hydra.launcher.{key}: no such option; {near(str(key), _KEYS)}")
+    for key in ("resources", "keeper_resources"):
+        for name, value in (node.get(key) or {}).items():
+            _check_resource(f"hydra.launcher.{key}.{name}", str(name), value)
+    parallel = node.get("parallel")
+    return Options(
+        resources=dict(node.get("resources") or {}),
+        pack=_whole(node, "pack", 1),
+        chain=_whole(node, "chain", 1),
+        parallel=None if parallel is None else _whole(node, "parallel", 1),
+        wait=_truth(node, "wait"),
+        keeper=_truth(node, "keeper"),
+        keeper_resources=dict(node.get("keeper_resources") or {}),
+        canary=_truth(node, "canary"),
+        grace=_whole(node, "grace", 1),
+        setup=tuple(node.get("setup") or ()),
+        policy=policy.read(node.get("retry") or {}),
+    )
+
+
+def mebibytes(mem: Any) -> int:
+    """Memory as sbatch takes it (`8G`, `500M`; a bare number is in MiB), in MiB.
+
+    Raises:
+        ConfigError: it is not that.
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", str(mem).strip().upper())
+    if not found or float(found[1]) == 0:
+        raise ConfigError(f"hydra.launcher.resources.mem={mem!r}: should be a size such as 8G or 500M")
+    return max(1, round(float(found[1]) * _MIB[found[2] or "M"]))
+
+
+def _check_resource(path: str, name: str, value: Any) -> None:
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
+        raise ConfigError(f"{path}: should be the plain name of one of sbatch's long options, such as reservation")
+    if name.replace("_", "-") in _OURS:
+        raise ConfigError(f"{path}: is set by the launcher; leave it out")
+    if isinstance(value, Mapping | list):
+        raise ConfigError(f"{path}={value!r}: should be one value, as sbatch takes it")
+    if isinstance(value, str) and "\n" in value:
+        raise ConfigError(f"{path}={value!r}: should be one line")
+    if name == "mem" and value is not None:
+        mebibytes(value)
+
+
+def _flags(resources: Mapping[str, Any]) -> Flags:
+    """Without what is null or false; `gpus: 0` asks for none."""
+    named = {_FLAGS.get(key, key.replace("_", "-")): value for key, value in resources.items()}
+    none = named.get("gpus-per-node") == 0
+    return {k: v for k, v in named.items() if v is not None and v is not False and not (none and k == "gpus-per-node")}
+
+
+def _count(gpus: Any) -> int:
+    """Of `2` or `a100:2`; one if only a kind is named."""
+    last = str(gpus or 0).rpartition(":")[2]
+    return int(last) if last.isdigit() else 1
+
+
+def _whole(node: Mapping[str, Any], key: str, least: int) -> int:
+    value = node.get(key)
+    if isinstance(value, bool) or not isinstance(value, int) or value < least:
+        raise ConfigError(f"hydra.launcher.{key}={value!r}: should be a whole number of {least} or more")
+    return value
+
+
+def _truth(node: Mapping[str, Any], key: str) -> bool:
+    value = node.get(key)
+    if not isinstance(value, bool):
+        raise ConfigError(f"hydra.launcher.{key}={value!r}: should be true or false")
+    return value

@@ -1,0 +1,34 @@
+"""`hydra/launcher=slurm`: hand a sweep to the cluster and leave, or wait for it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from launch import sweep
+from launch.outcome import Outcome, Trial
+from launch.slurm import options, sbatch, tell
+from launch.slurm.round import perform
+from launch.sweep import Planned
+
+
+def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[Trial, Outcome]:
+    """Freeze the sweep and make its first round. With `wait`, all later rounds as well; returns what became of it then.
+
+    Raises:
+        ConfigError: an option that cannot be; nothing is written.
+        AblationError: SLURM refuses, or is not there.
+    """
+    chosen = options.read(node)
+    submission = sweep.create(planned, node, command)
+    print(f"sweep {submission.name}, submission {submission.number}: {submission.folder}")
+    dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
+    if dropped:
+        print(f"note: not passed on to the jobs: {', '.join(dropped)}; what jobs ask for is hydra.launcher.resources")
+    report = perform(submission.folder)
+    print("\n".join(tell.lines(report)))
+    if not chosen.wait:
+        print("\n".join(tell.farewell(submission)))
+        return {}
+    return {}

@@ -1,0 +1,86 @@
+"""What a round starts from: a submission's arrays, and what SLURM says of their jobs now."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from launch import sweep
+from launch.slurm import arrays, options, query
+from launch.slurm.arrays import LOST, Array
+from launch.slurm.options import Options
+from launch.slurm.query import Job
+from launch.sweep import Submission, Work
+
+_AGAIN = 2  # seconds after which a job that was perhaps accepted is looked for once more
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a work was last handed to SLURM."""
+
+    array: Array
+    index: int  # of the batch
+
+    @property
+    def job(self) -> str:
+        """As SLURM calls it."""
+        return self.array.task(self.index)
+
+
+class View:
+    """One look at a submission."""
+
+    def __init__(self, folder: Path) -> None:
+        self.submission: Submission = sweep.load(folder)
+        self.options: Options = options.read(self.submission.launcher)
+        self.arrays: list[Array] = arrays.read_all(folder)
+        self._queue = query.queue(array.name for array in self.arrays)
+        self.arrays = [self._resolved(array) for array in self.arrays]
+
+    def _resolved(self, array: Array) -> Array:
+        """With SLURM's number: whoever submitted it may have died before hearing it."""
+        if array.job:
+            return array
+        return adopt(self.submission.folder, array, since=self.submission.time)
+
+    @cached_property
+    def _account(self) -> dict[str, Job]:
+        """Asked only when something has ended that is not done."""
+        return query.account([array.name for array in self.arrays], self.submission.time)
+
+    @cached_property
+    def places(self) -> dict[Work, Place]:
+        """Where each work was handed to SLURM last."""
+        known = [a for a in self.arrays if a.job != LOST and not a.canary]
+        return {work: Place(a, k) for a in known for k, batch in enumerate(a.batches) for work in batch}
+
+    def active(self, job: str) -> bool:
+        """Whether a job waits or runs."""
+        return job in self._queue and self._queue[job].active
+
+    def ended(self, job: str) -> Job:
+        """The last of a job that is not active. An array's task that was cancelled while waiting leaves no trace."""
+        recent, accounted = self._queue.get(job), self._account.get(job)
+        if accounted and (recent is None or accounted.state == "OUT_OF_MEMORY"):
+            return accounted
+        if recent:
+            return replace(recent, mem_mib=accounted.mem_mib if accounted else None)
+        siblings = {id_.partition("_")[0] for id_ in {**self._queue, **self._account}}
+        return Job(job, "", "CANCELLED" if job.partition("_")[0] in siblings else "")
+
+
+def adopt(folder: Path, array: Array, since: float) -> Array:
+    """Find an array by its name, in case it was accepted after all; without a trace it is written off as lost."""
+    for wait in (_AGAIN, 0):
+        jobs = [*query.queue([array.name]).values(), *query.account([array.name], since).values()]
+        if jobs:
+            found = replace(array, job=jobs[0].id.partition("_")[0])
+            break
+        time.sleep(wait)
+    else:
+        found = replace(array, job=LOST)
+    arrays.write(folder, found)
+    return found

@@ -1,0 +1,45 @@
+"""A real SLURM for the session, on this machine: three nodes of four fake GPUs, accounts included."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from slurm.cluster import Cluster
+
+NEEDS = "slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "sbatch"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process for all of these tests, so that they share the cluster."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.xdist_group("slurm"))
+
+
+@pytest.fixture(scope="session")
+def session_cluster() -> Iterator[Cluster]:
+    path = os.environ["PATH"] + ":/usr/sbin:/sbin"
+    missing = [name for name in NEEDS if not shutil.which(name, path=path)]
+    if os.geteuid() != 0 or missing:
+        pytest.skip(f"needs root and, once, `bash tests/slurm/cluster.sh install` (missing: {', '.join(missing)})")
+    with pytest.MonkeyPatch.context() as patch:
+        cluster = Cluster(Path("/dev/shm") / f"slurm-test-{os.getpid()}")
+        patch.setenv("SLURM_CONF", str(cluster.folder / "etc/slurm.conf"))
+        try:
+            cluster.script("up")
+            yield cluster
+        finally:
+            subprocess.run(["bash", str(cluster.SCRIPT), "purge"], env=cluster.env, timeout=60, check=True)
+
+
+@pytest.fixture
+def cluster(session_cluster: Cluster) -> Iterator[Cluster]:
+    """The cluster, empty before and after."""
+    session_cluster.empty()
+    yield session_cluster
+    session_cluster.empty()

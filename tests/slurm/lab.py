@@ -1,0 +1,132 @@
+"""Sweeps of tiny trials on the cluster, and what must hold of them in the end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from hydra import initialize_config_dir
+from slurm.cluster import until
+from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
+
+from ablation import attempt, journal
+from ablation.result import finished
+from launch import sweep
+from launch.arms import gather
+from launch.slurm.round import Report, perform
+from launch.sweep import Planned, Submission
+
+RATES = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8")
+
+
+def options(**changes: Any) -> dict[str, Any]:
+    """The launcher's node as shipped, with these changes; one core a job."""
+    folder = CONF / "hydra/launcher"
+    node = {k: yaml.safe_load((folder / f).read_text())[k] for f in ("_retry.yaml",) for k in ("retry",)}
+    node |= {k: v for k, v in yaml.safe_load((folder / "slurm.yaml").read_text()).items() if k != "defaults"}
+    resources = {**node["resources"], "cpus": 1, **changes.pop("resources", {})}
+    return {**node, "keeper": False, "resources": resources, **changes}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """One folder of runs."""
+
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        return self.folder / "runs"
+
+    def brake(self, word: str | float | None, arm: int | None = None) -> None:
+        """What all trials do at each step, or those of one arm: wait so many seconds, or fail; None: nothing."""
+        for k in range(len(RATES)) if arm is None else [arm]:
+            path = self.folder / f"brake-{k}"
+            path.write_text(str(word)) if word is not None else path.unlink(missing_ok=True)
+
+    def arms(self, count: int = 1, *more: str) -> list[Planned]:
+        rows = [
+            [*TINY, *SMALL_MODEL, f"optim.lr={rate}", f"out={self.out}", "lease=6", *more,
+             "+aug.brake._target_=brake.brake", f"+aug.brake.path={self.folder}/brake-{k}"]
+            for k, rate in enumerate(RATES[:count])
+        ]  # fmt: skip
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return gather(rows)
+
+    def submit(self, arms: Sequence[Planned], **changes: Any) -> tuple[Submission, Report]:
+        submission = sweep.create(arms, options(**changes), "the command")
+        return submission, perform(submission.folder)
+
+    def begun(self, submission: Submission, step: int = 1) -> None:
+        """Every trial has a checkpoint."""
+        until(lambda: all(saved(f) >= step for f in folders(submission)), "all trials to have begun")
+
+
+def folders(submission: Submission) -> list[Path]:
+    return [submission.out / w.id / f"seed-{seed}" for w in submission.works for seed in w.seeds]
+
+
+def saved(folder: Path) -> int:
+    """The step of the newest checkpoint."""
+    return max((e["step"] for e in journal.events(folder) if e["event"] == "saved"), default=0)
+
+
+def done(submission: Submission) -> bool:
+    return all(finished(folder) for folder in folders(submission))
+
+
+def rounds(submission: Submission, seconds: float = 90) -> list[Report]:
+    """Rounds until nothing more will happen."""
+    made: list[Report] = []
+
+    def over() -> bool:
+        made.append(perform(submission.folder))
+        return made[-1].over
+
+    until(over, "the sweep to be over", seconds)
+    return made
+
+
+def attempts(submission: Submission) -> list[int]:
+    return [attempt.latest(folder) for folder in folders(submission)]
+
+
+def check(submission: Submission, scratch: Path) -> None:
+    """Every trial is done, once, with no epoch twice, and as an undisturbed run here would have done it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        for planned in submission.arms.values():
+            quiet = {**planned.config, "out": str(scratch), "aug": _released(planned.config["aug"], scratch)}
+            run(quiet, scratch / planned.arm.id)
+            for seed in planned.seeds:
+                _same(submission.out / planned.arm.id, scratch / planned.arm.id, seed)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _released(aug: dict[str, Any], scratch: Path) -> dict[str, Any]:
+    return {name: {**node, "path": str(scratch / "no-brake")} for name, node in aug.items()}
+
+
+def _same(folder: Path, reference: Path, seed: int) -> None:
+    here, there = folder / f"seed-{seed}", reference / f"seed-{seed}"
+    result = finished(here)
+    assert result is not None
+    assert result["attempt"] == attempt.latest(here)
+    epochs, expected = journal.history(journal.events(here)), journal.history(journal.events(there))
+    assert [e["step"] for e in epochs] == [e["step"] for e in expected]
+    for ours, theirs in zip(epochs, expected, strict=True):
+        assert _measured(ours) == _measured(theirs)
+    assert sum(e["event"] == "done" for e in journal.events(here)) == 1
+    ours, theirs = final_weights(folder, seed), final_weights(reference, seed)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+
+
+def _measured(epoch: dict[str, Any]) -> dict[str, float]:
+    return {k: v for k, v in epoch["metrics"].items() if k != "images_per_s"}
