@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from launch.outcome import Event, Outcome
+from launch.names import apart
+from launch.outcome import NOT_STARTED, Event, Outcome
 from launch.sweep import Planned, Submission, Work
 
 
@@ -36,16 +37,12 @@ class Row:
     """One arm."""
 
     planned: Planned
+    name: str  # what sets it apart from the others
     legs: dict[Work, Leg] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     waits: set[Work] = field(default_factory=set)  # for another process
     latest: float | None = None  # test accuracy of the latest epoch, percent
     pace: float | None = None  # seconds an epoch
-
-    @property
-    def name(self) -> str:
-        """For people."""
-        return self.planned.arm.name
 
     @property
     def counts(self) -> Counter[str]:
@@ -62,7 +59,7 @@ class Row:
         """The word that matters most."""
         if self.legs:
             return "running"
-        for word in ("failed", "blocked", "cancelled", "stopped"):
+        for word in ("failed", "blocked", "cancelled", "stopped", NOT_STARTED):
             if self.counts[word]:
                 return word
         if len(self.outcomes) == len(self.planned.seeds):
@@ -74,7 +71,8 @@ class Board:
     """All arms, in grid order."""
 
     def __init__(self, submission: Submission, slots: int) -> None:
-        self.rows = {arm: Row(planned) for arm, planned in submission.arms.items()}
+        self.common, short = apart({arm: p.arm.name for arm, p in submission.arms.items()})
+        self.rows = {arm: Row(planned, short[arm]) for arm, planned in submission.arms.items()}
         self.slots = slots
         self.trials = sum(len(p.seeds) for p in submission.arms.values())
 
@@ -88,6 +86,8 @@ class Board:
         if event["event"] == "found":
             for work, outcomes in event["works"].items():
                 self.rows[work.id].outcomes |= outcomes
+            return
+        if event["event"] == "stopping":
             return
         row, work = self.rows[event["work"].id], event["work"]
         if event["event"] == "begin":

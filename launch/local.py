@@ -94,4 +94,4 @@ def _stop_on_signal(pool: Pool, say: Callable[[str], None]) -> Iterator[None]:
         for number, handler in before.items():
             signal.signal(number, handler)
     if asked:
-        say("stopped; the same command resumes")
+        say("saved and stopped; the same command resumes")

@@ -11,13 +11,16 @@ from launch.sweep import Work
 
 Event = dict[str, Any]  # one line; `event` says which
 Trial = tuple[str, int]  # id, seed
+NOT_STARTED = "not started"
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of one trial."""
 
-    state: str  # done, failed, stopped, cancelled, blocked; busy: another process trains it
+    state: (
+        str  # done, failed, stopped, cancelled, blocked, not started; from workers also busy: another process trains it
+    )
     cause: str = ""  # of a failure, see `launch.policy.CAUSES`
     message: str = ""
     test_acc: float | None = None  # percent, of the last epoch; None if it is not finite or there is none
@@ -69,7 +72,7 @@ def _plain(value: Any) -> Any:
 def exit_code(outcomes: Mapping[Trial, Outcome]) -> int:
     """0: every trial is done, 1: some failed, 2: all that failed were refused, 130: stopped before the end."""
     states = {o.state for o in outcomes.values()}
-    if "stopped" in states:
+    if states & {"stopped", NOT_STARTED}:
         return 130
     causes = {o.cause for o in outcomes.values() if o.state == "failed"}
     if causes:

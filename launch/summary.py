@@ -19,19 +19,24 @@ _REASONS = 8  # kinds of failure that are listed
 
 def show(submission: Submission, board: Board, console: Console) -> None:
     """Print it; on a terminal, of more arms than fit the best ones."""
-    room = max(5, console.height - _REASONS - 8) if console.is_terminal else len(board.rows)
-    rows, title = list(board.rows.values()), f"sweep {submission.name}"
+    below = [*_failures(board), *_places(submission, board)]
+    rows, title = (
+        list(board.rows.values()),
+        f"sweep {submission.name}" + (f", all {board.common}" if board.common else ""),
+    )
+    room = max(5, console.height - len(below) - 5) if console.is_terminal else len(rows)
     if len(rows) > room:
         rows = sorted(rows, key=lambda r: -statistics.fmean(r.accuracies) if r.accuracies else 0.0)[:room]
-        title += f": the {room} best of {len(board.rows)} arms"
-    table = Table(box=None, pad_edge=False, title=Text(title), title_justify="left", title_style="bold")
+        below.insert(0, f"the {room} best of {len(board.rows)} arms; all of them: ablation status {submission.name}")
+    table = Table(box=None, pad_edge=False)
     table.add_column("arm", overflow="fold")
     for column in ("test acc, %", "n", "state"):
         table.add_column(column, justify="right" if column == "n" else "left", no_wrap=True)
     for row in rows:
         table.add_row(Text(row.name), accuracy(row.accuracies), str(row.counts["done"]), _state(row))
+    console.print(title, style="bold", markup=False, soft_wrap=True)
     console.print(table)
-    for line in [*_failures(board), *_places(submission, board)]:
+    for line in below:
         console.print(line, markup=False, soft_wrap=True)
 
 
@@ -45,11 +50,9 @@ def accuracy(values: Sequence[float]) -> str:
 
 def _state(row: Row) -> str:
     """How its seeds ended, in as few words as tell all."""
-    total = len(row.planned.seeds)
-    counts = {**row.counts, "not started": total - len(row.outcomes)}
-    if counts.get("done") == total:
+    if row.counts["done"] == len(row.planned.seeds):
         return "done"
-    return ", ".join(f"{n} {state}" for state, n in counts.items() if n and state != "done")
+    return ", ".join(f"{n} {state}" for state, n in row.counts.items() if state != "done")
 
 
 def _failures(board: Board) -> Iterator[str]:
