@@ -27,6 +27,7 @@ class Lane:
         self.saved: dict[int, dict[str, Any]] = {}  # checkpoints by step, until training begins
         self.journal = journal.Journal(attempt.folder / journal.JOURNAL)
         self.outcome: result.Result | AblationError | None = None  # set when it trains no longer, though others may
+        self.teacher = ""  # fingerprint of its teacher's weights, if it has a teacher
         self._first = True
 
     @property
@@ -48,17 +49,19 @@ class Lane:
         """Journal that the attempt starts at this step, on the images with this fingerprint.
 
         Raises:
-            DataError: it would go on with other images than it began with.
+            DataError: it would go on with other images, or another teacher, than it began with.
         """
         self.saved = {}
-        began = next((e["pixels"] for e in reversed(self.events) if e["event"] == "start"), pixels)
-        if step and began != pixels:
-            raise DataError(
-                f"seed {self.seed}: {self.attempt.seed_folder} was begun on images with the fingerprint {began}, now "
-                f"{pixels}; bring the old ones back, or move that folder away to start anew"
-            )
-        values = {"step": step, "device": device, "precision": precision, "pixels": pixels}
-        self.write("start", attempt=self.attempt.number, **values)
+        fixed = {"pixels": pixels} | ({"teacher": self.teacher} if self.teacher else {})
+        last = next((e for e in reversed(self.events) if e["event"] == "start"), {}) if step else {}
+        for name, now in fixed.items():
+            if (began := last.get(name, now)) != now:
+                what = {"pixels": "images", "teacher": "a teacher"}[name]
+                raise DataError(
+                    f"seed {self.seed}: {self.attempt.seed_folder} was begun on {what} with the fingerprint {began}, "
+                    f"now {now}; bring the old back, or move that folder away to start anew"
+                )
+        self.write("start", attempt=self.attempt.number, step=step, device=device, precision=precision, **fixed)
 
     def write(self, event: str, **values: Any) -> None:
         """Journal an event."""

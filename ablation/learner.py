@@ -23,6 +23,7 @@ class Teacher:
 
     model: Model  # in evaluation mode
     weights: Tensors  # its parameters and buffers; with lanes each has their leading axis: every seed has its own
+    fingerprints: tuple[str, ...]  # of each lane's weights
 
 
 class Learner(nn.Module):

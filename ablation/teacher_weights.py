@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,8 @@ def load(folder: Path, seeds: Sequence[int], data: Data, precision: Precision) -
             raise DataError(f"teacher {folder.name}: does not fit the student's images and classes: {e}") from e
         lanes.append({name: tensor.clone() for name, tensor in model.state_dict().items()})
     stacked = lanes[0] if len(lanes) == 1 else {name: torch.stack([lane[name] for lane in lanes]) for name in lanes[0]}
-    return Teacher(model.to(precision.device), {name: tensor.to(precision.device) for name, tensor in stacked.items()})
+    placed = {name: tensor.to(precision.device) for name, tensor in stacked.items()}
+    return Teacher(model.to(precision.device), placed, tuple(map(_fingerprint, lanes)))
 
 
 def _network(config: Mapping[str, Any], data: Data) -> Model:
@@ -53,18 +55,23 @@ def _network(config: Mapping[str, Any], data: Data) -> Model:
     return model.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
 
+def _fingerprint(weights: Tensors) -> str:
+    """16 hexadecimal digits."""
+    h = hashlib.blake2b(digest_size=8)
+    for name, tensor in weights.items():
+        h.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return h.hexdigest()
+
+
 def _reported(folder: Path, averages: Mapping[str, Average], data: Data) -> Tensors:
     """A seed's final weights by the names in its model."""
     result = finished(folder)
     if result is None:
         raise Blocked(f"the teacher in {folder} is not done; train it first")
-    mine = {"name": data.name, **data.about}
     for key in _ALIKE:
-        theirs = result["data"][key]
-        if theirs != mine[key]:
-            raise DataError(
-                f"the teacher in {folder} has seen images of {key} {theirs}, the student's have {mine[key]}"
-            )
+        mine, theirs = data.about[key], result["data"].get(key)
+        if theirs != mine:
+            raise DataError(f"the teacher in {folder} has seen images of {key} {theirs}, the student's have {mine}")
     saved = next((c for c in checkpoint.usable(folder) if c["step"] == result["steps"]), None)
     if saved is None:
         raise DataError(

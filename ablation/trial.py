@@ -150,7 +150,7 @@ class _Shared:
     def _train(self, lanes: Sequence[Lane], precision: Precision, step: int) -> Outcomes:
         reset_peak_memory(self.device)
         top, seeds = self.built.scalars, [lane.seed for lane in lanes]
-        plan, state = prepare(self.config, self.built, self.data, precision, seeds, self._teacher(seeds, precision))
+        plan, state = prepare(self.config, self.built, self.data, precision, seeds, self._teacher(lanes, precision))
         if step:
             unpack(state, [lane.saved[step] for lane in lanes])
         name, count = device_name(self.device), parameters(state, len(lanes))
@@ -166,9 +166,14 @@ class _Shared:
             files.end(facts(plan, state, self.data))
         return {lane.seed: lane.outcome for lane in lanes if lane.outcome is not None}
 
-    def _teacher(self, seeds: Sequence[int], precision: Precision) -> Teacher | None:
-        name = self.built.scalars.teacher
-        return None if name is None else teacher_weights.load(self.folder.parent / name, seeds, self.data, precision)
+    def _teacher(self, lanes: Sequence[Lane], precision: Precision) -> Teacher | None:
+        name, seeds = self.built.scalars.teacher, [lane.seed for lane in lanes]
+        if name is None:
+            return None
+        loaded = teacher_weights.load(self.folder.parent / name, seeds, self.data, precision)
+        for lane, fingerprint in zip(lanes, loaded.fingerprints, strict=True):
+            lane.teacher = fingerprint
+        return loaded
 
 
 @contextmanager
