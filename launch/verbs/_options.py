@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from launch.choice import Filter, Sweep, find
+from launch.choice import Filter, find
 from launch.state import KINDS
 
 Command = Callable[..., Any]
@@ -37,19 +37,28 @@ _where = click.option(
 )
 
 
-def filtered(verb: Command) -> Command:
-    """Give a verb the `name` of a sweep or None, `out`, and which trials are `chosen`."""
+def filters(verb: Command) -> Command:
+    """Give a verb `out`, and which trials are `chosen`."""
 
-    @_name
     @out
     @_states
     @_ids
     @_where
     @wraps(verb)
-    def command(
-        sweep: str | None, states: tuple[str, ...], ids: tuple[str, ...], where: tuple[str, ...], **others: Any
-    ) -> Any:
-        return verb(name=sweep, chosen=Filter(states, ids, where), **others)
+    def command(states: tuple[str, ...], ids: tuple[str, ...], where: tuple[str, ...], **others: Any) -> Any:
+        return verb(chosen=Filter(states, ids, where), **others)
+
+    return command
+
+
+def filtered(verb: Command) -> Command:
+    """Give a verb the `name` of a sweep or None, `out`, and which trials are `chosen`."""
+
+    @_name
+    @filters
+    @wraps(verb)
+    def command(sweep: str | None, **others: Any) -> Any:
+        return verb(name=sweep, **others)
 
     return command
 
@@ -70,9 +79,9 @@ def answer(facts: dict[str, Any]) -> None:
     click.echo(json.dumps(facts))
 
 
-def warn(sweep: Sweep) -> None:
+def warn(trouble: Iterable[str]) -> None:
     """Tell what could not be read or asked, on standard error."""
-    for text in sweep.trouble:
+    for text in trouble:
         click.echo(f"warning: {text}", err=True)
 
 

@@ -46,7 +46,7 @@ def status(sweep: Sweep, rows: int, as_json: bool) -> int:
             console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
         for line in (overview.spelt(overview.totals(sweep.trials)), *overview.cost(costs)):
             console.print(line)
-        _options.warn(sweep)
+        _options.warn(sweep.trouble)
     return 1 if overview.lost(sweep.trials) else 0
 
 

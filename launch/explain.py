@@ -1,0 +1,93 @@
+"""What a run is, why it is not what its command would give today, and how two runs differ."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+
+from ablation import attempt
+from ablation.errors import AblationError
+from ablation.identity import difference
+from launch.known import Known
+from launch.provenance import ROOT, SOURCE
+from launch.tail import ends
+
+Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second
+
+
+def differ(a: Known, b: Known) -> Changes:
+    """The keys in which two runs differ, without surroundings.
+
+    Raises:
+        AblationError: a configuration is lost.
+    """
+    return difference(_config(a), _config(b))
+
+
+def _config(run: Known) -> Mapping[str, Any]:
+    if run.config is None:
+        raise AblationError(f"{run.folder / 'config.yaml'} is missing or damaged: what {run.id} is cannot be told")
+    return run.config
+
+
+def stale(run: Known) -> tuple[str, Changes] | None:
+    """What the run's command gives today, if that is another run: its id, and the keys that changed (was, is).
+
+    Raises:
+        ConfigError: the command is refused today; the message says why.
+    """
+    from launch.arms import gather  # imports torch, which takes seconds
+
+    overrides = list(run.facts.get("overrides", []))
+    typed = shlex.split(str(run.facts.get("command", "")))
+    search = [text for text in typed if text.startswith("hydra.searchpath=")]
+    GlobalHydra.instance().clear()
+    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+        today = gather([overrides], search)[-1]
+    return None if today.arm.id == run.id else (today.arm.id, difference(_config(run), today.config))
+
+
+def code(run: Known) -> list[dict[str, Any]]:
+    """The states of the code that it was run with: commit, and the files with changes that were not committed."""
+    files = sorted(run.folder.glob("provenance*.json"), key=lambda p: p.stat().st_mtime_ns)
+    files = files or [s.code / SOURCE for s in run.submissions]
+    found: list[dict[str, Any]] = []
+    for facts in map(_source, files):
+        if facts not in found:
+            found.append(facts)
+    return found
+
+
+def _source(path: Path) -> dict[str, Any]:
+    try:
+        facts = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return {"commit": None, "changed": [], "note": f"{path} cannot be read"}
+    changed = re.findall(r"^diff --git a/(\S+)", facts.get("diff") or "", re.MULTILINE)
+    return {"commit": facts.get("commit"), "changed": sorted({*changed, *(facts.get("untracked") or {})})}
+
+
+def attempts(folder: Path) -> Iterator[dict[str, Any]]:
+    """Each attempt at a seed: who made it, and its last word."""
+    for number in attempt.numbers(folder):
+        of = attempt.folder(folder, number)
+        _, last = ends(of) or (None, None)
+        word = last["event"] if last and last["event"] in ("done", "failed", "stopped") else "no last word"
+        why = (last.get("cause") or last.get("why") or "") if last else ""
+        yield {"attempt": number, "owner": str(attempt.owner(of) or "unknown"), "end": word, "cause": why}
+
+
+def told(changes: Changes) -> str:
+    """In one line: `sched.eta was 1e-05, is 0.0001`."""
+    return ", ".join(f"{key} was {_value(a)}, is {_value(b)}" for key, (a, b) in changes.items())
+
+
+def _value(value: Any) -> str:
+    return "not there" if value is None else str(value)

@@ -1,0 +1,124 @@
+"""One arm, found by the beginning of its id or by its name, and all that is known of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from ablation.build import near
+from ablation.errors import AblationError, ConfigError
+from launch.names import apart
+from launch.sweep import Submission, load, submissions
+
+_ID = re.compile(r"[0-9a-f]{1,16}")
+
+
+@dataclass(frozen=True)
+class Known:
+    """An arm that was run or submitted."""
+
+    id: str
+    folder: Path
+    facts: Mapping[str, Any]  # as in arm.json; empty if that is lost
+    config: Mapping[str, Any] | None  # None if it is lost
+    submissions: list[Submission]  # that asked for it, oldest first
+    trouble: list[str] = field(default_factory=list)  # what is damaged
+
+    @property
+    def name(self) -> str:
+        """What the command line chose."""
+        return str(self.facts.get("name", "(its arm.json is damaged)"))
+
+    @property
+    def seeds(self) -> list[int]:
+        """The trials that were begun or asked for."""
+        begun = {int(p.name[5:]) for p in self.folder.glob("seed-*") if p.name[5:].isdecimal()}
+        return sorted(begun.union(*(s.arms[self.id].seeds for s in self.submissions)))
+
+
+class Archive:
+    """Everything under `out`: run folders, and submissions, of one sweep or of all."""
+
+    def __init__(self, out: Path, sweep: str | None = None) -> None:
+        self.out, self.trouble = out, list[str]()
+        self.submissions = list(self._load(sweep))
+        self.names = {id_: p.arm.name for s in self.submissions for id_, p in s.arms.items()}
+        folders = () if sweep or not out.is_dir() else (p.name for p in out.iterdir())
+        self._ids = {*self.names, *filter(_ID.fullmatch, folders)}
+
+    def _load(self, sweep: str | None) -> Iterator[Submission]:
+        for folder in submissions(self.out, sweep):
+            try:
+                yield load(folder)
+            except AblationError as e:
+                self.trouble.append(str(e))
+
+    def find(self, text: str) -> Known:
+        """The arm whose id begins so, or whose name, whole or as `status` shows it, is this.
+
+        Raises:
+            ConfigError: there is none, and the nearest; or there are several, and which.
+        """
+        found = {i for i in self._ids if i.startswith(text)} if _ID.fullmatch(text) else set()
+        found = found or {id_ for names in self._namings() for id_, name in names.items() if name == text}
+        if len(found) > 1:
+            listed = [f"  {id_}  {self.names.get(id_, '')}".rstrip() for id_ in sorted(found)]
+            raise ConfigError("\n".join([f"{text}: could be any of {len(found)}, give more of the id:", *listed]))
+        if not found:
+            options = self._ids if _ID.fullmatch(text) else {n for names in self._namings() for n in names.values()}
+            raise ConfigError(f"{text}: no such run under {self.out}; {near(text, sorted(options)[:1000])}")
+        return self.known(found.pop())
+
+    def _namings(self) -> Iterator[Mapping[str, str]]:
+        yield self.names
+        for submission in self.submissions:
+            yield apart({id_: p.arm.name for id_, p in submission.arms.items()})[1]
+
+    def known(self, id_: str) -> Known:
+        """What is known of an id: its folder says it, or else the submissions do."""
+        asking = [s for s in self.submissions if id_ in s.arms]
+        folder, trouble = self.out / id_, list(self.trouble)
+        facts = _read(folder / "arm.json", json.loads, trouble)
+        config = _read(folder / "config.yaml", yaml.safe_load, trouble)
+        if asking:
+            planned = asking[-1].arms[id_]
+            facts, config = facts or vars(planned.arm), config or planned.config
+        return Known(id_, folder, facts or {}, config, asking, trouble)
+
+
+def _read(path: Path, parse: Any, trouble: list[str]) -> Any:
+    """A mapping from a file; None if there is no file, or it is damaged, which is noted."""
+    try:
+        content = parse(path.read_text())
+    except FileNotFoundError:
+        return None
+    except (ValueError, yaml.YAMLError) as e:
+        trouble.append(f"{path} is damaged ({' '.join(str(e).split())})")
+        return None
+    if isinstance(content, dict):
+        return content
+    trouble.append(f"{path} is damaged: it is empty or no mapping")
+    return None
+
+
+def trial(archive: Archive, text: str) -> tuple[Known, list[int]]:
+    """The arm and seeds that `ID`, `ID/K` or `ID/seed-K` names.
+
+    Raises:
+        ConfigError: there is no such arm or seed.
+    """
+    id_, slash, seed = text.partition("/")
+    if not slash or not _ID.fullmatch(id_):
+        found = archive.find(text)
+        return found, found.seeds
+    found = archive.find(id_)
+    number = seed.removeprefix("seed-")
+    if not number.isdecimal() or int(number) not in found.seeds:
+        raise ConfigError(f"{text}: no such seed; {found.id} has {', '.join(map(str, found.seeds)) or 'none'}")
+    return found, [int(number)]
