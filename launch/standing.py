@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
@@ -46,9 +46,13 @@ def sweep_states(submissions: Sequence[Submission]) -> Standing:
         for id_, planned in submission.arms.items():
             arms.setdefault(id_, planned)
             seeds.setdefault(id_, {}).update(dict.fromkeys(planned.seeds))
-    out, flight = submissions[-1].out, Flight(submissions)
-    trials = [_trial(out, arms[id_], seed, flight) for id_ in arms for seed in sorted(seeds[id_])]
-    return Standing(_blocked(trials), flight.trouble)
+    wanted = [(arms[id_], seed) for id_ in arms for seed in sorted(seeds[id_])]
+    return states(submissions[-1].out, wanted, Flight(submissions))
+
+
+def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight) -> Standing:
+    """These arms' trials, whether or not they were ever asked for."""
+    return Standing(_blocked([_trial(out, planned, seed, flight) for planned, seed in wanted]), flight.trouble)
 
 
 def _trial(out: Path, planned: Planned, seed: int, flight: Flight) -> Trial:

@@ -42,6 +42,15 @@ class _Sweep(Launcher):
         """What runs the arms."""
 
 
+class Plan(_Sweep):
+    """Shows, and starts nothing."""
+
+    def _run(self) -> Run:
+        from launch.plan import run
+
+        return run
+
+
 class Local(_Sweep):
     """Worker processes on this machine."""
 

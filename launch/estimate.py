@@ -1,0 +1,117 @@
+"""What a trial will cost, from the epochs of earlier runs of the same shape, or from a probe."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from collections.abc import Iterable, Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ablation import journal
+from ablation.identity import canonical
+from ablation.result import finished
+from launch.arm import Config, rules
+from launch.past import Past
+from launch.sweep import Planned
+
+_RUNS = 5  # of one shape that are looked at, the newest
+_ARMS = 20  # of the same groups whose shape is looked at
+_WHOLE = ("model", "data", "batch_size")  # every value of these counts; elsewhere numbers cost nothing
+_FREE = ("sched", "epochs", "diverged", "teacher", "rounds", "data.split_seed")
+_HOW = ("compile", "fuse")  # not what a trial is, but what it costs
+
+
+class Cost(NamedTuple):
+    """Of one epoch of one seed, with its evaluation."""
+
+    seconds: float
+    device: str  # as people know it
+    source: str  # "3 runs" or "probe"
+
+    @property
+    def kind(self) -> str:
+        """GPU or CPU."""
+        return "GPU" if self.device.startswith("cuda") else "CPU"
+
+
+def shape(config: Config) -> str:
+    """What the cost of an epoch depends on: everything but seeds, schedule, length, and the numbers of tricks.
+
+    The strength of an augmentation or a weight decay costs nothing, its presence does; of the model, the data and the
+    batch every value counts.
+    """
+    kept = {
+        key: value
+        for key, value in canonical(config, rules()).items()
+        if not _within(key, _FREE) and (_within(key, _WHOLE) or not _is_number(value))
+    }
+    how = {key: config[key] for key in _HOW}
+    return json.dumps({**kept, **how, "taught": config["teacher"] is not None})
+
+
+class Estimates:
+    """Costs by shape; each shape is looked for once."""
+
+    def __init__(self, past: Past) -> None:
+        self._past = past
+        self._known: dict[tuple[str, str], Cost | None] = {}
+
+    def of(self, planned: Planned) -> Cost | None:
+        """Of an arm; None if nothing comparable has run."""
+        key = _key(planned)
+        if key not in self._known:
+            self._known[key] = self._from_runs(planned, *key)
+        return self._known[key]
+
+    def unknown(self, planned: Iterable[Planned]) -> list[Planned]:
+        """One arm of every shape of which nothing is known."""
+        return list({_key(p): p for p in planned if self.of(p) is None}.values())
+
+    def learn(self, planned: Planned, cost: Cost) -> None:
+        """What a probe of this arm's shape has found."""
+        self._known[_key(planned)] = cost
+
+    def _from_runs(self, planned: Planned, wanted: str, device: str) -> Cost | None:
+        """The median over runs on the kind of device on which the newest of them ran."""
+        found: list[tuple[str, float]] = []
+        for folder in self._past.alike(planned)[:_ARMS]:
+            if len(found) < _RUNS and shape(self._past.config(folder)) == wanted:
+                found += _runs(folder.glob("seed-*"), device)
+        if not found:
+            return None
+        newest = found[0][0]
+        alike = [seconds for name, seconds in found if name[:3] == newest[:3]][:_RUNS]
+        return Cost(statistics.median(alike), newest, f"{len(alike)} run{'s' * (len(alike) != 1)}")
+
+
+def _key(planned: Planned) -> tuple[str, str]:
+    return shape(planned.config), str(planned.config["device"])
+
+
+def _runs(seed_folders: Iterable[Path], device: str) -> list[tuple[str, float]]:
+    """(device, seconds an epoch of one seed) of the finished trials that ran on this kind of device."""
+    found = []
+    for folder in seed_folders:
+        result = finished(folder)
+        if result is not None and device.partition(":")[0] in ("auto", result["device"].partition(":")[0].split()[0]):
+            lengths = _epochs(journal.events(folder))
+            found += [(result["device"], statistics.median(lengths) / result["fused"])] if lengths else []
+    return found
+
+
+def _epochs(events: Iterable[Mapping[str, Any]]) -> list[float]:
+    """Seconds from each start or epoch to the epoch after it."""
+    marks = [e for e in events if e["event"] in ("start", "epoch")]
+    return [b["time"] - a["time"] for a, b in pairwise(marks) if b["event"] == "epoch"]
+
+
+def _within(key: str, heads: Iterable[str]) -> bool:
+    return any(key == head or key.startswith(f"{head}.") for head in heads)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_number, value))
+    return isinstance(value, int | float) and not isinstance(value, bool)
