@@ -77,10 +77,10 @@ def quoted(argument: str) -> str:
     So do ids, some of which read as numbers. Commas outside brackets separate the values of a sweep, as elsewhere.
     """
     key, _, value = argument.partition("=")
-    if key != "teacher" or re.match(r"\w+\(|['\"]|null$", value):
+    if key != "teacher" or re.match(r"\w+\(|['\"]", value):
         return argument
     values = re.split(r",(?![^\[\](){}]*[\])}])", value)
-    return "teacher=" + ",".join(f"'{v}'" for v in values)
+    return "teacher=" + ",".join(v if v in ("same", "null") else f"'{v}'" for v in values)
 
 
 def _words(text: str) -> list[str]:

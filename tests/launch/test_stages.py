@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from hydra import compose, initialize_config_dir
-from tiny import CONF, SMALL_MODEL, TINY, run
+from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 
 from ablation.errors import ConfigError
 from ablation.identity import identify
@@ -181,9 +184,9 @@ def test_an_option_chosen_anew_takes_the_student_s_settings_with_it() -> None:
 @pytest.mark.parametrize(
     ("typed", "given"),
     [
-        ("teacher=same", "teacher='same'"),
+        ("teacher=same", "teacher=same"),
         ("teacher=model=resnet56 epochs=30", "teacher='model=resnet56 epochs=30'"),
-        ("teacher=same,aug=[cutout,mixup] lr=1,12e45", "teacher='same','aug=[cutout,mixup] lr=1','12e45'"),
+        ("teacher=same,aug=[cutout,mixup] lr=1,12e45", "teacher=same,'aug=[cutout,mixup] lr=1','12e45'"),
         ("teacher='epochs=3'", "teacher='epochs=3'"),
         ("teacher=choice('epochs=3',same)", "teacher=choice('epochs=3',same)"),
         ("teacher=null", "teacher=null"),
@@ -215,3 +218,32 @@ def test_a_circle_is_refused() -> None:
     for links in ([("a", "a")], [("a", "b"), ("b", "a")], [("x", "a"), ("a", "b"), ("b", "c"), ("c", "a")]):
         with pytest.raises(ConfigError, match="wait for each other"):
             stages.depths(chain(*links))
+
+
+def sweep(out: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
+    tiny = (*TINY, *SMALL_MODEL, "epochs=1", f"out={out}")
+    line = [sys.executable, "launch/run.py", *overrides, *tiny]
+    return subprocess.run(line, cwd=CONF.parent, capture_output=True, text=True, timeout=200)
+
+
+def trained(out: Path) -> dict[str, dict[str, torch.Tensor]]:
+    return {str(p.parent.relative_to(out)): final_weights(p.parents[1], 1) for p in out.glob("*/seed-1/result.json")}
+
+
+def test_a_chain_through_workers_is_the_chain_one_after_the_other(tmp_path: Path) -> None:
+    chain_of_rounds = ("loss=distill", "teacher=optim.lr=0.01 epochs=2", "rounds=3", "seeds=[1]")
+    side, alone = (sweep(tmp_path / name, *m, *chain_of_rounds) for name, m in (("side", ["-m"]), ("alone", [])))
+    assert side.returncode == alone.returncode == 0, side.stderr + alone.stderr
+    one, other = trained(tmp_path / "side"), trained(tmp_path / "alone")
+    assert len(one) == 4
+    assert one.keys() == other.keys()
+    assert all(torch.equal(w, other[trial][n]) for trial in one for n, w in one[trial].items())
+
+
+def test_a_failed_teacher_blocks_its_students_which_have_not_failed(tmp_path: Path) -> None:
+    done = sweep(tmp_path, "-m", "loss=distill", "teacher=same,optim.lr=1e30", "rounds=2")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert len(list(tmp_path.glob("*/seed-0/result.json"))) == 3, "the other chain is trained"
+    assert "3 of 6 done, 2 blocked, 1 failed" in done.stdout
+    begun = {p.parents[2].name for p in tmp_path.glob("*/seed-0/attempt-*/journal.jsonl")}
+    assert len(begun) == 4, "the blocked were never begun"
