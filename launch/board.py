@@ -70,10 +70,10 @@ class Row:
 class Board:
     """All arms, in grid order."""
 
-    def __init__(self, submission: Submission, slots: int) -> None:
+    def __init__(self, submission: Submission, slots: int, hint: str = "Ctrl-C: save and stop") -> None:
         self.common, short = apart({arm: p.arm.name for arm, p in submission.arms.items()})
         self.rows = {arm: Row(planned, short[arm]) for arm, planned in submission.arms.items()}
-        self.slots = slots
+        self.slots, self.hint = slots, hint
         self.trials = sum(len(p.seeds) for p in submission.arms.values())
 
     @property
@@ -94,6 +94,7 @@ class Board:
             first = event["start"] * event["epochs"] // event["steps"]
             row.legs[work] = Leg(event["device"], event["epochs"], first, first)
             row.waits.discard(work)
+            row.outcomes = {seed: o for seed, o in row.outcomes.items() if seed not in work.seeds}
         elif event["event"] == "epoch":
             leg = row.legs[work]
             leg.epoch, row.latest = event["epoch"], event["metrics"].get("test_acc")

@@ -18,10 +18,11 @@ from ablation.atomic import write_atomic
 from ablation.attempt import Owner
 from launch import live, policy, slots, summary, sweep
 from launch.board import Board
+from launch.child import Slot
 from launch.flight import DRIVER
 from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
-from launch.sweep import Planned
+from launch.sweep import Planned, Submission
 
 _BEAT = 10.0  # seconds between two touches
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -35,11 +36,25 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
         AblationError: workers cannot be started.
     """
     retry, places = policy.read(options["retry"]), slots.choose(options, planned)
-    submission = sweep.create(planned, options, command)
-    console = Console(highlight=False)
+    return _drive(sweep.create(planned, options, command), retry, places, Console(highlight=False))
+
+
+def resume(submission: Submission, part: Submission, console: Console) -> dict[Trial, Outcome]:
+    """Train a part of an earlier submission, with that one's configuration, code and number of threads.
+
+    Raises:
+        AblationError: workers cannot be started.
+    """
+    options, planned = submission.launcher, list(submission.arms.values())
+    return _drive(part, policy.read(options["retry"]), slots.choose(options, planned), console)
+
+
+def _drive(
+    submission: Submission, retry: policy.Policy, places: Sequence[Slot], console: Console
+) -> dict[Trial, Outcome]:
     board = Board(submission, len(places))
     with closing(live.choose(board, console)) as view, _driver(submission.folder / DRIVER) as beat:
-        for note in (note for p in planned for note in p.notes):
+        for note in (note for p in submission.arms.values() for note in p.notes):
             view.say(f"note: {note}")
 
         def tell(event: Event) -> None:
@@ -51,7 +66,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
             view.tick()
 
         pool = Pool(submission, places, tell, retry, tick)
-        with _stop_on_signal(pool, view.say):
+        with _stop_on_signal(pool):
             outcomes = pool.run(submission.works)
     summary.show(submission, board, console)
     return outcomes
@@ -76,7 +91,7 @@ def _driver(path: Path) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def _stop_on_signal(pool: Pool, say: Callable[[str], None]) -> Iterator[None]:
+def _stop_on_signal(pool: Pool) -> Iterator[None]:
     """The first Ctrl-C, SIGTERM or SIGHUP lets the workers save and stop; a second ends them at once."""
     asked = False
 
@@ -93,5 +108,3 @@ def _stop_on_signal(pool: Pool, say: Callable[[str], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-    if asked:
-        say("saved and stopped; the same command resumes")

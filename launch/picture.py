@@ -77,7 +77,7 @@ def _totals(board: Board) -> str:
     parts += [f"{n} {state}" for state, n in sorted(counts.items()) if state != "done"]
     left = board.total_left()
     parts += [f"ETA {spell(left)}"] if left else []
-    return "  ".join(parts) + "   Ctrl-C: save and stop"
+    return "  ".join(parts) + f"   {board.hint}"
 
 
 def spell(seconds: float | None) -> str:

@@ -67,6 +67,16 @@ def _trial(out: Path, planned: Planned, seed: int, flight: Flight) -> Trial:
     return Trial(planned, seed, folder, now)
 
 
+def part(submission: Submission, trials: Sequence[Trial]) -> Submission:
+    """A submission as if it had asked for just these trials."""
+    seeds: dict[str, list[int]] = {}
+    for t in trials:
+        seeds.setdefault(t.planned.arm.id, []).append(t.seed)
+    planned = {t.planned.arm.id: t.planned for t in trials}
+    arms = {id_: replace(p, config={**p.config, "seeds": seeds[id_]}) for id_, p in planned.items()}
+    return replace(submission, arms=arms)
+
+
 def _blocked(trials: Sequence[Trial]) -> list[Trial]:
     """A student that waits for a teacher of whom nothing more is to be expected is blocked, and so are its own."""
     known = {(t.planned.arm.id, t.seed): t for t in trials}

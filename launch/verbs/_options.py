@@ -15,6 +15,7 @@ from launch.choice import Filter, find
 from launch.state import KINDS
 
 Command = Callable[..., Any]
+_WIDE = 200  # columns
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
 out = click.option(
@@ -85,7 +86,9 @@ def warn(trouble: Iterable[str]) -> None:
         click.echo(f"warning: {text}", err=True)
 
 
-def console() -> Console:
-    """Standard output: as wide as the terminal, or wide enough for whole names where there is none."""
-    found = Console(highlight=False, markup=False, soft_wrap=True)
-    return found if found.is_terminal else Console(highlight=False, markup=False, soft_wrap=True, width=200)
+def console(err: bool = False) -> Console:
+    """Standard output or error: as wide as the terminal, or wide enough for whole names where there is none."""
+    found = Console(highlight=False, markup=False, soft_wrap=True, stderr=err)
+    if found.is_terminal:
+        return found
+    return Console(highlight=False, markup=False, soft_wrap=True, stderr=err, width=_WIDE)

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from launch import overview
+from launch import failures, overview
 from launch.choice import Sweep
 from launch.ledger import ledger
 from launch.standing import Trial
@@ -23,6 +23,11 @@ def status(sweep: Sweep, rows: int, as_json: bool) -> int:
 
     Exit code 1 if some trial is not done and nobody is about to do it.
     """
+    return show(sweep, rows, as_json)
+
+
+def show(sweep: Sweep, rows: int, as_json: bool) -> int:
+    """Print it; returns the exit code."""
     found, costs = overview.rows(sweep.trials), ledger(sweep.trials, sweep.submissions)
     if as_json:
         _options.answer(
@@ -46,6 +51,8 @@ def status(sweep: Sweep, rows: int, as_json: bool) -> int:
             console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
         for line in (overview.spelt(overview.totals(sweep.trials)), *overview.cost(costs)):
             console.print(line)
+        if any(failures.failed(t) for t in sweep.trials):
+            console.print(f"why: ablation logs --failed {sweep.name}    again: ablation retry {sweep.name}")
         _options.warn(sweep.trouble)
     return 1 if overview.lost(sweep.trials) else 0
 
