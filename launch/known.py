@@ -72,7 +72,8 @@ class Archive:
             raise ConfigError("\n".join([f"{text}: could be any of {len(found)}, give more of the id:", *listed]))
         if not found:
             options = self._ids if _ID.fullmatch(text) else {n for names in self._namings() for n in names.values()}
-            raise ConfigError(f"{text}: no such run under {self.out}; {near(text, sorted(options)[:1000])}")
+            options |= {s.name for s in self.submissions}
+            raise ConfigError(f"{text}: no such run or sweep under {self.out}; {near(text, sorted(options)[:1000])}")
         return self.known(found.pop())
 
     def _namings(self) -> Iterator[Mapping[str, str]]:

@@ -1,0 +1,172 @@
+"""Cancelling, following and trying again, on files written by hand."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from ablation.attempt import CANCEL, Owner
+from launch import follow as following
+from launch.flight import DRIVER
+from launch.follow import follow
+from launch.standing import Trial, part, sweep_states
+from launch.state import State
+from launch.sweep import Submission, Work
+from launch.verbs import main
+from tests.launch.handmade import epoch, failed, finish, gone, make, seed_folder, start, stopped, sweep
+from tests.launch.test_verbs import asked, said
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def s(tmp_path: Path) -> Submission:
+    """Done, running, failed and new."""
+    s = sweep(tmp_path, "seeds=2", "aug=mixup", "aug=cutout", name="s")
+    finish(seed_folder(s, 0, 0))
+    make(seed_folder(s, 0, 1), 1, start(), epoch(1), owner=Owner.here(), beat=0)
+    make(seed_folder(s, 1), 1, start(), epoch(1), failed("error"))
+    return s
+
+
+def drive(s: Submission, owner: Owner) -> None:
+    (s.folder / DRIVER).write_text(json.dumps(vars(owner)))
+
+
+def kinds(s: Submission) -> list[str]:
+    return [t.state.kind for t in sweep_states([s]).trials]
+
+
+def test_what_a_living_driver_has_is_queued(s: Submission) -> None:
+    assert kinds(s) == ["done", "running", "failed", "new"]
+    drive(s, Owner.here())
+    assert kinds(s) == ["done", "running", "failed", "queued"]
+    drive(s, gone())
+    assert kinds(s) == ["done", "running", "failed", "new"]
+    (s.folder / DRIVER).write_text("")
+    assert kinds(s) == ["done", "running", "failed", "new"]
+
+
+def test_a_student_of_a_teacher_that_will_not_be_is_blocked(s: Submission) -> None:
+    done, bad, new = s.arms
+    taught = {id_: replace(p, teacher=bad) if id_ == new else p for id_, p in s.arms.items()}
+    trials = sweep_states([replace(s, arms=taught)]).trials
+    assert [t.state.kind for t in trials] == ["done", "running", "failed", "blocked"]
+    assert f"its teacher {bad}/seed-0 is failed" in trials[-1].state.message
+    taught = {id_: replace(p, teacher=done) if id_ == new else p for id_, p in s.arms.items()}
+    assert sweep_states([replace(s, arms=taught)]).trials[-1].state.kind == "new"
+
+
+def test_a_grid_that_changed_keeps_its_earlier_arms_after_the_new(s: Submission) -> None:
+    again = sweep(s.out, "aug=cutout seeds=[0,5]", "optim.lr=0.3", name="s")
+    trials = sweep_states([s, again]).trials
+    first, second = again.arms
+    assert [(t.planned.arm.id, t.seed) for t in trials][:3] == [(first, 0), (first, 5), (second, 0)]
+    assert len(trials) == 6
+
+
+def test_cancel_marks_all_that_is_not_done(capsys: Capture, s: Submission) -> None:
+    code, printed = asked(capsys, s, "cancel")
+    assert (code, len(printed["cancelled"]), printed["jobs"]) == (0, 3, [])
+    assert not (seed_folder(s, 0, 0) / CANCEL).exists()
+    assert kinds(s) == ["done", "running", "failed", "cancelled"]
+    make(seed_folder(s, 0, 1), 2, start(), stopped("cancelled"))
+    assert kinds(s)[1] == "cancelled"
+
+
+def test_cancel_by_filter(capsys: Capture, s: Submission) -> None:
+    code, text = said(capsys, s, "cancel", "--state", "new")
+    assert (code, text) == (0, "cancelled 1 trials of s: 0 are saving, the others will not start\n")
+    assert kinds(s) == ["done", "running", "failed", "cancelled"]
+
+
+def test_retry_does_not_disturb_a_living_driver(capsys: Capture, s: Submission) -> None:
+    drive(s, Owner.here())
+    code, text = said(capsys, s, "retry", "--state", "failed")
+    assert code == 1
+    assert "still being run by" in text
+
+
+def test_retry_of_nothing(capsys: Capture, s: Submission) -> None:
+    code, text = said(capsys, s, "retry", "--state", "done")
+    assert (code, "nothing to retry" in text) == (0, True)
+    assert asked(capsys, s, "retry", "--state", "running")[1]["retried"] == []
+
+
+def test_a_part_of_a_submission_has_those_trials_alone(s: Submission) -> None:
+    trials = sweep_states([s]).trials
+    first, second, _ = s.arms
+    assert part(s, trials[1:3]).works == [Work(first, (1,)), Work(second, (0,))]
+
+
+class Film:
+    """How the trials stand, look after look."""
+
+    def __init__(self, s: Submission, *frames: Sequence[State]) -> None:
+        self.trials, self.frames = sweep_states([s]).trials, iter(frames)
+
+    def look(self) -> list[Trial]:
+        return [t._replace(state=state) for t, state in zip(self.trials, next(self.frames), strict=True)]
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_changes_is_told_until_nothing_is_in_flight(
+    s: Submission, terminal: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_LOOK", 0.05)
+    monkeypatch.setattr(following, "_TICK", 0.02)
+    done, new, queued = State("done", test_acc=90.0), State("new"), State("queued")
+    running = [State("running", attempts=1, epoch=k, test_acc=50.0 + k, owner="process 7 on n1") for k in range(3)]
+    film = Film(
+        s,
+        [done, queued, queued, new],
+        [done, running[0], running[1], new],
+        [done, running[2], State("queued", cause="preempted"), new],
+        [done, State("done", test_acc=88.8), State("failed", "oom", "no memory"), new],
+    )
+    written = io.StringIO()
+    console = Console(file=written, force_terminal=terminal, width=100, height=30, highlight=False)
+    follow(film.look, lambda: True, s, console)
+    text = written.getvalue()
+    assert "1 of 4 trials are done already" in text
+    assert "failed (oom): no memory" in text
+    if not terminal:
+        assert text.splitlines() == [
+            "1 of 4 trials are done already",
+            "[2/4] aug=cutout seed 0: not started",
+            "baseline seed 1: running at epoch 0, process 7 on n1",
+            "aug=mixup seed 0: running at epoch 1, process 7 on n1",
+            "baseline seed 1: epoch 2, test 52.00%",
+            "aug=mixup seed 0: waits to be tried again (preempted)",
+            "[3/4] baseline seed 1: done, test 88.80%",
+            "[4/4] aug=mixup seed 0: failed (oom): no memory",
+        ]
+
+
+def test_it_is_not_over_while_failures_are_to_be_judged(s: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "_LOOK", 0.01)
+    done, lost = State("done", test_acc=90.0), State("stopped", "time_limit")
+    film = Film(s, [done, done, done, lost], [done, done, done, State("queued")], [done] * 4)
+    follow(film.look, lambda: False, s, Console(file=io.StringIO()))
+    assert next(film.frames, None) is None  # looked to the end
+
+
+def test_watch_of_what_is_over_is_status(capsys: Capture, s: Submission) -> None:
+    make(seed_folder(s, 0, 1), 2, start(), failed("error"))
+    code, printed = asked(capsys, s, "watch")
+    assert (code, printed["totals"]) == (1, {"done": 1, "new": 1, "failed": 2})
+    code, text = said(capsys, s, "watch", "--state", "done")
+    assert code == 0
+    assert "1 trial: 1 done" in text
+
+
+def test_a_wrong_sweep_is_2_for_every_verb(capsys: Capture, s: Submission) -> None:
+    for verb in ("status", "watch", "cancel", "retry", "sync"):
+        assert main([verb, "tt", "--out", str(s.out)]) == 2
+        assert "tt: no such sweep" in capsys.readouterr().err

@@ -1,0 +1,117 @@
+"""What a run is, and how two differ."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from launch.explain import told
+from launch.sweep import Submission
+from launch.verbs import main
+from tests.launch.handmade import epoch, failed, finish, make, seed_folder, start, sweep
+from tests.launch.test_verbs import asked, said
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Submission:
+    s = sweep(tmp_path, "seeds=2", "aug=mixup optim.lr=0.3", name="two")
+    make(seed_folder(s, 0), 1, start(), epoch(1), failed("oom", "CUDA out of memory"))
+    make(seed_folder(s, 0), 2, start(10), epoch(3))
+    finish(seed_folder(s, 0), 2)
+    return s
+
+
+def test_two_runs_differ_in_these_keys(capsys: Capture, two: Submission) -> None:
+    a, b = two.arms
+    code, printed = asked(capsys, two, "explain", a[:6], b[:6])
+    assert (code, printed["a"], printed["b"]) == (0, a, b)
+    assert printed["differences"]["optim.lr"] == [0.1, 0.3]
+    assert printed["differences"]["aug.mixup.alpha"] == [None, 1]
+    assert "batch_size" not in printed["differences"]
+    assert asked(capsys, two, "explain", a, a)[1]["differences"] == {}
+
+
+def test_runs_are_found_by_the_names_that_status_shows(capsys: Capture, two: Submission) -> None:
+    a, b = two.arms
+    for name in ("aug=mixup,optim.lr=0.3", two.arms[b].arm.name):
+        assert asked(capsys, two, "explain", "baseline", name)[1]["b"] == b
+    assert asked(capsys, two, "explain", "baseline", "--sweep", "two")[1]["id"] == a
+
+
+def test_one_run_is_told_with_its_history(capsys: Capture, two: Submission) -> None:
+    (a, _) = two.arms
+    code, printed = asked(capsys, two, "explain", a[:8])
+    assert code == 0
+    assert printed["sweeps"] == [{"name": "two", "submission": 1, "command": two.command}]
+    assert printed["stale"] is None
+    assert len(printed["code"]) == 1
+    done, new = printed["trials"]
+    assert (done["state"], new["state"]) == ("done", "new")
+    assert [(x["end"], x["cause"]) for x in done["history"]] == [("failed", "oom"), ("no last word", "")]
+    text = said(capsys, two, "explain", a[:8])[1]
+    assert "no: its command gives this run today as well" in text
+    assert "attempt 1: process" in text
+
+
+def test_a_run_whose_defaults_have_changed_is_stale(capsys: Capture, two: Submission) -> None:
+    """As if it had been made when the default of weight decay was another."""
+    a, _ = two.arms
+    old = two.out / ("0" * 15 + "1")
+    old.mkdir()
+    facts = json.loads((two.out / a / "arm.json").read_text()) | {"id": old.name}
+    (old / "arm.json").write_text(json.dumps(facts))
+    config = yaml.safe_load((two.out / a / "config.yaml").read_text())
+    now, config["optim"]["weight_decay"] = config["optim"]["weight_decay"], 0.5
+    (old / "config.yaml").write_text(yaml.safe_dump(config))
+    _, printed = asked(capsys, two, "explain", old.name)
+    assert printed["stale"] == {"id": a, "keys": {"optim.weight_decay": [0.5, now]}}
+    assert "yes: its command gives" in said(capsys, two, "explain", old.name)[1]
+
+
+def test_a_command_that_is_refused_today_is_told(capsys: Capture, two: Submission) -> None:
+    a, _ = two.arms
+    path = two.out / a / "arm.json"
+    facts = json.loads(path.read_text())
+    path.write_text(json.dumps({**facts, "overrides": ["optim.momentun=0.5"]}))
+    assert "optim.momentun" in asked(capsys, two, "explain", a)[1]["refused"]
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]"])
+def test_a_damaged_folder_is_told(capsys: Capture, two: Submission, text: str) -> None:
+    a, b = two.arms
+    (two.out / a / "arm.json").write_text(text)
+    (two.out / a / "config.yaml").write_text("" if text == "" else "{")
+    code, printed = asked(capsys, two, "explain", a)
+    assert code == 0
+    assert printed["name"] == two.arms[a].arm.name  # the submission has it as well
+    assert len(printed["trouble"]) == 2
+    lost = two.out / ("0" * 16)
+    lost.mkdir()
+    (lost / "arm.json").write_text(text)
+    code, printed = asked(capsys, two, "explain", "0" * 16)
+    assert (code, printed["name"]) == (0, None)
+    assert asked(capsys, two, "explain", "0" * 16, b)[0] == 1  # what it was cannot be told
+
+
+def test_an_unknown_or_ambiguous_run_is_2(capsys: Capture, two: Submission) -> None:
+    a, _ = two.arms
+    code, text = said(capsys, two, "explain", "aug=mixpu,optim.lr=0.3")
+    assert code == 2
+    assert "did you mean aug=mixup,optim.lr=0.3" in text
+    twin = two.out / f"{a[:8]}{'0' * 8}"
+    twin.mkdir()
+    code, text = said(capsys, two, "explain", a[:8])
+    assert code == 2
+    assert f"could be any of 2, give more of the id:\n  {min(a, twin.name)}" in text
+    assert twin.name in text
+    assert main(["explain", "--out", str(two.out)]) == 2
+
+
+def test_changes_in_words() -> None:
+    changes = {"sched.eta": (1e-5, 1e-4), "aug.mixup.alpha": (None, 1)}
+    assert told(changes) == "sched.eta was 1e-05, is 0.0001, aug.mixup.alpha was not there, is 1"
