@@ -6,6 +6,7 @@ each work, `end` (outcomes by seed; `leaving`: this process ends now, since its 
 
 from __future__ import annotations
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Mapping
@@ -22,6 +23,7 @@ from ablation.parts import parts
 from ablation.result import Result, finished
 from ablation.watch import Leg, Watch
 from launch import provenance, sweep
+from launch.child import OFFLINE
 from launch.outcome import Event, Outcome, Outcomes, done, work
 from launch.sweep import Work
 
@@ -46,7 +48,7 @@ class Trainer:
             outcomes = self._run(asked, supersede)
         except BaseException as e:  # whatever a trick does, SystemExit included, fails its own trial only
             outcomes, broken = self._of_exception(asked, e), not isinstance(e, AblationError | Stopped)
-        leaving = broken and torch.cuda.is_available()
+        leaving = (broken and torch.cuda.is_available()) or self._stop()
         self._say({"event": "end", "work": asked, "outcomes": outcomes, "leaving": leaving})
         return not leaving
 
@@ -54,7 +56,7 @@ class Trainer:
         planned, folder = self._submission.arms[asked.id], self._submission.out / asked.id
         planned.arm.write(folder, planned.config)
         provenance.write(folder)
-        config = {**planned.config, "seeds": list(asked.seeds)}
+        config = {**planned.config, "seeds": list(asked.seeds), **({"track": {}} if OFFLINE in os.environ else {})}
         built = parts(config)
         watch = Reporter(asked, self._say)
         outcomes = trial.run(config, built, folder, watch, self._stop, supersede)

@@ -1,0 +1,149 @@
+"""Works on real worker processes, which crash, wait for each other and need room."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from tiny import final_weights
+
+from ablation.attempt import numbers
+from ablation.claim import claim
+from ablation.errors import AblationError
+from launch import policy
+from launch.child import Slot
+from launch.outcome import Event, Outcome, Trial
+from launch.policy import Policy, Room
+from launch.pool import Pool, _fits
+from launch.sweep import Submission
+from tests.launch.workshop import mischief, submission, tricks
+
+NEVER = policy.read({})
+
+
+@pytest.fixture(autouse=True)
+def _own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tricks(tmp_path / "mine")))
+    monkeypatch.delitem(sys.modules, "tricks_of_mine", raising=False)
+
+
+class Told(list[Event]):
+    """Events; on the first of a kind something can be done."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.then: dict[str, Any] = {}
+
+    def __call__(self, event: Event) -> None:
+        self.append(event)
+        if event["event"] in self.then:
+            self.then.pop(event["event"])(event)
+
+
+def run(made: Submission, retry: Policy = NEVER, slots: int = 1, told: Told | None = None) -> dict[Trial, Outcome]:
+    places = [Slot(f"cpu-{n}", {"OMP_NUM_THREADS": "1"}, device="cpu") for n in range(slots)]
+    return Pool(made, places, told if told is not None else Told(), retry).run(made.works)
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [("exit", "with exit code 3"), ("segfault", "by SIGSEGV"), ("linger", "by SIGKILL")],
+)
+def test_a_crash_fails_its_trial_only(tmp_path: Path, how: str, said: str) -> None:
+    made = submission(tmp_path, mischief(how), [])
+    (_, bad), (_, good) = run(made).items()
+    assert (bad.state, bad.cause) == ("failed", "killed")
+    assert said in bad.message
+    assert "cpu-0.log" in bad.message
+    assert good.state == "done"
+
+
+def test_a_killed_trial_is_tried_again_from_its_checkpoint(tmp_path: Path) -> None:
+    hit = submission(tmp_path / "hit", mischief("kill", step=5, once=tmp_path / "mark"), [])
+    told = Told()
+    assert {o.state for o in run(hit, policy.read({"killed": {"tries": 1}}), told=told).values()} == {"done"}
+    (again,) = [e for e in told if e["event"] == "again"]
+    assert again["work"] == hit.works[0]
+    starts = [e["start"] for e in told if e["event"] == "begin" and e["work"] == hit.works[0]]
+    assert starts == [0, 4]
+    straight = submission(tmp_path / "straight", mischief("kill", step=5, once=tmp_path / "mark"))
+    run(straight)
+    one, other = (final_weights(m.out / m.works[0].id) for m in (hit, straight))
+    assert [k for k in one if not torch.equal(one[k], other[k])] == []
+
+
+def test_workers_that_cannot_start_are_one_error(tmp_path: Path) -> None:
+    made = submission(tmp_path, [], ["seeds=[1]", "optim.lr=0.3"])
+    (made.code / "ablation" / "trial.py").write_text("import no_such_module_here\n")
+    with pytest.raises(AblationError, match="workers cannot start.*no_such_module_here.*cpu-0.log"):
+        run(made)
+
+
+def test_students_wait_for_their_teacher_and_are_blocked_without(tmp_path: Path) -> None:
+    made = submission(tmp_path, ["loss=distill", "teacher='optim.lr=1e30'"])
+    told = Told()
+    states = {id_: o.state for (id_, _), o in run(made, slots=2, told=told).items()}
+    (arm,) = [p for p in made.arms.values() if p.teacher]
+    assert states == {arm.teacher: "failed", arm.arm.id: "blocked"}
+    assert [e["event"] for e in told if e["event"] == "begin"] == ["begin"], "the student was not started"
+
+
+def test_what_another_process_trains_is_waited_for(tmp_path: Path) -> None:
+    made = submission(tmp_path, [], ["optim.lr=0.3"])
+    first, second = made.works
+    told = Told()
+    with claim(made.out / first.id / "seed-0", 60) as other:
+        told.then["begin"] = lambda _: other.release()
+        outcomes = run(made, told=told)
+    assert {o.state for o in outcomes.values()} == {"done"}
+    assert [e["work"] for e in told if e["event"] == "wait"] == [first]
+    assert [e["work"] for e in told if e["event"] == "begin"] == [second, first]
+    assert numbers(made.out / first.id / "seed-0") == [1, 2]
+
+
+def test_asked_to_stop_it_saves_and_begins_nothing_more(tmp_path: Path) -> None:
+    made = submission(tmp_path, ["epochs=500"], ["optim.lr=0.3"])
+    told = Told()
+    pool = Pool(made, [Slot("cpu-0")], told, NEVER)
+    told.then["epoch"] = lambda _: pool.stop()
+    assert [o.state for o in pool.run(made.works).values()] == ["not started", "stopped"]
+    assert list(made.out.glob("*/seed-0/attempt-1/last.pt"))
+
+
+def test_someone_who_stops_a_worker_stops_its_trial_only(tmp_path: Path) -> None:
+    made = submission(tmp_path, ["epochs=500"], ["optim.lr=0.3"])
+    told = Told()
+
+    def stop(event: Event) -> None:
+        assert event["work"] == made.works[0], told
+        owner = json.loads((made.out / made.works[0].id / "seed-0" / "attempt-1" / "owner.json").read_text())
+        os.kill(owner["pid"], signal.SIGTERM)
+
+    told.then["epoch"] = stop
+    assert [o.state for o in run(made, told=told).values()] == ["stopped", "done"]
+
+
+def test_out_of_memory_is_tried_again_with_more_room(tmp_path: Path) -> None:
+    made = submission(tmp_path, mischief("memory", once=tmp_path / "mark"), ["epochs=20"], ["optim.lr=0.3"])
+    told = Told()
+    outcomes = run(made, policy.read({"oom": {"tries": 3, "pack": 2}}), slots=2, told=told)
+    assert {o.state for o in outcomes.values()} == {"done"}
+    first, *others = made.works
+    again = next(i for i, e in enumerate(told) if e["event"] == "again")
+    begun = next(i for i, e in enumerate(told) if i > again and e["event"] == "begin" and e["work"] == first)
+    assert {e["work"] for e in told[:begun] if e["event"] == "end"} == set(others), "it was alone"
+
+
+def test_room() -> None:
+    pair, alone = Room(2), Room(1)
+    assert _fits(pair, [])
+    assert _fits(pair, [pair])
+    assert not _fits(pair, [pair, pair])
+    assert not _fits(alone, [pair])
+    assert not _fits(pair, [alone])
