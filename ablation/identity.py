@@ -89,7 +89,9 @@ def identify(config: Mapping[str, Any], rules: Rules | None = None) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
-def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+def difference(
+    old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules | None = None
+) -> dict[str, tuple[Any, Any]]:
     """Canonical keys whose values differ, with both values; None where a side lacks the key."""
-    a, b = canonical(old), canonical(new)
+    a, b = canonical(old, rules), canonical(new, rules)
     return {k: (a.get(k), b.get(k)) for k in sorted({*a, *b}) if a.get(k) != b.get(k)}

@@ -54,7 +54,7 @@ class Arm:
                 found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
             if earlier["id"] != self.id and earlier["name"] == self.name:
                 old = yaml.safe_load((path.parent / "config.yaml").read_text())
-                changed = ", ".join(f"{k} was {a}, is {b}" for k, (a, b) in difference(old, config).items())
+                changed = ", ".join(f"{k} was {a}, is {b}" for k, (a, b) in difference(old, config, rules()).items())
                 found.append(f"stale: {path.parent} came of the same command, but {changed}")
         return found
 

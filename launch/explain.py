@@ -15,6 +15,7 @@ from hydra.core.global_hydra import GlobalHydra
 from ablation import attempt
 from ablation.errors import AblationError
 from ablation.identity import difference
+from launch.arm import rules
 from launch.known import Known
 from launch.provenance import ROOT, SOURCE
 from launch.tail import ends
@@ -28,7 +29,7 @@ def differ(a: Known, b: Known) -> Changes:
     Raises:
         AblationError: a configuration is lost.
     """
-    return difference(_config(a), _config(b))
+    return difference(_config(a), _config(b), rules())
 
 
 def _config(run: Known) -> Mapping[str, Any]:
@@ -51,7 +52,7 @@ def stale(run: Known) -> tuple[str, Changes] | None:
     GlobalHydra.instance().clear()
     with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
         today = gather([overrides], search)[-1]
-    return None if today.arm.id == run.id else (today.arm.id, difference(_config(run), today.config))
+    return None if today.arm.id == run.id else (today.arm.id, difference(_config(run), today.config, rules()))
 
 
 def code(run: Known) -> list[dict[str, Any]]:

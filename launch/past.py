@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ablation.identity import difference
-from launch.arm import Config
+from launch.arm import Config, rules
 from launch.sweep import Planned
 
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
@@ -38,7 +38,7 @@ class Past:
         """The newest arm by the same name that is none of the `present` ids."""
         for folder in self._by_name.get(planned.arm.name, []):
             if folder.name != planned.arm.id and folder.name not in present:
-                return Stale(folder, difference(self.config(folder), planned.config))
+                return Stale(folder, difference(self.config(folder), planned.config, rules()))
         return None
 
     def alike(self, planned: Planned) -> list[Path]:

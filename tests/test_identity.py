@@ -115,6 +115,14 @@ def test_a_changed_default_is_seen() -> None:
     assert difference({"sched": {"eta": 1e-5}}, {"sched": {"eta": 1e-4}}) == {"sched.eta": (1e-5, 1e-4)}
 
 
+def test_a_key_added_later_is_no_difference_at_its_neutral_value() -> None:
+    rules = Rules(neutral={"rounds": 1, "teacher": None})
+    assert difference({"epochs": 1}, {"epochs": 1, "rounds": 1, "teacher": None}, rules) == {}
+    assert difference({"epochs": 1}, {"epochs": 1, "rounds": 2, "teacher": "a"}, rules) == {
+        "rounds": (None, 2), "teacher": (None, "a"),
+    }  # fmt: skip
+
+
 def test_what_has_no_spelling_is_refused() -> None:
     with pytest.raises(ValueError, match="a=nan"):
         canonical({"a": float("nan")})
