@@ -104,16 +104,17 @@ def owner(attempt_folder: Path) -> Owner | None:
         return None
 
 
-def live(attempt_folder: Path, lease: float) -> bool:
+def live(attempt_folder: Path, lease: float, write: bool = True) -> bool:
     """Whether an attempt is being made: it has not ended, and its process runs.
 
-    Where that cannot be seen from here: and its last heartbeat is younger than `lease` seconds.
+    Where that cannot be seen from here: and its last heartbeat is younger than `lease` seconds. Telling the time of the
+    file server takes writing a file; without `write` the local clock has to do.
     """
     if not (attempt_folder / BEAT).exists():
         return False
     holder = owner(attempt_folder)
     runs = holder.runs() if holder else None
-    return _age(attempt_folder) < lease if runs is None else runs
+    return _age(attempt_folder, write) < lease if runs is None else runs
 
 
 class Attempt:
@@ -169,13 +170,13 @@ class Attempt:
         self._lost = latest(self.seed_folder) > self.number
 
 
-def _age(attempt_folder: Path) -> float:
+def _age(attempt_folder: Path, write: bool) -> float:
     """Seconds since the last heartbeat, on the file server's clock: a file made now tells what that says.
 
     Who may not write there cannot claim either, and only wants to know: for them the local clock is good enough.
     """
     seed_folder, now = attempt_folder.parent, time.time()
-    if os.access(seed_folder, os.W_OK):
+    if write and os.access(seed_folder, os.W_OK):
         probe = seed_folder / f".probe-{uuid4().hex}"
         probe.touch()
         now = probe.stat().st_mtime

@@ -93,7 +93,7 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False) -> Repor
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
     earlier = [load(folder) for folder in submissions(out, name)]
     flight, past = Flight(earlier), Past(out)
-    standing = states(out, [(p, seed) for p in planned for seed in p.seeds], flight)
+    standing = states(out, [(p, seed) for p in planned for seed in p.seeds], flight, write=False)
     trials: dict[str, list[Trial]] = {}
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
@@ -117,7 +117,7 @@ def runs(command: str) -> str:
 
 def _gone(out: Path, earlier: Sequence[Submission], kept: Iterable[str], flight: Flight) -> list[Row]:
     arms = {id_: p for submission in earlier for id_, p in submission.arms.items() if id_ not in set(kept)}
-    return rows(states(out, [(p, seed) for p in arms.values() for seed in p.seeds], flight).trials)
+    return rows(states(out, [(p, seed) for p in arms.values() for seed in p.seeds], flight, write=False).trials)
 
 
 def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:

@@ -50,14 +50,15 @@ def sweep_states(submissions: Sequence[Submission]) -> Standing:
     return states(submissions[-1].out, wanted, Flight(submissions))
 
 
-def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight) -> Standing:
-    """These arms' trials, whether or not they were ever asked for."""
-    return Standing(_blocked([_trial(out, planned, seed, flight) for planned, seed in wanted]), flight.trouble)
+def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight, write: bool = True) -> Standing:
+    """These arms' trials, whether or not they were ever asked for. `write`: see `attempt.live`."""
+    trials = [_trial(out, planned, seed, flight, write) for planned, seed in wanted]
+    return Standing(_blocked(trials, write), flight.trouble)
 
 
-def _trial(out: Path, planned: Planned, seed: int, flight: Flight) -> Trial:
+def _trial(out: Path, planned: Planned, seed: int, flight: Flight, write: bool) -> Trial:
     folder = out / planned.arm.id / f"seed-{seed}"
-    now, verdict = state.of(folder, planned.config["lease"]), flight.verdict(planned.arm.id, seed)
+    now, verdict = state.of(folder, planned.config["lease"], write), flight.verdict(planned.arm.id, seed)
     again = verdict is not None and verdict.decision == RETRY and verdict.time > now.time
     if flight.awaits(planned.arm.id, seed):
         if now.kind in _WAITING or (now.kind == "failed" and again):
@@ -77,7 +78,7 @@ def part(submission: Submission, trials: Sequence[Trial]) -> Submission:
     return replace(submission, arms=arms)
 
 
-def _blocked(trials: Sequence[Trial]) -> list[Trial]:
+def _blocked(trials: Sequence[Trial], write: bool) -> list[Trial]:
     """A student that waits for a teacher of whom nothing more is to be expected is blocked, and so are its own."""
     known = {(t.planned.arm.id, t.seed): t for t in trials}
 
@@ -85,7 +86,10 @@ def _blocked(trials: Sequence[Trial]) -> list[Trial]:
         key = (t.planned.teacher or "", t.seed)
         if t.state.kind not in (*_WAITING, "queued") or not key[0]:
             return t
-        teacher = judged(known[key]).state if key in known else state.of(t.folder.parents[1] / key[0] / t.folder.name)
+        if key in known:
+            teacher = judged(known[key]).state
+        else:
+            teacher = state.of(t.folder.parents[1] / key[0] / t.folder.name, write=write)
         if teacher.kind not in _ENDED:
             return t
         why = f"its teacher {key[0]}/seed-{t.seed} is {teacher.kind}"

@@ -33,13 +33,13 @@ class State:
     time: float = 0.0  # of the last news, seconds since 1970; 0 if there are none
 
 
-def of(folder: Path, lease: float = 60.0) -> State:
+def of(folder: Path, lease: float = 60.0, write: bool = True) -> State:
     """The state of a seed's folder, which need not exist. Without its sweep, no trial is queued or blocked.
 
-    `lease`: seconds after which a trial without a sign of life is given up.
+    `lease`: seconds after which a trial without a sign of life is given up. `write`: see `attempt.live`.
     """
     try:
-        return _done(folder) or _unfinished(folder, lease)
+        return _done(folder) or _unfinished(folder, lease, write)
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         return State("failed", "damaged", f"{folder}: {type(e).__name__}: {e}; move the folder away to start anew")
 
@@ -58,12 +58,12 @@ def _done(folder: Path) -> State | None:
     )
 
 
-def _unfinished(folder: Path, lease: float) -> State:
+def _unfinished(folder: Path, lease: float, write: bool) -> State:
     number, cancelled = attempt.latest(folder), (folder / CANCEL).exists()
     if not number:
         return State("cancelled" if cancelled else "new")
     newest = attempt.folder(folder, number)
-    live, events, owner = attempt.live(newest, lease), tail(newest), attempt.owner(newest)
+    live, events, owner = attempt.live(newest, lease, write), tail(newest), attempt.owner(newest)
     began = owner.time if owner else 0.0
     last: Event = events[-1] if events else {"event": "claimed", "time": began}
     epoch = last_epoch(folder, number, events)
