@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import shutil
 from collections.abc import Collection, Mapping
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Any
 
 import torch
@@ -52,9 +53,11 @@ def config(*overrides: str) -> dict[str, Any]:
 
 
 @cache
-def _schoolroom() -> TemporaryDirectory[str]:
+def _schoolroom() -> Path:
     """Where this process's teachers are trained, once each."""
-    return TemporaryDirectory()
+    folder = mkdtemp()
+    atexit.register(shutil.rmtree, folder)
+    return Path(folder)
 
 
 def teach(settings: Mapping[str, Any], out: Path) -> None:
@@ -62,7 +65,7 @@ def teach(settings: Mapping[str, Any], out: Path) -> None:
     name = settings["teacher"]
     if name not in TEACHERS or (out / name).exists():
         return
-    trained, top = Path(_schoolroom().name) / name, parts(settings).scalars
+    trained, top = _schoolroom() / name, parts(settings).scalars
     trained.mkdir(exist_ok=True)
     (trained / "config.yaml").write_text(yaml.safe_dump(TEACHERS[name]))
     outcomes = run({**TEACHERS[name], "seeds": list(top.seeds)}, trained)
