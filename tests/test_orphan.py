@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +26,27 @@ ROOT = Path(__file__).resolve().parents[1]
 LONG = (*TINY, *SMALL_MODEL, "epochs=12")
 
 ORPHAN = f"""
-import sys
+import os, signal, sys
 from pathlib import Path
-from tiny import config, run
-(outcome,) = run(config(*{LONG}), Path(sys.argv[1])).values()
+from tiny import Silent, config, run
+
+class Stopping(Silent):
+    def tick(self) -> None:
+        super().tick()
+        if self.steps == 5:
+            os.kill(os.getpid(), signal.SIGSTOP)
+
+(outcome,) = run(config(*{LONG}), Path(sys.argv[1]), Stopping()).values()
 print(type(outcome).__name__, outcome)
 """
 
 
-def wait(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 60
-    while not condition():
+def wait_until_stopped(pid: int) -> None:
+    """Until a child has got SIGSTOP."""
+    deadline = time.monotonic() + 120
+    while not os.WIFSTOPPED(os.waitpid(pid, os.WNOHANG | os.WUNTRACED)[1]):
         assert time.monotonic() < deadline
-        time.sleep(0.005)
+        time.sleep(0.02)
 
 
 def epochs(events: list[journal.Event]) -> list[int]:
@@ -63,10 +70,8 @@ def test_an_orphan_that_wakes_up_changes_nothing(tmp_path: Path, ends: bool) -> 
         [sys.executable, "-c", ORPHAN, str(out)], env=env, stdout=subprocess.PIPE, text=True
     ) as orphan:
         try:
-            wait(lambda: len(epochs(journal.events(seed))) >= 2 or orphan.poll() is not None)
-            orphan.send_signal(signal.SIGSTOP)
-            reached = len(epochs(journal.events(seed)))
-            assert 2 <= reached < 12
+            wait_until_stopped(orphan.pid)
+            assert epochs(journal.events(seed)) == [1, 2]
             if ends:
                 result = run(config(*LONG), out, supersede={"77"})[0]
                 assert isinstance(result, dict)
@@ -76,7 +81,7 @@ def test_an_orphan_that_wakes_up_changes_nothing(tmp_path: Path, ends: bool) -> 
                     run(config(*LONG), out, Silent(2), supersede={"77"})
             before = counted(seed)
             orphan.send_signal(signal.SIGCONT)
-            said, _ = orphan.communicate(timeout=60)
+            said, _ = orphan.communicate(timeout=120)
         finally:
             orphan.kill()
     assert said.startswith("Fenced ")
@@ -97,6 +102,17 @@ def take_over(seed: Path) -> None:
     made = attempt.folder(seed, attempt.latest(seed) + 1)
     made.mkdir()
     (made / "beat").touch()
+
+
+def cancel(seed: Path) -> None:
+    """Put the marker there, and wait until the heartbeat has looked: it does so after each beat."""
+    (seed / "cancel").touch()
+    beat, deadline = attempt.folder(seed, 1) / "beat", time.monotonic() + 60
+    for _ in range(2):
+        last = beat.stat().st_mtime_ns
+        while beat.stat().st_mtime_ns == last:
+            assert time.monotonic() < deadline
+            time.sleep(0.002)
 
 
 def test_a_trial_that_lost_its_seed_says_so_and_writes_nothing_more(tmp_path: Path) -> None:
@@ -123,8 +139,7 @@ def test_of_fused_seeds_those_that_are_left_go_on(tmp_path: Path) -> None:
             super().tick()
             if self.steps == 3:
                 take_over(tmp_path / "hit" / "seed-0")
-                (tmp_path / "hit" / "seed-1" / "cancel").touch()
-                time.sleep(0.1)
+                cancel(tmp_path / "hit" / "seed-1")
 
     outcomes = run(settings_, tmp_path / "hit", Meddling())
     assert isinstance(outcomes[0], Fenced)
@@ -143,8 +158,7 @@ def test_a_cancelled_trial_saves_stops_and_is_not_started_again(tmp_path: Path) 
         def tick(self) -> None:
             super().tick()
             if self.steps == 3:
-                (seed / "cancel").touch()
-                time.sleep(0.1)
+                cancel(seed)
 
     (outcome,) = run(settings_, tmp_path / "hit", Cancelling()).values()
     assert isinstance(outcome, Cancelled)
