@@ -20,7 +20,7 @@ class Leg:
     epochs: int
     first: int  # epochs that an earlier attempt had done
     epoch: int  # done
-    began: float = field(default_factory=time.monotonic)
+    began: float  # on the monotonic clock
 
     @property
     def pace(self) -> float | None:
@@ -92,7 +92,7 @@ class Board:
         row, work = self.rows[event["work"].id], event["work"]
         if event["event"] == "begin":
             first = event["start"] * event["epochs"] // event["steps"]
-            row.legs[work] = Leg(event["device"], event["epochs"], first, first)
+            row.legs[work] = Leg(event["device"], event["epochs"], first, first, time.monotonic())
             row.waits.discard(work)
             row.outcomes = {seed: o for seed, o in row.outcomes.items() if seed not in work.seeds}
         elif event["event"] == "epoch":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.console import Group
 from rich.table import Table
@@ -29,11 +29,14 @@ def draw(board: Board, height: int) -> Group:
         table.add_column(column, justify="right", no_wrap=True)
     for arm in shown:
         table.add_row(*_cells(board, board.rows[arm], states[arm]))
-    if len(shown) < len(states):
-        hidden = Counter(state for arm, state in states.items() if arm not in shown)
-        told = ", ".join(f"{n} {state}" for state, n in hidden.items())
-        table.add_row(Text(f"and {hidden.total()} more: {told}", style="dim"))
-    return Group(*common, table, _line(_totals(board)))
+    hidden = [state for arm, state in states.items() if arm not in shown]
+    more = [_line(_hidden(hidden), "dim")] if hidden else []
+    return Group(*common, table, *more, _line(_totals(board)))
+
+
+def _hidden(states: Iterable[str]) -> str:
+    counts = Counter(states)
+    return f"and {counts.total()} more: {', '.join(f'{n} {state}' for state, n in counts.items())}"
 
 
 def _chosen(states: Mapping[str, str], room: int) -> dict[str, None]:

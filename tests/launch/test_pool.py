@@ -81,7 +81,7 @@ def test_a_killed_trial_is_tried_again_from_its_checkpoint(tmp_path: Path) -> No
 def test_workers_that_cannot_start_are_one_error(tmp_path: Path) -> None:
     made = submission(tmp_path, [], ["seeds=[1]", "optim.lr=0.3"])
     (made.code / "ablation" / "trial.py").write_text("import no_such_module_here\n")
-    with pytest.raises(AblationError, match="workers cannot start.*no_such_module_here.*cpu-0.log"):
+    with pytest.raises(AblationError, match=r"workers cannot start.*no_such_module_here.*cpu-0\.log"):
         run(made)
 
 

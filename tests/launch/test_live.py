@@ -1,0 +1,158 @@
+"""What a person sees of a sweep, while it runs and at its end."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+from rich.console import Console
+from tiny import CONF, TINY
+
+from launch import live, summary, sweep
+from launch.arms import gather
+from launch.board import Board
+from launch.outcome import Event, Outcome
+from launch.picture import draw
+from launch.sweep import Submission
+
+
+@pytest.fixture(scope="module")
+def grid(tmp_path_factory: pytest.TempPathFactory) -> Submission:
+    """Thirty arms of two seeds."""
+    rows = [[*TINY, "track=[mlflow]", "seeds=2", f"optim.lr=0.{n:02d}"] for n in range(1, 31)]
+    out = f"out={tmp_path_factory.mktemp('out')}"
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        planned = gather([[*row, out] for row in rows])
+    return sweep.create(planned, {"kind": "local"}, "the command")
+
+
+def story(grid: Submission) -> list[Event]:
+    """Some trials done, one failed, one running, one waited for."""
+    done, failed, running, waiting, *_ = grid.works
+    begin = {"event": "begin", "start": 0, "steps": 6, "epochs": 3, "device": "cpu (1 threads)", "slot": "cpu-0"}
+    metrics = {"test_acc": 42.5, "train_loss": 1.0, "train_acc": 40.0, "lr": 0.1, "images_per_s": 100.0}
+    epoch = {"event": "epoch", "seed": 0, "epoch": 2, "metrics": metrics}
+    return [
+        {"event": "found", "works": {done: {0: Outcome("done", test_acc=90.0)}}},
+        {**begin, "work": failed},
+        {**epoch, "work": failed},
+        {"event": "end", "work": failed, "outcomes": {0: Outcome("failed", "error", "ValueError: no [good] at 17")}},
+        {**begin, "work": running, "start": 2},
+        {**epoch, "work": running},
+        {"event": "wait", "work": waiting, "text": "another process is training it"},
+        {"event": "note", "work": running, "text": "a note"},
+        {"event": "stopping", "busy": 1},
+    ]
+
+
+def told(grid: Submission, console: Console) -> Board:
+    board = Board(grid, 2)
+    view = live.choose(board, console)
+    for event in story(grid):
+        board.hear(event)
+        view.hear(event)
+        view.tick()
+    view.close()
+    return board
+
+
+def page(width: int, height: int, terminal: bool) -> tuple[Console, io.StringIO]:
+    written = io.StringIO()
+    return Console(
+        file=written, width=width, height=height, force_terminal=terminal, highlight=False, color_system=None
+    ), written
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_what_happens_is_told(grid: Submission, terminal: bool) -> None:
+    console, written = page(120, 40, terminal)
+    told(grid, console)
+    said = written.getvalue()
+    for text in (
+        "1 of 60 trials are done already",
+        "optim.lr=0.02 seed 0: failed (error): ValueError: no [good] at 17",
+    ):
+        assert text in said
+    for text in ("optim.lr=0.04 seed 0: another process", "a note", "1 trials save their state"):
+        assert text in said
+    assert ("resumed at step 2 of 6" in said) == (not terminal)
+
+
+@pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (60, 8), (40, 3)])
+def test_the_table_is_never_larger_than_the_terminal(grid: Submission, width: int, height: int) -> None:
+    console, written = page(width, height, terminal=False)
+    board = told(grid, page(120, 40, terminal=False)[0])
+    console.print(draw(board, height - 1))
+    lines = written.getvalue().splitlines()
+    assert len(lines) <= max(height - 1, 4)
+    assert max(map(len, lines)) <= width
+    if height >= 8:
+        assert any("optim.lr=0.03" in line and "running" in line and "2/3" in line for line in lines)
+        assert any("optim.lr=0.02" in line and "failed" in line for line in lines)
+    if height < 30:
+        assert "more: " in written.getvalue(), "arms that do not fit are counted"
+
+
+def test_of_many_trials_epochs_are_no_lines_and_of_few_they_are(grid: Submission) -> None:
+    console, written = page(120, 40, terminal=False)
+    told(grid, console)
+    assert "epoch 2/3" not in written.getvalue()
+    board = Board(grid, 2)
+    board.trials = 4
+    view = live.Lines(board, console)
+    for event in story(grid):
+        board.hear(event)
+        view.hear(event)
+    assert "epoch 2/3  loss 1.000  train 40.00%  test 42.50%  lr 0.1  100 img/s" in written.getvalue()
+
+
+def test_time_left_is_what_the_epochs_so_far_took(grid: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    board = Board(grid, slots=2)
+    work, *_ = grid.works
+    row = board.rows[work.id]
+    assert board.left(row) is None
+    assert board.total_left() is None
+    board.hear({"event": "begin", "work": work, "start": 0, "steps": 6, "epochs": 3, "device": "cpu"})
+    now[0] += 10.0
+    board.hear({"event": "epoch", "work": work, "seed": 0, "epoch": 1, "metrics": {"test_acc": None}})
+    assert board.left(row) == pytest.approx(20.0)
+    assert board.total_left() == pytest.approx((20.0 + 59 * 30.0) / 2)
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_the_summary(grid: Submission, terminal: bool) -> None:
+    board = Board(grid, 2)
+    first, second, third, *_ = grid.arms
+    good = {0: Outcome("done", test_acc=90.0), 1: Outcome("done", test_acc=92.0)}
+    bad = {s: Outcome("failed", "error", f"ValueError: at step {s} in /tmp/x{s}") for s in (0, 1)}
+    lost = {0: Outcome("failed", "killed", "the worker was ended by SIGKILL"), 1: Outcome("stopped")}
+    for arm, outcomes in ((first, good), (second, bad), (third, lost)):
+        board.rows[arm].outcomes |= outcomes
+    console, written = page(100, 24, terminal)
+    summary.show(grid, board, console)
+    said = written.getvalue()
+    assert "91.00 ± 1.41" in said
+    assert "2 x error: ValueError: at step 0 in /tmp/x0; such as" in said
+    assert "1 x killed: the worker was ended by SIGKILL" in said
+    assert "2 of 60 done, 3 failed, 1 stopped" in said
+    assert "mlflow ui --backend-store-uri sqlite:///" in said
+    assert ("best of 30 arms" in said) == terminal
+    if terminal:
+        assert len(said.splitlines()) <= 24
+    else:
+        assert "1 failed, 1 stopped" in said
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(None, ""), (3.4, "3 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
+def test_times_are_short(seconds: float | None, text: str) -> None:
+    assert live.spell(seconds) == text
+
+
+def test_accuracies_have_their_spread(tmp_path: Path) -> None:
+    assert summary.accuracy([]) == ""
+    assert summary.accuracy([91.0]) == "91.00"
+    assert summary.accuracy([90.0, 91.0, 92.0]) == "91.00 ± 1.00"

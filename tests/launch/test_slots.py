@@ -1,0 +1,97 @@
+"""What each worker is given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from tiny import CONF, TINY
+
+from ablation.errors import ConfigError
+from launch import slots
+from launch.arms import gather
+from launch.sweep import Planned
+
+OPTIONS = {"gpus": "auto", "per_gpu": 1, "workers": "auto"}
+
+
+@pytest.fixture(scope="module")
+def six() -> list[Planned]:
+    """An arm of six trials, for any device."""
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return gather([[*TINY, "device=auto", "seeds=6"]])
+
+
+def machine(monkeypatch: pytest.MonkeyPatch, cores: int = 4, gpus: int = 0, visible: str = "", gib: int = 64) -> None:
+    monkeypatch.setattr(slots, "_cores", lambda: cores)
+    monkeypatch.setattr(slots, "_memory", lambda: gib << 30)
+    monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+
+
+@pytest.mark.parametrize(
+    ("cores", "gib", "workers", "expected"),
+    [
+        (4, 64, "auto", (4, 1)),
+        (16, 64, "auto", (6, 2)),  # no more than trials, and the cores are shared out
+        (16, 8, "auto", (4, 4)),  # no more than fit in memory
+        (1, 1, "auto", (1, 1)),
+        (4, 64, 2, (2, 2)),
+        (4, 64, 9, (9, 1)),
+    ],
+)
+def test_the_cores_are_shared_out(
+    monkeypatch: pytest.MonkeyPatch, six: list[Planned], cores: int, gib: int, workers: Any, expected: tuple[int, int]
+) -> None:
+    machine(monkeypatch, cores, gib=gib)
+    chosen = slots.choose({**OPTIONS, "workers": workers}, six)
+    assert (len(chosen), {int(s.env["OMP_NUM_THREADS"]) for s in chosen}) == (expected[0], {expected[1]})
+    assert {s.device for s in chosen} == {"cpu"}
+    assert len({s.name for s in chosen}) == expected[0]
+
+
+@pytest.mark.parametrize(
+    ("visible", "per_gpu", "asked", "expected"),
+    [
+        ("", 1, "auto", ["0", "1", "2"]),
+        ("4,5,7", 1, "auto", ["4", "5", "7"]),
+        ("GPU-a,GPU-b,GPU-c", 1, [2, 0], ["GPU-c", "GPU-a"]),
+        ("", 2, [1], ["1", "1"]),
+    ],
+)
+def test_each_worker_sees_one_gpu(
+    monkeypatch: pytest.MonkeyPatch, six: list[Planned], visible: str, per_gpu: int, asked: Any, expected: list[str]
+) -> None:
+    machine(monkeypatch, gpus=3, visible=visible)
+    chosen = slots.choose({**OPTIONS, "gpus": asked, "per_gpu": per_gpu}, six)
+    assert [s.env["CUDA_VISIBLE_DEVICES"] for s in chosen] == expected
+    assert [s.memory_share for s in chosen] == [1 / per_gpu] * len(expected)
+
+
+def test_no_gpu_is_used_when_none_is_wanted(monkeypatch: pytest.MonkeyPatch, six: list[Planned]) -> None:
+    machine(monkeypatch, gpus=3)
+    assert slots.choose({**OPTIONS, "gpus": []}, six)[0].device == "cpu"
+
+
+@pytest.mark.parametrize(
+    ("options", "device", "said"),
+    [
+        ({"workers": 0}, "auto", "workers=0: give auto or a whole number"),
+        ({"workers": "many"}, "auto", "workers=many: give auto or"),
+        ({"per_gpu": 0.5}, "auto", "per_gpu=0.5: give a whole number"),
+        ({"gpus": "0,1"}, "auto", "gpus=0,1: give auto, or a list"),
+        ({"gpus": [1]}, "auto", "GPU 1 is not visible here; there are 0"),
+        ({}, "cuda", "no GPU is visible here"),
+        ({}, "cuda:1", r"gpus=\[1\]"),
+    ],
+)
+def test_what_this_machine_lacks_is_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: dict[str, Any], device: str, said: str
+) -> None:
+    machine(monkeypatch)
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        planned = gather([[*TINY, f"device={device}"]])
+    with pytest.raises(ConfigError, match=said):
+        slots.choose({**OPTIONS, **options}, planned)
