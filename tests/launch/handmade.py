@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ablation import attempt
 from ablation.attempt import BEAT, OWNER, Owner
 from ablation.journal import JOURNAL, Event
 from launch.arms import gather
-from launch.sweep import Submission, create
+from launch.sweep import Planned, Submission, create
 
 STEPS = 10  # per epoch
 
@@ -82,13 +83,18 @@ def finish(seed: Path, number: int = 1, /, **facts: Any) -> Mapping[str, Any]:
 
 def sweep(out: Path, *rows: str, name: str = "main", **launcher: Any) -> Submission:
     """A submission of tiny arms, one a row of overrides."""
-    common = [*TINY, *SMALL_MODEL, f"out={out}", f"sweep={name}"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        planned = gather([[*common, *row.split()] for row in rows])
+    planned = [replace(p, config={**p.config, "out": str(out)}) for p in _gathered(rows, name)]
     submission = create(planned, {"kind": "local", **launcher}, "python launch/run.py -m ...")
     for p in planned:
         p.arm.write(out / p.arm.id, p.config)
     return submission
+
+
+@cache
+def _gathered(rows: tuple[str, ...], name: str) -> list[Planned]:
+    common = [*TINY, *SMALL_MODEL, f"sweep={name}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return gather([[*common, *row.split()] for row in rows])
 
 
 def seed_folder(submission: Submission, arm: int, seed: int = 0) -> Path:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import signal
+import subprocess
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -15,9 +18,10 @@ from ablation.attempt import CANCEL, Owner
 from launch import follow as following
 from launch.flight import DRIVER
 from launch.follow import follow
+from launch.provenance import ROOT
 from launch.standing import Trial, part, sweep_states
 from launch.state import State
-from launch.sweep import Submission, Work
+from launch.sweep import Submission, Work, submissions
 from launch.verbs import main
 from tests.launch.handmade import epoch, failed, finish, gone, make, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
@@ -170,3 +174,36 @@ def test_a_wrong_sweep_is_2_for_every_verb(capsys: Capture, s: Submission) -> No
     for verb in ("status", "watch", "cancel", "retry", "sync"):
         assert main([verb, "tt", "--out", str(s.out)]) == 2
         assert "tt: no such sweep" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_and_the_sweep_goes_on(s: Submission) -> None:
+    line = [sys.executable, "-m", "launch", "watch", "--out", str(s.out)]
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as watch:
+        assert watch.stdout is not None
+        while "baseline seed 1: running at epoch 1" not in watch.stdout.readline():
+            assert watch.poll() is None
+        watch.send_signal(signal.SIGINT)
+        _, told = watch.communicate(timeout=60)
+    assert watch.returncode == 130
+    assert told == "left; the sweep goes on: ablation watch s\n"
+    assert kinds(s) == ["done", "running", "failed", "new"]
+
+
+def test_retry_trains_here_what_is_not_done_as_it_was_submitted(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    s = sweep(tmp_path, "seeds=2", "aug=mixup", name="again", gpus=[], per_gpu=1, workers=1, retry={})
+    make(seed_folder(s, 0, 0), 1, failed("error"))
+    (seed_folder(s, 0, 1)).mkdir()
+    (seed_folder(s, 0, 1) / CANCEL).touch()
+    finish(seed_folder(s, 1))
+    assert main(["retry", "--out", str(tmp_path), "--json"]) == 0
+    said = capfd.readouterr()
+    printed = json.loads(said.out)
+    first, _ = s.arms
+    assert printed["retried"] == [f"{first}/seed-0", f"{first}/seed-1"]
+    assert {o["state"] for o in printed["outcomes"].values()} == {"done"}
+    assert "[2/2]" in said.err
+    assert kinds(s) == ["done", "done", "done"]
+    assert not (s.folder / DRIVER).exists()
+    assert len(submissions(tmp_path)) == 1  # no new submission

@@ -10,7 +10,7 @@ import pytest
 from mlflow import MlflowClient
 
 from ablation.track.upload import upload
-from launch import sync
+from launch import sync, verbs
 from tests.track.conftest import free_port
 from tests.track.trials import Training, assert_each_point_once, mlflow_warns, runs, trial
 
@@ -44,6 +44,14 @@ def test_uploads_what_is_missing_and_then_nothing(
     assert len(runs(client)) == 3
     for run in runs(client):
         assert_each_point_once(client, run, range(1, 4))
+
+
+def test_the_verb_is_the_same(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:
+    out = tmp_path / "runs"
+    finished_trials(out, 2)
+    assert verbs.main(["sync", "--out", str(out), "--uri", uri, "--json"]) == 0
+    assert [t["points"] for t in json.loads(capsys.readouterr().out)["trials"]] == [16, 16]
+    assert report(capsys, out, "--uri", uri)[1]["points"] == 0
 
 
 def test_says_what_it_did(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:

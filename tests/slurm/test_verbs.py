@@ -1,0 +1,79 @@
+"""The verbs over a sweep on the cluster."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurm.cluster import Cluster, call, until
+from slurm.lab import LONG, Lab, attempts, check, rounds
+
+from launch.verbs import main
+
+Capture = pytest.CaptureFixture[str]
+
+
+def asked(capsys: Capture, lab: Lab, *arguments: str) -> tuple[int, dict[str, Any]]:
+    capsys.readouterr()
+    code = main([*arguments, "--out", str(lab.out), "--json"])
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return code, printed
+
+
+def test_status_cancel_retry_and_watch(
+    cluster: Cluster, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("launch.slurm.rounds.PAUSE", 2.0)
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, report = lab.submit(lab.arms(3, LONG), parallel=1)
+    first, second, third = submission.arms
+
+    def states() -> list[str]:
+        return [t["state"] for t in asked(capsys, lab, "status")[1]["trials"]]
+
+    until(lambda: states() == ["running", "queued", "queued"], "one to run and two to wait")
+    assert asked(capsys, lab, "status")[0] == 0  # all are done or on their way
+    code, printed = asked(capsys, lab, "cancel", "--id", second)
+    assert (code, printed["jobs"]) == (0, [f"{report.jobs[0]}_1"])
+    assert asked(capsys, lab, "cancel", "--id", first)[0] == 0
+    until(lambda: states() == ["cancelled", "cancelled", "running"], "the first to save and stop")
+    lab.brake(None)
+    assert asked(capsys, lab, "watch", "--id", third)[0] == 0
+    until(lambda: not cluster.queue(), "the jobs to end")
+    assert rounds(submission)[-1].over
+    code, printed = asked(capsys, lab, "retry")
+    assert (code, printed["retried"]) == (0, [f"{first}/seed-0", f"{second}/seed-0"])
+    code, printed = asked(capsys, lab, "watch")
+    assert (code, printed["totals"]) == (0, {"done": 3})
+    assert attempts(submission) == [2, 1, 1]
+    check(submission)
+
+
+def test_what_was_given_up_is_failed_with_slurms_cause(cluster: Cluster, tmp_path: Path, capsys: Capture) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, report = lab.submit(lab.arms(1, LONG), retry={"cancelled": {"tries": 0}})
+    lab.begun(submission)
+    call("scancel", report.jobs[0])
+    until(lambda: not cluster.queue(), "the job to end")
+    rounds(submission)
+    code, printed = asked(capsys, lab, "status")
+    (trial,) = printed["trials"]
+    assert (code, trial["state"], trial["cause"]) == (1, "failed", "cancelled")
+    assert asked(capsys, lab, "logs", "--failed")[1]["groups"][0]["cause"] == "cancelled"
+
+
+def test_without_slurms_commands_the_files_still_tell(
+    cluster: Cluster, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a laptop that mounts the cluster's file system."""
+    lab = Lab(tmp_path)
+    submission, _ = lab.submit(lab.arms(1))
+    rounds(submission)
+    monkeypatch.setenv("PATH", "/nowhere")
+    code, printed = asked(capsys, lab, "status")
+    assert (code, printed["totals"]) == (0, {"done": 1})
+    assert "squeue" in printed["trouble"][0]
