@@ -50,7 +50,7 @@ def test_the_verb_is_the_same(client: MlflowClient, uri: str, tmp_path: Path, ca
     out = tmp_path / "runs"
     finished_trials(out, 2)
     assert verbs.main(["sync", "--out", str(out), "--uri", uri, "--json"]) == 0
-    assert [t["points"] for t in json.loads(capsys.readouterr().out)["trials"]] == [16, 16]
+    assert [t["points"] for t in json.loads(capsys.readouterr().out)["trials"]] == [17, 17]
     assert report(capsys, out, "--uri", uri)[1]["points"] == 0
 
 
