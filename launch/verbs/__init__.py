@@ -36,8 +36,8 @@ def group() -> None:
     """Look after sweeps that were started with `launch/run.py -m`: from any shell, at any time.
 
     \b
-    Every verb takes the sweep's name; without one it takes the sweep submitted
-    last. Every verb knows --json: one JSON object on standard output, nothing else.
+    Verbs take a sweep's name; without one they take the sweep submitted last.
+    Each knows --json: one JSON object on standard output, and nothing else.
 
     \b
     Exit codes: 0  fine

@@ -27,7 +27,12 @@ out = click.option(
 )
 _name = click.argument("sweep", required=False, metavar="[SWEEP]")
 _states = click.option(
-    "--state", "states", multiple=True, type=click.Choice(KINDS), help="Only trials in this state; may be repeated."
+    "--state",
+    "states",
+    multiple=True,
+    type=click.Choice(KINDS),
+    metavar="STATE",
+    help=f"Only trials in this state ({', '.join(KINDS)}); may be repeated.",
 )
 _ids = click.option("--id", "ids", multiple=True, metavar="ID[/SEED]", help="Only trials whose id begins so; likewise.")
 _where = click.option(

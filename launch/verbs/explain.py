@@ -19,7 +19,7 @@ from launch.verbs import _options
 _NAMED = 6  # changed files that a line names
 
 
-@click.command()
+@click.command(short_help="What a run is and whether it is stale, or how two runs differ.")
 @click.argument("first", metavar="A")
 @click.argument("second", required=False, metavar="[B]")
 @click.option("--sweep", metavar="SWEEP", help="Look only among this sweep's arms.")

@@ -21,7 +21,7 @@ from launch.verbs import _options
 _SHOWN = 12  # trials that a group of failures lists
 
 
-@click.command()
+@click.command(short_help="What happened to trials, and what went wrong.")
 @click.argument("what", required=False, metavar="[SWEEP | ID[/SEED]]")
 @click.option("--failed", is_flag=True, help="Failures grouped by exception and place, one traceback each.")
 @_options.filters
