@@ -51,6 +51,8 @@ def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[P
             ids.append(planned[-1].arm.id)
         except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as e:
             refused.append((number, row, e))
+    if refused and len(rows) == 1:
+        raise ConfigError(messages.explain(refused[0][2], rows[0]))
     if refused:
         told = [f"  arm {n} ({_spelt(row)}): {messages.explain(e, row)}" for n, row, e in refused[:_TOLD]]
         told += [f"  and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []

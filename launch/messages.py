@@ -20,7 +20,8 @@ from ablation.identity import flatten
 from launch.provenance import ROOT
 
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
-_GROUPS = (*GROUPS, *MANY, "recipe")
+_GROUPS = (*GROUPS, *MANY, "recipe", "table")
+_OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
 
 
 def command(overrides: Sequence[str]) -> str:
@@ -48,7 +49,7 @@ def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
     """The error in one line, with the nearest valid names if a name was wrong in these overrides (or those typed)."""
     if isinstance(e, MissingConfigException) and "/" in str(e.missing_cfg_file):
         group, _, option = str(e.missing_cfg_file).rpartition("/")
-        valid = [path.stem for path in (ROOT / "conf" / group).glob("*.yaml")]
+        valid = [path.stem for path in (ROOT / "conf" / group).glob("[!_]*.yaml")]
         return f"{group}={option}: no such option; {near(option, valid)}"
     if isinstance(e, OverrideParseException):
         return f"{e.override}: is not an override: {str(e).splitlines()[0]}; give key=value, in quotes as a shell wants"
@@ -66,17 +67,20 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     chosen = any(k.startswith(f"{head}.{option}.") for k in keys)
     if head in MANY and not chosen and (ROOT / "conf" / head / f"{option}.yaml").exists():
         return f"{key}: {option} is not chosen; add {head}={option}"
-    beside = [k for k in keys if k.startswith(f"{head}.")]
+    group = key.rpartition(".")[0] if head == "hydra" else head
+    beside = [k for k in keys if k.startswith(f"{group}.")]
     return f"{key}: no such key; {near(key, beside if rest and beside else [*_GROUPS, *SCALARS])}"
 
 
 def _keys(overrides: Sequence[str]) -> list[str]:
     """The dotted keys of the configuration with the options that these overrides choose."""
-    chosen = [a for a in overrides if re.fullmatch(r"[a-z]+=[a-z0-9_]+", a) and a.split("=")[0] in _GROUPS]
+    chosen = [
+        a for a in overrides if re.fullmatch(r"[a-z/]+=[a-z0-9_]+", a) and a.split("=")[0] in (*_GROUPS, *_OF_HYDRA)
+    ]
     if GlobalHydra.instance().is_initialized():
-        composed = compose("config", chosen)
+        composed = compose("config", chosen, return_hydra_config=True)
     else:
         with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            composed = compose("config", chosen)
+            composed = compose("config", chosen, return_hydra_config=True)
     config: Any = OmegaConf.to_container(composed, resolve=False)
     return [key for key in flatten(config) if not key.endswith("_target_")]

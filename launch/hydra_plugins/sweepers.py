@@ -38,12 +38,16 @@ class Grid(Sweeper):
             ConfigError: a mistake in the grid.
             HydraException: not an override.
         """
+        from ablation.errors import ConfigError
         from launch.grid import Grid as Language
 
         assert self._context is not None
         assert self._launcher is not None
+        tables = [text for text in arguments if text.startswith(_TABLE)]
+        if any("," in text for text in tables):
+            raise ConfigError(f"{tables[-1]}: one table at a time")
         language = Language(self._context.config_loader)
-        rows = language.expand(self._grid, [text for text in arguments if not text.startswith(_TABLE)])
+        rows = language.expand(self._grid, [text for text in arguments if text not in tables])
         for note in language.notes:
             print(f"note: {note}", file=sys.stderr)
         returns = self._launcher.launch([list(row.overrides) for row in rows], initial_job_idx=0)

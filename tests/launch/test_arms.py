@@ -69,3 +69,10 @@ def test_arms_of_one_id_are_one_arm_with_the_seeds_of_all() -> None:
 def test_a_sweep_has_one_place(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"{key}: has the values a, b in one sweep"):
         gather([[f"{key}=a"], [f"{key}=b"]])
+
+
+def test_a_single_refused_arm_is_told_plainly() -> None:
+    with pytest.raises(ConfigError, match=r"^aug=cutot: no such option; did you mean cutout\?$"):
+        gather([["aug=cutot"]])
+    with pytest.raises(ConfigError, match=r"^table: is a grid, not an arm; run it with -m$"):
+        gather([["table=lab_mixup"]])
