@@ -29,7 +29,9 @@ class Backlog:
         retry: Policy,
         tell: Callable[[Event], None],
         supersede: Collection[str] = (),
+        blindly: bool = False,
     ) -> None:
+        """`blindly`: every work is taken, whatever is known of it."""
         self.outcomes: dict[Trial, Outcome] = {}
         self._submission, self._retry, self._tell, self._supersede = submission, retry, tell, supersede
         self._todo = dict.fromkeys(works, 0.0)  # in order; the time (monotonic) before which it is not looked at
@@ -37,7 +39,9 @@ class Backlog:
         self._failures: dict[Work, list[Failure]] = {}
         self._rooms: dict[Work, Room] = {}
         self._told: set[Work] = set()
-        self._survey()
+        self._blindly = blindly
+        if not blindly:
+            self._survey()
 
     @property
     def over(self) -> bool:
@@ -49,9 +53,9 @@ class Backlog:
         now = time.monotonic()
         for work, due in list(self._todo.items()):
             room = self._rooms.get(work, Room(pack))
-            if due > now or not fits(room) or self._waits(work):
+            if due > now or not fits(room) or (self._waits(work) and not self._blindly):
                 continue
-            outcomes = self._look(work)
+            outcomes = None if self._blindly else self._look(work)
             if outcomes is None:
                 del self._todo[work]
                 return work, room

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from launch.names import apart
-from launch.outcome import NOT_STARTED, Event, Outcome
+from launch.outcome import HELD, NOT_STARTED, Event, Outcome
 from launch.sweep import Planned, Submission, Work
 
 
@@ -59,7 +59,7 @@ class Row:
         """The word that matters most."""
         if self.legs:
             return "running"
-        for word in ("failed", "blocked", "cancelled", "stopped", NOT_STARTED):
+        for word in ("failed", "blocked", "cancelled", "stopped", HELD, NOT_STARTED):
             if self.counts[word]:
                 return word
         if len(self.outcomes) == len(self.planned.seeds):

@@ -15,6 +15,7 @@ from launch.outcome import Event, Outcome, decode, encode
 from launch.policy import Room
 from launch.sweep import Submission, Work
 
+OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
 _FAREWELL = 60.0  # seconds that a worker is given to save and end
 _VMSTAT = Path("/proc/vmstat")
 
@@ -61,10 +62,10 @@ class Child:
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
-    def give(self, work: Work, room: Room, supersede: Collection[str]) -> None:
-        """Let it train a work; whether it still lives is seen later, by the end of its events."""
+    def give(self, work: Work, room: Room, supersede: Collection[str], probe: bool) -> None:
+        """Let it train a work, or only try it; whether it still lives is seen later, by the end of its events."""
         self.work, self.room, self._kills = work, room, _oom_kills()
-        self._tell({"event": "train", "work": work, "supersede": list(supersede)})
+        self._tell({"event": "train", "work": work, "supersede": list(supersede), "probe": probe})
 
     def events(self) -> Iterator[Event]:
         """What it has said since."""

@@ -44,6 +44,12 @@ class View(ABC):
             for seed, outcome in event["outcomes"].items():
                 self.ended(work, seed, outcome)
 
+    def probed(self, event: Event) -> None:
+        """What is worth a line of a canary."""
+        if event["event"] == "end":
+            for outcome in event["outcomes"].values():
+                self.say(f"canary {self.label(event['work'])}: {'runs' if outcome.state == 'done' else spelt(outcome)}")
+
     def say(self, text: str) -> None:
         """One line."""
         self.console.print(text, markup=False, soft_wrap=True)

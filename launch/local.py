@@ -16,13 +16,13 @@ from rich.console import Console
 
 from ablation.atomic import write_atomic
 from ablation.attempt import Owner
-from launch import live, policy, slots, summary, sweep
+from launch import canary, live, policy, slots, summary, sweep
 from launch.board import Board
 from launch.child import Slot
 from launch.flight import DRIVER
 from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
-from launch.sweep import Planned, Submission
+from launch.sweep import Planned, Submission, Work
 
 _BEAT = 10.0  # seconds between two touches
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -35,8 +35,8 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
         ConfigError: an impossible option.
         AblationError: workers cannot be started.
     """
-    retry, places = policy.read(options["retry"]), slots.choose(options, planned)
-    return _drive(sweep.create(planned, options, command), retry, places, Console(highlight=False))
+    retry, places, cautious = policy.read(options["retry"]), slots.choose(options, planned), canary.asked(options)
+    return _drive(sweep.create(planned, options, command), retry, places, Console(highlight=False), cautious)
 
 
 def resume(submission: Submission, part: Submission, console: Console) -> dict[Trial, Outcome]:
@@ -50,7 +50,7 @@ def resume(submission: Submission, part: Submission, console: Console) -> dict[T
 
 
 def _drive(
-    submission: Submission, retry: policy.Policy, places: Sequence[Slot], console: Console
+    submission: Submission, retry: policy.Policy, places: Sequence[Slot], console: Console, cautious: bool = False
 ) -> dict[Trial, Outcome]:
     board = Board(submission, len(places))
     with closing(live.choose(board, console)) as view, _driver(submission.folder / DRIVER) as beat:
@@ -65,9 +65,21 @@ def _drive(
             beat()
             view.tick()
 
-        pool = Pool(submission, places, tell, retry, tick)
-        with _stop_on_signal(pool):
-            outcomes = pool.run(submission.works)
+        def probe(works: list[Work]) -> dict[Trial, Outcome]:
+            view.say(f"canary: a few steps of {len(works)} trials, one of every shape")
+            pool = Pool(submission, places, view.probed, policy.read({}), beat, probe=True)
+            with _stop_on_signal(pool):
+                return pool.run(works)
+
+        held = canary.hold(submission, probe) if cautious else {}
+        for work, ends in held.items():
+            tell({"event": "end", "work": work, "outcomes": ends})
+        if held:
+            outcomes = {(work.id, seed): outcome for work, ends in held.items() for seed, outcome in ends.items()}
+        else:
+            pool = Pool(submission, places, tell, retry, tick)
+            with _stop_on_signal(pool):
+                outcomes = pool.run(submission.works)
     summary.show(submission, board, console)
     return outcomes
 

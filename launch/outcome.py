@@ -12,15 +12,14 @@ from launch.sweep import Work
 Event = dict[str, Any]  # one line; `event` says which
 Trial = tuple[str, int]  # id, seed
 NOT_STARTED = "not started"
+HELD = "held"  # not started either, since a canary failed
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of one trial."""
 
-    state: (
-        str  # done, failed, stopped, cancelled, blocked, not started; from workers also busy: another process trains it
-    )
+    state: str  # done, failed, stopped, cancelled, blocked, held, not started; busy: another process trains it
     cause: str = ""  # of a failure, see `launch.policy.CAUSES`
     message: str = ""
     test_acc: float | None = None  # percent, of the last epoch; None if it is not finite or there is none

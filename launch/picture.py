@@ -10,11 +10,11 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.board import Board, Row
-from launch.outcome import NOT_STARTED
+from launch.outcome import HELD, NOT_STARTED
 
 _STYLES = {"running": "cyan", "done": "green", "failed": "red", "blocked": "red", "stopped": "yellow"}
 # What a person looks for first, where not all arms fit.
-_FIRST = ("running", "failed", "blocked", "waiting", "stopped", "cancelled", "done", "queued", NOT_STARTED)
+_FIRST = ("running", "failed", "blocked", "waiting", "stopped", "cancelled", "done", "queued", HELD, NOT_STARTED)
 
 
 def draw(board: Board, height: int) -> Group:

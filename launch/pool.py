@@ -19,7 +19,8 @@ _START_TRIES = 3  # workers in succession that die before they are ready, once o
 class Pool:
     """Runs works of a submission on slots. `tell` is told of everything that happens, `tick` called every moment.
 
-    `supersede` are SLURM jobs whose attempts are taken over.
+    `supersede` are SLURM jobs whose attempts are taken over. With `probe` a few steps of each work are tried, whatever
+    its state, and nothing is kept.
     """
 
     def __init__(
@@ -30,9 +31,10 @@ class Pool:
         retry: Policy,
         tick: Callable[[], None] = lambda: None,
         supersede: Collection[str] = (),
+        probe: bool = False,
     ) -> None:
         self._submission, self._slots, self._tell, self._tick = submission, slots, tell, tick
-        self._retry, self._supersede = retry, supersede
+        self._retry, self._supersede, self._probe = retry, supersede, probe
         self._children: dict[Slot, Child] = {}
         self._selector = selectors.DefaultSelector()
         self._stopping = self._asked = False
@@ -44,7 +46,7 @@ class Pool:
         Raises:
             AblationError: workers cannot be started.
         """
-        backlog = Backlog(self._submission, works, self._retry, self._tell, self._supersede)
+        backlog = Backlog(self._submission, works, self._retry, self._tell, self._supersede, self._probe)
         try:
             while not backlog.over:
                 if self._stopping:
@@ -77,7 +79,7 @@ class Pool:
             chosen = backlog.next(len(beside), lambda room, taken=taken: _fits(room, taken))  # type: ignore[misc]
             if chosen is not None:
                 work, room = chosen
-                self._worker(slot, room, beside).give(work, room, self._supersede)
+                self._worker(slot, room, beside).give(work, room, self._supersede, self._probe)
 
     def _busy(self, slot: Slot) -> bool:
         return slot in self._children and (self._children[slot].work is not None or self._children[slot].leaving)

@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ablation.watch import Leg, Watch
 from launch import provenance, sweep
 from launch.child import OFFLINE
 from launch.outcome import Event, Outcome, Outcomes, done, work
+from launch.probe import probe
 from launch.sweep import Work
 
 _STATES: Mapping[type[AblationError], str] = {Cancelled: "cancelled", Blocked: "blocked", Busy: "busy", Fenced: "busy"}
@@ -39,13 +41,13 @@ class Trainer:
             torch.cuda.set_per_process_memory_fraction(memory_share)
         say({"event": "ready"})
 
-    def train(self, pair: Any, supersede: Collection[str]) -> bool:
-        """Train one work, given as `[id, [seeds]]`; whether this process can go on."""
+    def train(self, pair: Any, supersede: Collection[str], probing: bool) -> bool:
+        """Train one work, given as `[id, [seeds]]`, or only try a few steps of it; whether this process can go on."""
         asked = work(pair)
         print(f"--- {asked.label}", file=sys.stderr, flush=True)
         broken = False
         try:
-            outcomes = self._run(asked, supersede)
+            outcomes = self._probe(asked) if probing else self._run(asked, supersede)
         except BaseException as e:  # whatever a trick does, SystemExit included, fails its own trial only
             outcomes, broken = self._of_exception(asked, e), not isinstance(e, AblationError | Stopped)
         leaving = (broken and torch.cuda.is_available()) or self._stop()
@@ -61,6 +63,12 @@ class Trainer:
         watch = Reporter(asked, self._say)
         outcomes = trial.run(config, built, folder, watch, self._stop, supersede)
         return {seed: _of(o) for seed, o in outcomes.items()}
+
+    def _probe(self, asked: Work) -> Outcomes:
+        """A few steps of its first seed, of which nothing is kept."""
+        planned = self._submission.arms[asked.id]
+        found = probe(replace(planned, config={**planned.config, "seeds": [asked.seeds[0]]}))
+        return {asked.seeds[0]: _of(found) if isinstance(found, AblationError) else Outcome("done")}
 
     def _of_exception(self, asked: Work, e: BaseException) -> Outcomes:
         """One exception ends all seeds of a work, but for those that had a result before."""

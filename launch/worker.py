@@ -2,9 +2,10 @@
 
     python -P -m launch.worker SUBMISSION_FOLDER [--memory-share F]
 
-It reads lines `{"work": [id, [seeds]], "supersede": [jobs]}` or `{"close": true}` on its standard input, and writes the
-events of `launch.training` and `ready` on its standard output; whatever libraries print goes to standard error. If its
-driver dies (its input ends without `close`) or it gets SIGTERM, SIGINT or SIGUSR2, it saves, stops and ends.
+On its standard input it reads lines `{"work": [id, [seeds]], "supersede": [jobs], "probe": false}` or
+`{"close": true}`, on its standard output it writes the events of `launch.training`; what libraries print goes to
+standard error. If its driver dies (its input ends without `close`) or it gets SIGTERM, SIGINT or SIGUSR2, it saves,
+stops and ends.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ def main() -> None:
 
     trainer = Trainer(arguments.submission, arguments.memory_share, channel.say, channel.stop.is_set)
     while (order := channel.next()) is not None:
-        if not trainer.train(order["work"], order["supersede"]):
+        if not trainer.train(order["work"], order["supersede"], order["probe"]):
             return
 
 

@@ -161,6 +161,17 @@ def test_two_drivers_at_once_share_a_grid(tmp_path: Path) -> None:
         assert [m.step for m in history] == list(range(1, 11))
 
 
+def test_a_canary_that_fails_holds_the_rest(tmp_path: Path) -> None:
+    mine, out = tricks(tmp_path / "mine"), tmp_path / "out"
+    grid = ("+aug.mischief._target_=tricks_of_mine.mischief", "+aug.mischief.how=print,raise", "seeds=2")
+    done = sweep(out, *grid, "hydra.launcher.canary=true", PYTHONPATH=str(mine))
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "how=print seed 0: runs" in done.stdout
+    assert "how=raise seed 0: failed (error): RuntimeError: it broke at 17" in done.stdout
+    assert "1 failed, 3 held" in done.stdout
+    assert not list(out.glob("*/seed-*")), "nothing was started, and of the canary nothing is left"
+
+
 def test_an_impossible_option_is_refused_before_anything_starts(tmp_path: Path) -> None:
     done = sweep(tmp_path, *GRID, "hydra.launcher.retry.killed.tries=often")
     assert done.returncode == 2

@@ -107,7 +107,7 @@ class Worker:
         self.process.stdin.flush()
 
     def train(self, work: Work) -> None:
-        self.order({"work": [work.id, list(work.seeds)], "supersede": []})
+        self.order({"work": [work.id, list(work.seeds)], "supersede": [], "probe": False})
 
     def event(self, kind: str) -> dict[str, Any]:
         """The next event of this kind; every line before it is an event too."""

@@ -1,0 +1,88 @@
+"""The same twenty tiny trials through different launchers, from the command line to the end of the sweep.
+
+    python tests/bench/launchers.py [--trials 20] [--launchers local basic]
+
+`local` is ours; `basic` is Hydra's own (one trial after another in one process). All of them train the same arms with
+the same `launch/run.py`; with `--mlflow` they are uploaded too. The last column is what a trial costs outside its training and evaluation once
+a worker is warm, by the times in the journals: from one trial's end to the next one's first step, and after its last
+epoch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+LAUNCHERS = {
+    "local": ["hydra/launcher=local"],
+    "local, one worker": ["hydra/launcher=local", "hydra.launcher.workers=1"],
+    "basic": ["hydra/launcher=basic", "hydra/sweeper=basic"],
+}
+TRIAL = (
+    "recipe=smoke",
+    "model.depth=8",
+    "data.subset=128",
+    "data.test_subset=40",
+    "epochs=2",
+    "device=cpu",
+    "track=[]",
+)
+
+
+def main() -> None:
+    """Run each launcher once and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--trials", type=int, default=20)
+    parser.add_argument("--launchers", nargs="+", choices=[*LAUNCHERS], default=[*LAUNCHERS], metavar="NAME")
+    parser.add_argument("--mlflow", action="store_true")
+    arguments = parser.parse_args()
+    print(f"{'launcher':20} {'total':>8} {'a trial':>8} {'trained':>8} {'between':>8}")
+    for name in arguments.launchers:
+        with tempfile.TemporaryDirectory() as out:
+            total = sweep(LAUNCHERS[name], arguments.trials, out, arguments.mlflow)
+            done = [json.loads(path.read_bytes()) for path in Path(out).glob("*/seed-0/result.json")]
+            assert len(done) == arguments.trials, f"{len(done)} of {arguments.trials} trials are done"
+            trained, between = statistics.median(r["seconds"] for r in done), statistics.median(gaps(Path(out)))
+        print(f"{name:20} {total:6.1f} s {total / arguments.trials:6.2f} s {trained:6.2f} s {between:6.2f} s")
+
+
+def sweep(launcher: list[str], trials: int, out: str, mlflow: bool) -> float:
+    """Seconds that the whole command takes."""
+    rates = ",".join(f"0.{n:03}" for n in range(1, trials + 1))
+    track = f"track.mlflow.uri=sqlite:///{out}/mlflow.db" if mlflow else "track=[]"
+    line = [sys.executable, "launch/run.py", "-m", *launcher, *TRIAL, f"optim.lr={rates}", f"out={out}", track]
+    began = time.perf_counter()
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(f"{' '.join(line)}\n{done.stdout}\n{done.stderr}")
+    return time.perf_counter() - began
+
+
+def gaps(out: Path) -> list[float]:
+    """Seconds between the last epoch of a trial and the start of the same process's next."""
+    processes: dict[int, list[list[dict[str, Any]]]] = {}
+    for journal in out.glob("*/seed-*/attempt-*/journal.jsonl"):
+        owner = json.loads((journal.parent / "owner.json").read_bytes())
+        processes.setdefault(owner["pid"], []).append([json.loads(x) for x in journal.read_text().splitlines()])
+    found = []
+    for trials in processes.values():
+        trials.sort(key=lambda events: events[0]["time"])
+        found += [next_[0]["time"] - _last_epoch(events) for events, next_ in pairwise(trials)]
+    return found
+
+
+def _last_epoch(events: list[dict[str, Any]]) -> float:
+    return float([e["time"] for e in events if e["event"] == "epoch"][-1])
+
+
+if __name__ == "__main__":
+    main()
