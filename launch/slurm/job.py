@@ -18,10 +18,10 @@ from pathlib import Path
 from ablation import process
 from ablation.result import finished
 from launch import policy, sweep
-from launch.child import Slot
+from launch.child import OFFLINE, Slot
 from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
-from launch.slurm import arrays, mark
+from launch.slurm import arrays, mark, record
 from launch.slurm.arrays import LOST, Array
 from launch.slurm.cause import seed_folders
 from launch.slurm.cut import teachers
@@ -57,7 +57,12 @@ class Batch:
         works = [work for work in self.array.batches[self.index] if self._ready(work)]
         never = policy.read({})  # what follows a failure is decided when the job has ended
         self._pool = Pool(
-            self.submission, slots(self.array.room.pack), self._hear, never, self._tick, self.array.supersede
+            self.submission,
+            slots(self.array.room.pack, record.offline(self.submission)),
+            self._hear,
+            never,
+            self._tick,
+            self.array.supersede,
         )
         if self.signal:
             self._pool.stop()
@@ -83,8 +88,9 @@ class Batch:
             self._pool.stop()
 
 
-def slots(pack: int) -> list[Slot]:
+def slots(pack: int, offline: bool) -> list[Slot]:
     """Places to train: `pack` on each GPU that SLURM gave us, or `pack` in all; the job's cores shared out."""
+    quiet = {OFFLINE: "1"} if offline else {}
     gpus = [g for g in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if g]
     places = [(gpu, n) for gpu in gpus or [""] for n in range(pack)]
     threads = str(max(1, _cores() // len(places)))
@@ -94,6 +100,7 @@ def slots(pack: int) -> list[Slot]:
             env={
                 "OMP_NUM_THREADS": threads,
                 "MKL_NUM_THREADS": threads,
+                **quiet,
                 **({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}),
             },
             memory_share=1 / pack,

@@ -50,6 +50,8 @@ def _judge(view: View, place: Place | None, work: Work, past: list[Verdict], fou
         found.done.append(work)
     elif place and view.active(place.job):
         found.flying.append(work)
+    elif work in view.taken_over:
+        found.given_up[work] = "asked for again by a later submission"
     elif any((folder / attempt.CANCEL).exists() for folder in folders):
         found.given_up[work] = "cancelled"
     elif any(kind == "running" and not _orphaned(view, folder, found) for folder, kind in kinds.items()):

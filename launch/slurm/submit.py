@@ -10,6 +10,7 @@ from launch import sweep
 from launch.outcome import Outcome, Trial
 from launch.slurm import options, sbatch, tell
 from launch.slurm.round import perform
+from launch.slurm.wait import wait
 from launch.sweep import Planned
 
 
@@ -31,4 +32,4 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     if not chosen.wait:
         print("\n".join(tell.farewell(submission)))
         return {}
-    return {}
+    return wait(submission)

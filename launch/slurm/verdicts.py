@@ -49,7 +49,7 @@ def append(folder: Path, verdicts: Iterable[Verdict]) -> None:
 
 
 def read(folder: Path) -> dict[Work, list[Verdict]]:
-    """Of each work since it was last forgiven, one an array, oldest first."""
+    """Of each work since it was last forgiven (that included), one an array, oldest first."""
     try:
         lines = (folder / _FILE).read_text().splitlines()
     except FileNotFoundError:
@@ -60,9 +60,8 @@ def read(folder: Path) -> dict[Work, list[Verdict]]:
         if verdict is None:
             continue
         if verdict.decision == FORGIVE:
-            found.pop(verdict.work, None)
-        else:
-            found.setdefault(verdict.work, {})[verdict.array] = verdict
+            found[verdict.work] = {}
+        found.setdefault(verdict.work, {})[verdict.array] = verdict
     return {work: [of[n] for n in sorted(of)] for work, of in found.items()}
 
 

@@ -57,6 +57,13 @@ class View:
         known = [a for a in self.arrays if a.job != LOST and not a.canary]
         return {work: Place(a, k) for a in known for k, batch in enumerate(a.batches) for work in batch}
 
+    @cached_property
+    def taken_over(self) -> set[Work]:
+        """What a later submission of the same sweep asks for: it is that one's to look after."""
+        own = self.submission
+        later = [f for f in sweep.submissions(own.out, own.name) if int(f.name) > own.number]
+        return {work for folder in later for work in sweep.load(folder).works}
+
     def active(self, job: str) -> bool:
         """Whether a job waits or runs."""
         return job in self._queue and self._queue[job].active

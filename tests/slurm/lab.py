@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
@@ -14,12 +16,16 @@ from slurm.cluster import until
 from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 
 from ablation import attempt, journal
+from ablation.atomic import write_atomic
 from ablation.result import finished
 from launch import sweep
 from launch.arms import gather
 from launch.slurm.round import Report, perform
 from launch.sweep import Planned, Submission
 
+_FOLDER = TemporaryDirectory()
+SCRATCH = Path(_FOLDER.name)  # the undisturbed runs
+LONG = "epochs=30"  # with a brake of a second, so that nothing is done before a test has had its way
 RATES = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8")
 
 
@@ -43,17 +49,22 @@ class Lab:
         return self.folder / "runs"
 
     def brake(self, word: str | float | None, arm: int | None = None) -> None:
-        """What all trials do at each step, or those of one arm: wait so many seconds, or fail; None: nothing."""
+        """What all trials do at each step, or those of one arm: take so many seconds, or fail; None: nothing."""
         for k in range(len(RATES)) if arm is None else [arm]:
-            path = self.folder / f"brake-{k}"
-            path.write_text(str(word)) if word is not None else path.unlink(missing_ok=True)
+            path = self.folder / "brake" / str(k)
+            path.parent.mkdir(exist_ok=True)
+            if word is None:
+                path.unlink(missing_ok=True)
+            else:
+                write_atomic(path, str(word).encode())
 
     def arms(self, count: int = 1, *more: str) -> list[Planned]:
         rows = [
             [*TINY, *SMALL_MODEL, f"optim.lr={rate}", f"out={self.out}", "lease=6", *more,
-             "+aug.brake._target_=brake.brake", f"+aug.brake.path={self.folder}/brake-{k}"]
+             "+aug.brake._target_=brake.brake", f"+aug.brake.arm={k}"]
             for k, rate in enumerate(RATES[:count])
         ]  # fmt: skip
+        os.environ["BRAKE"] = str(self.folder / "brake")
         with initialize_config_dir(str(CONF), version_base="1.3"):
             return gather(rows)
 
@@ -95,22 +106,24 @@ def attempts(submission: Submission) -> list[int]:
     return [attempt.latest(folder) for folder in folders(submission)]
 
 
-def check(submission: Submission, scratch: Path) -> None:
-    """Every trial is done, once, with no epoch twice, and as an undisturbed run here would have done it."""
-    threads = torch.get_num_threads()
+def check(submission: Submission) -> None:
+    """Every trial is done, once, with no epoch twice, and as an undisturbed run here does it."""
+    for planned in submission.arms.values():
+        undisturbed(planned)
+        for seed in planned.seeds:
+            _same(submission.out / planned.arm.id, SCRATCH / planned.arm.id, seed)
+
+
+def undisturbed(planned: Planned) -> None:
+    """Run an arm in this process, with one thread as the jobs do; once for all tests."""
+    threads, brakes = torch.get_num_threads(), os.environ["BRAKE"]
     torch.set_num_threads(1)
+    os.environ["BRAKE"] = "/none"
     try:
-        for planned in submission.arms.values():
-            quiet = {**planned.config, "out": str(scratch), "aug": _released(planned.config["aug"], scratch)}
-            run(quiet, scratch / planned.arm.id)
-            for seed in planned.seeds:
-                _same(submission.out / planned.arm.id, scratch / planned.arm.id, seed)
+        run({**planned.config, "out": str(SCRATCH)}, SCRATCH / planned.arm.id)
     finally:
         torch.set_num_threads(threads)
-
-
-def _released(aug: dict[str, Any], scratch: Path) -> dict[str, Any]:
-    return {name: {**node, "path": str(scratch / "no-brake")} for name, node in aug.items()}
+        os.environ["BRAKE"] = brakes
 
 
 def _same(folder: Path, reference: Path, seed: int) -> None:

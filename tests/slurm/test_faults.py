@@ -1,0 +1,120 @@
+"""What goes wrong with trials and jobs; in the end each is done once, as if nothing had happened."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+from slurm.cluster import Cluster, call, until
+from slurm.lab import LONG, Lab, attempts, check, done, folders, rounds, saved
+
+from ablation import attempt
+from launch.slurm.round import perform
+from launch.sweep import Submission
+
+
+def worker(submission: Submission, trial: int) -> int:
+    owner = attempt.owner(attempt.folder(folders(submission)[trial], attempt.latest(folders(submission)[trial])))
+    assert owner is not None
+    return owner.pid
+
+
+def parent(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def gone(cluster: Cluster, job: str) -> None:
+    until(lambda: job not in cluster.queue(), f"{job} to have ended")
+
+
+def test_a_trial_that_fails_fails_its_job_and_is_tried_again_only_if_asked(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake("error", arm=0)
+    submission, report = lab.submit(lab.arms(2))
+    last = rounds(submission)[-1]
+    (label,) = last.given_up
+    assert (last.done, last.given_up[label]) == (1, "error")
+    assert cluster.states(report.jobs[0]) == {
+        f"{report.jobs[0]}_0": ("FAILED", "1:0"), f"{report.jobs[0]}_1": ("COMPLETED", "0:0"),
+    }  # fmt: skip
+    assert perform(submission.folder).over  # looking again spends nothing
+    lab.brake(None)
+    assert perform(submission.folder, again=[label]).flying == 1
+    assert rounds(submission)[-1].done == 2
+    check(submission)
+
+
+def test_kill_9_of_a_worker_and_of_a_whole_job_and_scancel(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, report = lab.submit(lab.arms(3, LONG))
+    jobs = [f"{report.jobs[0]}_{k}" for k in range(3)]
+    lab.begun(submission)
+    os.kill(worker(submission, 0), signal.SIGKILL)
+    for pid in (parent(worker(submission, 1)), worker(submission, 1)):
+        os.kill(pid, signal.SIGKILL)
+    call("scancel", jobs[2])
+    for job in jobs:
+        gone(cluster, job)
+    lab.brake(None)
+    states = cluster.states(report.jobs[0])
+    assert [states[job][0] for job in jobs] == ["FAILED", "FAILED", "CANCELLED"]
+    first, *_, last = rounds(submission)
+    labels = [work.label for work in submission.works]
+    assert first.retried == {labels[0]: "killed", labels[1]: "killed"}
+    assert (last.done, last.given_up) == (2, {labels[2]: "cancelled"})
+    assert saved(folders(submission)[2]) > 2  # scancel gave it the time to save
+    perform(submission.folder, again=[labels[2]])
+    assert rounds(submission)[-1].done == 3
+    assert attempts(submission) == [2, 2, 2]
+    check(submission)
+
+
+def test_the_warning_before_the_time_limit_saves_and_requeues(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, report = lab.submit(lab.arms(2, LONG), pack=2)
+    lab.begun(submission)
+    call("scancel", "--signal=USR2", f"{report.jobs[0]}_0")
+    until(lambda: cluster.queue("%T") == ["PENDING"], "the job to wait again")
+    lab.brake(None)
+    until(lambda: done(submission), "the requeued job")
+    assert attempts(submission) == [2, 2]
+    assert rounds(submission)[-1].jobs == ()
+    check(submission)
+
+
+def test_a_job_that_stops_before_it_got_anywhere_is_left_to_the_policy(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(20)  # no epoch ends
+    submission, report = lab.submit(lab.arms(1))
+    job = f"{report.jobs[0]}_0"
+    until(lambda: attempts(submission) == [1], "the trial to have begun")
+    lab.brake(0.5)
+    call("scancel", "--signal=USR2", job)
+    gone(cluster, job)
+    assert cluster.states(report.jobs[0])[job] == ("FAILED", "75:0")
+    lab.brake(None)
+    first, *_, last = rounds(submission)
+    assert (list(first.retried.values()), last.done) == (["time_limit"], 1)
+    check(submission)
+
+
+def test_a_lost_node_whose_processes_go_on(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, _ = lab.submit(lab.arms(1, LONG))
+    lab.begun(submission)
+    orphan = worker(submission, 0)
+    (node,) = cluster.queue("%N")
+    cluster.script("kill-node", node)
+    try:
+        until(lambda: attempts(submission) == [2], "a second attempt on another node", 60)
+        assert (Path("/proc") / str(orphan)).exists()  # it still writes, into an attempt that no longer counts
+        lab.brake(None)
+        until(lambda: done(submission), "the second attempt", 60)
+    finally:
+        cluster.script("start-node", node)
+    assert rounds(submission)[-1].done == 1
+    check(submission)
