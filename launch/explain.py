@@ -83,12 +83,3 @@ def attempts(folder: Path) -> Iterator[dict[str, Any]]:
         word = last["event"] if last and last["event"] in ("done", "failed", "stopped") else "no last word"
         why = (last.get("cause") or last.get("why") or "") if last else ""
         yield {"attempt": number, "owner": str(attempt.owner(of) or "unknown"), "end": word, "cause": why}
-
-
-def told(changes: Changes) -> str:
-    """In one line: `sched.eta was 1e-05, is 0.0001`."""
-    return ", ".join(f"{key} was {_value(a)}, is {_value(b)}" for key, (a, b) in changes.items())
-
-
-def _value(value: Any) -> str:
-    return "not there" if value is None else str(value)

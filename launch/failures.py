@@ -34,7 +34,7 @@ def failed(trial: Trial) -> bool:
 
 def failure(trial: Trial) -> Failure:
     """Of a trial that failed."""
-    trace = _trace(trial)
+    trace = "" if trial.state.cause == "damaged" else _trace(trial)
     frames = _PLACE.findall(trace)
     raised = _RAISED.findall(trace[trace.rfind("\n  File") + 1 :]) if frames else []
     kind = raised[0].rpartition(".")[2] if raised else trial.state.cause

@@ -58,7 +58,7 @@ def _attempts(trial: Trial, submissions: Sequence[Submission]) -> Iterator[tuple
             continue  # it ended before it had begun
         final = number == numbers[-1] and trial.state.kind in ("done", "running")
         kept = last["time"] if final else _saved(folder, start)
-        device = "GPU" if start["device"].startswith("cuda") else "CPU"
+        device = "GPU" if str(start.get("device")).startswith("cuda") else "CPU"
         share = lanes * (_sharing(submissions, start["time"]) if device == "GPU" else 1)
         yield device, (last["time"] - start["time"]) / share, (last["time"] - kept) / share
 

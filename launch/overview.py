@@ -39,6 +39,7 @@ class Row:
     std: float | None  # with n - 1; None for fewer than two seeds
     epoch: float  # of those that are not done: the mean
     epochs: int
+    stale: str = ""  # what has changed since, if a later submission has another arm of this name
 
 
 def rows(trials: Sequence[Trial]) -> list[Row]:
@@ -63,6 +64,7 @@ def _row(trials: Sequence[Trial]) -> Row:
         std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         epoch=statistics.fmean(open_) if open_ else 0.0,
         epochs=planned.config["epochs"],
+        stale=trials[0].stale,
     )
 
 
@@ -73,8 +75,8 @@ def totals(trials: Sequence[Trial]) -> dict[str, int]:
 
 
 def lost(trials: Sequence[Trial]) -> bool:
-    """Whether some trial is not done and nobody is about to do it."""
-    return any(t.state.kind in _LOST for t in trials)
+    """Whether some trial is not done and nobody is about to do it; those of stale arms are not missed."""
+    return any(t.state.kind in _LOST and not t.stale for t in trials)
 
 
 def table(found: Sequence[Row], limit: int, width: int) -> tuple[Table, str]:
@@ -94,7 +96,7 @@ def table(found: Sequence[Row], limit: int, width: int) -> tuple[Table, str]:
         justify: Literal["left", "right"] = "left" if head == "state" else "right"
         view.add_column(head, no_wrap=True, overflow="ellipsis", width=wide, justify=justify)
     for n, (id_, *others) in zip(shown, cells, strict=True):
-        view.add_row(id_, Text(short[found[n].id]), *others)
+        view.add_row(id_, Text(short[found[n].id] + " (stale)" * bool(found[n].stale)), *others)
     return view, common
 
 

@@ -7,7 +7,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ablation.identity import difference
 from launch import state
+from launch.arm import rules
+from launch.changes import told
 from launch.flight import Flight
 from launch.slurm.verdicts import RETRY
 from launch.state import State
@@ -24,6 +27,7 @@ class Trial(NamedTuple):
     seed: int
     folder: Path  # the seed's
     state: State
+    stale: str = ""  # a later submission has another arm of this name: the keys that changed
 
     @property
     def label(self) -> str:
@@ -47,7 +51,16 @@ def sweep_states(submissions: Sequence[Submission]) -> Standing:
             arms.setdefault(id_, planned)
             seeds.setdefault(id_, {}).update(dict.fromkeys(planned.seeds))
     wanted = [(arms[id_], seed) for id_ in arms for seed in sorted(seeds[id_])]
-    return states(submissions[-1].out, wanted, Flight(submissions))
+    standing = states(submissions[-1].out, wanted, Flight(submissions))
+    stale = _stale(list(arms.values()))
+    return standing._replace(trials=[t._replace(stale=stale.get(t.planned.arm.id, "")) for t in standing.trials])
+
+
+def _stale(planned: Sequence[Planned]) -> dict[str, str]:
+    """Of arms, newest first: those whose name a newer one has, and how the newer one differs, by id."""
+    names: dict[str, Planned] = {}
+    older = [p for p in planned if names.setdefault(p.arm.name, p) is not p]
+    return {p.arm.id: told(difference(p.config, names[p.arm.name].config, rules())) for p in older}
 
 
 def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight, write: bool = True) -> Standing:
@@ -58,7 +71,11 @@ def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight, wri
 
 def _trial(out: Path, planned: Planned, seed: int, flight: Flight, write: bool) -> Trial:
     folder = out / planned.arm.id / f"seed-{seed}"
-    now, verdict = state.of(folder, planned.config["lease"], write), flight.verdict(planned.arm.id, seed)
+    try:
+        now = state.of(folder, planned.config["lease"], write)
+    except OSError as e:  # one folder that cannot be read must not hide the others
+        now = State("failed", "damaged", str(e))
+    verdict = flight.verdict(planned.arm.id, seed)
     again = verdict is not None and verdict.decision == RETRY and verdict.time > now.time
     if flight.awaits(planned.arm.id, seed):
         if now.kind in _WAITING or (now.kind == "failed" and again):

@@ -40,11 +40,12 @@ def _lines(file: BinaryIO) -> list[bytes]:
 
 
 def _event(line: bytes) -> Event | None:
+    """None for what is torn or no event."""
     try:
         event: Event = json.loads(line)
     except ValueError:
         return None
-    return event
+    return event if isinstance(event, dict) and "event" in event and "time" in event else None
 
 
 def last_epoch(seed_folder: Path, number: int, events: list[Event]) -> Event:

@@ -13,6 +13,7 @@ from rich.text import Text
 from ablation.errors import ConfigError
 from launch import explain as reasons
 from launch import state
+from launch.changes import told
 from launch.known import Archive, Known
 from launch.verbs import _options
 
@@ -108,7 +109,7 @@ def _stale(facts: dict[str, Any]) -> str:
         return f"its command is refused today: {facts['refused']}"
     if facts["stale"] is None:
         return "no: its command gives this run today as well"
-    return f"yes: its command gives {facts['stale']['id']} today, since {reasons.told(facts['stale']['keys'])}"
+    return f"yes: its command gives {facts['stale']['id']} today, since {told(facts['stale']['keys'])}"
 
 
 def _code(c: dict[str, Any]) -> str:

@@ -22,15 +22,16 @@ _AGAIN = ("failed", "stopped", "cancelled", "blocked", "new")
 
 @click.command()
 @_options.sweep
+@click.option("--stale", is_flag=True, help="Also arms that a later submission replaced by others of the same names.")
 @_options.as_json
-def retry(sweep: Sweep, as_json: bool) -> int:
+def retry(sweep: Sweep, stale: bool, as_json: bool) -> int:
     """Run again what failed, stopped, was cancelled or never started.
 
     Trials keep the configuration and code of their submission, whatever was edited since, and go on from their
     checkpoints. On SLURM they are submitted, and the policy counts anew; otherwise they are trained here and now.
     Choose some with the filters, such as --state failed.
     """
-    chosen = [t for t in sweep.trials if t.state.kind in _AGAIN]
+    chosen = [t for t in sweep.trials if t.state.kind in _AGAIN and (stale or not t.stale)]
     by_submission = _assign(sweep.submissions, chosen)
     for submission in by_submission:
         if owner := driver(sweep.submissions[submission].folder):

@@ -49,6 +49,8 @@ def show(sweep: Sweep, rows: int, as_json: bool) -> int:
         console.print(view)
         if 0 < rows < len(found):
             console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
+        for row in (r for r in found if r.stale):
+            console.print(f"stale: {row.id[:8]}, now {row.stale}")
         for line in (overview.spelt(overview.totals(sweep.trials)), *overview.cost(costs)):
             console.print(line)
         if any(failures.failed(t) for t in sweep.trials):
@@ -61,4 +63,11 @@ def trial_facts(t: Trial) -> dict[str, Any]:
     """A trial for a program."""
     state = asdict(t.state)
     kind = state.pop("kind")
-    return {"id": t.planned.arm.id, "seed": t.seed, "state": kind, **state, "epochs": t.planned.config["epochs"]}
+    return {
+        "id": t.planned.arm.id,
+        "seed": t.seed,
+        "state": kind,
+        **state,
+        "stale": t.stale,
+        "epochs": t.planned.config["epochs"],
+    }

@@ -21,7 +21,7 @@ from launch.follow import follow
 from launch.provenance import ROOT
 from launch.standing import Trial, part, sweep_states
 from launch.state import State
-from launch.sweep import Submission, Work, submissions
+from launch.sweep import Planned, Submission, Work, submissions
 from launch.verbs import main
 from tests.launch.handmade import epoch, failed, finish, gone, make, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
@@ -73,6 +73,30 @@ def test_a_grid_that_changed_keeps_its_earlier_arms_after_the_new(s: Submission)
     first, second = again.arms
     assert [(t.planned.arm.id, t.seed) for t in trials][:3] == [(first, 0), (first, 5), (second, 0)]
     assert len(trials) == 6
+
+
+def test_an_arm_that_another_of_its_name_replaced_is_stale(capsys: Capture, s: Submission) -> None:
+    """As if a default had been changed before the same grid was submitted again."""
+    again = sweep(s.out, "seeds=2", "aug=mixup", "aug=cutout loss=label_smoothing", name="s")
+    cutout = list(s.arms)[2]
+    (changed,) = [p for p in again.arms.values() if p.arm.id not in s.arms]
+    named = replace(changed, arm=replace(changed.arm, name=s.arms[cutout].arm.name))
+    arms = {p.arm.id: p for p in (*list(again.arms.values())[:2], named)}
+    trials = sweep_states([s, replace(again, arms=arms)]).trials
+    assert [t.planned.arm.id for t in trials if t.stale] == [cutout]
+    assert "loss._target_ was ablation.loss.ce.ce, is ablation.loss.label_smoothing" in trials[-1].stale
+    _forge(again, named)
+    _, printed = asked(capsys, s, "status")
+    assert [(a["id"], bool(a["stale"])) for a in printed["arms"]][2:] == [(changed.arm.id, False), (cutout, True)]
+    assert f"stale: {cutout[:8]}, now loss" in said(capsys, s, "status")[1]
+
+
+def _forge(submission: Submission, other: Planned) -> None:
+    """Write another name of an arm into a submission."""
+    path = submission.folder / "arms.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    renamed = [line | {"arm": vars(other.arm)} if line["arm"]["id"] == other.arm.id else line for line in lines]
+    path.write_text("".join(f"{json.dumps(line)}\n" for line in renamed))
 
 
 def test_cancel_marks_all_that_is_not_done(capsys: Capture, s: Submission) -> None:

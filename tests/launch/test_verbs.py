@@ -147,6 +147,22 @@ def test_a_damaged_submission_is_told_and_the_others_count(capsys: Capture, tmp_
     assert "warning: " in said(capsys, second, "status")[1]
 
 
+def test_damaged_run_folders_are_told_and_the_others_count(capsys: Capture, tmp_path: Path) -> None:
+    s = sweep(tmp_path, "seeds=4", name="s")
+    (make(seed_folder(s, 0, 0), 1) / "journal.jsonl").write_text('5\n{"event": "start"}\nnull\n{"tor')
+    (make(seed_folder(s, 0, 1), 1, start(), {"event": "failed", "time": 5.0}) / "owner.json").write_text("")
+    seed_folder(s, 0, 2).write_text("not a folder")
+    finish(seed_folder(s, 0, 3))
+    for name in ("arm.json", "config.yaml"):
+        (s.out / next(iter(s.arms)) / name).write_text("")
+    code, printed = asked(capsys, s, "status")
+    assert code == 1
+    told = [(t["state"], t["cause"]) for t in printed["trials"]]
+    assert told == [("stopped", "killed"), ("failed", "damaged"), ("failed", "damaged"), ("done", "")]
+    assert asked(capsys, s, "logs", "--failed")[0] == 0
+    assert "Not a directory" in said(capsys, s, "logs", "--failed")[1]
+
+
 def test_the_module_is_the_same_command(demo: Submission) -> None:
     line = [sys.executable, "-m", "launch", "status", "--out", str(demo.out)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
