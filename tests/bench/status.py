@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -37,8 +38,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as out:
         make(Path(out), arguments.arms, arguments.seeds, arguments.running)
         for verb in (["status"], ["status", "--json"]):
-            took = [timed(out, verb) for _ in range(arguments.rounds)]
-            print(f"{' '.join(verb)}: median {statistics.median(took):.2f} s, {min(took):.2f} to {max(took):.2f} s")
+            wall, cpu = zip(*(timed(out, verb) for _ in range(arguments.rounds)), strict=True)
+            spread = f"{min(wall):.2f} to {max(wall):.2f}"
+            print(f"{' '.join(verb)}: median {statistics.median(wall):.2f} s ({spread}), {min(cpu):.2f} s of a core")
 
 
 def make(out: Path, arms: int, seeds: int, running: int) -> None:
@@ -67,11 +69,13 @@ def arm(like: Planned, out: Path, number: int) -> Planned:
     return replace(like, arm=replace(like.arm, id=identify(config), name=f"optim.lr={lr}"), config=config)
 
 
-def timed(out: str, verb: list[str]) -> float:
-    """Seconds of one call."""
-    began = time.perf_counter()
+def timed(out: str, verb: list[str]) -> tuple[float, float]:
+    """Seconds of one call, by the clock and of a core."""
+    began, used = time.perf_counter(), os.times()
     subprocess.run([sys.executable, "-m", "launch", *verb, "--out", out], cwd=ROOT, stdout=subprocess.DEVNULL)
-    return time.perf_counter() - began
+    now = os.times()
+    cpu = now.children_user + now.children_system - used.children_user - used.children_system
+    return time.perf_counter() - began, cpu
 
 
 if __name__ == "__main__":
