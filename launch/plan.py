@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,7 @@ class Outlook:
     row: Row  # how its trials stand together
     trials: list[Trial]
     stale: Stale | None  # of an arm of which nothing has run
-    cost: Cost | None
+    cost: Cost | None  # None also if nothing is to come
 
     @property
     def state(self) -> str:
@@ -104,7 +104,8 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False) -> Repor
     arms = []
     for p, row in zip(planned, rows(standing.trials), strict=True):
         stale = past.stale(p, trials.keys()) if row.state == "new" else None
-        arms.append(Outlook(p, row, trials[p.arm.id], stale, estimates.of(p)))
+        cost = estimates.of(p) if row.done < row.total else None
+        arms.append(Outlook(p, row, trials[p.arm.id], stale, cost))
     return Report(name, out, arms, _gone(out, earlier, trials.keys(), flight), notes, runs(command))
 
 
@@ -115,8 +116,8 @@ def runs(command: str) -> str:
     )
 
 
-def _gone(out: Path, earlier: Sequence[Submission], kept: Iterable[str], flight: Flight) -> list[Row]:
-    arms = {id_: p for submission in earlier for id_, p in submission.arms.items() if id_ not in set(kept)}
+def _gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], flight: Flight) -> list[Row]:
+    arms = {id_: p for submission in earlier for id_, p in submission.arms.items() if id_ not in kept}
     return rows(states(out, [(p, seed) for p in arms.values() for seed in p.seeds], flight, write=False).trials)
 
 
