@@ -123,6 +123,16 @@ def test_an_exclusion_of_nothing_is_noted_and_one_of_everything_refused() -> Non
         rows({"exclude": ["aug=cutout,mixup"]}, "aug=cutout,mixup")
 
 
+def test_a_teacher_is_said_as_on_the_command_line() -> None:
+    assert lines({"params": {"teacher": "same,model=resnet56 epochs=30"}, "rows": ["loss=distill"]}) == [
+        "teacher=same loss=distill",
+        "teacher='model=resnet56 epochs=30' loss=distill",
+    ]
+    assert lines({"rows": ["loss=distill 'teacher=model=resnet56 epochs=30'"]}) == [
+        "loss=distill teacher='model=resnet56 epochs=30'"
+    ]
+
+
 @pytest.mark.parametrize(
     ("grid", "said"),
     [
