@@ -21,6 +21,7 @@ from ablation.build import factory
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
 from ablation.identity import SURROUNDINGS, Rules, canonical, difference, identify
+from launch.changes import told
 from launch.provenance import ROOT
 
 Config = dict[str, Any]
@@ -49,13 +50,20 @@ class Arm:
         """What to know of earlier runs: this one in another sweep, or the same command with other defaults."""
         found = []
         for path in sorted(out.glob("*/arm.json")):
-            earlier = json.loads(path.read_bytes())
-            if earlier["id"] == self.id and earlier["sweep"] != self.sweep:
-                found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
-            if earlier["id"] != self.id and earlier["name"] == self.name:
-                old = yaml.safe_load((path.parent / "config.yaml").read_text())
-                changed = ", ".join(f"{k} was {a}, is {b}" for k, (a, b) in difference(old, config, rules()).items())
-                found.append(f"stale: {path.parent} came of the same command, but {changed}")
+            try:
+                found += self._compared(path, config)
+            except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as e:
+                found.append(f"{path.parent} is damaged and was passed over ({type(e).__name__})")
+        return found
+
+    def _compared(self, path: Path, config: Mapping[str, Any]) -> list[str]:
+        """With one earlier arm, whose `arm.json` this is."""
+        earlier, found = json.loads(path.read_bytes()), []
+        if earlier["id"] == self.id and earlier["sweep"] != self.sweep:
+            found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
+        if earlier["id"] != self.id and earlier["name"] == self.name:
+            old = yaml.safe_load((path.parent / "config.yaml").read_text())
+            found.append(f"stale: {path.parent} came of the same command, but {told(difference(old, config, rules()))}")
         return found
 
     def _json(self) -> str:

@@ -115,3 +115,11 @@ def test_an_unknown_or_ambiguous_run_is_2(capsys: Capture, two: Submission) -> N
 def test_changes_in_words() -> None:
     changes = {"sched.eta": (1e-5, 1e-4), "aug.mixup.alpha": (None, 1)}
     assert told(changes) == "sched.eta was 1e-05, is 0.0001, aug.mixup.alpha was not there, is 1"
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
+def test_a_damaged_neighbour_does_not_keep_a_run_from_starting(two: Submission, text: str) -> None:
+    a, b = two.arms
+    (two.out / a / "arm.json").write_text(text)
+    (note,) = two.arms[b].arm.notes(two.out, two.arms[b].config)
+    assert f"{two.out / a} is damaged and was passed over" in note
