@@ -1,0 +1,112 @@
+"""kill -9 at seeded random moments, of workers and drivers: nothing is lost, doubled or changed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import torch
+from tiny import CONF, final_weights
+
+from ablation import attempt, journal
+
+ROOT = CONF.parent
+KILLS = 50
+DRIVERS = 5  # of the kills: of the driver
+ANY = 5  # of the kills: of a worker that may still be starting
+EPOCHS = 16
+GRID = (
+    "-m", "aug=[],[cutout,mixup]", "regularizer=[],[ema,dropout]", "seeds=2", f"epochs={EPOCHS}",
+    "data.subset=128", "data.test_subset=20", "batch_size=8", "model.depth=8", "precision=fp32", "device=cpu",
+    "track=[]", "checkpoint.seconds=0.1", "hydra.launcher.workers=2", f"hydra.launcher.retry.killed.tries={KILLS}",
+)  # fmt: skip
+
+
+def command(out: Path) -> list[str]:
+    return [sys.executable, "launch/run.py", *GRID, f"out={out}"]
+
+
+def processes(word: str, out: Path) -> list[int]:
+    """The processes whose command line has both texts."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if word in line and str(out) in line:
+            found.append(int(folder.name))
+    return found
+
+
+def at_work(out: Path) -> list[int]:
+    """The processes that hold an attempt now."""
+    folders = [f.parent for f in out.glob("*/seed-*/attempt-*/beat") if attempt.live(f.parent, lease=60)]
+    return sorted(holder.pid for f in folders if (holder := attempt.owner(f)))
+
+
+def test_fifty_kills_change_nothing(tmp_path: Path) -> None:
+    straight, hit = tmp_path / "straight", tmp_path / "hit"
+    subprocess.run(command(straight), cwd=ROOT, check=True, capture_output=True, timeout=300)
+    draw = random.Random(2026)
+    victims = ["launch/run.py"] * DRIVERS + ["launch.worker"] * ANY + ["at work"] * (KILLS - DRIVERS - ANY)
+    draw.shuffle(victims)
+    deadline, ended = time.monotonic() + 600, False
+    driver = _start(hit)
+    kills = 0
+    while not ended:
+        assert time.monotonic() < deadline, f"{kills} kills so far"
+        if kills < KILLS and _kill(victims[kills], hit, draw):
+            kills += 1
+        time.sleep(0.01)
+        if driver.poll() is not None:
+            # Killed; or it has given up, which it may do as long as workers are killed before they have begun.
+            ended = driver.returncode == 0 or (kills == KILLS and driver.returncode != -signal.SIGKILL)
+            driver = driver if ended else _start(hit)
+    assert driver.returncode == 0, (tmp_path / "driver.log").read_text()[-2000:]
+    assert kills == KILLS, f"the grid was done after {kills} kills; make it longer"
+    _same(straight, hit)
+
+
+def _start(out: Path) -> subprocess.Popen[bytes]:
+    with (out.parent / "driver.log").open("ab") as log:
+        return subprocess.Popen(command(out), cwd=ROOT, stdout=log, stderr=log)
+
+
+def _kill(victim: str, out: Path, draw: random.Random) -> bool:
+    """Wait until some worker is at work, then for a random moment, and kill it, any worker, or the driver."""
+    if not at_work(out):
+        return False
+    time.sleep(draw.uniform(0, 0.5))
+    alive = at_work(out) if victim == "at work" else processes(victim, out)
+    if not alive:
+        return False
+    try:
+        os.kill(draw.choice(sorted(alive)), signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _same(straight: Path, hit: Path) -> None:
+    trials = sorted(p.parent.relative_to(straight) for p in straight.glob("*/seed-*/result.json"))
+    assert len(trials) == 8
+    assert sorted(p.parent.relative_to(hit) for p in hit.glob("*/seed-*/attempt-1")) == trials
+    resumed = 0
+    for trial in trials:
+        one, other = (json.loads((out / trial / "result.json").read_text()) for out in (straight, hit))
+        varies = {"seconds", "images_per_s", "peak_mem_mib", "attempts", "attempt"}
+        assert {k: v for k, v in one.items() if k not in varies} == {k: v for k, v in other.items() if k not in varies}
+        seed = int(trial.name.removeprefix("seed-"))
+        a, b = final_weights(straight / trial.parent, seed), final_weights(hit / trial.parent, seed)
+        assert [k for k in a if not torch.equal(a[k], b[k])] == []
+        assert [e["epoch"] for e in journal.history(journal.events(hit / trial))] == list(range(1, EPOCHS + 1))
+        assert sum(e["event"] == "done" for e in journal.events(hit / trial)) >= 1
+        resumed += attempt.latest(hit / trial) > 1
+    assert resumed, "some were hit"
