@@ -7,7 +7,6 @@ from typing import Any
 
 from ablation.errors import ConfigError
 from ablation.result import finished
-from ablation.trial import seed_folder
 from launch.estimate import shape
 from launch.outcome import HELD, NOT_STARTED, Outcome, Outcomes, Trial, done
 from launch.sweep import Submission, Work
@@ -56,4 +55,4 @@ def _outcome(submission: Submission, arm: str, seed: int, failed: Mapping[Trial,
 
 
 def _result(submission: Submission, arm: str, seed: int) -> dict[str, Any] | None:
-    return finished(seed_folder(submission.out / arm, seed))
+    return finished(submission.out / arm / f"seed-{seed}")

@@ -23,7 +23,7 @@ _STATES = {
     "PREEMPTED": "preempted",
     "CANCELLED": "cancelled",
 }
-_SIGNALS = {"SIGUSR2": "time_limit", "SIGTERM": "stopped"}
+_ENDED_ITSELF = ("FAILED", "COMPLETED")  # in SLURM's view
 
 
 def failure(view: View, place: Place, work: Work) -> Failure | None:
@@ -41,7 +41,13 @@ def failure(view: View, place: Place, work: Work) -> Failure | None:
 
 
 def _told(job: Job, word: str) -> str:
-    return _STATES.get(job.state) or _SIGNALS.get(word) or "killed"
+    if job.state in _STATES:
+        return _STATES[job.state]
+    if word == "SIGUSR2":
+        return "time_limit"
+    if word == "SIGTERM":  # nobody cancelled it, so it was preempted, and gone before its grace time was over
+        return "preempted" if job.state in _ENDED_ITSELF else "stopped"
+    return "killed"
 
 
 def _known(now: State) -> str:

@@ -48,15 +48,19 @@ class HandIn:
                 size = min(size, len(rest))
             self.backlog += sum(map(len, rest))
 
-    def probes(self, batches: Sequence[Batch]) -> Array:
-        """Submit a canary: one probe a batch; what is submitted afterwards waits for all of them to succeed.
+    def probes(self, batches: Sequence[Batch]) -> None:
+        """Submit a canary; what is submitted afterwards waits for all of its jobs to succeed.
 
         Raises:
-            AblationError: SLURM refuses.
+            AblationError: SLURM refuses for another reason than a limit on the number of jobs.
         """
-        array = self._array(batches, Draft(tuple(batches), self.view.options.room, 0), [], canary=True)
-        self.first = array.job
-        return array
+        if not batches:
+            return
+        try:
+            array = self._array(batches, Draft(tuple(batches), self.view.options.room, 0), [], canary=True)
+            self.first = array.job
+        except sbatch.Full as e:
+            self.refusal = str(e)
 
     def _needed(self, batches: Sequence[Batch], where: dict[Work, str]) -> list[str]:
         """The jobs that train these works' teachers."""

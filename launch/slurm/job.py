@@ -1,8 +1,9 @@
 """Inside a SLURM job: `python -m launch.slurm.job SUBMISSION ARRAY` trains batch SLURM_ARRAY_TASK_ID of an array.
 
 Exit codes, which SLURM's accounts show: 0 all done (or cancelled), 1 a trial failed, 75 some are left for a later job.
-SIGUSR2 (time limit, preemption) and SIGTERM let all trials save and stop. After SIGUSR2 the job puts itself back into
-the queue, provided that it got somewhere: what would stop at once again is left to the retry policy.
+SIGUSR2 (time limit, preemption) and SIGTERM (preemption, scancel) let all trials save and stop. Unless it was cancelled
+the job then puts itself back into the queue, provided that it got somewhere: what would stop at once again is left to
+the retry policy.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from launch import policy, sweep
 from launch.child import OFFLINE, Slot
 from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
-from launch.slurm import arrays, mark, record
+from launch.slurm import arrays, canary, mark, query, record
 from launch.slurm.arrays import LOST, Array
 from launch.slurm.cause import seed_folders
 from launch.slurm.cut import teachers
@@ -54,7 +55,7 @@ class Batch:
         Raises:
             AblationError: workers cannot be started.
         """
-        works = [work for work in self.array.batches[self.index] if self._ready(work)]
+        works = [work for work in self.array.batches[self.index] if self.array.canary or self._ready(work)]
         never = policy.read({})  # what follows a failure is decided when the job has ended
         self._pool = Pool(
             self.submission,
@@ -63,6 +64,7 @@ class Batch:
             never,
             self._tick,
             self.array.supersede,
+            probe=self.array.canary,
         )
         if self.signal:
             self._pool.stop()
@@ -127,14 +129,24 @@ def main(folder: Path, number: int) -> int:
         signal.signal(stop, batch.told)
     outcomes = batch.run()
     works = array.batches[batch.index]
-    for label, outcome in _summary(works, outcomes).items():
-        print(f"{label}: {outcome}")
+    said = [f"{label}: {outcome}" for label, outcome in _summary(works, outcomes).items()]
+    print("\n".join(said))
     code = _exit_code(works, outcomes)
-    if code == _LEFT:
+    if array.canary:
+        mark.write(folder, process.job(), "; ".join(said) if code else canary.PASSED)
+    elif code == _LEFT:
         mark.write(folder, process.job(), batch.signal or mark.LEFT)
-        if batch.signal == "SIGUSR2" and batch.advanced:
-            _requeue()
+    if code == _LEFT and (batch.advanced or array.canary) and _preempted(batch.signal):
+        _requeue()
     return code
+
+
+def _preempted(signal: str) -> bool:
+    """Whether SLURM may run the rest of this job later: we were warned, or told to go but not cancelled.
+
+    Within a partition's grace time a preempted job is RUNNING; if it ends by itself then, SLURM does not requeue it.
+    """
+    return signal == "SIGUSR2" or (signal == "SIGTERM" and query.state(process.job()) == "RUNNING")
 
 
 def _exit_code(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> int:

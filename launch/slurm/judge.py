@@ -31,17 +31,17 @@ class Judgement:
     supersede: set[str] = field(default_factory=set)  # our jobs that have ended, whatever their heartbeats say
 
 
-def judge(view: View, past: Past) -> Judgement:
-    """Judge every work, teachers before their students."""
+def judge(view: View, past: Past, held: str = "") -> Judgement:
+    """Judge every work, teachers before their students; `held`: why nothing may be started, if a canary failed."""
     found, places = Judgement(), view.places
     for work in view.submission.works:
-        _judge(view, places.get(work), work, past.get(work, []), found)
+        _judge(view, places.get(work), work, past.get(work, []), held, found)
         if work in found.todo:
             _ask_teachers(view, work, found)
     return found
 
 
-def _judge(view: View, place: Place | None, work: Work, past: list[Verdict], found: Judgement) -> None:
+def _judge(view: View, place: Place | None, work: Work, past: list[Verdict], held: str, found: Judgement) -> None:
     submission = view.submission
     folders = seed_folders(submission, work)
     lease = submission.arms[work.id].config["lease"]
@@ -56,12 +56,20 @@ def _judge(view: View, place: Place | None, work: Work, past: list[Verdict], fou
         found.given_up[work] = "cancelled"
     elif any(kind == "running" and not _orphaned(view, folder, found) for folder, kind in kinds.items()):
         found.elsewhere.append(work)
+    elif held:
+        _hold(place, work, past, held, found)
     elif place is None or (past and past[-1].decision == FORGIVE and past[-1].array == place.array.number):
         found.todo[work] = view.options.room
     elif past and past[-1].array == place.array.number and past[-1].decision in (STOP, HOLD):
         found.given_up[work] = past[-1].reason
     else:
         _decide(view, place, work, past, found)
+
+
+def _hold(place: Place | None, work: Work, past: list[Verdict], held: str, found: Judgement) -> None:
+    found.given_up[work] = held
+    if not past or (past[-1].decision, past[-1].reason) != (HOLD, held):
+        found.verdicts.append(Verdict(work, HOLD, held, place.array.number if place else 0))
 
 
 def _orphaned(view: View, folder: Path, found: Judgement) -> bool:

@@ -64,6 +64,14 @@ def _queued(line: str) -> Job:
     return Job(id_, name, state, node, _time(end))
 
 
+def state(job: str) -> str:
+    """What squeue says of one job; empty if it cannot be asked or does not know it."""
+    try:
+        return _call(["squeue", "-h", "-j", job, "-o", "%T"]).strip()
+    except AblationError:
+        return ""
+
+
 def account(names: Iterable[str], since: float) -> dict[str, Job]:
     """By id: what the accounts say of the jobs of these names, submitted after `since`; empty without accounts.
 

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from launch.slurm import query, verdicts
+from launch.slurm import canary, query, verdicts
+from launch.slurm.canary import Canary
 from launch.slurm.cut import cut, stages
 from launch.slurm.hand_in import JOBS, HandIn
 from launch.slurm.judge import Judgement, judge
@@ -51,9 +52,10 @@ def perform(folder: Path, again: Collection[str] = (), me: str = "") -> Report:
         view = View(folder)
         if again:
             _forgive(view, again)
-        judgement = judge(view, verdicts.read(folder))
+        tried = canary.look(view, forgiven=bool(again))
+        judgement = judge(view, verdicts.read(folder), tried.failure)
         verdicts.append(folder, judgement.verdicts)
-        return _submit(view, judgement, me)
+        return _submit(view, judgement, tried, me)
 
 
 def _forgive(view: View, again: Collection[str]) -> None:
@@ -69,18 +71,20 @@ def _forgive(view: View, again: Collection[str]) -> None:
     )
 
 
-def _submit(view: View, judged: Judgement, me: str) -> Report:
-    hand_in = HandIn(view, sorted(judged.supersede))
+def _submit(view: View, judged: Judgement, tried: Canary, me: str) -> Report:
+    hand_in = HandIn(view, sorted(judged.supersede), first=tried.waiting)
     keeper = Keeper(view)
     expected = bool(judged.todo or judged.flying or judged.elsewhere)
     if expected and view.options.keeper:
         keeper = Keeper.hire(view, me)
+    if judged.todo and tried.missing:
+        hand_in.probes(canary.batches(view))
     unfinished = {*judged.todo, *judged.flying}
     depth = stages(view.submission, [work for work in view.submission.works if work in unfinished])
     hand_in.submit(cut(judged.todo, depth, view.options, query.max_array_size()) if judged.todo else [])
     flying = {view.places[work].array.job for work in judged.flying}
     keeper.follow(sorted({*flying, *(a.job for a in hand_in.arrays)}), any_of_them=bool(hand_in.backlog))
-    submitted = sum(len(batch) for a in hand_in.arrays for batch in a.batches)
+    submitted = sum(len(batch) for a in hand_in.arrays for batch in a.batches if not a.canary)
     return Report(
         done=len(judged.done),
         flying=len(judged.flying) + submitted,

@@ -59,5 +59,5 @@ def until(look: Callable[[], T], what: str, seconds: float = 40) -> T:
     end = time.monotonic() + seconds
     while not (found := look()):
         assert time.monotonic() < end, f"waited {seconds} s for {what}"
-        time.sleep(0.1)
+        time.sleep(0.25)
     return found

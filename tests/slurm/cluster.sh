@@ -72,7 +72,7 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket=$RUN/munge.socket,cred_expire=5
+AuthInfo=socket=$RUN/munge.socket,cred_expire=1
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 StateSaveLocation=$D/state
 SlurmdSpoolDir=$D/spool/%n
@@ -96,7 +96,7 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,bf_re
 SlurmctldTimeout=30
 SlurmdTimeout=4
 MessageTimeout=5
-KillWait=5
+KillWait=3
 CompleteWait=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core
@@ -104,6 +104,7 @@ GresTypes=gpu
 PriorityType=priority/basic
 PreemptType=preempt/partition_prio
 PreemptMode=REQUEUE
+SlurmctldParameters=preempt_send_user_signal
 AccountingStorageType=accounting_storage/slurmdbd
 AccountingStorageHost=127.0.0.1
 AccountingStoragePort=$((PORT+1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -43,3 +43,19 @@ def cluster(session_cluster: Cluster) -> Iterator[Cluster]:
     session_cluster.empty()
     yield session_cluster
     session_cluster.empty()
+
+
+@pytest.fixture
+def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str, str], Path]:
+    """Puts a script in the place of a command; it finds the real one as $REAL, until its file is deleted."""
+    folder, path = tmp_path / "bin", os.environ["PATH"]
+    folder.mkdir()
+    monkeypatch.setenv("PATH", f"{folder}:{path}")
+
+    def make(command: str, script: str) -> Path:
+        file = folder / command
+        file.write_text(f"#!/bin/bash\nREAL={shutil.which(command, path=path)}\n{script}\n")
+        file.chmod(0o755)
+        return file
+
+    return make

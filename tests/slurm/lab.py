@@ -120,6 +120,7 @@ def undisturbed(planned: Planned) -> None:
     torch.set_num_threads(1)
     os.environ["BRAKE"] = "/none"
     try:
+        planned.arm.write(SCRATCH / planned.arm.id, planned.config)  # its students read it
         run({**planned.config, "out": str(SCRATCH)}, SCRATCH / planned.arm.id)
     finally:
         torch.set_num_threads(threads)

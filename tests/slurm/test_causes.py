@@ -1,0 +1,136 @@
+"""Causes that SLURM's accounts tell, where they are told, and what is changed for the next try."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from slurm.cluster import Cluster, call, until
+from slurm.lab import LONG, Lab, attempts, check, done, folders, rounds, saved
+from slurm.test_faults import gone, parent, worker
+
+from launch.slurm import arrays
+from launch.slurm.round import perform
+from launch.sweep import Submission
+
+StandIn = Callable[[str, str], Path]
+
+
+def kill_job(cluster: Cluster, submission: Submission, job: str) -> None:
+    pid = worker(submission, 0)
+    for victim in (parent(pid), pid):
+        os.kill(victim, signal.SIGKILL)
+    gone(cluster, job)
+
+
+def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake("oom")
+    submission, _ = lab.submit(lab.arms(2), pack=2, resources={"mem": "500M"})
+    rooms = []
+    while len(rooms) < 3:
+        until(lambda: not cluster.queue(), "the jobs to fail", 60)
+        if len(rooms) == 2:
+            lab.brake(None)
+        assert set(perform(submission.folder).retried.values()) == {"oom"}
+        rooms.append({(a.room.pack, a.room.mem_mib) for a in arrays.read_all(submission.folder)[-1:]})
+    assert rooms == [{(1, 500)}, {(1, 1000)}, {(1, 2000)}]
+    last = arrays.read_all(submission.folder)[-1]
+    assert rounds(submission)[-1].done == 2
+    cluster.states(last.job)
+    assert call("sacct", "-X", "-n", "-P", "-j", last.job, "--format=ReqMem").split() == ["2000M", "2000M"]
+    check(submission)
+
+
+def test_slurms_out_of_memory_is_one_too(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
+    """This cluster cannot limit memory: a stand-in says so of a step of a job that was killed."""
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    stand_in("sacct", """"$REAL" "$@" | sed -E '/^[0-9_]+[.]0[|]/s/[|](FAILED|CANCELLED)[^|]*/|OUT_OF_MEMORY/' """)
+    submission, report = lab.submit(lab.arms(1, LONG), resources={"mem": "500M"})
+    lab.begun(submission)
+    kill_job(cluster, submission, f"{report.jobs[0]}_0")
+    lab.brake(None)
+    cluster.states(report.jobs[0])
+    assert list(perform(submission.folder).retried.values()) == ["oom"]
+    assert arrays.read_all(submission.folder)[-1].room.mem_mib == 1000
+
+
+def test_without_accounts_everything_still_works(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    stand_in("sacct", 'echo "Slurm accounting storage is disabled" >&2; exit 1')
+    submission, report = lab.submit(lab.arms(3, LONG))
+    lab.begun(submission)
+    kill_job(cluster, submission, f"{report.jobs[0]}_0")
+    call("scancel", f"{report.jobs[0]}_1")
+    gone(cluster, f"{report.jobs[0]}_1")
+    lab.brake(None)
+    last = rounds(submission)[-1]
+    assert (last.done, list(last.given_up.values())) == (2, ["cancelled"])
+    perform(submission.folder, again=list(last.given_up))
+    assert rounds(submission)[-1].done == 3
+    assert attempts(submission) == [2, 2, 1]
+    check(submission)
+
+
+@pytest.fixture
+def no_warning(cluster: Cluster) -> Iterator[None]:
+    """SLURM's default: preemption gives no signal but SIGTERM."""
+    conf = cluster.folder / "etc/slurm.conf"
+    before = conf.read_text()
+    conf.write_text(before.replace("SlurmctldParameters=preempt_send_user_signal\n", ""))
+    call("scontrol", "reconfigure")
+    yield
+    conf.write_text(before)
+    call("scontrol", "reconfigure")
+
+
+def preempt(cluster: Cluster, job: str) -> None:
+    call("sbatch", "-p", "gpu", "-N3", "--exclusive", "-o", "/dev/null", "--wrap", "sleep 1")
+    until(lambda: job not in call("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%i").split(), f"{job} to be preempted")
+
+
+@pytest.mark.parametrize("warned", [True, False])
+def test_preemption_resumes(cluster: Cluster, tmp_path: Path, warned: bool, request: pytest.FixtureRequest) -> None:
+    if not warned:
+        request.getfixturevalue("no_warning")
+    lab = Lab(tmp_path)
+    lab.brake(0.5)
+    submission, report = lab.submit(lab.arms(1, LONG), resources={"partition": "preempt"})
+    lab.begun(submission)
+    preempt(cluster, f"{report.jobs[0]}_0")
+    step = saved(folders(submission)[0])
+    lab.brake(None)
+    until(lambda: done(submission), "SLURM to run it again", 60)
+    assert rounds(submission)[-1].jobs == ()
+    assert attempts(submission) == [2]
+    assert step > 2
+    check(submission)
+
+
+def test_preemption_by_cancelling_is_submitted_again(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(0.5)
+    submission, report = lab.submit(lab.arms(1, LONG), resources={"partition": "cancel"}, grace=1)
+    lab.begun(submission)
+    preempt(cluster, f"{report.jobs[0]}_0")
+    lab.brake(None)
+    made = rounds(submission)
+    assert made[-1].done == 1
+    assert attempts(submission) == [2]
+    check(submission)
+
+
+@pytest.mark.slow
+def test_a_real_time_limit(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, _ = lab.submit(lab.arms(1, "epochs=60"), resources={"time": 1}, grace=20)
+    until(lambda: attempts(submission) == [2], "the second attempt", 150)
+    lab.brake(None)
+    assert rounds(submission)[-1].done == 1
+    check(submission)

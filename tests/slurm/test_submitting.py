@@ -1,0 +1,97 @@
+"""Between sbatch's answer and the truth: nothing is submitted twice, nothing is forgotten, limits are obeyed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from slurm.cluster import Cluster, call, until
+from slurm.lab import Lab, attempts, check, done, options, rounds
+
+from ablation.errors import AblationError, ConfigError
+from launch import sweep
+from launch.slurm import submit
+from launch.slurm.arrays import LOST, read_all
+from launch.slurm.round import perform
+
+StandIn = Callable[[str, str], Path]
+
+
+def test_sbatch_that_fails_after_accepting(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
+    lab = Lab(tmp_path)
+    stand_in("sbatch", '"$REAL" "$@" > /dev/null; echo "sbatch: error: Socket timed out" >&2; exit 1')
+    submission, report = lab.submit(lab.arms(2))
+    assert [array.job for array in read_all(submission.folder)] == list(report.jobs)
+    assert len(cluster.queue()) == 2
+    assert rounds(submission)[-1].done == 2
+    assert attempts(submission) == [1, 1]
+    check(submission)
+
+
+def test_kill_9_of_who_submits_right_after_sbatch(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
+    lab = Lab(tmp_path)
+    fatal = stand_in("sbatch", '"$REAL" "$@"; kill -9 $PPID')
+    submission = sweep.create(lab.arms(1), options(), "the command")
+    line = "import sys, pathlib; from launch.slurm.round import perform; perform(pathlib.Path(sys.argv[1]))"
+    died = subprocess.run([sys.executable, "-c", line, str(submission.folder)], timeout=60, capture_output=True)
+    assert died.returncode == -9
+    assert [array.job for array in read_all(submission.folder)] == [""]
+    fatal.unlink()
+    assert perform(submission.folder).flying == 1
+    assert len(cluster.queue()) <= 1
+    assert rounds(submission)[-1].done == 1
+    assert (len(read_all(submission.folder)), attempts(submission)) == (1, [1])
+
+
+def test_what_slurm_refuses_is_told_and_nothing_is_left_half_done(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    arms = lab.arms(1)
+    with pytest.raises(AblationError, match="invalid partition specified: nowhere"):
+        submit.run(arms, options(resources={"partition": "nowhere"}), "the command")
+    (folder,) = sweep.submissions(lab.out)
+    assert [array.job for array in read_all(folder)] == [LOST]
+    assert cluster.queue() == []
+    for node, says in (
+        ({"resources": {"gpuz": 1, "array": "0-3"}}, "resources.array: is set by the launcher"),
+        ({"resources": {"a b": 1}}, "plain name"),
+        ({"resources": {"mem": "lots"}}, "resources.mem='lots'"),
+        ({"pak": 2}, "hydra.launcher.pak: no such option; did you mean pack?"),
+        ({"pack": 0}, "hydra.launcher.pack=0"),
+        ({"wait": "yes"}, "hydra.launcher.wait='yes'"),
+    ):
+        with pytest.raises(ConfigError, match=says):
+            submit.run(arms, options(**node), "the command")
+    assert sweep.submissions(lab.out) == [folder]
+
+
+@pytest.fixture
+def three_jobs_at_most(cluster: Cluster) -> Iterator[None]:
+    call("sacctmgr", "-i", "-Q", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=3")
+    yield
+    call("sacctmgr", "-i", "-Q", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=-1")
+
+
+@pytest.mark.usefixtures("three_jobs_at_most")
+def test_what_a_limit_leaves_is_submitted_by_the_keeper_later(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    submission, report = lab.submit(lab.arms(3, "epochs=1"), keeper=True)
+    assert (report.flying, report.backlog, len(cluster.queue())) == (2, 1, 3)
+    assert "QOSMaxSubmitJobPerUserLimit" in report.notes[0]
+    until(lambda: done(submission), "the keepers", 120)
+    assert attempts(submission) == [1, 1, 1]
+    until(lambda: not cluster.queue(), "the last keeper to end", 60)
+
+
+def test_one_grid_from_two_shells(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(0.5)
+    first, _ = lab.submit(lab.arms(2))
+    second, _ = lab.submit(lab.arms(2))
+    assert len(cluster.queue()) == 4
+    assert rounds(second)[-1].done == 2
+    assert rounds(first)[-1].done == 2
+    assert attempts(first) == [1, 1]
+    check(first)
