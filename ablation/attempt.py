@@ -38,13 +38,14 @@ class Owner:
     born: str  # when the process was started
     job: str  # SLURM job, "123" or "123_4"; empty if in none
     time: float  # of the claim, seconds since 1970
-    restart: str = ""  # how often SLURM has requeued the job
+    restart: str = ""  # how often SLURM has requeued the job; empty if never
+    lease: float = 0.0  # seconds between signs of life that it asks others to allow it
 
     @classmethod
-    def here(cls) -> Owner:
+    def here(cls, lease: float = 0.0) -> Owner:
         """This process, now."""
         machine, pid = _machine(), os.getpid()
-        return cls(*machine, pid, process.born(pid), process.job(), time.time(), process.restart())
+        return cls(*machine, pid, process.born(pid), process.job(), time.time(), process.restart(), lease)
 
     def runs(self) -> bool | None:
         """Whether the process runs; None if that cannot be told from here."""
@@ -53,8 +54,11 @@ class Owner:
         return self.born == process.born(self.pid) if known else None
 
     def replaces(self, other: Owner) -> bool:
-        """Whether `other` is of an earlier incarnation of this one's job, which SLURM has requeued."""
-        return self.job != "" and self.job == other.job and self.restart != other.restart
+        """Whether `other` is of an earlier incarnation of this one's job, which SLURM has requeued.
+
+        Never the other way round: an earlier incarnation that still runs would take the trial back.
+        """
+        return self.job != "" and self.job == other.job and int(self.restart or 0) > int(other.restart or 0)
 
     def __str__(self) -> str:
         job = f" (SLURM job {self.job})" if self.job else ""
@@ -107,14 +111,14 @@ def owner(attempt_folder: Path) -> Owner | None:
 def live(attempt_folder: Path, lease: float, write: bool = True) -> bool:
     """Whether an attempt is being made: it has not ended, and its process runs.
 
-    Where that cannot be seen from here: and its last heartbeat is younger than `lease` seconds. Telling the time of the
-    file server takes writing a file; without `write` the local clock has to do.
+    Where that cannot be seen from here: and its last heartbeat is younger than the longer of `lease` and its owner's,
+    in seconds. Telling the time of the file server takes writing a file; without `write` the local clock has to do.
     """
     if not (attempt_folder / BEAT).exists():
         return False
     holder = owner(attempt_folder)
     runs = holder.runs() if holder else None
-    return _age(attempt_folder, write) < lease if runs is None else runs
+    return _age(attempt_folder, write) < max(lease, holder.lease if holder else 0) if runs is None else runs
 
 
 class Attempt:

@@ -27,8 +27,9 @@ class Finished(AblationError):
 def claim(seed_folder: Path, lease: float, supersede: Collection[str] = ()) -> Iterator[Attempt]:
     """Hold a new attempt at this seed.
 
-    Whoever has shown no life for `lease` seconds is replaced, at once where its process is known to be gone. So are the
-    SLURM jobs in `supersede`, and an earlier incarnation of this process's own job, whatever they do.
+    Whoever has shown no life for `lease` seconds, or its own lease if that is longer, is replaced; at once where its
+    process is known to be gone. So are the SLURM jobs in `supersede`, and earlier incarnations of this process's own
+    job, whatever they do.
 
     Raises:
         Busy: another process trains it.
@@ -44,7 +45,7 @@ def claim(seed_folder: Path, lease: float, supersede: Collection[str] = ()) -> I
 
 
 def _take(seed_folder: Path, lease: float, supersede: Collection[str]) -> int:
-    me, number = Owner.here(), latest(seed_folder)
+    me, number = Owner.here(lease), latest(seed_folder)
     while True:
         refuse_if_held(folder(seed_folder, number), lease, me, supersede)
         if finished(seed_folder) is not None:  # looked at after its owner was seen to have ended

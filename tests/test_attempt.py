@@ -137,6 +137,30 @@ def test_a_holder_on_another_host_is_replaced_after_the_lease(tmp_path: Path) ->
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+def test_the_holder_s_own_lease_counts_if_it_is_longer(tmp_path: Path) -> None:
+    elsewhere = replace(Owner.here(lease=300), host="elsewhere", boot="another")
+    made = foreign(tmp_path, elsewhere, beat_ago=200)
+    assert owner(made) == elsewhere
+    assert live(made, lease=60)
+    with pytest.raises(Busy), claim(tmp_path, lease=60):
+        pass
+    os.utime(made / "beat", (0, 0))
+    with claim(tmp_path, lease=60) as attempt:
+        found = owner(attempt.folder)
+        assert found is not None
+        assert found.lease == 60
+
+
+def test_an_owner_that_told_no_lease_is_judged_by_ours(tmp_path: Path) -> None:
+    made = foreign(tmp_path, beat_ago=50)
+    older = json.loads((made / "owner.json").read_text())
+    del older["lease"]
+    (made / "owner.json").write_text(json.dumps(older))
+    assert owner(made) is not None
+    assert live(made, lease=60)
+    assert not live(made, lease=45)
+
+
 def test_ages_are_of_the_file_server_s_clock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = foreign(tmp_path, beat_ago=30)
     true = time.time()
@@ -183,6 +207,21 @@ def test_a_requeued_job_replaces_itself_but_no_sibling(tmp_path: Path, monkeypat
         with pytest.raises(Busy), claim(tmp_path, 60):  # another worker of the same job
             pass
         monkeypatch.setenv("SLURM_RESTART_COUNT", "1")
+        with claim(tmp_path, 60) as attempt:
+            assert attempt.number == 2
+
+
+def test_an_orphan_of_a_requeued_job_does_not_take_the_trial_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with process(HOLDER, tmp_path, SLURM_JOB_ID="9", SLURM_RESTART_COUNT="10") as successor:
+        assert said(successor) == "1"
+        monkeypatch.setenv("SLURM_JOB_ID", "9")
+        for before in ("", "1", "9", "10"):
+            monkeypatch.setenv("SLURM_RESTART_COUNT", before)
+            with pytest.raises(Busy, match="SLURM job 9"), claim(tmp_path, 60):
+                pass
+        monkeypatch.setenv("SLURM_RESTART_COUNT", "11")
         with claim(tmp_path, 60) as attempt:
             assert attempt.number == 2
 
