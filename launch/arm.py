@@ -20,7 +20,7 @@ from ablation.atomic import write_atomic
 from ablation.build import factory
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from ablation.identity import SURROUNDINGS, Rules, canonical, difference, identify
+from ablation.identity import SURROUNDINGS, Rules, canonical, difference, flatten, identify
 from launch.changes import told
 from launch.provenance import ROOT
 
@@ -89,7 +89,7 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
     A recipe sets `sched.eta` for its cosine; with `sched=multistep` on the command line that key has no reader. What
     the command line itself sets is never dropped: building the option refuses it.
     """
-    typed = {key for key, _ in parse(overrides)}
+    typed = _typed(overrides)
     notes, settled = [], dict(config)
     for group in GROUPS:
         accepted = inspect.signature(factory(config[group], group)).parameters
@@ -97,11 +97,24 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
         notes += [f"{group}.{k}={config[group][k]}" for k in config[group] if k not in keep]
         settled[group] = keep
     for group in MANY:
-        mistyped = {n for n in config[group] if any(key.startswith(f"{group}.{n}.") for key in typed)}
-        keep = {n: node for n, node in config[group].items() if "_target_" in node or n in mistyped}
+        for n, node in config[group].items():
+            if not isinstance(node, Mapping):
+                raise ConfigError(f"{group}.{n}={node}: is no option; give +{group}.{n}={{_target_: module.function}}")
+        keep = {n: node for n, node in config[group].items() if "_target_" in node or f"{group}.{n}" in typed}
         notes += [f"{group}.{n}" for n in config[group] if n not in keep]
         settled[group] = keep
     return settled, [f"left out, because the option it was meant for is not chosen: {n}" for n in notes]
+
+
+def _typed(overrides: Sequence[str]) -> set[str]:
+    """All keys that the command line sets a value of, be it as `a.b.c=1`, `a.b={c: 1}` or `a={b: {c: 1}}`."""
+    found = set()
+    for key, value in ((o.key_or_group, o.value()) for o in map(parsed, overrides)):
+        if isinstance(value, dict):
+            found |= {key, *(f"{key}.{inner}" for inner in (*value, *flatten(value)))}
+        elif "." in key:  # the others are scalars, which are always kept, or choose an option, which sets nothing
+            found.add(key)
+    return found | {".".join(key.split(".")[:n]) for key in found for n in range(2, key.count(".") + 1)}
 
 
 @cache

@@ -65,6 +65,30 @@ def test_arms_of_one_id_are_one_arm_with_the_seeds_of_all() -> None:
     assert other.arm.name == "aug=mixup"
 
 
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("+aug.own={_traget_: x.y, a: 1}", "aug.own: needs a _target_"),
+        ("+aug.own={}", "aug.own: needs a _target_"),
+        ("+aug={own: {_traget_: x.y}}", "aug.own: needs a _target_"),
+        ("+aug.mixup={alpha: 0.5}", "aug.mixup: needs a _target_|add aug=mixup"),
+        ("+aug.mixup=0.5", r"aug.mixup=0.5: is no option; give \+aug.mixup="),
+        ("+regularizer.ema={decay: 0.9}", "regularizer.ema: needs a _target_|add regularizer=ema"),
+        ("++optim={momentun: 0.8}", "optim.momentun: no such argument; did you mean"),
+        ("++optim.momentun=0.8", "optim.momentun: no such argument; did you mean"),
+    ],
+)
+def test_what_is_typed_as_a_mapping_is_never_dropped(typed: str, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        gather([[typed]])
+
+
+def test_what_a_recipe_set_for_another_option_is_dropped_with_a_note() -> None:
+    (planned,) = gather([["recipe=lab_resnet20", "sched=multistep", "++optim={momentum: 0.8}"]])
+    assert planned.config["optim"]["momentum"] == 0.8
+    assert [note for note in planned.notes if note.startswith("left out") and "sched." in note]
+
+
 @pytest.mark.parametrize("key", ["out", "sweep"])
 def test_a_sweep_has_one_place(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"{key}: has the values a, b in one sweep"):
