@@ -10,21 +10,48 @@ from typing import Any
 from ablation import journal
 from ablation.atomic import write_atomic
 from ablation.attempt import Attempt, latest
+from ablation.errors import AblationError
 
 Result = dict[str, Any]
 RESULT = "result.json"
+
+
+class Damaged(AblationError):
+    """A result that cannot be read; the trial can be ended again without it."""
 
 
 def finished(seed_folder: Path) -> Result | None:
     """The result of a seed, if it is done. With a later attempt than the result's it is not: only that one may end it.
 
     Results from before there were attempts have no `attempt` and count.
+
+    Raises:
+        Damaged: it is cut off, or nothing that a trial has written.
     """
+    path = seed_folder / RESULT
     try:
-        result: Result = json.loads((seed_folder / RESULT).read_bytes())
+        result: Result = json.loads(path.read_bytes())
     except FileNotFoundError:
         return None
+    except ValueError as e:
+        raise _damaged(path, f"no JSON: {e}") from e
+    if not isinstance(result, dict) or "test_acc" not in result:
+        raise _damaged(path, "no result of a trial")
+    if type(result.get("attempt", 0)) is not int:
+        raise _damaged(path, f"attempt is {result['attempt']!r}")
     return result if "attempt" not in result or result["attempt"] >= latest(seed_folder) else None
+
+
+def look(seed_folder: Path) -> Result | Damaged | None:
+    """`finished` for those who look at many trials, of which one that is damaged must not hide the others."""
+    try:
+        return finished(seed_folder)
+    except Damaged as e:
+        return e
+
+
+def _damaged(path: Path, why: str) -> Damaged:
+    return Damaged(f"{path}: is damaged ({why}); delete it: the trial ends again from its checkpoint")
 
 
 def conclude(attempt: Attempt, seed: int, facts: Mapping[str, Any]) -> Result:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ablation import attempt, journal
 from ablation.errors import Blocked, ConfigError
-from ablation.result import finished
+from ablation.result import Damaged, look
 
 # Of the data, what a teacher must have in common with its students; which images and crops it saw may differ.
 _COMMON = ("_target_", "norm", "size")
@@ -27,11 +27,13 @@ def ready(out: Path, teacher: str, seed: int) -> Readiness:
     """Whether a student with this seed may start: "waiting" if its teacher may still become done, else blocked."""
     folder = out / teacher / f"seed-{seed}"
     name = f"the teacher {teacher}, seed {seed},"
-    if finished(folder) is not None:
-        return Readiness("done")
+    if (result := look(folder)) is not None:
+        return Readiness("failed", str(result)) if isinstance(result, Damaged) else Readiness("done")
     if (folder / attempt.CANCEL).exists():
         return Readiness("cancelled", f"{name} was cancelled; ask for it again, then for its students")
-    last = next(reversed(journal.events(folder)), None)
+    # Of the newest attempt alone, whose journal is empty at first: what ended the one before it is made good by it.
+    newest = attempt.folder(folder, attempt.latest(folder))
+    last = next(reversed(journal.read(newest / journal.JOURNAL)), None)
     if last is None or last["event"] != "failed":
         return Readiness(
             "waiting", f"{name} is not done yet; train it first, by the command in {out / teacher}/arm.json"

@@ -24,7 +24,7 @@ from ablation.parts import Parts
 from ablation.precision import Precision, choose_device, choose_precision
 from ablation.prepare import prepare, to_device
 from ablation.record import Files, Over
-from ablation.result import Result, finished
+from ablation.result import Damaged, Result, look
 from ablation.state import unpack
 from ablation.track.sink import Sink
 from ablation.train import train
@@ -51,14 +51,14 @@ def run(
 
     `built` is `parts(config)`, which has checked the configuration. Attempts of the SLURM jobs in `supersede` are taken
     over. The outcome of a seed that another process trains is Busy, or Fenced if it was this one's before; of one whose
-    teacher, in the folder beside this one, is not done, Blocked.
+    teacher, in the folder beside this one, is not done, Blocked; of one whose result cannot be read, Damaged.
 
     Raises:
         ConfigError, DataError: before anything is trained.
         Stopped: asked to stop; the state is saved.
     """
     top = built.scalars
-    results = {seed: finished(seed_folder(folder, seed)) for seed in top.seeds}
+    results = {seed: look(seed_folder(folder, seed)) for seed in top.seeds}
     outcomes: Outcomes = {seed: result for seed, result in results.items() if result is not None}
     outcomes |= teacher.blocked(folder.parent, top.teacher, [seed for seed in top.seeds if seed not in outcomes])
     todo = [seed for seed in top.seeds if seed not in outcomes]
@@ -109,8 +109,8 @@ class _Shared:
                 try:
                     lanes.append(held.enter_context(self._open(seed)))
                 except Finished as e:  # by another process, since this one looked
-                    outcomes[seed] = finished(seed_folder(self.folder, seed)) or e
-                except (Busy, Cancelled) as e:
+                    outcomes[seed] = look(seed_folder(self.folder, seed)) or e
+                except (Busy, Cancelled, Damaged) as e:
                     outcomes[seed] = e
             with _blaming(lanes):
                 groups = self._groups(lanes)

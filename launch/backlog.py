@@ -10,7 +10,7 @@ from pathlib import Path
 from ablation import journal
 from ablation.attempt import CANCEL, Busy, Owner, folder, latest
 from ablation.claim import refuse_if_held
-from ablation.result import finished
+from ablation.result import look
 from launch import policy
 from launch.outcome import NOT_STARTED, Event, Outcome, Outcomes, Trial, done
 from launch.policy import Failure, Policy, Retry, Room
@@ -97,9 +97,10 @@ class Backlog:
             self._tell({"event": "found", "works": found})
 
     def _results(self, work: Work) -> Outcomes | None:
-        """Of a work whose trials are all done."""
-        results = {seed: finished(self._folder(work, seed)) for seed in work.seeds}
-        return {seed: done(r) for seed, r in results.items() if r is not None} if all(results.values()) else None
+        """Of a work whose trials are all done. A result that is damaged is for the worker to tell."""
+        results = {seed: look(self._folder(work, seed)) for seed in work.seeds}
+        found = {seed: done(result) for seed, result in results.items() if isinstance(result, dict)}
+        return found if len(found) == len(results) else None
 
     def _waits(self, work: Work) -> bool:
         """Whether it needs a trial of this backlog that is not over."""

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ablation.errors import ConfigError
-from ablation.result import finished
+from ablation.result import look
 from launch.estimate import shape
 from launch.outcome import HELD, NOT_STARTED, Outcome, Outcomes, Trial, done
 from launch.sweep import Submission, Work
@@ -55,4 +55,5 @@ def _outcome(submission: Submission, arm: str, seed: int, failed: Mapping[Trial,
 
 
 def _result(submission: Submission, arm: str, seed: int) -> dict[str, Any] | None:
-    return finished(submission.out / arm / f"seed-{seed}")
+    result = look(submission.out / arm / f"seed-{seed}")
+    return result if isinstance(result, dict) else None

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ablation import journal
 from ablation.identity import canonical
-from ablation.result import finished
+from ablation.result import look
 from launch.arm import Config, rules
 from launch.past import Past
 from launch.sweep import Planned
@@ -47,8 +47,8 @@ def shape(config: Config) -> str:
         for key, value in canonical(config, rules()).items()
         if not _within(key, _FREE) and (_within(key, _WHOLE) or not _is_number(value))
     }
-    how = {key: config[key] for key in _HOW}
-    return json.dumps({**kept, **how, "taught": config["teacher"] is not None})
+    how = {key: config.get(key) for key in _HOW}
+    return json.dumps({**kept, **how, "taught": config.get("teacher") is not None})
 
 
 class Estimates:
@@ -77,7 +77,8 @@ class Estimates:
         """The median over runs on the kind of device on which the newest of them ran."""
         found: list[tuple[str, float]] = []
         for folder in self._past.alike(planned)[:_ARMS]:
-            if len(found) < _RUNS and shape(self._past.config(folder)) == wanted:
+            config = self._past.config(folder) if len(found) < _RUNS else None
+            if config is not None and shape(config) == wanted:
                 found += _runs(folder.glob("seed-*"), device)
         if not found:
             return None
@@ -94,8 +95,11 @@ def _runs(seed_folders: Iterable[Path], device: str) -> list[tuple[str, float]]:
     """(device, seconds an epoch of one seed) of the finished trials that ran on this kind of device."""
     found = []
     for folder in seed_folders:
-        result = finished(folder)
-        if result is not None and device.partition(":")[0] in ("auto", result["device"].partition(":")[0].split()[0]):
+        result = look(folder)
+        if isinstance(result, dict) and device.partition(":")[0] in (
+            "auto",
+            result["device"].partition(":")[0].split()[0],
+        ):
             lengths = _epochs(journal.events(folder))
             found += [(result["device"], statistics.median(lengths) / result["fused"])] if lengths else []
     return found

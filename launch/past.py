@@ -32,30 +32,30 @@ class Past:
 
     def __init__(self, out: Path) -> None:
         self._out = out
-        self._configs: dict[Path, Config] = {}
+        self._configs: dict[Path, Config | None] = {}
 
     def stale(self, planned: Planned, present: Collection[str]) -> Stale | None:
         """The newest arm by the same name that is none of the `present` ids."""
         for folder in self._by_name.get(planned.arm.name, []):
-            if folder.name != planned.arm.id and folder.name not in present:
-                return Stale(folder, difference(self.config(folder), planned.config, rules()))
+            if folder.name != planned.arm.id and folder.name not in present and (config := self.config(folder)):
+                return Stale(folder, difference(config, planned.config, rules()))
         return None
 
     def alike(self, planned: Planned) -> list[Path]:
         """The folders of arms with the same option of each group, newest first."""
         return self._by_groups.get(_key(planned.arm.groups), [])
 
-    def config(self, folder: Path) -> Config:
-        """The configuration of an arm."""
+    def config(self, folder: Path) -> Config | None:
+        """The configuration of an arm; None if it is damaged: such neighbours are passed over."""
         if folder not in self._configs:
-            self._configs[folder] = yaml.load((folder / "config.yaml").read_text(), Loader=_Loader)
+            self._configs[folder] = _configuration(folder / "config.yaml")
         return self._configs[folder]
 
     @cached_property
     def _arms(self) -> list[tuple[Path, dict[str, Any]]]:
-        """Newest first."""
+        """Newest first; those whose `arm.json` is damaged are passed over."""
         files = sorted(self._out.glob("*/arm.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        return [(path.parent, json.loads(path.read_bytes())) for path in files]
+        return [(path.parent, arm) for path in files if (arm := _description(path)) is not None]
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -64,6 +64,23 @@ class Past:
     @cached_property
     def _by_groups(self) -> dict[str, list[Path]]:
         return _grouped((_key(arm["groups"]), folder) for folder, arm in self._arms)
+
+
+def _description(path: Path) -> dict[str, Any] | None:
+    try:
+        arm = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    whole = isinstance(arm, dict) and isinstance(arm.get("name"), str) and isinstance(arm.get("groups"), dict)
+    return arm if whole else None
+
+
+def _configuration(path: Path) -> Config | None:
+    try:
+        config = yaml.load(path.read_text(), Loader=_Loader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+    return config if isinstance(config, dict) else None
 
 
 def _key(groups: Mapping[str, str]) -> str:

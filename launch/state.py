@@ -11,7 +11,7 @@ from pathlib import Path
 from ablation import attempt
 from ablation.attempt import CANCEL
 from ablation.journal import Event
-from ablation.result import finished
+from ablation.result import Damaged, finished
 from launch.tail import last_epoch, tail
 
 KINDS = ("done", "running", "queued", "new", "stopped", "cancelled", "blocked", "failed")
@@ -40,6 +40,8 @@ def of(folder: Path, lease: float = 60.0, write: bool = True) -> State:
     """
     try:
         return _done(folder) or _unfinished(folder, lease, write)
+    except Damaged as e:
+        return State("failed", "damaged", str(e))
     except (ValueError, KeyError, TypeError, AttributeError) as e:
         return State("failed", "damaged", f"{folder}: {type(e).__name__}: {e}; move the folder away to start anew")
 

@@ -21,7 +21,7 @@ from ablation.attempt import Busy, Fenced
 from ablation.cause import cause
 from ablation.errors import AblationError, Blocked, Cancelled, Stopped
 from ablation.parts import parts
-from ablation.result import Result, finished
+from ablation.result import Result, look
 from ablation.watch import Leg, Watch
 from launch import provenance, sweep
 from launch.child import OFFLINE
@@ -79,7 +79,7 @@ class Trainer:
         else:
             traceback.print_exc()
             ended = Outcome("failed", cause(e), f"{type(e).__name__}: {' '.join(str(e).split())}")
-        results = {seed: finished(trial.seed_folder(self._submission.out / asked.id, seed)) for seed in asked.seeds}
+        results = {seed: look(trial.seed_folder(self._submission.out / asked.id, seed)) for seed in asked.seeds}
         return {seed: ended if result is None else _of(result) for seed, result in results.items()}
 
 

@@ -19,8 +19,8 @@ import pytest
 
 from ablation.attempt import Attempt, Busy, Fenced, Owner, folder, latest, live, numbers, owner
 from ablation.claim import Finished, claim
-from ablation.errors import Cancelled
-from ablation.result import finished, write
+from ablation.errors import AblationError, Cancelled
+from ablation.result import Damaged, finished, look, write
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -284,6 +284,20 @@ def test_a_result_from_before_there_were_attempts_counts(tmp_path: Path) -> None
     (tmp_path / "result.json").write_text('{"test_acc": 1.0}')
     folder(tmp_path, 1).mkdir()
     assert finished(tmp_path) == {"test_acc": 1.0}
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"test_acc": 1.0, "att', "[]", "3", "{}", '{"attempt": null, "test_acc": 1.0}', "\xff"]
+)
+def test_a_damaged_result_is_told_with_the_way_out(tmp_path: Path, text: str) -> None:
+    (tmp_path / "result.json").write_bytes(text.encode("latin-1"))
+    with pytest.raises(Damaged, match=r"result.json: is damaged \(.+\); delete it: the trial ends again") as told:
+        finished(tmp_path)
+    assert isinstance(look(tmp_path), Damaged)
+    with pytest.raises(Damaged, match="delete it"), claim(tmp_path, lease=60):
+        pass
+    assert numbers(tmp_path) == []
+    assert isinstance(told.value, AblationError)
 
 
 def test_what_is_cancelled_is_not_started(tmp_path: Path) -> None:

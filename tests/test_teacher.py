@@ -54,11 +54,17 @@ def test_ready_tells_how_a_teacher_stands(tmp_path: Path) -> None:
     failed = teacher.ready(tmp_path, "t", 3)
     assert failed.state == "failed"
     assert failed.message == "the teacher t, seed 3, failed: no memory left"
-    journaled(folder, 2, "start", step=0)
+    (folder / "attempt-2").mkdir()
     assert teacher.ready(tmp_path, "t", 3).state == "waiting", "it is tried again"
+    journaled(folder, 2, "start", step=0)
+    assert teacher.ready(tmp_path, "t", 3).state == "waiting"
     (folder / "cancel").touch()
     assert teacher.ready(tmp_path, "t", 3).state == "cancelled"
-    (folder / "result.json").write_text("{}")
+    (folder / "result.json").write_text("{")
+    damaged = teacher.ready(tmp_path, "t", 3)
+    assert damaged.state == "failed"
+    assert "result.json: is damaged" in damaged.message
+    (folder / "result.json").write_text('{"test_acc": 1.0}')
     assert teacher.ready(tmp_path, "t", 3).state == "done"
     assert teacher.ready(tmp_path, "t", 4).state == "waiting", "the teacher of another seed"
 

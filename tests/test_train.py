@@ -20,6 +20,7 @@ from ablation.errors import AblationError, ConfigError, DataError
 from ablation.key import Key
 from ablation.parts import build_learner, parts
 from ablation.precision import choose_precision
+from ablation.result import Damaged
 from ablation.types import Batch, Data
 
 
@@ -153,6 +154,22 @@ def test_two_processes_do_not_train_the_same_seed(tmp_path: Path) -> None:
     assert isinstance(outcomes[0], Busy)
     assert f"another process is training it, process {os.getpid()} on" in str(outcomes[0])
     assert isinstance(outcomes[1], dict), "the free seed is trained"
+
+
+def test_a_damaged_result_fails_its_seed_only_and_deleted_the_trial_ends_again(tmp_path: Path) -> None:
+    settings, watch = config(*TINY, *SMALL_MODEL) | {"seeds": [0, 1]}, Silent()
+    first = run(settings | {"seeds": [0]}, tmp_path)[0]
+    path = tmp_path / "seed-0" / "result.json"
+    path.write_bytes(path.read_bytes()[:100])
+    outcomes = run(settings, tmp_path)
+    assert isinstance(outcomes[0], Damaged)
+    assert isinstance(outcomes[1], dict)
+    path.unlink()
+    again = run(settings, tmp_path, watch)[0]
+    assert isinstance(first, dict)
+    assert isinstance(again, dict)
+    assert watch.steps == 0, "from its last checkpoint"
+    assert again["test_acc"] == first["test_acc"]
 
 
 def test_validation_images_are_held_out_and_reported(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ablation import process
-from ablation.result import finished
+from ablation.result import look
 from launch import policy, sweep
 from launch.child import OFFLINE, Slot
 from launch.outcome import Event, Outcome, Trial
@@ -74,7 +74,7 @@ class Batch:
         needed = [
             folder for teacher in teachers(self.submission, work) for folder in seed_folders(self.submission, teacher)
         ]
-        return all(finished(folder) is not None for folder in needed)
+        return all(look(folder) is not None for folder in needed)
 
     def _hear(self, event: Event) -> None:
         print(" ".join(f"{k}={v}" for k, v in event.items()), flush=True)

@@ -123,6 +123,27 @@ def test_an_arm_whose_defaults_have_changed_is_stale_and_says_which(tmp_path: Pa
     assert look([now], "x").arms[0].state == "failed", "of its own runs there is more to tell"
 
 
+def test_damaged_neighbours_are_passed_over(tmp_path: Path, planned: list[Planned]) -> None:
+    done(tmp_path / planned[0].arm.id / "seed-0", 10, 10, 10)
+    for n, text in enumerate(("", "[]", "null", "{", '{"name": 3}')):
+        (tmp_path / f"broken-{n}").mkdir()
+        (tmp_path / f"broken-{n}" / "arm.json").write_text(text)
+    for n, text in enumerate(("", "[1]", "a: {", None)):
+        folder = tmp_path / f"half-{n}"
+        folder.mkdir()
+        (folder / "arm.json").write_bytes((tmp_path / planned[0].arm.id / "arm.json").read_bytes())
+        if text is not None:
+            (folder / "config.yaml").write_text(text)
+    folder = tmp_path / planned[0].arm.id / "seed-7"
+    folder.mkdir()
+    (folder / "result.json").write_text("[")
+    (arm,) = look(planned[:1], "x").arms
+    assert arm.cost is not None
+    assert arm.cost.source == "1 run"
+    (tmp_path / planned[0].arm.id).rename(tmp_path / "elsewhere")
+    assert look(planned[:1], "x").arms[0].stale is not None, "of what is whole"
+
+
 def test_two_arms_of_one_grid_are_not_stale_for_each_other(tmp_path: Path, planned: list[Planned]) -> None:
     twin = replace(planned[1], arm=replace(planned[1].arm, id="0123456789abcdef"))
     assert [arm.state for arm in look([planned[1], twin], "x").arms] == ["new", "new"]

@@ -64,6 +64,19 @@ def test_a_crash_fails_its_trial_only(tmp_path: Path, how: str, said: str) -> No
     assert good.state == "done"
 
 
+def test_a_damaged_result_fails_its_trial_only(tmp_path: Path) -> None:
+    made = submission(tmp_path, ["seeds=2"], ["aug=cutout"])
+    folder = tmp_path / made.works[0].id / "seed-0"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "result.json").write_text('{"test_acc": 12.5, "atte')
+    outcomes = run(made)
+    bad = outcomes.pop((made.works[0].id, 0))
+    assert bad.state == "failed"
+    assert "result.json: is damaged" in bad.message
+    assert "delete it" in bad.message
+    assert [o.state for o in outcomes.values()] == ["done", "done"]
+
+
 def test_a_killed_trial_is_tried_again_from_its_checkpoint(tmp_path: Path) -> None:
     hit = submission(tmp_path / "hit", mischief("kill", step=5, once=tmp_path / "mark"), [])
     told = Told()
