@@ -25,7 +25,6 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 LAUNCHERS = {
     "local": ["hydra/launcher=local"],
-    "local, one worker": ["hydra/launcher=local", "hydra.launcher.workers=1"],
     "basic": ["hydra/launcher=basic", "hydra/sweeper=basic"],
 }
 TRIAL = (
