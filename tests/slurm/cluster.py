@@ -36,6 +36,9 @@ class Cluster:
     def queue(self, form: str = "%i") -> list[str]:
         return call("squeue", "-h", "-r", "-o", form).split()
 
+    def gone(self, job: str) -> None:
+        until(lambda: job not in self.queue(), f"{job} to have ended")
+
     def states(self, job: str) -> dict[str, tuple[str, str]]:
         """Id -> state and exit code by the accounts, once every record has come to its end."""
 
@@ -54,7 +57,7 @@ def call(*command: str) -> str:
     return done.stdout
 
 
-def until(look: Callable[[], T], what: str, seconds: float = 40) -> T:
+def until(look: Callable[[], T], what: str, seconds: float = 120) -> T:
     """Look again and again until it is so."""
     end = time.monotonic() + seconds
     while not (found := look()):

@@ -72,7 +72,7 @@ SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
 CredType=cred/munge
-AuthInfo=socket=$RUN/munge.socket,cred_expire=1
+AuthInfo=socket=$RUN/munge.socket,cred_expire=5
 CommunicationParameters=NoCtldInAddrAny,NoInAddrAny
 StateSaveLocation=$D/state
 SlurmdSpoolDir=$D/spool/%n
@@ -96,7 +96,7 @@ SchedulerParameters=batch_sched_delay=0,sched_min_interval=0,bf_interval=1,bf_re
 SlurmctldTimeout=30
 SlurmdTimeout=4
 MessageTimeout=5
-KillWait=3
+KillWait=5
 CompleteWait=0
 SelectType=select/cons_tres
 SelectTypeParameters=CR_Core

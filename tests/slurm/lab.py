@@ -90,7 +90,7 @@ def done(submission: Submission) -> bool:
     return all(finished(folder) for folder in folders(submission))
 
 
-def rounds(submission: Submission, seconds: float = 90) -> list[Report]:
+def rounds(submission: Submission, seconds: float = 180) -> list[Report]:
     """Rounds until nothing more will happen."""
     made: list[Report] = []
 
@@ -100,6 +100,19 @@ def rounds(submission: Submission, seconds: float = 90) -> list[Report]:
 
     until(over, "the sweep to be over", seconds)
     return made
+
+
+def worker(submission: Submission, trial: int) -> int:
+    """The process that trains a trial."""
+    folder = folders(submission)[trial]
+    owner = attempt.owner(attempt.folder(folder, attempt.latest(folder)))
+    assert owner is not None
+    return owner.pid
+
+
+def parent(pid: int) -> int:
+    """Of a worker: its job's process."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
 def attempts(submission: Submission) -> list[int]:

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 from slurm.cluster import Cluster, call, until
-from slurm.lab import LONG, Lab, attempts, check, done, folders, rounds, saved
-from slurm.test_faults import gone, parent, worker
+from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
 from launch.slurm import arrays
 from launch.slurm.round import perform
@@ -23,7 +22,7 @@ def kill_job(cluster: Cluster, submission: Submission, job: str) -> None:
     pid = worker(submission, 0)
     for victim in (parent(pid), pid):
         os.kill(victim, signal.SIGKILL)
-    gone(cluster, job)
+    cluster.gone(job)
 
 
 def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster, tmp_path: Path) -> None:
@@ -32,7 +31,7 @@ def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster
     submission, _ = lab.submit(lab.arms(2), pack=2, resources={"mem": "500M"})
     rooms = []
     while len(rooms) < 3:
-        until(lambda: not cluster.queue(), "the jobs to fail", 60)
+        until(lambda: not cluster.queue(), "the jobs to fail")
         if len(rooms) == 2:
             lab.brake(None)
         assert set(perform(submission.folder).retried.values()) == {"oom"}
@@ -67,7 +66,7 @@ def test_without_accounts_everything_still_works(cluster: Cluster, tmp_path: Pat
     lab.begun(submission)
     kill_job(cluster, submission, f"{report.jobs[0]}_0")
     call("scancel", f"{report.jobs[0]}_1")
-    gone(cluster, f"{report.jobs[0]}_1")
+    cluster.gone(f"{report.jobs[0]}_1")
     lab.brake(None)
     last = rounds(submission)[-1]
     assert (last.done, list(last.given_up.values())) == (2, ["cancelled"])
@@ -105,7 +104,7 @@ def test_preemption_resumes(cluster: Cluster, tmp_path: Path, warned: bool, requ
     preempt(cluster, f"{report.jobs[0]}_0")
     step = saved(folders(submission)[0])
     lab.brake(None)
-    until(lambda: done(submission), "SLURM to run it again", 60)
+    until(lambda: done(submission), "SLURM to run it again")
     assert rounds(submission)[-1].jobs == ()
     assert attempts(submission) == [2]
     assert step > 2
@@ -130,7 +129,7 @@ def test_a_real_time_limit(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake(1)
     submission, _ = lab.submit(lab.arms(1, "epochs=60"), resources={"time": 1}, grace=20)
-    until(lambda: attempts(submission) == [2], "the second attempt", 150)
+    until(lambda: attempts(submission) == [2], "the second attempt", 240)
     lab.brake(None)
     assert rounds(submission)[-1].done == 1
     check(submission)

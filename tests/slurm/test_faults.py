@@ -14,20 +14,6 @@ from launch.slurm.round import perform
 from launch.sweep import Submission
 
 
-def worker(submission: Submission, trial: int) -> int:
-    owner = attempt.owner(attempt.folder(folders(submission)[trial], attempt.latest(folders(submission)[trial])))
-    assert owner is not None
-    return owner.pid
-
-
-def parent(pid: int) -> int:
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def gone(cluster: Cluster, job: str) -> None:
-    until(lambda: job not in cluster.queue(), f"{job} to have ended")
-
-
 def test_a_trial_that_fails_fails_its_job_and_is_tried_again_only_if_asked(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake("error", arm=0)
@@ -56,7 +42,7 @@ def test_kill_9_of_a_worker_and_of_a_whole_job_and_scancel(cluster: Cluster, tmp
         os.kill(pid, signal.SIGKILL)
     call("scancel", jobs[2])
     for job in jobs:
-        gone(cluster, job)
+        cluster.gone(job)
     lab.brake(None)
     states = cluster.states(report.jobs[0])
     assert [states[job][0] for job in jobs] == ["FAILED", "FAILED", "CANCELLED"]
@@ -93,7 +79,7 @@ def test_a_job_that_stops_before_it_got_anywhere_is_left_to_the_policy(cluster: 
     until(lambda: attempts(submission) == [1], "the trial to have begun")
     lab.brake(0.5)
     call("scancel", "--signal=USR2", job)
-    gone(cluster, job)
+    cluster.gone(job)
     assert cluster.states(report.jobs[0])[job] == ("FAILED", "75:0")
     lab.brake(None)
     first, *_, last = rounds(submission)
@@ -110,10 +96,10 @@ def test_a_lost_node_whose_processes_go_on(cluster: Cluster, tmp_path: Path) -> 
     (node,) = cluster.queue("%N")
     cluster.script("kill-node", node)
     try:
-        until(lambda: attempts(submission) == [2], "a second attempt on another node", 60)
+        until(lambda: attempts(submission) == [2], "a second attempt on another node")
         assert (Path("/proc") / str(orphan)).exists()  # it still writes, into an attempt that no longer counts
         lab.brake(None)
-        until(lambda: done(submission), "the second attempt", 60)
+        until(lambda: done(submission), "the second attempt")
     finally:
         cluster.script("start-node", node)
     assert rounds(submission)[-1].done == 1

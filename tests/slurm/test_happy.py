@@ -65,7 +65,7 @@ def test_one_can_leave_after_submitting_and_the_keeper_uploads(
     assert all(
         line in said for line in ("ablation watch main", "ablation cancel main", "SLURM jobs", "SBATCH_PARTITION")
     )
-    until(lambda: not cluster.queue(), "the keeper to have ended", 90)
+    until(lambda: not cluster.queue(), "the keeper to have ended")
     seen = dict(line.split("=", 1) for line in (tmp_path / "environment").read_text().splitlines() if "=" in line)
     assert seen["SLURM_JOB_ID"] != "nowhere"
     assert not {"SBATCH_PARTITION", "SRUN_DEBUG", "PMIX_RANK", "LOCAL_RANK"} & seen.keys()

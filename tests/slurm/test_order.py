@@ -42,7 +42,7 @@ def test_a_canary_that_fails_holds_the_rest(cluster: Cluster, tmp_path: Path) ->
     submission, report = lab.submit(lab.arms(3), canary=True)
     assert (report.flying, len(report.jobs)) == (3, 2)
     assert len([what for what in cluster.queue("%E") if what.startswith("afterok:")]) == 3
-    until(lambda: not cluster.queue(), "SLURM to give the rest up", 60)
+    until(lambda: not cluster.queue(), "SLURM to give the rest up")
     last = perform(submission.folder)
     assert (last.over, len(last.given_up)) == (True, 3)
     assert all("canary failed" in why and "the trick is broken" in why for why in last.given_up.values())

@@ -80,9 +80,9 @@ def test_what_a_limit_leaves_is_submitted_by_the_keeper_later(cluster: Cluster, 
     submission, report = lab.submit(lab.arms(3, "epochs=1"), keeper=True)
     assert (report.flying, report.backlog, len(cluster.queue())) == (2, 1, 3)
     assert "QOSMaxSubmitJobPerUserLimit" in report.notes[0]
-    until(lambda: done(submission), "the keepers", 120)
+    until(lambda: done(submission), "the keepers")
     assert attempts(submission) == [1, 1, 1]
-    until(lambda: not cluster.queue(), "the last keeper to end", 60)
+    until(lambda: not cluster.queue(), "the last keeper to end")
 
 
 def test_one_grid_from_two_shells(cluster: Cluster, tmp_path: Path) -> None:
