@@ -93,6 +93,8 @@ def cli() -> None:
         main()
     except Stopped as e:
         sys.exit(messages.stopped(e))
+    except KeyboardInterrupt:  # before anything was trained
+        sys.exit(130)
     except (HydraException, OmegaConfBaseException) as e:
         messages.tell(e)
         sys.exit(2)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from hydra.core.plugins import Plugins
-from hydra.core.utils import JobReturn
+from hydra.core.utils import JobReturn, JobStatus
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
@@ -52,5 +52,6 @@ class Grid(Sweeper):
             print(f"note: {note}", file=sys.stderr)
         returns = self._launcher.launch([list(row.overrides) for row in rows], initial_job_idx=0)
         for job in returns:
-            _ = job.return_value  # raises what a failed job raised
+            if job.status is JobStatus.FAILED:
+                raise job._return_value  # `return_value` would print the overrides first, and the launcher has told
         return returns
