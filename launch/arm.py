@@ -25,6 +25,7 @@ from launch.changes import told
 from launch.provenance import ROOT
 
 Config = dict[str, Any]
+_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the one in C is six times as fast
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,13 @@ class Arm:
     command: str
 
     def write(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """`config.yaml` and `arm.json`, once: they are what the id was made from."""
+        """`arm.json` and `config.yaml`, once: they are what the id was made from. A folder with the second is whole."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (("config.yaml", yaml.safe_dump(dict(config), sort_keys=False)), ("arm.json", self._json())):
-            if not (folder / name).exists():
-                write_atomic(folder / name, text.encode())
+        if not (folder / "arm.json").exists():
+            write_atomic(folder / "arm.json", self._json().encode())
+        if not (folder / "config.yaml").exists():
+            text = yaml.dump(dict(config), sort_keys=False, Dumper=_Dumper)
+            write_atomic(folder / "config.yaml", text.encode())
 
     def notes(self, out: Path, config: Mapping[str, Any]) -> list[str]:
         """What to know of earlier runs: this one in another sweep, or the same command with other defaults."""

@@ -80,7 +80,8 @@ def quoted(argument: str) -> str:
     if key != "teacher" or re.match(r"\w+\(|['\"]", value):
         return argument
     values = re.split(r",(?![^\[\](){}]*[\])}])", value)
-    return "teacher=" + ",".join(v if v in ("same", "null") else f"'{v}'" for v in values)
+    plain = ("same", "null")
+    return "teacher=" + ",".join(v if v in plain or v[:1] in ("'", '"') else f"'{v}'" for v in values)
 
 
 def _words(text: str) -> list[str]:
@@ -113,7 +114,7 @@ def _without(row: Row, keys: Sequence[str]) -> list[str]:
 def _earlier(student: Config, prefix: str) -> list[Planned]:
     """An arm of an earlier run, after its own teachers; of those what is still to be trained, and itself."""
     out = Path(student["out"])
-    found = sorted(path.parent for path in out.glob(f"{prefix}*/config.yaml"))
+    found = sorted(path for path in out.glob(f"{prefix}*") if _ID.fullmatch(path.name) and path.is_dir())
     if len(found) != 1:
         many = (
             f"{', '.join(p.name for p in found)} begin so; give more digits"
@@ -123,10 +124,15 @@ def _earlier(student: Config, prefix: str) -> list[Planned]:
         raise ConfigError(f"teacher={prefix}: {many}, or {_WAYS}")
     folder = found[0]
     here = {key: student[key] for key in SURROUNDINGS if key in student}
-    config = {"teacher": None, "rounds": 1, **yaml.safe_load((folder / "config.yaml").read_text()), **here}
-    if identify(config, rules()) != folder.name:
+    try:
+        arm = Arm(**json.loads((folder / "arm.json").read_bytes()))
+        config = {"teacher": None, "rounds": 1, **yaml.safe_load((folder / "config.yaml").read_bytes()), **here}
+        named = identify(config, rules())
+    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as e:
+        way = "run it again by its command, or take another teacher"
+        raise ConfigError(f"teacher={prefix}: {folder} is not whole ({' '.join(str(e).split())}); {way}") from e
+    if named != folder.name:
         raise ConfigError(f"teacher={prefix}: {folder}/config.yaml is not what its id was made from; was it edited?")
-    arm = Arm(**json.loads((folder / "arm.json").read_bytes()))
     planned = Planned(replace(arm, sweep=student["sweep"]), config, teacher=config["teacher"])
     if all(ready(out, folder.name, seed).state == "done" for seed in planned.seeds):
         return [planned]

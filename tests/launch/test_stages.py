@@ -173,6 +173,19 @@ def test_an_ambiguous_or_edited_id_is_refused(tmp_path: Path) -> None:
         planned(*STUDENT, f"teacher={copy.name}", f"out={tmp_path}")
 
 
+@pytest.mark.parametrize("name", ["arm.json", "config.yaml"])
+@pytest.mark.parametrize("text", [None, "", "{", "[1, 2]", "3", "{: ]", "epochs: .nan\n", "data: 3\n", "\x00"])
+def test_a_run_folder_that_is_not_whole_is_refused_by_name(tmp_path: Path, name: str, text: str | None) -> None:
+    (teacher,) = gather([[f"out={tmp_path}"]])
+    folder = tmp_path / teacher.arm.id
+    teacher.arm.write(folder, teacher.config)
+    (folder / name).unlink()
+    if text is not None:
+        (folder / name).write_text(text)
+    with pytest.raises(ConfigError, match=f"teacher={folder.name}: {folder}.* is not"):
+        planned(*STUDENT, f"teacher={folder.name}", f"out={tmp_path}")
+
+
 def test_an_option_chosen_anew_takes_the_student_s_settings_with_it() -> None:
     row = ["model.depth=8", "aug=[cutout]", "aug.cutout.size=4", "loss=distill", "loss.alpha=1", "epochs=3"]
     assert teachers_row(row, "model=resnet18 epochs=4") == [
@@ -194,7 +207,7 @@ def test_an_option_chosen_anew_takes_the_student_s_settings_with_it() -> None:
     ],
 )  # fmt: skip
 def test_a_shell_needs_one_pair_of_quotes(typed: str, given: str) -> None:
-    assert quoted(typed) == given
+    assert quoted(typed) == quoted(given) == given, "also if it was quoted before, as in a grid"
     assert arguments([typed]) == [given]
 
 

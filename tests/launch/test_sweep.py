@@ -9,10 +9,12 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from tiny import SMALL_MODEL, TINY, config
 
 from ablation.errors import AblationError
 from launch import arm, snapshot, sweep
+from launch.arm import Arm
 from launch.provenance import ROOT, SOURCE
 from launch.sweep import Planned, Work
 
@@ -63,6 +65,28 @@ def test_what_was_cancelled_is_asked_for_again(tmp_path: Path) -> None:
     marker.touch()
     sweep.create([one], {}, "x")
     assert not marker.exists()
+
+
+def test_the_folders_of_arms_say_what_they_are_before_anything_runs(tmp_path: Path) -> None:
+    arms = [planned(tmp_path, f"optim.lr=0.{n:02d}") for n in range(1, 40)]
+    sweep.create(arms, {}, "x")
+    for p in arms:
+        folder = tmp_path / p.arm.id
+        assert Arm(**json.loads((folder / "arm.json").read_bytes())) == p.arm
+        assert yaml.safe_load((folder / "config.yaml").read_bytes()) == p.config
+
+
+def test_a_folder_with_a_configuration_is_whole_and_is_not_written_again(tmp_path: Path) -> None:
+    one = planned(tmp_path)
+    sweep.create([one], {}, "x")
+    folder = tmp_path / one.arm.id
+    arm_json, config_yaml = folder / "arm.json", folder / "config.yaml"
+    assert arm_json.stat().st_mtime_ns <= config_yaml.stat().st_mtime_ns
+    arm_json.write_text("kept")
+    config_yaml.unlink()
+    sweep.create([one], {}, "x")
+    assert arm_json.read_text() == "kept"
+    assert config_yaml.exists()
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]"])
