@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that at every moment the old or the new content is there, also after a power cut."""
-    scratch = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    scratch = path.with_name(f"{path.name}.{uuid4().hex}.tmp")  # processes of several machines may share a pid
     try:
         with scratch.open("wb") as file:
             file.write(content)

@@ -9,18 +9,23 @@ import torch
 from ablation.errors import ConfigError, DataError, Diverged
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_MEMORY = (
+_MEMORY = (  # torch has an exception for what its own allocator asks of the GPU alone
     "can't allocate memory",
+    "CUDA error: out of memory",
     "CUBLAS_STATUS_ALLOC_FAILED",
-)  # torch has an exception for the rest of the GPU's alone
+    "CUDNN_STATUS_ALLOC_FAILED",
+)
 
 
 def cause(e: BaseException) -> str:
     """`oom`, `diverged`, `config`, `disk`, or `error` for anything else."""
-    if isinstance(e, torch.OutOfMemoryError | MemoryError) or any(text in str(e) for text in _MEMORY):
+    number = e.errno if isinstance(e, OSError) else None
+    if isinstance(e, torch.OutOfMemoryError | MemoryError) or number == errno.ENOMEM:
+        return "oom"
+    if any(text in str(e) for text in _MEMORY):
         return "oom"
     if isinstance(e, Diverged):
         return "diverged"
     if isinstance(e, ConfigError | DataError):
         return "config"
-    return "disk" if isinstance(e, OSError) and e.errno in _DISK else "error"
+    return "disk" if number in _DISK else "error"

@@ -18,6 +18,7 @@ from ablation.atomic import write_atomic
 from ablation.journal import JOURNAL, read
 
 _DIGEST = hashlib.sha256().digest_size
+_NAMES = ("next.pt", "last.pt", "previous.pt")  # newest first; saving renames in this order
 
 
 def save(folder: Path, content: dict[str, Any]) -> None:
@@ -53,16 +54,31 @@ def discard(seed_folder: Path, before: int) -> None:
 
 
 def load(folder: Path) -> Iterator[dict[str, Any]]:
-    """The whole checkpoints of a folder, newest first; warns of each that is torn or corrupt."""
-    for name in ("next.pt", "last.pt", "previous.pt"):
-        path = folder / name
-        if not path.exists():
-            continue
-        blob = path.read_bytes()
-        body, digest = blob[:-_DIGEST], blob[-_DIGEST:]
-        try:
-            if hashlib.sha256(body).digest() != digest:
-                raise ValueError("checksum differs")
-            yield torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
-        except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as e:
-            warnings.warn(f"{path} is damaged ({e}); falling back to the checkpoint before it", stacklevel=2)
+    """The whole checkpoints of a folder, newest first; warns of each that is torn or corrupt.
+
+    Its owner may save meanwhile. The very first checkpoint can then be missed under each of its names in turn, so where
+    none was seen it looks again.
+    """
+    for _ in range(2):
+        seen = False
+        for name in _NAMES:
+            try:
+                blob = (folder / name).read_bytes()
+            except FileNotFoundError:
+                continue
+            seen = True
+            try:
+                yield _content(blob)
+            except (ValueError, RuntimeError, EOFError, pickle.UnpicklingError) as e:
+                path = folder / name
+                warnings.warn(f"{path} is damaged ({e}); falling back to the checkpoint before it", stacklevel=2)
+        if seen:
+            return
+
+
+def _content(blob: bytes) -> dict[str, Any]:
+    body, digest = blob[:-_DIGEST], blob[-_DIGEST:]
+    if hashlib.sha256(body).digest() != digest:
+        raise ValueError("checksum differs")
+    content: dict[str, Any] = torch.load(io.BytesIO(body), map_location="cpu", weights_only=True)
+    return content

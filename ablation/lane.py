@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
@@ -101,7 +101,7 @@ class Lane:
         self._failed(error, step=step)
         self.end(error)
 
-    def broken(self, e: Exception) -> None:
+    def broken(self, e: BaseException) -> None:
         """Journal that an error ended the attempt; on a full disk even that may be impossible."""
         if self.outcome is None:
             with suppress(OSError, Fenced):
@@ -120,5 +120,18 @@ class Lane:
         self.outcome = outcome
         self.attempt.release()
 
-    def _failed(self, e: Exception, **values: Any) -> None:
+    def _failed(self, e: BaseException, **values: Any) -> None:
         self.write("failed", cause=cause(e), message=str(e)[:_MESSAGE] or type(e).__name__, **values)
+
+
+@contextmanager
+def blaming(lanes: Sequence[Lane]) -> Iterator[None]:
+    """An error in here is journaled as what ended these lanes' attempts; so is a trick's `sys.exit`."""
+    try:
+        yield
+    except (KeyboardInterrupt, GeneratorExit):  # Stopped is one: not an error
+        raise
+    except BaseException as e:
+        for lane in lanes:
+            lane.broken(e)
+        raise

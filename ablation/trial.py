@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -17,7 +18,7 @@ from ablation.build import build, build_all
 from ablation.claim import Finished, claim
 from ablation.errors import AblationError, Cancelled, ConfigError
 from ablation.facts import device_name, facts, parameters, reset_peak_memory
-from ablation.lane import Lane
+from ablation.lane import Lane, blaming
 from ablation.learner import Teacher
 from ablation.memory import keep_freed_memory
 from ablation.parts import Parts
@@ -32,6 +33,7 @@ from ablation.types import Data
 from ablation.watch import Leg, Watch
 
 Outcomes = dict[int, Result | AblationError]  # by seed
+_Group = tuple[list[Lane], Precision, int]  # of a step
 
 
 def seed_folder(folder: Path, seed: int) -> Path:
@@ -112,11 +114,25 @@ class _Shared:
                     outcomes[seed] = look(seed_folder(self.folder, seed)) or e
                 except (Busy, Cancelled, Damaged) as e:
                     outcomes[seed] = e
-            with _blaming(lanes):
+            with blaming(lanes):
                 groups = self._groups(lanes)
-            for group, precision, step in groups:
-                with _blaming(group):
-                    outcomes |= self._train(group, precision, step)
+            return outcomes | self._each(groups)
+
+    def _each(self, groups: Sequence[_Group]) -> Outcomes:
+        """Train one group after the other; the first error is raised when all have had their turn."""
+        outcomes: Outcomes = {}
+        errors: list[BaseException] = []
+        for group in groups:
+            try:
+                with blaming(group[0]):
+                    outcomes |= self._train(*group)
+            except (KeyboardInterrupt, GeneratorExit):
+                raise
+            except BaseException as e:  # sys.exit in a trick is one like any other
+                clear_frames(e.__traceback__)  # they hold the state, and so its memory
+                errors.append(e)
+        if errors:
+            raise errors[0]
         return outcomes
 
     @contextmanager
@@ -128,7 +144,7 @@ class _Shared:
             finally:
                 lane.journal.close()
 
-    def _groups(self, lanes: Sequence[Lane]) -> list[tuple[list[Lane], Precision, int]]:
+    def _groups(self, lanes: Sequence[Lane]) -> list[_Group]:
         """Lanes that can go on together: begun in one precision, with checkpoints of a common step."""
         by_precision: dict[str, list[Lane]] = {}
         for lane in lanes:
@@ -174,14 +190,3 @@ class _Shared:
         for lane, fingerprint in zip(lanes, loaded.fingerprints, strict=True):
             lane.teacher = fingerprint
         return loaded
-
-
-@contextmanager
-def _blaming(lanes: Sequence[Lane]) -> Iterator[None]:
-    """An error in here is journaled as what ended these lanes' attempts."""
-    try:
-        yield
-    except Exception as e:
-        for lane in lanes:
-            lane.broken(e)
-        raise

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -66,10 +68,46 @@ def test_code_in_a_checkpoint_is_not_run(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "result.json"
     write_atomic(path, b"old")
-    (tmp_path / f"result.json.{os.getpid()}.tmp").mkdir()  # the scratch file cannot be opened
-    with pytest.raises(OSError, match="directory"):
-        write_atomic(path, b"new")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            write_atomic(path, b"new" * 1000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert path.read_bytes() == b"old"
+    assert [p.name for p in tmp_path.iterdir()] == ["result.json"]
+
+
+def test_writers_that_share_a_pid_do_not_disturb_each_other(tmp_path: Path) -> None:
+    """As processes of several machines may: here, threads of one."""
+    path = tmp_path / "config.yaml"
+    with ThreadPoolExecutor(8) as pool:
+        for written in [pool.submit(write_atomic, path, bytes([n]) * 5000) for n in range(200)]:
+            written.result()
+    assert len(set(path.read_bytes())) == 1
+    assert path.stat().st_size == 5000
+    assert [p.name for p in tmp_path.iterdir()] == ["config.yaml"]
+
+
+@pytest.mark.parametrize("saved", [0, 1, 2])
+def test_its_owner_may_save_while_it_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, saved: int) -> None:
+    """The renames happen just before `last.pt` is read; without an earlier checkpoint, just after it was missed."""
+    for step in range(1, saved + 1):
+        checkpoint.save(tmp_path, content(step))
+    read, moment = Path.read_bytes, "last.pt" if saved else "previous.pt"
+
+    def interrupted(path: Path) -> bytes:
+        if path.name == moment:
+            monkeypatch.undo()
+            if saved:
+                (tmp_path / "last.pt").rename(tmp_path / "previous.pt")
+            else:
+                checkpoint.save(tmp_path, content(1))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", interrupted)
+    assert steps(tmp_path) == [max(1, saved)]
 
 
 SAVER = """

@@ -13,6 +13,7 @@ from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 from ablation import journal
 from ablation.checkpoint import usable
 from ablation.errors import DataError, Stopped
+from ablation.result import finished
 
 
 def measured(folder: Path, seed: int) -> list[dict[str, float]]:
@@ -111,3 +112,21 @@ def test_time_is_counted_over_all_attempts(tmp_path: Path) -> None:
     (result,) = run(settings, tmp_path).values()
     assert isinstance(result, dict)
     assert 0 < spent < result["seconds"]
+
+
+@pytest.mark.parametrize("error", [RuntimeError("its own"), SystemExit("its own")], ids=repr)
+def test_an_error_in_one_group_of_fused_seeds_leaves_the_others(tmp_path: Path, error: BaseException) -> None:
+    class Broken(Silent):
+        def tick(self) -> None:
+            super().tick()
+            if len(self.legs) == 1:
+                raise error
+
+    settings = config(*TINY, *SMALL_MODEL) | {"fuse": True}
+    with pytest.raises(Stopped):
+        run(settings | {"seeds": [0]}, tmp_path, Silent(5))
+    with pytest.raises(type(error), match="its own"):
+        run(settings | {"seeds": [0, 1, 2]}, tmp_path, watch := Broken())
+    assert [leg.seeds for leg in watch.legs] == [[1, 2], [0]], "the groups"
+    assert [journal.events(tmp_path / f"seed-{n}")[-1]["event"] for n in (0, 1, 2)] == ["done", "failed", "failed"]
+    assert finished(tmp_path / "seed-0") is not None

@@ -101,12 +101,17 @@ def test_arms_share_their_random_numbers() -> None:
         (RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried"), "oom"),
         (OSError(errno.ENOSPC, "No space left on device"), "disk"),
         (OSError(errno.EACCES, "Permission denied"), "error"),
+        (OSError(errno.ENOMEM, "Cannot allocate memory"), "oom"),
+        (RuntimeError("CUDA error: out of memory\nCUDA kernel errors might be asynchronous"), "oom"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"), "oom"),
+        (RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"), "oom"),
+        (SystemExit("I leave"), "error"),
         (ConfigError("model.depth: no"), "config"),
         (DataError("train.npz: no"), "config"),
     ],
     ids=repr,
 )
-def test_any_error_is_journaled(tmp_path: Path, error: Exception, cause: str) -> None:
+def test_any_error_is_journaled(tmp_path: Path, error: BaseException, cause: str) -> None:
     class Broken(Silent):
         def tick(self) -> None:
             raise error

@@ -58,6 +58,9 @@ def test_an_exception_fails_its_trial_only(tmp_path: Path, how: str, said: str) 
         outcome = worker.event("end")["outcomes"]["0"]
         assert (outcome["state"], outcome["cause"]) == ("failed", "error")
         assert said in outcome["message"]
+        last = journal.events(tmp_path / bad.id / "seed-0")[-1]
+        assert (last["event"], last["cause"]) == ("failed", "error")
+        assert said.partition(": ")[2] in last["message"]
         worker.train(good)
         assert worker.event("end")["outcomes"]["0"]["state"] == "done"
 
