@@ -30,6 +30,8 @@ SCALARS = (
     "rounds",
 )
 
+_CHECKPOINT = ("epochs", "seconds")
+
 
 @dataclass(frozen=True)
 class Scalars:
@@ -95,6 +97,27 @@ def _seconds(config: Mapping[str, Any], key: str) -> float:
     return float(value)
 
 
+def _text(config: Mapping[str, Any], key: str) -> str:
+    value = config[key]
+    if not isinstance(value, str) or not value:
+        raise ConfigError(f"{key}={'null' if value is None else value}: names a folder; give text, in quotes if needed")
+    return value
+
+
+def _checkpoint(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    node = config["checkpoint"]
+    if not isinstance(node, Mapping):
+        shown = "null" if node is None else node
+        raise ConfigError(f"checkpoint={shown}: set checkpoint.epochs and checkpoint.seconds, 0 for never")
+    for key in _CHECKPOINT:
+        if key not in node:
+            raise ConfigError(f"checkpoint.{key}: is missing")
+    for key in node:
+        if key not in _CHECKPOINT:
+            raise ConfigError(f"checkpoint.{key}: no such key; {near(str(key), _CHECKPOINT)}")
+    return node
+
+
 def scalars(config: Mapping[str, Any]) -> Scalars:
     """Check and take the top-level settings.
 
@@ -110,9 +133,10 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
             raise ConfigError(f"{key}: is missing")
     if not re.fullmatch(r"auto|cpu|cuda(:\d+)?", str(config["device"])):
         raise ConfigError(f"device={config['device']}: use auto, cpu, cuda or cuda:N")
-    if not re.fullmatch(r"[\w][\w.-]{0,99}", str(config["sweep"])):
+    if not re.fullmatch(r"[\w][\w.-]{0,99}", _text(config, "sweep")):
         raise ConfigError(f"sweep={config['sweep']}: it names a folder; use letters, digits, '_', '-' and '.'")
-    checkpoint = config["checkpoint"]
+    _text(config, "out")
+    checkpoint = _checkpoint(config)
     seconds = checkpoint["seconds"]
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
         raise ConfigError(f"checkpoint.seconds={seconds}: give a number of seconds, 0 for never")

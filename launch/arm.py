@@ -91,7 +91,11 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
 
     A recipe sets `sched.eta` for its cosine; with `sched=multistep` on the command line that key has no reader. What
     the command line itself sets is never dropped: building the option refuses it.
+
+    Raises:
+        ConfigError: a group or an option is missing, or no mapping.
     """
+    _check_shape(config)
     typed = _typed(overrides)
     notes, settled = [], dict(config)
     for group in GROUPS:
@@ -100,13 +104,21 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
         notes += [f"{group}.{k}={config[group][k]}" for k in config[group] if k not in keep]
         settled[group] = keep
     for group in MANY:
-        for n, node in config[group].items():
-            if not isinstance(node, Mapping):
-                raise ConfigError(f"{group}.{n}={node}: is no option; give +{group}.{n}={{_target_: module.function}}")
         keep = {n: node for n, node in config[group].items() if "_target_" in node or f"{group}.{n}" in typed}
         notes += [f"{group}.{n}" for n in config[group] if n not in keep]
         settled[group] = keep
     return settled, [f"left out, because the option it was meant for is not chosen: {n}" for n in notes]
+
+
+def _check_shape(config: Config) -> None:
+    for group in (*GROUPS, *MANY):
+        if not isinstance(config.get(group), Mapping):
+            way = f"{group}=NAME, one of conf/{group}/"
+            raise ConfigError(f"{group}={config.get(group)}: is no option; give {way}")
+    for group in MANY:
+        for n, node in config[group].items():
+            if not isinstance(node, Mapping):
+                raise ConfigError(f"{group}.{n}={node}: is no option; give +{group}.{n}={{_target_: module.function}}")
 
 
 def _typed(overrides: Sequence[str]) -> set[str]:

@@ -26,6 +26,7 @@ from launch.sweep import Planned
 _STUDENTS = ("teacher", "rounds", "loss")  # what a student's overrides say of how it learns
 _SHARED = ("seeds", "out", "sweep")  # what a teacher has from its student
 _ID = re.compile(r"[0-9a-f]{4,16}")
+_ROUNDS = 50  # the longest chain; each round is an arm of its own, composed inside the next
 _WAYS = "give teacher=same, teacher='model=resnet56 epochs=30' or the id of a run"
 Row = Sequence[str]
 
@@ -39,8 +40,8 @@ def expand(config: Config, row: Row, compose: Callable[[Row], list[Planned]]) ->
         ConfigError: no such teacher, or one that is no use to this student.
     """
     rounds, text = config["rounds"], _asked(config, row)
-    if type(rounds) is not int or rounds < 1:
-        raise ConfigError(f"rounds={rounds}: give a whole number of at least 1")
+    if type(rounds) is not int or not 1 <= rounds <= _ROUNDS:
+        raise ConfigError(f"rounds={rounds}: give a whole number of at least 1 and at most {_ROUNDS}")
     if text is None:
         return config, []  # `parts` refuses rounds without a teacher
     if rounds > 1:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,8 +18,10 @@ from hydra import compose, initialize_config_dir
 from mlflow import MlflowClient
 from tiny import CONF, TINY, config, final_weights
 
+from ablation.errors import ConfigError
 from ablation.parts import parts
 from launch import arm, messages
+from launch.arms import gather
 
 ROOT = CONF.parent
 SMOKE = ("recipe=smoke", "model.depth=8", "precision=fp32", "device=cpu")
@@ -128,6 +131,14 @@ def test_a_wrong_name_is_refused_with_the_nearest(overrides: list[str], said: st
         (["lease=0"], "lease=0"),
         (["lease=soon"], "lease=soon"),
         (["seeds=[1,1]"], "seeds="),
+        (["checkpoint=null"], "checkpoint=null: set checkpoint.epochs and"),
+        (["checkpoint=3"], "checkpoint=3: set checkpoint.epochs and"),
+        (["~checkpoint.seconds"], "checkpoint.seconds: is missing"),
+        (["+checkpoint.second=3"], "checkpoint.second: no such key; did you mean seconds"),
+        (["out=null"], "out=null: names a folder; give text"),
+        (["out=3"], "out=3: names a folder; give text"),
+        (["sweep=null"], "sweep=null: names a folder; give text"),
+        (["sweep=2024"], "sweep=2024: names a folder; give text, in quotes"),
         (["sched=cosine", "sched.eta=3"], "sched.eta: 3"),
         (["sched=cosine", "sched.warmup=50"], "sched.warmup: 50"),
         (["sched.milestones=[30]"], "sched.milestones"),
@@ -155,6 +166,21 @@ def test_an_impossible_value_is_refused_before_data_is_loaded(overrides: list[st
     with pytest.raises(Exception, match=r"\A(?!.*Traceback)") as refused:
         parts(settled)
     assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["~model"], "model=None: is no option; give model=NAME, one of conf/model/"),
+        (["~sched"], "sched=None: is no option"),
+        (["aug=mixup", "aug.mixup=null"], "aug.mixup=None: is no option"),
+        (["track.mlflow=null"], "track.mlflow=None: is no option"),
+        (["rounds=400"], "rounds=400: give a whole number"),
+    ],
+)
+def test_what_is_no_option_is_refused(overrides: list[str], said: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigError, match=re.escape(said)):
+        gather([overrides])
 
 
 def test_a_refusal_is_a_message_and_exit_code_2(tmp_path: Path) -> None:

@@ -82,6 +82,10 @@ def test_a_chain_of_rounds_is_one_line() -> None:
     }  # fmt: skip
 
 
+def test_the_longest_chain() -> None:
+    assert len(planned("loss=distill", "teacher=same", "rounds=50")) == 51
+
+
 def test_arms_share_their_common_stages() -> None:
     rows = [[*STUDENT, "teacher=same", f"rounds={n}"] for n in (3, 1, 2)]
     together = gather([["aug=cutout", "seeds=3"], *rows, [*STUDENT, "teacher=same", "loss.temperature=2"]])
@@ -153,6 +157,7 @@ def test_a_teacher_that_cannot_be_is_refused(text: str, said: str, tmp_path: Pat
         (["teacher=same"], "learns from no teacher; choose one that does, such as loss=distill, or teacher=null"),
         (["loss=distill", "rounds=2"], "rounds=2: .*add teacher=same"),
         (["loss=distill", "teacher=same", "rounds=0"], "rounds=0: give a whole number"),
+        (["loss=distill", "teacher=same", "rounds=400"], "rounds=400: give .* at most 50"),
         (["loss=distill", "teacher=same", "rounds=1.5"], "rounds=1.5: give a whole number"),
     ],
 )
