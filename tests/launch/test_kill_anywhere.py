@@ -53,15 +53,16 @@ def at_work(out: Path) -> list[int]:
     return sorted(holder.pid for f in folders if (holder := attempt.owner(f)))
 
 
+@pytest.mark.timeout(1500)
 def test_fifty_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     straight, hit = tmp_path / "straight", tmp_path / "hit"
     monkeypatch.setenv("BRAKE", str(tmp_path))
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "slurm"))  # for the brake
     subprocess.run(command(straight), cwd=ROOT, check=True, capture_output=True, timeout=300)
     draw = random.Random(2026)
     victims = ["launch/run.py"] * DRIVERS + ["launch.worker"] * ANY + ["at work"] * (KILLS - DRIVERS - ANY)
     draw.shuffle(victims)
-    deadline, ended = time.monotonic() + 1500, False
+    deadline, ended = time.monotonic() + 1200, False
     slow = tmp_path / "0"
     slow.write_text("0.05")  # a step, so that no machine is done before it was killed so often
     driver = _start(hit)
@@ -74,10 +75,11 @@ def test_fifty_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             slow.unlink(missing_ok=True)
         time.sleep(0.01)
         if driver.poll() is not None:
-            # Killed; or it has given up, which it may do as long as workers are killed before they have begun.
-            ended = driver.returncode == 0 or (kills == KILLS and driver.returncode != -signal.SIGKILL)
+            # It may give up only where workers are killed again and again before they have begun.
+            gave_up = driver.returncode == 1 and "workers cannot start" in (tmp_path / "driver.log").read_text()
+            assert driver.returncode in (0, -signal.SIGKILL) or gave_up, (tmp_path / "driver.log").read_text()[-2000:]
+            ended = driver.returncode == 0
             driver = driver if ended else _start(hit)
-    assert driver.returncode == 0, (tmp_path / "driver.log").read_text()[-2000:]
     assert kills == KILLS, f"the grid was done after {kills} kills; make it longer"
     _same(straight, hit)
 
