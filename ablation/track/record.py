@@ -68,6 +68,7 @@ class Record:
             "seed": self.seed,
             "sweep": self.arm["sweep"],
             "command": self.arm.get("command", ""),
+            "started": str(self.started),
         }
         source = {"mlflow.source.git.commit": self.commit} if self.commit else {}
         return {**groups, **{f"ablation.{key}": value for key, value in own.items()}, **source}

@@ -21,6 +21,8 @@ from ablation.result import RESULT
 from ablation.track.client import database
 from ablation.track.record import Record, load, numbers, stamp
 
+STARTED = "ablation.started"  # ms since 1970: of two trainings of one trial, the folder of one was moved away
+SUPERSEDED = "ablation.superseded_by"  # the run of a later training
 EPOCH = "ablation.uploaded_epoch"
 FILES = "ablation.uploaded_files"
 FAILURE = {"ablation.cause", "ablation.message"}
@@ -48,14 +50,32 @@ def upload(client: MlflowClient, folder: Path) -> int:
 
 
 def _run(client: MlflowClient, record: Record) -> Run:
-    """The run of this trial, made if there is none."""
+    """The run of this training of the trial, made if there is none; those of earlier trainings are marked.
+
+    A run from before there was the tag is taken for this training's.
+    """
     experiment = _experiment(client, record.arm["sweep"])
     query = f"tags.`ablation.id` = '{record.arm['id']}' and tags.`ablation.seed` = '{record.seed}'"
-    found = sorted(client.search_runs([experiment], query), key=lambda r: (-_uploaded(r), r.info.run_id))
+    known = client.search_runs([experiment], query)
+    own = (run for run in known if _started(run, record) == record.started)
+    found = sorted(own, key=lambda run: (-_uploaded(run), run.info.run_id))
     for ghost in found[1:]:  # a create that timed out may have been carried out all the same
         client.delete_run(ghost.info.run_id)
     tags = {key: value[:_TAG] for key, value in record.tags.items()}
-    return found[0] if found else client.create_run(experiment, record.started, tags, record.name)
+    run = found[0] if found else client.create_run(experiment, record.started, tags, record.name)
+    if STARTED not in run.data.tags:
+        client.set_tag(run.info.run_id, STARTED, record.tags[STARTED])
+    for old in known:
+        if _started(old, record) < record.started and SUPERSEDED not in old.data.tags:
+            _supersede(client, old, run)
+    return run
+
+
+def _supersede(client: MlflowClient, old: Run, new: Run) -> None:
+    """Keep a run of an earlier training, told apart from the one that counts."""
+    status = "KILLED" if old.info.status == "RUNNING" else None
+    client.update_run(old.info.run_id, status, f"{new.info.run_name} (superseded)")
+    client.set_tag(old.info.run_id, SUPERSEDED, new.info.run_id)
 
 
 def _experiment(client: MlflowClient, name: str) -> str:
@@ -70,6 +90,10 @@ def _experiment(client: MlflowClient, name: str) -> str:
             if found is None:
                 raise
     return str(found.experiment_id)
+
+
+def _started(run: Run, record: Record) -> int:
+    return int(run.data.tags.get(STARTED, record.started))
 
 
 def _uploaded(run: Run) -> int:

@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from ablation.track.upload import upload
-from tests.track.trials import METRICS, Training, assert_each_point_once, mlflow_warns, runs, the_run, trial
+from tests.track.trials import METRICS, Training, assert_each_point_once, mlflow_warns, runs, the_run, trial, value
 
 pytestmark = mlflow_warns
 
@@ -195,6 +195,47 @@ def test_a_ghost_of_a_create_that_timed_out_is_removed(client: MlflowClient, tmp
     client.create_run(run.info.experiment_id, tags=tags)
     upload(client, folder)
     assert the_run(client).info.run_id == run.info.run_id
+
+
+@pytest.mark.parametrize("ended", [True, False])
+def test_a_trial_trained_anew_has_a_run_of_its_own(client: MlflowClient, tmp_path: Path, ended: bool) -> None:
+    """Its folder was moved away: what was measured the first time is not mixed with the second."""
+    first = Training(folder := trial(tmp_path)).epochs(5)
+    first.end() if ended else first.journal.close()
+    upload(client, folder)
+    old = the_run(client)
+    folder.rename(moved := folder.with_name("seed-0-moved"))
+    Training(folder, shift=100).epochs(3).end()
+    upload(client, folder)
+    assert upload(client, folder) == 0
+    new = next(r for r in runs(client) if r.info.run_id != old.info.run_id)
+    kept = next(r for r in runs(client) if r.info.run_id == old.info.run_id)
+    assert len(runs(client)) == 2
+    assert_each_point_once(client, new, range(1, 4), shift=100)
+    assert_each_point_once(client, kept, range(1, 6))
+    assert new.data.metrics["result/test_acc"] == value("test_acc", 3, 100)
+    assert kept.data.tags["ablation.superseded_by"] == new.info.run_id
+    assert kept.info.run_name == "aug=cutout+mixup seed=0 (superseded)"
+    assert kept.info.status == ("FINISHED" if ended else "KILLED")
+    assert "ablation.superseded_by" not in new.data.tags
+    folder.rename(folder.with_name("seed-0-newer"))
+    moved.rename(folder)
+    upload(client, folder)
+    assert len(runs(client)) == 2, "the first training is known by its start"
+    assert "ablation.superseded_by" not in client.get_run(new.info.run_id).data.tags
+
+
+def test_a_run_from_before_starts_were_told_is_the_trial_s(client: MlflowClient, tmp_path: Path) -> None:
+    training = Training(folder := trial(tmp_path)).epochs(2)
+    upload(client, folder)
+    before = the_run(client)
+    client.delete_tag(before.info.run_id, "ablation.started")
+    training.epochs(1).end()
+    upload(client, folder)
+    run = the_run(client)
+    assert (run.info.run_id, run.info.status) == (before.info.run_id, "FINISHED")
+    assert run.data.tags["ablation.started"] == before.data.tags["ablation.started"]
+    assert_each_point_once(client, run, range(1, 4))
 
 
 class Crashing:

@@ -41,15 +41,16 @@ def trial(out: Path, seed: int = 0, arm: str = "00deadbeef00cafe", **arm_values:
     return folder
 
 
-def value(metric: str, epoch: int) -> float:
+def value(metric: str, epoch: int, shift: float = 0.0) -> float:
     """What the fake training measures."""
-    return METRICS.index(metric) + epoch / 7
+    return METRICS.index(metric) + epoch / 7 + shift
 
 
 class Training:
-    """Writes the journal of a new attempt: eleven steps an epoch."""
+    """Writes the journal of a new attempt: eleven steps an epoch; `shift` is added to what it measures."""
 
-    def __init__(self, folder: Path, after: int = 0) -> None:
+    def __init__(self, folder: Path, after: int = 0, shift: float = 0.0) -> None:
+        self.shift = shift
         self.folder, self.now, self.number = folder, after, latest(folder) + 1
         self.journal = Journal(attempt_folder(folder, self.number) / JOURNAL)
         self.journal.write("start", attempt=self.number, step=11 * after)
@@ -58,7 +59,7 @@ class Training:
         """Train so many epochs, each with a checkpoint or none with one."""
         for _ in range(number):
             self.now += 1
-            metrics = {name: value(name, self.now) for name in METRICS}
+            metrics = {name: value(name, self.now, self.shift) for name in METRICS}
             self.journal.write("epoch", epoch=self.now, step=11 * self.now, metrics={**metrics, "val_acc": None})
             if save:
                 self.journal.write("saved", step=11 * self.now)
@@ -67,7 +68,12 @@ class Training:
     def end(self, event: str = "done", **values: Any) -> None:
         """The last words; a trial that is done has its result beside the journal."""
         if event == "done":
-            result = {"test_acc": value("test_acc", self.now), "best_test_acc": 99.5, "epochs": self.now, "attempts": 2}
+            result = {
+                "test_acc": value("test_acc", self.now, self.shift),
+                "best_test_acc": 99.5,
+                "epochs": self.now,
+                "attempts": 2,
+            }
             result["attempt"] = self.number
             images = {"name": "digits", "pixels": "abc123"}
             text = json.dumps({**result, "device": "cpu", "val_acc": None, "data": images})
@@ -88,12 +94,12 @@ def the_run(client: MlflowClient, sweep: str = "main") -> Run:
     return run
 
 
-def assert_each_point_once(client: MlflowClient, run: Run, epochs: Iterable[int]) -> None:
+def assert_each_point_once(client: MlflowClient, run: Run, epochs: Iterable[int], shift: float = 0.0) -> None:
     """Every metric has exactly one value at each epoch, the right one, and none elsewhere."""
     for name in METRICS:
         history = client.get_metric_history(run.info.run_id, name)
         points = sorted((m.step, m.value) for m in history)
-        assert points == [(epoch, value(name, epoch)) for epoch in epochs], name
+        assert points == [(epoch, value(name, epoch, shift)) for epoch in epochs], name
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
