@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import cache
@@ -10,6 +11,7 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.errors import ConfigError
+from ablation.identity import flatten
 from ablation.parts import parts
 from launch import messages, teachers
 from launch.arm import Config, describe, parsed, plain, settle
@@ -87,15 +89,25 @@ def _commanded(p: Planned, search: Sequence[str]) -> Planned:
 
 def _united(first: Planned, second: Planned) -> Planned:
     """The first arm with the second's seeds too."""
-    note = f"{second.arm.name} is the same arm: its trials are run once"
-    if second.arm.name != first.arm.name and note not in first.notes:
-        first = replace(first, notes=(*first.notes, note))
+    notes = [f"{second.arm.name} is the same arm: its trials are run once"] * (second.arm.name != first.arm.name)
+    notes += _passed_over(first, second)
+    first = replace(first, notes=tuple(dict.fromkeys([*first.notes, *notes])))
     united = list(dict.fromkeys([*first.seeds, *second.seeds]))
     if len(united) == len(first.seeds):
         return first
     overrides = [text for text in first.arm.overrides if parsed(text).key_or_group != "seeds"]
     overrides.append(f"seeds=[{','.join(map(str, united))}]")
     return replace(first, arm=replace(first.arm, overrides=overrides), config={**first.config, "seeds": united})
+
+
+def _passed_over(first: Planned, second: Planned) -> list[str]:
+    """What the second says of where and how it is run, which the first's trials are not."""
+    kept, other = ({k: v for k, v in flatten(p.config).items() if k != "seeds"} for p in (first, second))
+    return [
+        f"{key}={json.dumps(other.get(key))} is left out: {first.arm.name} is run with {json.dumps(kept.get(key))}"
+        for key in dict.fromkeys([*kept, *other])
+        if kept.get(key) != other.get(key)
+    ]
 
 
 def _check_common(planned: Sequence[Planned]) -> None:

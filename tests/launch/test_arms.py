@@ -61,7 +61,10 @@ def test_arms_of_one_id_are_one_arm_with_the_seeds_of_all() -> None:
     assert first.config["device"] == "auto"
     assert first.arm.overrides == ["seeds=[3,0,1,7]"]
     assert first.arm.command == "python launch/run.py 'seeds=[3,0,1,7]'"
-    assert first.notes == ("optim.lr=0.1 is the same arm: its trials are run once",)
+    assert first.notes == (
+        'device="cpu" is left out: baseline is run with "auto"',
+        "optim.lr=0.1 is the same arm: its trials are run once",
+    )
     assert other.arm.name == "aug=mixup"
 
 
@@ -87,6 +90,17 @@ def test_what_a_recipe_set_for_another_option_is_dropped_with_a_note() -> None:
     (planned,) = gather([["recipe=lab_resnet20", "sched=multistep", "++optim={momentum: 0.8}"]])
     assert planned.config["optim"]["momentum"] == 0.8
     assert [note for note in planned.notes if note.startswith("left out") and "sched." in note]
+
+
+def test_every_way_of_running_that_one_arm_cannot_have_at_once_is_noted() -> None:
+    rows = [[f"device={d}", f"fuse={f}"] for d in ("cpu", "cuda") for f in ("false", "true")]
+    (one,) = gather([*rows, ["device=cpu", "fuse=false", "track=[]", "checkpoint.epochs=2", "seeds=3"]])
+    assert (one.config["device"], one.config["fuse"], one.seeds) == ("cpu", False, (0, 1, 2))
+    noted = [note.partition(" is left out")[0] for note in one.notes]
+    assert noted[:2] == ["fuse=true", 'device="cuda"']
+    assert "checkpoint.epochs=2" in noted
+    assert "track.mlflow._target_=null" in noted
+    assert len(set(noted)) == len(noted)
 
 
 @pytest.mark.parametrize("key", ["out", "sweep"])
