@@ -58,7 +58,7 @@ def stale(run: Known) -> tuple[str, Changes] | None:
 def code(run: Known) -> list[dict[str, Any]]:
     """The states of the code that it was run with: commit, and the files with changes that were not committed."""
     files = sorted(run.folder.glob("provenance*.json"), key=lambda p: p.stat().st_mtime_ns)
-    files = files or [s.code / SOURCE for s in run.submissions]
+    files = files or [s.folder / SOURCE for s in run.submissions]
     found: list[dict[str, Any]] = []
     for facts in map(_source, files):
         if facts not in found:

@@ -50,7 +50,7 @@ def run_arm(planned: Planned, stop: Event) -> None:
     built = parts(config)
     with closing(watch):
         arm.write(folder, config)
-        provenance.write(folder)
+        provenance.write(folder, built.scalars.seeds)
         outcomes = trial.run(config, built, folder, watch, stop.is_set)
     watch.summary(outcomes)
     failures = [o for o in outcomes.values() if isinstance(o, AblationError)]

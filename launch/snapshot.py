@@ -3,76 +3,96 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import json
 import os
 import shutil
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ablation.atomic import write_atomic
-from ablation.identity import flatten
-from launch.provenance import ROOT, SOURCE, source
+from ablation.errors import ConfigError
+from launch.own import Own, own
+from launch.provenance import FLOORS, ROOT, SOURCE, source
 
-_FLOORS = ("ablation", "launch", "conf")
-_KINDS = (".py", ".yaml")
+_MOST = 100 * 2**20  # bytes of one package
+_PASSED_OVER = ("__pycache__", "tests")  # folders; hidden files and folders too
+Files = dict[str, bytes]  # path in the copy -> content
 
 
 def freeze(store: Path, configs: Iterable[Mapping[str, Any]]) -> Path:
     """Copy the code that these configurations run to `<store>/<hash>`; the same code is stored once.
 
-    Beside the project itself that is every top-level module that a `_target_` names and that is not installed.
+    Beside the project itself that is every top-level module or package of the user's own that is imported by now, so
+    call this after the configurations' parts were built, or that a `_target_` names. Packages are copied whole, with
+    their data files, but without tests and what is hidden. What a trick imports later than at its own import, and is in
+    no such package, is not seen.
 
     Raises:
+        ConfigError: a package is too large to be copied.
         OSError: it cannot be written.
     """
-    names = {n: (ROOT / n, ROOT) for n in _FLOORS} | {n: (path, path.parent) for n, path in _own(configs)}
-    files = {str(path.relative_to(top)): path for root, top in names.values() for path in _sources(root)}
-    content = {name: path.read_bytes() for name, path in sorted(files.items())}
+    content: Files = {}
+    for part in [*(Own(name, (ROOT / name,)) for name in FLOORS), *own(configs)]:
+        content |= _files(part, store)
     digest = hashlib.sha256()
-    for name, text in content.items():
-        digest.update(f"{name}\0{len(text)}\0".encode() + text)
-    folder = store / digest.hexdigest()[:16]
-    if not folder.exists():
-        _copy(content, folder)
-    return folder
+    for name, data in sorted(content.items()):
+        digest.update(f"{name}\0{len(data)}\0".encode(errors="surrogateescape") + data)
+    name = digest.hexdigest()[:16]
+    for number in count(1):  # a copy that somebody has changed is left to those who run it
+        folder = store / (name if number == 1 else f"{name}-{number}")
+        if (folder.exists() and _same(folder, content)) or (not folder.exists() and _copied(content, folder)):
+            return folder
+    raise AssertionError  # count() has no end
 
 
-def _copy(content: Mapping[str, bytes], folder: Path) -> None:
-    """Write all files, then give the folder its name: it is whole or not there."""
-    scratch = folder.with_name(f"{folder.name}.{os.getpid()}.tmp")
-    for name, text in content.items():
+def _same(folder: Path, content: Files) -> bool:
+    """Whether a folder holds just these files; byte code and what was noted beside them do not count."""
+    there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if "__pycache__" not in path.parts}
+    files = {name for name, path in there.items() if not path.is_dir() and name != SOURCE}
+    return files == content.keys() and all(there[name].read_bytes() == data for name, data in content.items())
+
+
+def _copied(content: Files, folder: Path) -> bool:
+    """Write all files, then give the folder its name: it is whole or not there. False: another process was faster."""
+    scratch = folder.with_name(f"{folder.name}.{uuid4().hex}.tmp")
+    for name, data in content.items():
         path = scratch / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text)
+        path.write_bytes(data)
     write_atomic(scratch / SOURCE, json.dumps(source(), indent=1).encode())
     try:
         scratch.rename(folder)
-    except OSError:  # another process was faster with the same content
+    except OSError:
         shutil.rmtree(scratch)
         if not folder.exists():
             raise
+        return False
+    return True
 
 
-def _sources(root: Path) -> Iterator[Path]:
-    if root.is_file():
-        yield root
-        return
+def _files(part: Own, store: Path) -> Files:
+    """What is to be copied of one top-level module or package."""
+    if part.file:
+        return {part.places[0].name: part.places[0].read_bytes()}
+    found: Files = {f"{part.name}/__init__.py": b""} if part.closed else {}
+    size = 0
+    for place in reversed(part.places):  # of files that several places have, the first place's is imported
+        for path in _walk(place, store):
+            size += path.stat().st_size
+            if size > _MOST:
+                raise ConfigError(
+                    f"{part.name}: {place} has more than {_MOST >> 20} MB, too much to be copied for every sweep; "
+                    "keep data outside of the packages that tricks are in"
+                )
+            found[str(part.name / path.relative_to(place))] = path.read_bytes()
+    return found
+
+
+def _walk(root: Path, store: Path) -> Iterator[Path]:
+    """Its regular files: an editor's lock, a dangling link, is none. Links are followed, as importing follows them."""
     for folder, inner, files in os.walk(root):
-        inner[:] = [name for name in inner if name != "__pycache__"]
-        yield from (Path(folder) / name for name in files if name.endswith(_KINDS))
-
-
-def _own(configs: Iterable[Mapping[str, Any]]) -> Iterator[tuple[str, Path]]:
-    """The user's own top-level modules and packages that configurations name, and where they lie."""
-    targets = {str(v).partition(".")[0] for c in configs for k, v in flatten(c).items() if k.endswith("_target_")}
-    for name in sorted(targets - set(_FLOORS)):
-        spec = importlib.util.find_spec(name)
-        if spec is None or spec.origin in (None, "built-in", "frozen"):
-            continue
-        path = Path(str(spec.origin)).resolve()
-        installed = any(path.is_relative_to(Path(p).resolve()) for p in sysconfig.get_paths().values())
-        if not installed:
-            yield name, path.parent if path.name == "__init__.py" else path
+        inner[:] = [n for n in inner if n not in _PASSED_OVER and n[0] != "." and Path(folder, n) != store.parent]
+        yield from (path for name in files if name[0] != "." and (path := Path(folder, name)).is_file())

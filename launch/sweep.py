@@ -1,7 +1,7 @@
 """A sweep on disk: what was asked for, with its configuration and code frozen, one folder a submission.
 
-`<out>/.sweeps/<name>/<n>/` holds `submission.json` and `arms.jsonl`, one arm a line; nothing in them ever changes.
-The arms' own folders, `<out>/<id>/`, are written then too: what runs is known before it runs.
+`<out>/.sweeps/<name>/<n>/` holds `submission.json`, `source.json` (what git said) and `arms.jsonl`, one arm a line;
+nothing in them ever changes. The arms' own folders, `<out>/<id>/`, are written then too.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from ablation.atomic import write_atomic
 from ablation.config import seeds
 from ablation.errors import AblationError
-from launch import snapshot, stages
+from launch import provenance, snapshot, stages
 from launch.arm import Arm, Config
 
 STORE = ".sweeps"
@@ -95,6 +95,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     What was cancelled before is asked for again.
 
     Raises:
+        ConfigError: a trick's package is too large to be frozen.
         OSError: it cannot be written.
     """
     out = Path(planned[0].config["out"]).resolve()
@@ -104,7 +105,10 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     lines = [json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher}) for p in planned]
     write_atomic(folder / _ARMS, "".join(f"{line}\n" for line in lines).encode())
     cwd, now = Path.cwd(), time.time()
-    head = {"command": command, "cwd": str(cwd), "code": code.name, "time": now, "launcher": dict(launcher)}
+    git = provenance.source()
+    state = {"commit": git["commit"], "dirty": bool(git["diff"] or git["untracked"])}
+    write_atomic(folder / provenance.SOURCE, json.dumps(git, indent=1).encode())
+    head = {"command": command, "cwd": str(cwd), "code": code.name, **state, "time": now, "launcher": dict(launcher)}
     write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     with ThreadPoolExecutor(_WRITERS) as pool:  # disks and file servers take many at once faster than in turn
         list(pool.map(lambda p: _write_arm(out / p.arm.id, p), planned))

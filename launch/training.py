@@ -57,7 +57,7 @@ class Trainer:
     def _run(self, asked: Work, supersede: Collection[str]) -> Outcomes:
         planned, folder = self._submission.arms[asked.id], self._submission.out / asked.id
         planned.arm.write(folder, planned.config)
-        provenance.write(folder)
+        provenance.write(folder, asked.seeds, self._submission.folder)
         config = {**planned.config, "seeds": list(asked.seeds), **({"track": {}} if OFFLINE in os.environ else {})}
         built = parts(config)
         watch = Reporter(asked, self._say)

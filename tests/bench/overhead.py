@@ -58,7 +58,7 @@ def one(override: str, out: str) -> dict[str, Any]:
     folder = Path(out) / described.id
     built = parts(settled)
     described.write(folder, settled)
-    provenance.write(folder)
+    provenance.write(folder, [0])
     watch = console.choose(described.name, folder, None)
     watch.console.quiet = True
     (result,) = trial.run(settled, built, folder, watch).values()

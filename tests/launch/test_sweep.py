@@ -121,6 +121,54 @@ def test_a_user_s_own_module_is_frozen_too(tmp_path: Path, monkeypatch: pytest.M
     assert not (code / "torch").exists()
 
 
+@pytest.mark.parametrize("damage", ["edited", "added", "deleted"])
+def test_a_copy_that_somebody_has_changed_is_not_taken_for_the_code(tmp_path: Path, damage: str) -> None:
+    first = snapshot.freeze(tmp_path, [])
+    victim = first / "ablation" / "train.py"
+    (first / "ablation" / "__pycache__").mkdir()
+    (first / "ablation" / "__pycache__" / "train.cpython-311.pyc").touch()
+    assert snapshot.freeze(tmp_path, []) == first, "byte code is not code"
+    if damage == "deleted":
+        victim.unlink()
+    else:
+        (victim if damage == "edited" else first / "random.py").write_text("X = 1\n")
+    second = snapshot.freeze(tmp_path, [])
+    assert second != first
+    assert (second / "ablation" / "train.py").read_bytes() == (ROOT / "ablation" / "train.py").read_bytes()
+    assert snapshot.freeze(tmp_path, []) == second
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_packages_are_copied_whole_without_tests_and_what_is_no_file(tmp_path: Path) -> None:
+    package = tmp_path / "own" / "tricks_whole"
+    for name in (
+        "__init__.py",
+        "a.py",
+        "b.so",
+        "data/t.json",
+        "tests/test_a.py",
+        "__pycache__/a.pyc",
+        ".git/x",
+        ".x.swp",
+    ):
+        (package / name).parent.mkdir(parents=True, exist_ok=True)
+        (package / name).touch()
+    (package / ".#a.py").symlink_to("me@host.1:2")
+    (package / "lost.py").symlink_to("nowhere")
+    script = (
+        "import tricks_whole, sys; from pathlib import Path; from launch import snapshot;"
+        "print(snapshot.freeze(Path(sys.argv[1]), []))"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(package.parent)])}
+    line = [sys.executable, "-P", "-c", script, str(tmp_path / "store")]
+    done = subprocess.run(line, env=env, capture_output=True, text=True, check=True)
+    copy = Path(done.stdout.strip()) / "tricks_whole"
+    assert {str(p.relative_to(copy)) for p in copy.rglob("*") if p.is_file()} == {
+        "__init__.py", "a.py", "b.so", "data/t.json",
+    }  # fmt: skip
+    assert {p.name for p in copy.parent.iterdir()} == {"ablation", "launch", "conf", "tricks_whole", SOURCE}
+
+
 def test_a_job_imports_the_copy_even_with_the_project_installed(tmp_path: Path) -> None:
     code = snapshot.freeze(tmp_path, [])
     frozen = code / "ablation" / "errors.py"

@@ -1,0 +1,63 @@
+"""Which modules are the user's own: those that are neither Python's, nor installed, nor the project's."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from typing import Any
+
+from ablation.identity import flatten
+from launch.provenance import FLOORS, ROOT
+
+_INSTALLED = ("site-packages", "dist-packages")
+_PYTHON = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+_PROJECT = tuple(ROOT / name for name in (*FLOORS, "tests"))
+
+
+@dataclass(frozen=True)
+class Own:
+    """A top-level module (one file) or package (its folders; several if it is a namespace)."""
+
+    name: str
+    places: tuple[Path, ...]
+    closed: bool = False  # a namespace, all of whose places are here: none is to be added when a job imports it
+
+    @property
+    def file(self) -> bool:
+        """Whether it is a single file."""
+        return self.places[0].is_file()
+
+
+def own(configs: Iterable[Mapping[str, Any]]) -> Iterator[Own]:
+    """The top-level modules that are imported by now or that a `_target_` names, in the order of their names."""
+    targets = {str(v).partition(".")[0] for c in configs for k, v in flatten(c).items() if k.endswith("_target_")}
+    for name in sorted({*targets, *(module.partition(".")[0] for module in list(sys.modules))} - set(FLOORS)):
+        spec = _spec(name)
+        if spec is None:
+            continue
+        here = [Path(place).resolve() for place in _places(spec)]
+        places = tuple(place for place in here if place.exists() and not _foreign(place))
+        if places:
+            yield Own(name, places, closed=spec.origin is None and len(places) == len(here))
+
+
+def _spec(name: str) -> ModuleSpec | None:
+    try:
+        return importlib.util.find_spec(name)
+    except (ValueError, ImportError):  # `__main__`, and modules that were made, not imported
+        return None
+
+
+def _places(spec: ModuleSpec) -> list[str]:
+    if spec.submodule_search_locations is not None:
+        return list(spec.submodule_search_locations)
+    return [spec.origin] if spec.has_location and spec.origin else []
+
+
+def _foreign(place: Path) -> bool:
+    return bool({*_INSTALLED} & {*place.parts}) or any(map(place.is_relative_to, (*_PYTHON, *_PROJECT)))
