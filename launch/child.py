@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -41,6 +42,7 @@ class Child:
         self.ready = self.leaving = self.silent = False  # silent: its output has ended, so it has or soon will
         self._text = b""
         self._kills = 0
+        self._left = 0.0  # when (monotonic) it said that it is leaving
         path = os.pathsep.join(filter(None, [str(submission.code), os.environ.get("PYTHONPATH")]))
         line = [sys.executable, "-P", "-m", "launch.worker", str(submission.folder)]
         self.log.parent.mkdir(exist_ok=True)
@@ -67,6 +69,10 @@ class Child:
         self.work, self.room, self._kills = work, room, _oom_kills()
         self._tell({"event": "train", "work": work, "supersede": list(supersede), "probe": probe})
 
+    def ended(self, leaving: bool) -> None:
+        """It has no work any more; if it is leaving, it gets no other."""
+        self.work, self.leaving, self._left = None, leaving, time.monotonic()
+
     def events(self) -> Iterator[Event]:
         """What it has said since."""
         with suppress(BlockingIOError):
@@ -81,6 +87,16 @@ class Child:
     def dead(self) -> bool:
         """Whether the process has ended."""
         return self._process.poll() is not None
+
+    @property
+    def killed(self) -> bool:
+        """Whether a signal ended the process, which did not end by itself."""
+        return (self._process.poll() or 0) < 0
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it said that it is leaving, and for too long has not."""
+        return self.leaving and time.monotonic() - self._left > _FAREWELL
 
     def bury(self) -> Outcome:
         """End what it may have started, and say how it ended."""

@@ -13,7 +13,7 @@ from launch.policy import Policy, Room
 from launch.sweep import Submission, Work
 
 _TICK = 0.5  # seconds without news after which the loop looks around
-_START_TRIES = 3  # workers in succession that die before they are ready, once one has been
+_START_TRIES = 3  # workers in succession that die before they are ready, once one has been, or are killed
 
 
 class Pool:
@@ -108,7 +108,9 @@ class Pool:
             dead = child.dead  # asked first: all that it said is then read below
             for event in child.events():
                 self._heard(child, event, backlog)
-            if dead or child.silent:
+            if child.overdue:
+                child.kill()
+            if dead or child.silent or child.overdue:
                 self._died(child, backlog)
 
     def _heard(self, child: Child, event: Event, backlog: Backlog) -> None:
@@ -116,7 +118,7 @@ class Pool:
             child.ready = self._ever = True
             self._unborn = 0
         elif event["event"] == "end":
-            child.work, child.leaving = None, event["leaving"]
+            child.ended(event["leaving"])
             backlog.end(event["work"], event["outcomes"], child.room)
         else:
             self._tell({**event, "slot": child.slot.name})
@@ -125,7 +127,8 @@ class Pool:
         work, outcome = child.work, self._forget(child).bury()
         if not child.ready and not self._stopping:
             self._unborn += 1
-            if not self._ever or self._unborn >= _START_TRIES:
+            by_itself = not self._ever and not child.killed
+            if by_itself or self._unborn >= _START_TRIES:
                 raise AblationError(f"workers cannot start: {outcome.message}")
         if work is None:
             return

@@ -16,7 +16,7 @@ from tiny import final_weights
 from ablation.attempt import numbers
 from ablation.claim import claim
 from ablation.errors import AblationError
-from launch import policy
+from launch import child, policy
 from launch.child import Slot
 from launch.outcome import Event, Outcome, Trial
 from launch.policy import Policy, Room
@@ -96,6 +96,30 @@ def test_workers_that_cannot_start_are_one_error(tmp_path: Path) -> None:
     (made.code / "ablation" / "trial.py").write_text("import no_such_module_here\n")
     with pytest.raises(AblationError, match=r"workers cannot start.*no_such_module_here.*cpu-0\.log"):
         run(made)
+
+
+@pytest.mark.parametrize(("times", "dies"), [(1, False), (9, True)])
+def test_workers_that_are_killed_while_they_import_are_replaced(tmp_path: Path, times: int, dies: bool) -> None:
+    made = submission(tmp_path, [])
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    trial = made.code / "ablation" / "trial.py"
+    hit = f"import os, pathlib\nn = len(os.listdir({str(marks)!r}))\nif n < {times}:\n"
+    hit += f"    pathlib.Path({str(marks)!r}, str(n)).touch()\n    os.kill(os.getpid(), 9)\n"
+    first, rest = trial.read_text().split("import annotations\n", 1)
+    trial.write_text(f"{first}import annotations\n{hit}{rest}")
+    if dies:
+        with pytest.raises(AblationError, match=r"workers cannot start.*by SIGKILL"):
+            run(made)
+        assert len(list(marks.iterdir())) == 3
+    else:
+        assert [o.state for o in run(made).values()] == ["done"]
+
+
+def test_a_worker_that_leaves_but_stays_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(child, "_FAREWELL", 1.0)
+    made = submission(tmp_path, mischief("stay"), [])
+    assert [o.state for o in run(made).values()] == ["stopped", "done"]
 
 
 def test_students_wait_for_their_teacher_and_are_blocked_without(tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ BASE = (*TINY, *SMALL_MODEL)
 
 # A module of the user's own. `mischief(how, step)` does it in step number `step` of the process's first trial with it.
 TRICKS = """
-import ctypes, os, signal, subprocess, sys, time
+import ctypes, os, signal, subprocess, sys, threading, time
 from pathlib import Path
 
 def mischief(how, step=3, once=""):
@@ -49,10 +49,14 @@ def linger():
         time.sleep(600)
     os.kill(os.getpid(), signal.SIGKILL)
 
+def stay():
+    threading.Thread(target=time.sleep, args=(600,)).start()  # for which Python waits at its end
+    os.kill(os.getpid(), signal.SIGTERM)
+
 DEEDS = {
     "exit": lambda: os._exit(3), "kill": lambda: os.kill(os.getpid(), signal.SIGKILL), "raise": fail,
     "segfault": lambda: ctypes.string_at(0), "leave": lambda: sys.exit("I leave"), "print": lambda: print("and prints"),
-    "memory": lambda: bytearray(1 << 60),
+    "memory": lambda: bytearray(1 << 60), "stay": stay,
     "linger": linger, "sleep": lambda: (print("asleep", flush=True), time.sleep(600)),
 }
 """
