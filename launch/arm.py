@@ -64,13 +64,18 @@ class Arm:
         earlier, found = json.loads(path.read_bytes()), []
         if earlier["id"] == self.id and earlier["sweep"] != self.sweep:
             found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
-        if earlier["id"] != self.id and earlier["name"] == self.name:
+        if earlier["id"] != self.id and earlier["name"] == self.name and ran(path.parent):
             old = yaml.safe_load((path.parent / "config.yaml").read_text())
             found.append(f"stale: {path.parent} came of the same command, but {told(difference(old, config, rules()))}")
         return found
 
     def _json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
+
+
+def ran(folder: Path) -> bool:
+    """Whether a trial of this arm was ever begun: folders are written when a sweep is submitted."""
+    return any(any(folder.glob(f"seed-*/{made}")) for made in ("attempt-*", "result.json"))
 
 
 def plain(config: DictConfig) -> Config:

@@ -17,7 +17,6 @@ from launch.past import Past
 from launch.sweep import Planned
 
 _RUNS = 5  # of one shape that are looked at, the newest
-_ARMS = 20  # of the same groups whose shape is looked at
 _WHOLE = ("model", "data", "batch_size")  # every value of these counts; elsewhere numbers cost nothing
 _FREE = ("sched", "epochs", "diverged", "teacher", "rounds", "data.split_seed")
 _HOW = ("compile", "fuse")  # not what a trial is, but what it costs
@@ -76,7 +75,7 @@ class Estimates:
     def _from_runs(self, planned: Planned, wanted: str, device: str) -> Cost | None:
         """The median over runs on the kind of device on which the newest of them ran."""
         found: list[tuple[str, float]] = []
-        for folder in self._past.alike(planned)[:_ARMS]:
+        for folder in self._past.alike(planned):
             config = self._past.config(folder) if len(found) < _RUNS else None
             if config is not None and shape(config) == wanted:
                 found += _runs(folder.glob("seed-*"), device)

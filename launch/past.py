@@ -5,15 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterable, Mapping
 from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import yaml
 
 from ablation.identity import difference
-from launch.arm import Config, rules
+from launch.arm import Config, ran, rules
 from launch.sweep import Planned
 
+_ARMS = 20  # of the same groups that are compared, the newest that have a result
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 
 
@@ -33,17 +35,23 @@ class Past:
     def __init__(self, out: Path) -> None:
         self._out = out
         self._configs: dict[Path, Config | None] = {}
+        self._finished: dict[str, list[Path]] = {}
 
     def stale(self, planned: Planned, present: Collection[str]) -> Stale | None:
-        """The newest arm by the same name that is none of the `present` ids."""
+        """The newest arm by the same name that has run and is none of the `present` ids."""
         for folder in self._by_name.get(planned.arm.name, []):
-            if folder.name != planned.arm.id and folder.name not in present and (config := self.config(folder)):
+            other = folder.name != planned.arm.id and folder.name not in present
+            if other and ran(folder) and (config := self.config(folder)):
                 return Stale(folder, difference(config, planned.config, rules()))
         return None
 
     def alike(self, planned: Planned) -> list[Path]:
-        """The folders of arms with the same option of each group, newest first."""
-        return self._by_groups.get(_key(planned.arm.groups), [])
+        """The folders of arms with the same option of each group and a result, newest first, not too many."""
+        key = _key(planned.arm.groups)
+        if key not in self._finished:
+            done = (f for f in self._by_groups.get(key, []) if any(f.glob("seed-*/result.json")))
+            self._finished[key] = list(islice(done, _ARMS))
+        return self._finished[key]
 
     def config(self, folder: Path) -> Config | None:
         """The configuration of an arm; None if it is damaged: such neighbours are passed over."""

@@ -17,6 +17,7 @@ from launch.standing import Trial, part
 from launch.sweep import Submission
 from launch.verbs import _options
 
+_STOPPED = 130  # exit code
 _AGAIN = ("failed", "stopped", "cancelled", "blocked", "new")
 
 
@@ -41,13 +42,17 @@ def retry(sweep: Sweep, stale: bool, as_json: bool) -> int:
     for t in chosen:
         (t.folder / CANCEL).unlink(missing_ok=True)
     facts: dict[str, Any] = {"sweep": sweep.name, "retried": [t.label for t in chosen], "jobs": [], "outcomes": {}}
-    codes = [_run(sweep.submissions[n], trials, facts, as_json) for n, trials in by_submission.items()]
+    codes = [0]
+    for n, trials in by_submission.items():
+        codes.append(_run(sweep.submissions[n], trials, facts, as_json))
+        if codes[-1] == _STOPPED:  # by Ctrl-C, which means all of it
+            break
     if as_json:
         _options.answer(facts)
     elif not chosen:
         click.echo(f"nothing to retry: all trials of {sweep.name} that were chosen are done or on their way")
     _options.warn(sweep.trouble)
-    return max(codes, default=0)
+    return max(codes)
 
 
 def _assign(submissions: Sequence[Submission], trials: Sequence[Trial]) -> dict[int, list[Trial]]:

@@ -16,8 +16,10 @@ from rich.console import Console
 
 from ablation.attempt import CANCEL, Owner
 from launch import follow as following
+from launch import local
 from launch.flight import DRIVER
 from launch.follow import follow
+from launch.outcome import Outcome
 from launch.provenance import ROOT
 from launch.standing import Trial, part, sweep_states
 from launch.state import State
@@ -125,6 +127,21 @@ def test_retry_of_nothing(capsys: Capture, s: Submission) -> None:
     code, text = said(capsys, s, "retry", "--state", "done")
     assert (code, "nothing to retry" in text) == (0, True)
     assert asked(capsys, s, "retry", "--state", "running")[1]["retried"] == []
+
+
+def test_ctrl_c_in_one_submission_is_not_followed_by_the_next(
+    capsys: Capture, s: Submission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sweep(s.out, "optim.lr=0.3", "optim.lr=0.4", name="s")
+    begun = []
+
+    def stop(_: Submission, part: Submission, __: Console) -> dict[tuple[str, int], Outcome]:
+        begun.append(part)
+        return {(work.id, seed): Outcome("stopped") for work in part.works for seed in work.seeds}
+
+    monkeypatch.setattr(local, "resume", stop)
+    assert asked(capsys, s, "retry")[0] == 130
+    assert len(begun) == 1
 
 
 def test_a_part_of_a_submission_has_those_trials_alone(s: Submission) -> None:

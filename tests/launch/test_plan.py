@@ -200,3 +200,23 @@ def test_a_probe_times_real_steps_and_leaves_no_trace(tmp_path: Path, planned: l
 def test_bad_options_are_refused(planned: list[Planned], options: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         plan.run(planned, options, "x")
+
+
+def test_arms_that_were_submitted_since_but_have_not_run_do_not_hide_what_it_costs(
+    tmp_path: Path, planned: list[Planned]
+) -> None:
+    done(tmp_path / planned[2].arm.id / "seed-0", 10, 10, 10)
+    arms = sweep(tmp_path, *(f"aug=cutout aug.cutout.size={size}" for size in range(5, 27))).arms
+    report = look(list(arms.values()), "x")
+    assert {arm.cost.seconds if arm.cost else None for arm in report.arms if not arm.row.done} == {10}
+
+
+def test_an_earlier_arm_that_never_ran_makes_nothing_stale(tmp_path: Path, planned: list[Planned]) -> None:
+    before = planned[1]
+    config = {**before.config, "optim": {**before.config["optim"], "weight_decay": 0.25}}
+    now = replace(before, arm=replace(before.arm, id=identify(config)), config=config)
+    assert look([now], "x").arms[0].state == "new"
+    assert now.arm.notes(tmp_path, config) == []
+    make(tmp_path / before.arm.id / "seed-0", 1, start())
+    assert look([now], "x").arms[0].state == "stale"
+    assert "stale" in now.arm.notes(tmp_path, config)[0]
