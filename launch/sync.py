@@ -8,19 +8,19 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-from omegaconf import OmegaConf
+from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
+from launch.known import Archive
+from launch.past import Past
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-_CONF = Path(__file__).parents[1] / "conf" / "track" / "mlflow.yaml"
+_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -30,23 +30,69 @@ class Outcome:
     trial: str  # <id>/seed-K
     points: int = 0
     error: str = ""
+    uri: str = ""  # of the tracker; empty if it is not known
 
     def __str__(self) -> str:
         return f"{self.trial}: {self.error or f'{self.points} points'}"
 
 
-def sync(out: Path, uri: str, folders: Iterable[Path] | None = None) -> Iterator[Outcome]:
-    """Upload what the tracker lacks of every trial under `out`, or of these seeds' folders, one after the other.
+def sync(out: Path, uri: str | None = None, folders: Iterable[Path] | None = None) -> Iterator[Outcome]:
+    """Upload what trackers lack of every trial under `out`, or of these seeds' folders, one after the other.
+
+    All go to the tracker at `uri`; without one each goes to that of its configuration, and those without stay away.
 
     Raises:
-        AblationError: the tracker cannot be reached.
+        AblationError: at the end, if trackers could not be reached.
     """
+    if folders is None:
+        folders = {journal.parents[1] for journal in out.glob("*/seed-*/attempt-*/journal.jsonl")}
+    begun, trouble = sorted(folders), []
+    for where, mine in ({uri: begun} if uri else _by_tracker(out, begun)).items():
+        try:
+            yield from _bring(where, mine)
+        except AblationError as e:
+            trouble.append(str(e))
+    if trouble:
+        raise AblationError("; ".join(trouble))
+
+
+def tracker(config: Mapping[str, Any], cwd: Path) -> str:
+    """The MLflow of a configuration that is run in `cwd`, an SQLite file's path made absolute; empty if it has none."""
+    uri = str(config["track"].get("mlflow", {}).get("uri", "")) if config["track"] else ""
+    return f"{_SQLITE}{cwd / uri.removeprefix(_SQLITE)}" if database(uri) else uri
+
+
+def database(uri: str) -> bool:
+    """Whether a tracker is an SQLite file."""
+    return uri.startswith(_SQLITE)
+
+
+def _by_tracker(out: Path, folders: Iterable[Path]) -> dict[str, list[Path]]:
+    """Seeds' folders by their trackers; "" has those of which it is not known."""
+    asked = {id_: (p.config, s.cwd) for s in Archive(out).submissions for id_, p in s.arms.items()}
+    found: dict[str, list[Path]] = {}
+    past = Past(out)
+    for folder in folders:
+        config, cwd = asked.get(folder.parent.name) or (past.config(folder.parent), Path.cwd())
+        known = config is not None and isinstance(config.get("track"), Mapping)
+        if not known or config is None:
+            found.setdefault("", []).append(folder)
+        elif uri := tracker(config, cwd):
+            found.setdefault(uri, []).append(folder)
+    return found
+
+
+def _bring(uri: str, folders: Iterable[Path]) -> Iterator[Outcome]:
+    """To one tracker."""
+    if not folders:
+        return
+    if not uri:
+        for folder in folders:
+            yield Outcome(_label(folder), error="its config.yaml is missing or damaged: name its tracker with --uri")
+        return
     client = _reach(uri)
-    begun = (
-        {journal.parents[1] for journal in out.glob("*/seed-*/attempt-*/journal.jsonl")} if folders is None else folders
-    )
-    for folder in sorted(begun):
-        outcome = _upload(client, folder)
+    for folder in folders:
+        outcome = replace(_upload(client, folder), uri=uri)
         yield outcome
         if outcome.error:
             _reach(uri)  # if the tracker is gone, say so at once instead of waiting for it at every trial
@@ -66,23 +112,22 @@ def _reach(uri: str) -> MlflowClient:
 def _upload(client: MlflowClient, folder: Path) -> Outcome:
     from ablation.track.upload import upload
 
-    trial = f"{folder.parent.name}/{folder.name}"
+    trial = _label(folder)
     try:
         return Outcome(trial, points=upload(client, folder))
     except Exception as e:  # one broken folder must not keep the others from being uploaded
         return Outcome(trial, error=_line(e))
 
 
+def _label(folder: Path) -> str:
+    return f"{folder.parent.name}/{folder.name}"
+
+
 def _line(e: Exception) -> str:
     return f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
 
 
-def default_uri() -> str:
-    """Where trials are recorded unless they say otherwise."""
-    return str(OmegaConf.load(_CONF).mlflow.uri)
-
-
-def report(outcomes: Iterable[Outcome], uri: str, as_json: bool) -> int:
+def report(outcomes: Iterable[Outcome], as_json: bool) -> int:
     """Print what becomes of each trial as it becomes known; returns the exit code."""
     known: list[Outcome] = []
     trouble = ""
@@ -97,7 +142,8 @@ def report(outcomes: Iterable[Outcome], uri: str, as_json: bool) -> int:
     if as_json:
         print(json.dumps({"points": points, "error": trouble, "trials": [asdict(o) for o in known]}))
     else:
-        print(f"{points} points of {len(known)} trials uploaded to {uri}")
+        where = ", ".join(sorted({o.uri for o in known if o.uri}))
+        print(f"{points} points of {len(known)} trials uploaded" + (f" to {where}" if where else ""))
     if trouble:
         print(trouble, file=sys.stderr)
     return 1 if trouble or any(o.error for o in known) else 0
@@ -109,12 +155,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "out", nargs="?", type=Path, default=Path("results/runs"), metavar="OUT", help="default %(default)s"
     )
-    parser.add_argument("--uri", default=default_uri(), help="default %(default)s")
+    parser.add_argument("--uri", help="the tracker; default: each trial's own")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
     arguments = parser.parse_args(argv)
     if not arguments.out.is_dir():
         parser.error(f"{arguments.out}: no such folder")
-    return report(sync(arguments.out, arguments.uri), arguments.uri, arguments.json)
+    return report(sync(arguments.out, arguments.uri), arguments.json)
 
 
 if __name__ == "__main__":

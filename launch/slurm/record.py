@@ -11,9 +11,7 @@ from pathlib import Path
 from ablation import attempt
 from ablation.errors import AblationError
 from launch.sweep import Submission, Work
-from launch.sync import sync
-
-_SQLITE = "sqlite:///"
+from launch.sync import database, sync, tracker
 
 
 def offline(submission: Submission) -> bool:
@@ -38,8 +36,8 @@ def upload(submission: Submission) -> list[str]:
 
 def _database(submission: Submission, arm: str) -> str:
     """The URI of an arm's SQLite file, absolute; empty for other trackers and none."""
-    uri = str(submission.arms[arm].config["track"].get("mlflow", {}).get("uri", ""))
-    return f"{_SQLITE}{submission.cwd / uri.removeprefix(_SQLITE)}" if uri.startswith(_SQLITE) else ""
+    uri = tracker(submission.arms[arm].config, submission.cwd)
+    return uri if database(uri) else ""
 
 
 def _begun(submission: Submission, work: Work) -> list[Path]:

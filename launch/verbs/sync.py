@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ablation.errors import ConfigError
 from launch import sync as uploads
 from launch.choice import Filter, find
 from launch.verbs import _options
@@ -13,11 +14,13 @@ from launch.verbs import _options
 
 @click.command()
 @_options.filtered
-@click.option("--uri", default=uploads.default_uri, show_default="that of conf/track/mlflow.yaml", help="The tracker.")
+@click.option("--uri", show_default="each trial's own", help="The tracker.")
 @_options.as_json
-def sync(name: str | None, out: Path, chosen: Filter, uri: str, as_json: bool) -> int:
+def sync(name: str | None, out: Path, chosen: Filter, uri: str | None, as_json: bool) -> int:
     """Upload to MLflow what it lacks: all trials, or those of a sweep. Run it as often as you like."""
+    if not out.is_dir():
+        raise ConfigError(f"--out {out}: no such folder")
     folders = None
     if name or chosen.any:
         folders = [t.folder for t in find(out, name, chosen).trials if t.state.attempts]
-    return uploads.report(uploads.sync(out, uri, folders), uri, as_json)
+    return uploads.report(uploads.sync(out, uri, folders), as_json)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +90,33 @@ def test_wrong_usage(arguments: list[str], capsys: Capture) -> None:
     with pytest.raises(SystemExit) as exit_:
         sync.main(arguments)
     assert exit_.value.code == 2
+
+
+def test_each_trial_goes_to_its_own_tracker_and_those_without_stay_away(
+    uri: str, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out, other = tmp_path / "runs", tmp_path / "other"
+    other.mkdir()
+    shutil.copy(uri.removeprefix("sqlite:///"), other / "mine.db")
+    folders = finished_trials(out, 4)
+    tracks: list[Any] = [{"mlflow": {"uri": uri}}, {"mlflow": {"uri": "sqlite:///mine.db"}}, {}, None]
+    for folder, track in zip(folders, tracks, strict=True):
+        (folder.parent / "config.yaml").write_text(json.dumps({"track": track}))
+    monkeypatch.chdir(other)
+    assert verbs.main(["sync", "--out", str(out), "--json"]) == 1
+    trials = json.loads(capsys.readouterr().out)["trials"]
+    assert sorted((t["trial"][15], t["points"], t["uri"]) for t in trials) == [
+        ("0", 17, uri),
+        ("1", 17, f"sqlite:///{other}/mine.db"),
+        ("3", 0, ""),
+    ]
+    assert "--uri" in trials[0]["error"] + trials[-1]["error"]
+
+
+def test_a_missing_folder_is_refused_and_nothing_is_made(
+    tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert verbs.main(["sync", "--out", "nowhere"]) == 2
+    assert "--out nowhere: no such folder" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
