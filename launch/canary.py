@@ -7,6 +7,7 @@ from typing import Any
 
 from ablation.errors import ConfigError
 from ablation.result import look
+from ablation.teacher import ready
 from launch.estimate import shape
 from launch.outcome import HELD, NOT_STARTED, Outcome, Outcomes, Trial, done
 from launch.sweep import Submission, Work
@@ -31,7 +32,9 @@ def works(submission: Submission) -> list[Work]:
     chosen: dict[str, Work] = {}
     for work in submission.works:
         planned, seed = submission.arms[work.id], work.seeds[0]
-        if _result(submission, work.id, seed) or (planned.teacher and not _result(submission, planned.teacher, seed)):
+        if _result(submission, work.id, seed):
+            continue
+        if planned.teacher and ready(submission.out, planned.teacher, seed).state != "done":
             continue
         chosen.setdefault(shape(planned.config), Work(work.id, (seed,)))
     return list(chosen.values())

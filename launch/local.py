@@ -52,8 +52,8 @@ def resume(submission: Submission, part: Submission, console: Console) -> dict[T
 def _drive(
     submission: Submission, retry: policy.Policy, places: Sequence[Slot], console: Console, cautious: bool = False
 ) -> dict[Trial, Outcome]:
-    board = Board(submission, len(places))
-    with closing(live.choose(board, console)) as view, _driver(submission.folder / DRIVER) as beat:
+    board, brake = Board(submission, len(places)), _Brake()
+    with closing(live.choose(board, console)) as view, _driver(submission.folder / DRIVER) as beat, brake:
         for note in (note for p in submission.arms.values() for note in p.notes):
             view.say(f"note: {note}")
 
@@ -67,9 +67,7 @@ def _drive(
 
         def probe(works: list[Work]) -> dict[Trial, Outcome]:
             view.say(f"canary: a few steps of {len(works)} trials, one of every shape")
-            pool = Pool(submission, places, view.probed, policy.read({}), beat, probe=True)
-            with _stop_on_signal(pool):
-                return pool.run(works)
+            return brake.run(Pool(submission, places, view.probed, policy.read({}), beat, probe=True), works)
 
         held = canary.hold(submission, probe) if cautious else {}
         for work, ends in held.items():
@@ -77,9 +75,7 @@ def _drive(
         if held:
             outcomes = {(work.id, seed): outcome for work, ends in held.items() for seed, outcome in ends.items()}
         else:
-            pool = Pool(submission, places, tell, retry, tick)
-            with _stop_on_signal(pool):
-                outcomes = pool.run(submission.works)
+            outcomes = brake.run(Pool(submission, places, tell, retry, tick), submission.works)
     summary.show(submission, board, console)
     return outcomes
 
@@ -102,21 +98,33 @@ def _driver(path: Path) -> Iterator[Callable[[], None]]:
         path.unlink(missing_ok=True)
 
 
-@contextmanager
-def _stop_on_signal(pool: Pool) -> Iterator[None]:
-    """The first Ctrl-C, SIGTERM or SIGHUP lets the workers save and stop; a second ends them at once."""
-    asked = False
+class _Brake:
+    """The first Ctrl-C, SIGTERM or SIGHUP lets the workers save and stop; a second ends them at once.
 
-    def ask(number: int, _: object) -> None:
-        nonlocal asked
-        if asked:
-            pool.kill()
-        asked = True
-        pool.stop()
+    A pool that is run after the first begins nothing. What is ignored already stays so, as SIGHUP under nohup.
+    """
 
-    before = {number: signal.signal(number, ask) for number in _SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
+    def __init__(self) -> None:
+        self._asked = False
+        self._pool: Pool | None = None
+        self._before: dict[signal.Signals, Any] = {}
+
+    def run(self, pool: Pool, works: Sequence[Work]) -> dict[Trial, Outcome]:
+        """Run a pool that the signals stop."""
+        self._pool = pool
+        if self._asked:
+            pool.stop()
+        return pool.run(works)
+
+    def __enter__(self) -> None:
+        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._told) for number in heeded}
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
             signal.signal(number, handler)
+
+    def _told(self, _: int, __: object) -> None:
+        if self._pool is not None:
+            self._pool.kill() if self._asked else self._pool.stop()
+        self._asked = True

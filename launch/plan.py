@@ -125,7 +125,10 @@ def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:
     """Time every shape that is not known; says what could not be timed."""
     notes = []
     for p in estimates.unknown(planned):
-        cost = probe(p)
+        try:
+            cost = probe(p)
+        except (Exception, SystemExit) as e:  # whatever a trick does, the other shapes are timed
+            cost = AblationError(f"{type(e).__name__}: {' '.join(str(e).split())}")
         if isinstance(cost, AblationError):
             notes.append(f"{p.arm.name} could not be timed: {cost}")
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -24,15 +24,26 @@ _STEPS = 20  # that are
 _SECONDS = 10.0  # or so long, if that is less
 
 
-def probe(planned: Planned) -> Cost | AblationError:
-    """The cost of an epoch by its steps, without its evaluation; or why it could not be found out."""
+def probe(planned: Planned, stop: Callable[[], bool] = lambda: False) -> Cost | AblationError:
+    """The cost of an epoch by its steps, without its evaluation; or why it could not be found out.
+
+    A student's teacher is taken from the `out` of its configuration.
+
+    Raises:
+        Stopped: `stop` asked for it.
+        Exception: whatever a trick raises.
+    """
     config = {**planned.config, "seeds": [planned.seeds[0]], "track": {}, "fuse": False}
     timer = _Timer()
     with tempfile.TemporaryDirectory() as scratch:
+        if teacher := config["teacher"]:
+            (Path(scratch) / teacher).symlink_to((Path(config["out"]) / teacher).resolve())
         try:
-            outcomes = trial.run(config, parts(config), Path(scratch) / planned.arm.id, timer, timer.enough)
+            folder = Path(scratch) / planned.arm.id
+            outcomes = trial.run(config, parts(config), folder, timer, lambda: timer.enough() or stop())
         except Stopped:
-            pass
+            if not timer.enough():
+                raise
         except AblationError as e:
             return e
         else:

@@ -67,7 +67,7 @@ class Trainer:
     def _probe(self, asked: Work) -> Outcomes:
         """A few steps of its first seed, of which nothing is kept."""
         planned = self._submission.arms[asked.id]
-        found = probe(replace(planned, config={**planned.config, "seeds": [asked.seeds[0]]}))
+        found = probe(replace(planned, config={**planned.config, "seeds": [asked.seeds[0]]}), self._stop)
         return {asked.seeds[0]: _of(found) if isinstance(found, AblationError) else Outcome("done")}
 
     def _of_exception(self, asked: Work, e: BaseException) -> Outcomes:

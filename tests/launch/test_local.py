@@ -172,6 +172,31 @@ def test_a_canary_that_fails_holds_the_rest(tmp_path: Path) -> None:
     assert not list(out.glob("*/seed-*")), "nothing was started, and of the canary nothing is left"
 
 
+def test_ctrl_c_during_a_canary_starts_nothing(tmp_path: Path) -> None:
+    mine, out = tricks(tmp_path / "mine"), tmp_path / "out"
+    trick = mischief("wait", once=tmp_path / "mark")
+    line = command(out, *trick, "seeds=2", "epochs=40", "hydra.launcher.canary=true")
+    env = {**os.environ, "PYTHONPATH": str(mine)}
+    with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=env) as run:
+        until((tmp_path / "mark").exists)
+        run.send_signal(signal.SIGINT)
+        said, _ = run.communicate(timeout=120)
+    assert run.returncode == 130, said
+    assert "2 not started" in said
+    assert not list(out.glob("*/seed-*")), "no trial was started"
+
+
+def test_under_nohup_a_hangup_is_ignored(tmp_path: Path) -> None:
+    line = ["nohup", *command(tmp_path, "seeds=1")]
+    with subprocess.Popen(line, cwd=ROOT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True) as run:
+        until(lambda: list(tmp_path.glob(f".sweeps/main/1/{DRIVER}")))
+        until(lambda: workers(tmp_path))
+        run.send_signal(signal.SIGHUP)
+        said, _ = run.communicate(timeout=120)
+    assert run.returncode == 0, said
+    assert "1 of 1 done" in said
+
+
 def test_an_impossible_option_is_refused_before_anything_starts(tmp_path: Path) -> None:
     done = sweep(tmp_path, *GRID, "hydra.launcher.retry.killed.tries=often")
     assert done.returncode == 2

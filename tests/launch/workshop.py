@@ -57,7 +57,7 @@ DEEDS = {
     "exit": lambda: os._exit(3), "kill": lambda: os.kill(os.getpid(), signal.SIGKILL), "raise": fail,
     "segfault": lambda: ctypes.string_at(0), "leave": lambda: sys.exit("I leave"), "print": lambda: print("and prints"),
     "memory": lambda: bytearray(1 << 60), "stay": stay,
-    "linger": linger, "sleep": lambda: (print("asleep", flush=True), time.sleep(600)),
+    "linger": linger, "wait": lambda: time.sleep(5), "sleep": lambda: (print("asleep", flush=True), time.sleep(600)),
 }
 """
 
