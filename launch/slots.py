@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 
 from ablation.errors import ConfigError
+from launch import allowance
 from launch.child import Slot
 from launch.sweep import Planned
 
@@ -30,13 +30,14 @@ def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]
     gpus = _gpus(options, {str(p.config["device"]) for p in planned})
     if gpus:
         return [_on_gpu(gpu, n, per_gpu) for n in range(per_gpu) for gpu in gpus]
-    cores = _cores()
+    cores = allowance.cores()
     if options["workers"] == "auto":
         # Two trials of one thread each are faster than one of two threads, and so on.
-        workers = max(1, min(cores, sum(len(p.works) for p in planned), _memory() // _WORKER_BYTES))
+        workers = max(1, min(cores, sum(len(p.works) for p in planned), allowance.memory() // _WORKER_BYTES))
     else:
         workers = _count(options, "workers")
-    env = {"OMP_NUM_THREADS": str(max(1, cores // workers)), "CUDA_VISIBLE_DEVICES": ""}
+    threads = str(max(1, cores // workers))
+    env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
     return [Slot(f"cpu-{n}", env, device="cpu") for n in range(workers)]
 
 
@@ -79,13 +80,3 @@ def _count(options: Mapping[str, Any], key: str) -> int:
         auto = "auto or " if key == "workers" else ""
         raise ConfigError(f"{_KEY}.{key}={value}: give {auto}a whole number of at least 1")
     return value
-
-
-def _cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
-
-
-def _memory() -> int:
-    """Bytes of this machine."""
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

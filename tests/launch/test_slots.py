@@ -10,7 +10,7 @@ from hydra import initialize_config_dir
 from tiny import CONF, TINY
 
 from ablation.errors import ConfigError
-from launch import slots
+from launch import allowance, slots
 from launch.arms import gather
 from launch.sweep import Planned
 
@@ -25,8 +25,8 @@ def six() -> list[Planned]:
 
 
 def machine(monkeypatch: pytest.MonkeyPatch, cores: int = 4, gpus: int = 0, visible: str = "", gib: int = 64) -> None:
-    monkeypatch.setattr(slots, "_cores", lambda: cores)
-    monkeypatch.setattr(slots, "_memory", lambda: gib << 30)
+    monkeypatch.setattr(allowance, "cores", lambda: cores)
+    monkeypatch.setattr(allowance, "memory", lambda: gib << 30)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
@@ -48,6 +48,7 @@ def test_the_cores_are_shared_out(
     machine(monkeypatch, cores, gib=gib)
     chosen = slots.choose({**OPTIONS, "workers": workers}, six)
     assert (len(chosen), {int(s.env["OMP_NUM_THREADS"]) for s in chosen}) == (expected[0], {expected[1]})
+    assert all(s.env["MKL_NUM_THREADS"] == s.env["OMP_NUM_THREADS"] for s in chosen)
     assert {s.device for s in chosen} == {"cpu"}
     assert len({s.name for s in chosen}) == expected[0]
 
@@ -95,3 +96,17 @@ def test_what_this_machine_lacks_is_refused(
         planned = gather([[*TINY, f"device={device}"]])
     with pytest.raises(ConfigError, match=said):
         slots.choose({**OPTIONS, **options}, planned)
+
+
+def test_the_limits_of_a_container_are_kept(tmp_path: Path) -> None:
+    own, inner = tmp_path / "own", tmp_path / "root" / "pod" / "box"
+    own.write_text("1:cpu:/elsewhere\n0::/pod/box\n")
+    inner.mkdir(parents=True)
+    free = allowance.cores(inner, own), allowance.memory(inner, own)
+    (inner / "cpu.max").write_text("max 100000\n")
+    (inner / "memory.max").write_text("max\n")
+    assert (allowance.cores(tmp_path / "root", own), allowance.memory(tmp_path / "root", own)) == free
+    (inner / "cpu.max").write_text("50000 100000\n")
+    (inner / "memory.max").write_text(f"{64 << 20}\n")
+    (inner.parent / "memory.max").write_text(f"{32 << 20}\n")
+    assert (allowance.cores(tmp_path / "root", own), allowance.memory(tmp_path / "root", own)) == (1, 32 << 20)
