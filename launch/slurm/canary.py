@@ -11,8 +11,6 @@ from launch.slurm.arrays import LOST
 from launch.slurm.cut import Batch
 from launch.slurm.view import View
 
-PASSED = "passed"  # the mark of a probe's job; any other says what went wrong
-
 
 @dataclass(frozen=True)
 class Canary:
@@ -34,11 +32,19 @@ def look(view: View, forgiven: bool) -> Canary:
     jobs = [newest.task(index) for index in range(len(newest.batches))]
     if any(view.active(job) for job in jobs):
         return Canary(waiting=newest.job)
-    words = {job: mark.read(view.submission.folder, job) or f"job {job} ended without a word" for job in jobs}
-    failures = [word for word in words.values() if word != PASSED]
+    failures = [said for job in jobs if (said := _said(view, job))]
     if failures and forgiven:
         return Canary(missing=True)
     return Canary(failure=f"held, since a canary failed: {failures[0]}" if failures else "")
+
+
+def _said(view: View, job: str) -> str:
+    """What went wrong in a probe's job; empty if nothing did."""
+    left = mark.read(view.submission.folder, job)
+    if left is None:
+        return f"job {job} ended without a word"
+    told = [f"{label}: {cause}, {message}" for label, (cause, message) in left.failed.items()]
+    return "; ".join(told) or (f"job {job} was told to stop" if left.code else "")
 
 
 def batches(view: View) -> list[Batch]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 from ablation import attempt
 from launch import state
@@ -10,7 +11,6 @@ from launch.policy import CAUSES, Failure
 from launch.slurm import mark
 from launch.slurm.query import Job
 from launch.slurm.view import Place, View
-from launch.state import State
 from launch.sweep import Submission, Work
 from launch.tail import tail
 
@@ -26,18 +26,29 @@ _STATES = {
 _ENDED_ITSELF = ("FAILED", "COMPLETED")  # in SLURM's view
 
 
-def failure(view: View, place: Place, work: Work) -> Failure | None:
+class Ended(NamedTuple):
+    """Why, and in whose words."""
+
+    failure: Failure
+    message: str = ""
+
+
+def failure(view: View, place: Place, work: Work) -> Ended | None:
     """What ended a work's attempt in that place; None if it never got its turn and could not have."""
-    submission, job = view.submission, view.ended(place.job)
+    submission, job, left = view.submission, view.ended(place.job), mark.read(view.submission.folder, place.job)
     folder = _unfinished(submission, work)
     now, owner = state.of(folder), attempt.owner(attempt.folder(folder, attempt.latest(folder)))
     started = owner is not None and owner.job == place.job
     if now.kind == "failed" and (started or now.time > place.array.time):
-        return Failure(_known(now), _step(folder), job.node, device="CUDA" in now.message)
-    word = mark.read(submission.folder, place.job)
+        return Ended(Failure(_known(now.cause), _step(folder), job.node, _device(now.message)), now.message)
+    step = _step(folder) if started else 0
+    if left and work.label in left.failed and job.state not in _STATES:
+        cause, message = left.failed[work.label]
+        return Ended(Failure(_known(cause), step, job.node, _device(message)), message)
+    word = left.word if left else ""
     if not started and (word == mark.LEFT or _of_use(submission, place, work)):
         return None
-    return Failure(_told(job, word), _step(folder) if started else 0, job.node)
+    return Ended(Failure(_told(job, word), step, job.node))
 
 
 def _told(job: Job, word: str) -> str:
@@ -50,8 +61,13 @@ def _told(job: Job, word: str) -> str:
     return "killed"
 
 
-def _known(now: State) -> str:
-    return now.cause if now.cause in CAUSES else "error"
+def _known(cause: str) -> str:
+    return cause if cause in CAUSES else "error"
+
+
+def _device(message: str) -> bool:
+    """Whether memory ran out on the GPU."""
+    return "CUDA" in message
 
 
 def seed_folders(submission: Submission, work: Work) -> list[Path]:

@@ -17,12 +17,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from ablation import process
+from ablation.errors import AblationError
 from ablation.result import look
 from launch import policy, sweep
 from launch.child import OFFLINE, Slot
 from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
-from launch.slurm import arrays, canary, mark, query, record
+from launch.slurm import arrays, mark, query, record
 from launch.slurm.arrays import LOST, Array
 from launch.slurm.cause import seed_folders
 from launch.slurm.cut import teachers
@@ -127,18 +128,29 @@ def main(folder: Path, number: int) -> int:
     batch = Batch(submission, array, int(os.environ["SLURM_ARRAY_TASK_ID"]))
     for stop in (signal.SIGUSR2, signal.SIGTERM):
         signal.signal(stop, batch.told)
-    outcomes = batch.run()
     works = array.batches[batch.index]
-    said = [f"{label}: {outcome}" for label, outcome in _summary(works, outcomes).items()]
-    print("\n".join(said))
+    try:
+        outcomes = batch.run()
+    except AblationError as e:  # no worker can be started here, so perhaps elsewhere
+        outcomes = {(w.id, seed): Outcome("failed", "node", str(e)) for w in works for seed in w.seeds}
+    said = _summary(works, outcomes)
+    print("\n".join(f"{label}: {text}" for label, text in said.items()))
     code = _exit_code(works, outcomes)
-    if array.canary:
-        mark.write(folder, process.job(), "; ".join(said) if code else canary.PASSED)
-    elif code == _LEFT:
-        mark.write(folder, process.job(), batch.signal or mark.LEFT)
+    word = (batch.signal or mark.LEFT) if code == _LEFT else ""
+    mark.write(folder, process.job(), mark.Mark(word, code, _failed(works, outcomes)))
     if code == _LEFT and (batch.advanced or array.canary) and _preempted(batch.signal):
         _requeue()
     return code
+
+
+def _failed(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> dict[str, tuple[str, str]]:
+    """By work: the first failure's cause and message."""
+    ends = {work: [outcomes[work.id, seed] for seed in work.seeds if (work.id, seed) in outcomes] for work in works}
+    return {
+        work.label: next((o.cause, o.message) for o in own if o.state == "failed")
+        for work, own in ends.items()
+        if any(o.state == "failed" for o in own)
+    }
 
 
 def _preempted(signal: str) -> bool:

@@ -15,6 +15,7 @@ from launch.slurm.verdicts import FORGIVE, HOLD, RETRY, STOP, Verdict
 from launch.slurm.view import Place, View
 from launch.sweep import Work
 
+_WORDS = 500  # characters of a message that are kept
 Past = Mapping[Work, list[Verdict]]
 
 
@@ -82,15 +83,16 @@ def _orphaned(view: View, folder: Path, found: Judgement) -> bool:
 
 
 def _decide(view: View, place: Place, work: Work, past: list[Verdict], found: Judgement) -> None:
-    failed, room = failure(view, place, work), place.array.room
-    if failed is None:
+    ended, room = failure(view, place, work), place.array.room
+    if ended is None:
         found.todo[work] = room
         return
+    failed = ended.failure
     if room.mem_mib is None:
         room = replace(room, mem_mib=view.ended(place.job).mem_mib)
     earlier = [v.failure for v in past if v.decision == RETRY and v.array != place.array.number]
     decision = decide([*earlier, failed], room, view.options.policy)
-    reason = decision.reason if isinstance(decision, Stop) else ""
+    reason = ": ".join(filter(None, [decision.reason, ended.message[:_WORDS]])) if isinstance(decision, Stop) else ""
     verdict = Verdict(
         work,
         STOP if reason else RETRY,

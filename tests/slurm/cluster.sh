@@ -22,7 +22,7 @@ alive() { local p t; { read -r p t < $RUN/$1.pid; } 2>/dev/null || return 1; [ "
 start() { # NAME COMMAND...
   local n=$1; shift; alive $n >/dev/null && return
   [ $UTS = 1 ] && set -- unshare --uts sh -c 'echo localhost > /proc/sys/kernel/hostname; exec "$@"' sh "$@"
-  setsid "$@" </dev/null >>$LOG/$n.out 2>&1 & echo "$! $(started $!)" > $RUN/$n.pid; }
+  setsid "$@" </dev/null >>$LOG/$n.out 2>&1 9>&- & echo "$! $(started $!)" > $RUN/$n.pid; }
 stop() { # NAMES: TERM all, up to 5 s, KILL
   local n p t=0
   for n in "$@"; do p=$(alive $n) && kill -TERM $p 2>/dev/null; done
@@ -162,6 +162,7 @@ ready() { [ "$(sinfo -h -N -p gpu -o %T | grep -cE '^(idle|mixed|allocated|compl
 
 up() {
   [ "$(id -u)" = 0 ] || die "run as root"
+  exec 9>/tmp/slurm-test.lock; flock -w 120 9 || die "another cluster does not come up" # two would choose the same ports
   settings; [ -e $ETC/settings ] || configure
   rm -f $RUN/munge.socket*.lock
   start munged munged -F --force --socket=$RUN/munge.socket --key-file=$D/munge/munge.key --num-threads=4 \

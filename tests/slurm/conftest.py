@@ -14,11 +14,9 @@ from slurm.cluster import Cluster
 NEEDS = "slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "sbatch"
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process for all of these tests, so that they share the cluster."""
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.xdist_group("slurm"))
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """One process for all of these tests (`--dist loadgroup`), so that they share the cluster."""
+    item.add_marker(pytest.mark.xdist_group("slurm"))
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from launch.slurm.round import Report, perform
 from launch.sweep import Planned, Submission
 
 _FOLDER = TemporaryDirectory()
-SCRATCH = Path(_FOLDER.name)  # the undisturbed runs
+SCRATCH = Path(_FOLDER.name)  # the undisturbed runs, and a user's trick
 LONG = "epochs=30"  # with a brake of a second, so that nothing is done before a test has had its way
 RATES = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8")
 
@@ -36,6 +38,11 @@ def options(**changes: Any) -> dict[str, Any]:
     node |= {k: v for k, v in yaml.safe_load((folder / "slurm.yaml").read_text()).items() if k != "defaults"}
     resources = {**node["resources"], "cpus": 1, **changes.pop("resources", {})}
     return {**node, "keeper": False, "resources": resources, **changes}
+
+
+BRAKE = Path(__file__).with_name("brake.py")
+shutil.copy(BRAKE, SCRATCH)
+sys.path.insert(0, str(SCRATCH))  # what lies in this project is the project's, and this is to be a user's own module
 
 
 @dataclass(frozen=True)

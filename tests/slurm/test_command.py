@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from slurm.cluster import Cluster, call, until
-from slurm.lab import Lab, attempts, check, done, saved
+from slurm.lab import BRAKE, Lab, attempts, check, done, saved
 from tiny import SMALL_MODEL, TINY
 
 from launch import sweep
@@ -25,7 +25,7 @@ class Shell:
         self.checkout = folder / "checkout"
         for name in ("ablation", "launch", "conf"):
             shutil.copytree(ROOT / name, self.checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(ROOT / "tests/brake.py", self.checkout)
+        shutil.copy(BRAKE, self.checkout)
         self.lab = Lab(folder)
         self.out = out
 

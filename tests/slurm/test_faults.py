@@ -7,11 +7,9 @@ import signal
 from pathlib import Path
 
 from slurm.cluster import Cluster, call, until
-from slurm.lab import LONG, Lab, attempts, check, done, folders, rounds, saved
+from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
-from ablation import attempt
 from launch.slurm.round import perform
-from launch.sweep import Submission
 
 
 def test_a_trial_that_fails_fails_its_job_and_is_tried_again_only_if_asked(cluster: Cluster, tmp_path: Path) -> None:
@@ -20,7 +18,7 @@ def test_a_trial_that_fails_fails_its_job_and_is_tried_again_only_if_asked(clust
     submission, report = lab.submit(lab.arms(2))
     last = rounds(submission)[-1]
     (label,) = last.given_up
-    assert (last.done, last.given_up[label]) == (1, "error")
+    assert (last.done, last.given_up[label]) == (1, "error: the trick is broken")
     assert cluster.states(report.jobs[0]) == {
         f"{report.jobs[0]}_0": ("FAILED", "1:0"), f"{report.jobs[0]}_1": ("COMPLETED", "0:0"),
     }  # fmt: skip
