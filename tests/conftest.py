@@ -1,5 +1,22 @@
 """One thread a test process: xdist runs one process a core. Set before torch is imported; children inherit it."""
 
+from __future__ import annotations
+
 import os
+from typing import Any
+
+import pytest
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """One process runs all tests that share the cluster; `--dist loadgroup` groups nothing in pytest 9.2."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            return "slurm" if "tests/slurm/" in nodeid else nodeid
+
+    return Scheduling(config, log)

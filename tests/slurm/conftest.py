@@ -14,11 +14,6 @@ from slurm.cluster import Cluster
 NEEDS = "slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "sbatch"
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """One process for all of these tests (`--dist loadgroup`), so that they share the cluster."""
-    item.add_marker(pytest.mark.xdist_group("slurm"))
-
-
 @pytest.fixture(scope="session")
 def session_cluster() -> Iterator[Cluster]:
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"

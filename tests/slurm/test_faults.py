@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
+from launch.slurm.arrays import read_all
 from launch.slurm.round import perform
+
+StandIn = Callable[[str, str], Path]
 
 
 def test_a_trial_that_fails_fails_its_job_and_is_tried_again_only_if_asked(cluster: Cluster, tmp_path: Path) -> None:
@@ -86,19 +90,39 @@ def test_a_job_that_stops_before_it_got_anywhere_is_left_to_the_policy(cluster: 
 
 
 def test_a_lost_node_whose_processes_go_on(cluster: Cluster, tmp_path: Path) -> None:
+    """SLURM runs one job again by itself; the other it gives up, so the next round submits it for another node."""
     lab = Lab(tmp_path)
     lab.brake(1)
-    submission, _ = lab.submit(lab.arms(1, LONG))
+    submission, report = lab.submit(lab.arms(2, LONG))
     lab.begun(submission)
-    orphan = worker(submission, 0)
-    (node,) = cluster.queue("%N")
+    orphans = [worker(submission, trial) for trial in (0, 1)]
+    (node,) = set(cluster.queue("%N"))
+    call("scontrol", "update", f"JobId={report.jobs[0]}_1", "Requeue=0")
     cluster.script("kill-node", node)
     try:
-        until(lambda: attempts(submission) == [2], "a second attempt on another node")
-        assert (Path("/proc") / str(orphan)).exists()  # it still writes, into an attempt that no longer counts
+        until(lambda: attempts(submission)[0] == 2, "SLURM's second attempt")
+        until(lambda: perform(submission.folder).retried, "the round's")
+        assert all((Path("/proc") / str(pid)).exists() for pid in orphans)  # they still write, and it does not count
+        (array,) = read_all(submission.folder)[1:]
+        assert (array.room.exclude, array.supersede) == ((node,), (f"{report.jobs[0]}_1",))
+        until(lambda: attempts(submission)[1] == 2, "the new job's attempt")
+        assert all((Path("/proc") / str(pid)).exists() for pid in orphans)
         lab.brake(None)
-        until(lambda: done(submission), "the second attempt")
+        assert rounds(submission)[-1].done == 2
     finally:
         cluster.script("start-node", node)
+    check(submission)
+
+
+def test_a_keeper_that_may_not_submit_leaves_it_to_people(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    stand_in("sbatch", '[ -n "$SLURM_CLUSTER_NAME" ] && { echo "not from here" >&2; exit 1; }; exec "$REAL" "$@"')
+    submission, _ = lab.submit(lab.arms(1, LONG), keeper=True)
+    lab.begun(submission)
+    os.kill(worker(submission, 0), signal.SIGKILL)
+    lab.brake(None)
+    until(lambda: not cluster.queue(), "the keeper to end")
+    assert any("not from here" in path.read_text() for path in (submission.folder / "jobs").glob("*.out"))
     assert rounds(submission)[-1].done == 1
     check(submission)
