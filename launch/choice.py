@@ -108,7 +108,10 @@ def _parsed(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--where {text}: give key=value, such as --where aug=mixup or --where optim.lr=0.1")
-    return key, yaml.safe_load(value)
+    try:
+        return key, yaml.safe_load(value)
+    except yaml.YAMLError as e:
+        raise ConfigError(f"--where {text}: {value} is no value; close its brackets and quotes") from e
 
 
 def _matches(values: Mapping[str, Any], key: str, wanted: Any) -> bool:

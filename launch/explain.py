@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import sys
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,8 @@ def stale(run: Known) -> tuple[str, Changes] | None:
     typed = shlex.split(str(run.facts.get("command", "")))
     search = [text for text in typed if text.startswith("hydra.searchpath=")]
     GlobalHydra.instance().clear()
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    hydra = initialize_config_dir(str(ROOT / "conf"), version_base="1.3")
+    with hydra, redirect_stdout(sys.stderr):  # a trick's module may print
         today = gather([overrides], search)[-1]
     return None if today.arm.id == run.id else (today.arm.id, difference(_config(run), today.config, rules()))
 

@@ -29,7 +29,7 @@ class Failure:
 
 def failed(trial: Trial) -> bool:
     """Whether something went wrong: it failed, or its process ended without a word."""
-    return trial.state.kind == "failed" or trial.state.cause == "killed"
+    return trial.state.kind == "failed" or (trial.state.kind == "stopped" and trial.state.cause == "killed")
 
 
 def failure(trial: Trial) -> Failure:

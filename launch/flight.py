@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ablation.attempt import Owner
 from ablation.errors import AblationError
@@ -13,7 +15,7 @@ from launch.slurm import arrays, flight, query, verdicts
 from launch.slurm.verdicts import RETRY, Verdict
 from launch.sweep import Submission
 
-DRIVER = "driver.json"  # in a submission's folder: its driver's `Owner`; touched while the driver lives
+DRIVER = "driver.json"  # in a submission's folder: what `driving` says; touched while the driver lives
 _LEASE = 60.0  # seconds without a touch after which a driver that cannot be seen from here is given up
 _Key = tuple[str, int]  # id and seed
 
@@ -29,7 +31,7 @@ class Flight:
             if submission.launcher.get("kind") == "slurm":
                 self._ask_slurm(submission)
             elif driver(submission.folder) is not None:
-                self._awaited |= _trials(submission)
+                self._awaited |= _driven(submission)
 
     def awaits(self, id_: str, seed: int) -> bool:
         """Whether someone will start this trial if nobody trains it and it is not done."""
@@ -54,12 +56,24 @@ def driver(folder: Path) -> Owner | None:
     """The process that drives a submission; None if none does, or no longer."""
     path = folder / DRIVER
     try:
-        owner = Owner(**json.loads(path.read_bytes()))
+        owner = Owner(**json.loads(path.read_bytes())["owner"])
         runs = owner.runs()
         alive = time.time() - path.stat().st_mtime < _LEASE if runs is None else runs
-    except (FileNotFoundError, ValueError, TypeError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return owner if alive else None
+
+
+def driving(submission: Submission) -> dict[str, Any]:
+    """What a driver writes: who it is, and the trials that it will start."""
+    return {"owner": asdict(Owner.here()), "trials": sorted(_trials(submission))}
+
+
+def _driven(submission: Submission) -> set[_Key]:
+    try:
+        return {(id_, seed) for id_, seed in json.loads((submission.folder / DRIVER).read_bytes())["trials"]}
+    except (FileNotFoundError, ValueError, KeyError, TypeError):  # it has just left
+        return set()
 
 
 def _kept(submission: Submission) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from statistics import fmean
 from typing import Any
 
@@ -32,7 +34,8 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     """
     typed = config.hydra.overrides
     search = [text for text in typed.hydra if text.startswith("hydra.searchpath=")]
-    planned, ids = gather_rows(job_overrides, search)
+    with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
+        planned, ids = gather_rows(job_overrides, search)
     options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     told = run(planned, options, messages.sweep_command(typed.task, typed.hydra))
     outcomes, code = ({}, told) if isinstance(told, int) else (told, exit_code(told))

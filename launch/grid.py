@@ -170,7 +170,10 @@ def _assignments(values: Mapping[str, Any]) -> list[str]:
 def _split(line: Any, where: str) -> list[str]:
     """The overrides of a line."""
     if isinstance(line, str):
-        return shlex.split(line)
+        try:
+            return shlex.split(line)
+        except ValueError as e:
+            raise ConfigError(f"{where}: {line}: {e}; close its quotes") from e
     return [str(text) for text in _of_kind(line, list, where)]
 
 

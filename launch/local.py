@@ -8,18 +8,15 @@ import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
 from ablation.atomic import write_atomic
-from ablation.attempt import Owner
 from launch import canary, live, policy, slots, summary, sweep
 from launch.board import Board
 from launch.child import Slot
-from launch.flight import DRIVER
+from launch.flight import DRIVER, driving
 from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
 from launch.sweep import Planned, Submission, Work
@@ -53,7 +50,7 @@ def _drive(
     submission: Submission, retry: policy.Policy, places: Sequence[Slot], console: Console, cautious: bool = False
 ) -> dict[Trial, Outcome]:
     board, brake = Board(submission, len(places)), _Brake()
-    with closing(live.choose(board, console)) as view, _driver(submission.folder / DRIVER) as beat, brake:
+    with closing(live.choose(board, console)) as view, _driver(submission) as beat, brake:
         for note in (note for p in submission.arms.values() for note in p.notes):
             view.say(f"note: {note}")
 
@@ -81,9 +78,10 @@ def _drive(
 
 
 @contextmanager
-def _driver(path: Path) -> Iterator[Callable[[], None]]:
+def _driver(submission: Submission) -> Iterator[Callable[[], None]]:
     """Say who runs the sweep while it does; call what is given every now and then."""
-    write_atomic(path, json.dumps(asdict(Owner.here())).encode())
+    path = submission.folder / DRIVER
+    write_atomic(path, json.dumps(driving(submission)).encode())
     touched = time.monotonic()
 
     def beat() -> None:

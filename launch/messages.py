@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 import shlex
 import sys
@@ -19,6 +20,7 @@ from ablation.errors import Stopped
 from ablation.identity import flatten
 from launch.provenance import ROOT
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
 _GROUPS = (*GROUPS, *MANY, "recipe", "table")
 _OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
@@ -53,7 +55,7 @@ def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
         return f"{group}={option}: no such option; {near(option, valid)}"
     if isinstance(e, OverrideParseException):
         return f"{e.override}: is not an override: {str(e).splitlines()[0]}; give key=value, in quotes as a shell wants"
-    if isinstance(e, OSError):
+    if isinstance(e, OSError) and e.errno in _FULL:
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
     return _unknown_key(unknown[1], sys.argv[1:] if overrides is None else overrides) if unknown else str(e)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -80,7 +82,8 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
         ConfigError: an option that cannot be.
     """
     chosen = _read(options)
-    report = look(planned, command, timed=chosen["probe"])
+    with redirect_stdout(sys.stderr):  # a trick may print; standard output is the plan's
+        report = look(planned, command, timed=chosen["probe"])
     if chosen["json"]:
         print(json.dumps(plan_view.facts(report)))
     else:
@@ -91,13 +94,13 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
 def look(planned: Sequence[Planned], command: str, timed: bool = False) -> Report:
     """What would be run; `timed` probes shapes of which no earlier run tells."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
-    earlier = [load(folder) for folder in submissions(out, name)]
+    earlier, damaged = _earlier(out, name)
     flight, past = Flight(earlier), Past(out)
     standing = states(out, [(p, seed) for p in planned for seed in p.seeds], flight, write=False)
     trials: dict[str, list[Trial]] = {}
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
-    notes = [*standing.trouble, *dict.fromkeys(note for p in planned for note in p.notes)]
+    notes = [*damaged, *standing.trouble, *dict.fromkeys(note for p in planned for note in p.notes)]
     estimates = Estimates(past)
     if timed:
         notes += _probe(planned, estimates)
@@ -107,6 +110,17 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False) -> Repor
         cost = estimates.of(p) if row.done < row.total else None
         arms.append(Outlook(p, row, trials[p.arm.id], stale, cost))
     return Report(name, out, arms, _gone(out, earlier, trials.keys(), flight), notes, runs(command))
+
+
+def _earlier(out: Path, name: str) -> tuple[list[Submission], list[str]]:
+    """The submissions of a sweep, oldest first, and what is said of those that are damaged."""
+    found, damaged = [], []
+    for folder in submissions(out, name):
+        try:
+            found.append(load(folder))
+        except AblationError as e:
+            damaged.append(str(e))
+    return found, damaged
 
 
 def runs(command: str) -> str:

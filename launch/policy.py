@@ -67,12 +67,16 @@ class Stop:
 Policy = Mapping[str, Rule]
 
 
-def read(node: Mapping[str, Any]) -> Policy:
+def read(node: Any) -> Policy:
     """The policy of a `retry:` node; causes without a rule are not retried.
 
     Raises:
         ConfigError: an unknown cause, setting or value.
     """
+    if not isinstance(node, Mapping):
+        raise ConfigError(
+            f"hydra.launcher.retry={node}: should be a mapping such as {{oom: {{tries: 1}}}}, {{}} for none"
+        )
     return {cause: Rule(0) for cause in CAUSES} | {cause: _rule(cause, rule) for cause, rule in node.items()}
 
 

@@ -79,7 +79,7 @@ def _trial(out: Path, planned: Planned, seed: int, flight: Flight, write: bool) 
     again = verdict is not None and verdict.decision == RETRY and verdict.time > now.time
     if flight.awaits(planned.arm.id, seed):
         if now.kind in _WAITING or (now.kind == "failed" and again):
-            now = replace(now, kind="queued")
+            now = replace(now, kind="queued", cause=verdict.cause if verdict and again else "", message="")
     elif now.kind in _WAITING and verdict is not None and not again:
         now = replace(now, kind="failed", cause=verdict.cause or verdict.decision, message=verdict.reason)
     return Trial(planned, seed, folder, now)

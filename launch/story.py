@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator, Sequence
 from itertools import groupby
@@ -11,6 +12,8 @@ from ablation import attempt
 from ablation.journal import JOURNAL, Event, read
 from launch.console import scores
 from launch.sweep import STORE
+
+_TAKEN = re.compile(rb"--- ([0-9a-f]{16})/seed-(\d+(?:\+\d+)*)\s*$")
 
 
 def story(seed_folder: Path, lease: float = 60.0) -> Iterator[str]:
@@ -57,21 +60,22 @@ def _clock(seconds: float) -> str:
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(seconds))
 
 
-def logs(out: Path, id_: str, seed: int) -> list[Path]:
-    """The logs of workers and jobs that had this trial in hand, of all submissions, oldest first."""
+def logs(out: Path) -> dict[tuple[str, int], list[Path]]:
+    """By id and seed: the logs of workers and jobs that had a trial in hand, of all submissions, oldest first."""
     files = [
         *(out / STORE).glob("*/*/logs/*"),
         *(out / STORE).glob("*/*/jobs/*.log"),
         *(out / STORE).glob("*/*/jobs/*.out"),
     ]
-    found = [f for f in files if f.is_file() and _mentions(f, id_, seed)]
-    return sorted(found, key=lambda f: f.stat().st_mtime_ns)
+    found: dict[tuple[str, int], list[Path]] = {}
+    for file in sorted((f for f in files if f.is_file()), key=lambda f: f.stat().st_mtime_ns):
+        for trial in _mentioned(file):
+            found.setdefault(trial, []).append(file)
+    return found
 
 
-def _mentions(log: Path, id_: str, seed: int) -> bool:
-    """Whether a worker has written that it takes up this trial, alone or fused with others: `--- id/seed-0+1`."""
-    head = f"--- {id_}/seed-".encode()
+def _mentioned(log: Path) -> set[tuple[str, int]]:
+    """The trials that a worker has written that it takes up, alone or fused with others: `--- id/seed-0+1`."""
     with log.open("rb") as file:
-        return any(
-            line.startswith(head) and str(seed).encode() in line[len(head) :].strip().split(b"+") for line in file
-        )
+        taken = [_TAKEN.match(line) for line in file if line.startswith(b"---")]
+    return {(m[1].decode(), int(seed)) for m in taken if m for seed in m[2].split(b"+")}

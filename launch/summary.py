@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.board import Board, Row
+from launch.hint import ablation
 from launch.outcome import Outcome, Trial
 from launch.sweep import Submission
 
@@ -19,7 +20,7 @@ _REASONS = 8  # kinds of failure that are listed
 
 def show(submission: Submission, board: Board, console: Console) -> None:
     """Print it; on a terminal, of more arms than fit the best ones."""
-    below = [*_failures(board), *_places(submission, board)]
+    below = [*_failures(submission, board), *_places(submission, board)]
     rows, title = (
         list(board.rows.values()),
         f"sweep {submission.name}" + (f", all {board.common}" if board.common else ""),
@@ -27,7 +28,8 @@ def show(submission: Submission, board: Board, console: Console) -> None:
     room = max(5, console.height - len(below) - 5) if console.is_terminal else len(rows)
     if len(rows) > room:
         rows = sorted(rows, key=lambda r: -statistics.fmean(r.accuracies) if r.accuracies else 0.0)[:room]
-        below.insert(0, f"the {room} best of {len(board.rows)} arms; all of them: ablation status {submission.name}")
+        every = ablation(f"status {submission.name}", submission.out)
+        below.insert(0, f"the {room} best of {len(board.rows)} arms; all of them: {every}")
     table = Table(box=None, pad_edge=False)
     table.add_column("arm", overflow="fold")
     for column in ("test acc, %", "n", "state"):
@@ -55,7 +57,7 @@ def _state(row: Row) -> str:
     return ", ".join(f"{n} {state}" for state, n in row.counts.items() if state != "done")
 
 
-def _failures(board: Board) -> Iterator[str]:
+def _failures(submission: Submission, board: Board) -> Iterator[str]:
     """One line a kind of failure: how many, why, and one to look at."""
     groups: dict[tuple[str, str], list[tuple[Trial, Outcome]]] = {}
     for arm, row in board.rows.items():
@@ -64,7 +66,8 @@ def _failures(board: Board) -> Iterator[str]:
                 groups.setdefault(_kind(outcome), []).append(((arm, seed), outcome))
     ordered = sorted(groups.values(), key=len, reverse=True)
     if ordered:
-        yield "failures (all of them, with their traces: ablation logs --failed)"
+        every = ablation(f"logs --failed {submission.name}", submission.out)
+        yield f"failures (all of them, with their traces: {every})"
     for group in ordered[:_REASONS]:
         (arm, seed), outcome = group[0]
         said = " ".join(outcome.message.split())

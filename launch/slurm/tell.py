@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from launch.hint import ablation
 from launch.slurm.round import Report
 from launch.sweep import Submission
 
@@ -25,7 +26,7 @@ def lines(report: Report) -> list[str]:
 def farewell(submission: Submission) -> list[str]:
     """How to come back to a sweep that is left to the cluster."""
     return [
-        f"look       ablation watch {submission.name}",
-        f"stop       ablation cancel {submission.name}",
-        f"try again  ablation retry {submission.name}",
+        f"look       {ablation(f'watch {submission.name}', submission.out)}",
+        f"stop       {ablation(f'cancel {submission.name}', submission.out)}",
+        f"try again  {ablation(f'retry {submission.name}', submission.out)}",
     ]

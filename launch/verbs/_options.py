@@ -11,6 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from launch import hint
 from launch.choice import Filter, find
 from launch.state import KINDS
 
@@ -21,7 +22,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 out = click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    default=Path("results/runs"),
+    default=hint.OUT,
     show_default=True,
     help="Where the runs are.",
 )

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
+from ablation.errors import ConfigError
 from launch import failures, state
 from launch.choice import Filter, Sweep, find
 from launch.failures import Failure
 from launch.known import Archive, trial
 from launch.names import apart
+from launch.state import State
 from launch.story import logs as worker_logs
 from launch.story import story
 from launch.sweep import submissions
 from launch.verbs import _options
 
+Logs = Mapping[tuple[str, int], Sequence[Path]]  # by id and seed
 _SHOWN = 12  # trials that a group of failures lists
 
 
@@ -31,24 +35,37 @@ def logs(what: str | None, failed: bool, out: Path, chosen: Filter, as_json: boo
 
     With --failed: what went wrong in a sweep. Without an ID: the trials of a sweep, all or filtered.
     """
-    if what is not None and not submissions(out, what) and not failed:
-        return _one(out, what, as_json)
+    if what is not None and not submissions(out, what):
+        return _one(out, what, failed, chosen, as_json)
     sweep = find(out, what, chosen)
-    if failed:
-        return _failed(sweep, as_json)
-    stories = [_story(out, t.planned.arm.id, t.planned.arm.name, t.seed, t.folder) for t in sweep.trials]
-    return _tell(stories, sweep.trouble, as_json)
+    return _failed(sweep, as_json) if failed else _tell(_stories(sweep), sweep.trouble, as_json)
 
 
-def _one(out: Path, text: str, as_json: bool) -> int:
+def _one(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> int:
+    """Of one arm or trial; its sweep, if it has one, tells how it stands."""
     found, seeds = trial(Archive(out), text)
-    stories = [_story(out, found.id, found.name, seed, found.folder / f"seed-{seed}") for seed in seeds]
+    if chosen.any:
+        raise ConfigError(f"{text}: is a run, and --state, --id and --where choose among a sweep's; leave them out")
+    if found.submissions:
+        sweep = find(out, found.submissions[-1].name, Filter(ids=(found.id,)))
+        sweep = replace(sweep, trials=[t for t in sweep.trials if t.seed in seeds])
+    if found.submissions and failed:
+        return _failed(sweep, as_json)
+    if failed:
+        raise ConfigError(f"{text}: belongs to no sweep, whose failures --failed tells; leave --failed out")
+    known = {t.seed: t.state for t in sweep.trials} if found.submissions else {}
+    files, folders = worker_logs(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
+    stories = [_story(files, found.id, found.name, s, f, known.get(s) or state.of(f)) for s, f in folders.items()]
     return _tell(stories, found.trouble, as_json)
 
 
-def _story(out: Path, id_: str, name: str, seed: int, folder: Path) -> dict[str, Any]:
-    now = state.of(folder)
-    lines, files = list(story(folder)), [str(path) for path in worker_logs(out, id_, seed)]
+def _stories(sweep: Sweep) -> list[dict[str, Any]]:
+    files = worker_logs(sweep.out)
+    return [_story(files, t.planned.arm.id, t.planned.arm.name, t.seed, t.folder, t.state) for t in sweep.trials]
+
+
+def _story(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: State) -> dict[str, Any]:
+    lines, files = list(story(folder)), [str(path) for path in logs.get((id_, seed), [])]
     facts = {"state": now.kind, "cause": now.cause, "message": now.message}
     return {"id": id_, "seed": seed, "name": name, **facts, "story": lines, "logs": files}
 
@@ -75,6 +92,7 @@ def _failed(sweep: Sweep, as_json: bool) -> int:
     _, names = apart({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
     kinds = f", of {len(groups)} kind{'s'[: len(groups) != 1]}" if groups else ""
     click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{kinds}")
+    files = worker_logs(sweep.out) if groups else {}
     for group in groups:
         first = group[0]
         click.echo(f"\n{len(group)} x {first.kind}" + (f" at {first.place}" if first.place else ""))
@@ -85,7 +103,7 @@ def _failed(sweep: Sweep, as_json: bool) -> int:
             click.echo(f"    and {len(group) - _SHOWN} more")
         if first.trace:
             click.echo("".join(f"  | {line}\n" for line in first.trace.rstrip().splitlines()), nl=False)
-        for path in worker_logs(sweep.out, first.trial.planned.arm.id, first.trial.seed):
+        for path in files.get((first.trial.planned.arm.id, first.trial.seed), []):
             click.echo(f"  log of the first: {path}")
     _options.warn(sweep.trouble)
     return 0

@@ -9,6 +9,7 @@ import click
 
 from launch import failures, overview
 from launch.choice import Sweep
+from launch.hint import ablation
 from launch.ledger import ledger
 from launch.standing import Trial
 from launch.verbs import _options
@@ -16,7 +17,13 @@ from launch.verbs import _options
 
 @click.command()
 @_options.sweep
-@click.option("--rows", default=60, show_default=True, help="Arms to list at most, the urgent first; 0: all.")
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=60,
+    show_default=True,
+    help="Arms to list at most, the urgent first; 0: all.",
+)
 @_options.as_json
 def status(sweep: Sweep, rows: int, as_json: bool) -> int:
     """How a sweep stands: arms, totals, hours.
@@ -54,7 +61,8 @@ def show(sweep: Sweep, rows: int, as_json: bool) -> int:
         for line in (overview.spelt(overview.totals(sweep.trials)), *overview.cost(costs)):
             console.print(line)
         if any(failures.failed(t) for t in sweep.trials):
-            console.print(f"why: ablation logs --failed {sweep.name}    again: ablation retry {sweep.name}")
+            why, again = (ablation(f"{verb} {sweep.name}", sweep.out) for verb in ("logs --failed", "retry"))
+            console.print(f"why: {why}    again: {again}")
         _options.warn(sweep.trouble)
     return 1 if overview.lost(sweep.trials) else 0
 

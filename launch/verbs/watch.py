@@ -10,6 +10,7 @@ import click
 
 from launch.choice import Filter, Sweep, find
 from launch.follow import follow
+from launch.hint import ablation
 from launch.slurm import record
 from launch.slurm.rounds import Rounds
 from launch.standing import Trial
@@ -42,7 +43,7 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
     try:
         follow(look, rounds.over, sweep.submissions[-1], _options.console(err=as_json))
     except KeyboardInterrupt:
-        click.echo(f"left; the sweep goes on: ablation watch {sweep.name}", err=True)
+        click.echo(f"left; the sweep goes on: {ablation(f'watch {sweep.name}', sweep.out)}", err=True)
         return 130
     for submission in sweep.submissions:
         if submission.launcher.get("kind") == "slurm":

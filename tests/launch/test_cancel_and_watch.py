@@ -17,7 +17,7 @@ from rich.console import Console
 from ablation.attempt import CANCEL, Owner
 from launch import follow as following
 from launch import local
-from launch.flight import DRIVER
+from launch.flight import DRIVER, driving
 from launch.follow import follow
 from launch.outcome import Outcome
 from launch.provenance import ROOT
@@ -42,7 +42,8 @@ def s(tmp_path: Path) -> Submission:
 
 
 def drive(s: Submission, owner: Owner) -> None:
-    (s.folder / DRIVER).write_text(json.dumps(vars(owner)))
+    trials = [(id_, seed) for id_, p in s.arms.items() for seed in p.seeds]
+    (s.folder / DRIVER).write_text(json.dumps({"owner": vars(owner), "trials": trials}))
 
 
 def kinds(s: Submission) -> list[str]:
@@ -57,6 +58,24 @@ def test_what_a_living_driver_has_is_queued(s: Submission) -> None:
     assert kinds(s) == ["done", "running", "failed", "new"]
     (s.folder / DRIVER).write_text("")
     assert kinds(s) == ["done", "running", "failed", "new"]
+
+
+def test_a_driver_of_some_trials_has_no_others(s: Submission) -> None:
+    trials = sweep_states([s]).trials
+    (s.folder / DRIVER).write_text(json.dumps(driving(part(s, trials[2:3]))))
+    assert kinds(s) == ["done", "running", "failed", "new"]
+    (s.folder / DRIVER).write_text(json.dumps(driving(part(s, trials[3:]))))
+    assert kinds(s) == ["done", "running", "failed", "queued"]
+
+
+def test_what_was_killed_and_is_queued_again_has_not_failed(capsys: Capture, s: Submission) -> None:
+    make(seed_folder(s, 2), 1, start(), epoch(1))
+    assert asked(capsys, s, "status")[1]["trials"][3]["cause"] == "killed"
+    drive(s, Owner.here())
+    last = asked(capsys, s, "status")[1]["trials"][3]
+    assert (last["state"], last["cause"], last["message"]) == ("queued", "", "")
+    (group,) = asked(capsys, s, "logs", "--failed")[1]["groups"]
+    assert len(group["trials"]) == 1
 
 
 def test_a_student_of_a_teacher_that_will_not_be_is_blocked(s: Submission) -> None:
@@ -226,7 +245,7 @@ def test_ctrl_c_leaves_and_the_sweep_goes_on(s: Submission) -> None:
         watch.send_signal(signal.SIGINT)
         _, told = watch.communicate(timeout=60)
     assert watch.returncode == 130
-    assert told == "left; the sweep goes on: ablation watch s\n"
+    assert told == f"left; the sweep goes on: ablation watch s --out {s.out}\n"
     assert kinds(s) == ["done", "running", "failed", "new"]
 
 

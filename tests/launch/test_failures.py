@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 import traceback
 from pathlib import Path
 
 import pytest
 
 from ablation.attempt import Owner
+from launch.flight import DRIVER, driving
+from launch.hint import ablation
+from launch.messages import explain
 from launch.sweep import Submission
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
@@ -114,3 +120,33 @@ def test_neither_a_sweep_nor_a_run(capsys: Capture, broken: Submission) -> None:
     assert code == 2
     assert "brokn: no such run or sweep" in text
     assert "did you mean broken?" in text
+
+
+def test_failures_of_one_run(capsys: Capture, broken: Submission) -> None:
+    first, second, *_ = broken.arms
+    groups = asked(capsys, broken, "logs", "--failed", second)[1]["groups"]
+    assert [[t["id"] for t in g["trials"]] for g in groups] == [[second]]
+    groups = asked(capsys, broken, "logs", "--failed", f"{first}/3")[1]["groups"]
+    assert [[t["seed"] for t in g["trials"]] for g in groups] == [[3]]
+    code, text = said(capsys, broken, "logs", first, "--state", "failed")
+    assert code == 2
+    assert "--state" in text
+
+
+def test_a_run_stands_in_its_logs_as_in_its_sweep(capsys: Capture, broken: Submission) -> None:
+    third = list(broken.arms)[2]
+    (broken.folder / DRIVER).write_text(json.dumps(driving(broken)))
+    assert asked(capsys, broken, "logs", third)[1]["trials"][0]["state"] == "queued"
+
+
+def test_hints_name_the_folder_unless_it_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert ablation("retry s", Path("results/runs")) == "ablation retry s"
+    assert ablation("retry s", tmp_path / "results" / "runs") == "ablation retry s"
+    assert ablation("retry s", tmp_path / "my runs") == "ablation retry s --out 'my runs'"
+    assert ablation("retry s", Path("/runs")) == "ablation retry s --out /runs"
+
+
+@pytest.mark.parametrize(("number", "resumes"), [(errno.ENOSPC, True), (errno.EACCES, False)])
+def test_only_a_full_disk_is_said_to_have_left_checkpoints(number: int, resumes: bool) -> None:
+    assert ("checkpoints" in explain(OSError(number, os.strerror(number)))) is resumes

@@ -141,6 +141,7 @@ def test_a_teacher_is_said_as_on_the_command_line() -> None:
         ({"params": ["aug=mixup"]}, r"hydra\.sweeper\.params: is \['aug=mixup'\]; give a mapping"),
         ({"rows": "aug=mixup"}, r"hydra\.sweeper\.rows: is 'aug=mixup'; give a list"),
         ({"rows": [{"label": "x"}]}, r"rows\[0\]: has no `overrides`"),
+        ({"rows": ["aug='mixup"]}, r"rows\[0\]: aug='mixup: No closing quotation"),
         ({"rows": ["table=other"]}, r"rows\[0\]: table=other: belongs on the command line"),
         ({"params": {"hydra/launcher": "plan"}}, r"hydra/launcher=plan: belongs on the command line"),
         ({"params": {"optim.lr": "interval(0,1)"}}, r"has no list of values; give one, such as optim\.lr=a,b"),

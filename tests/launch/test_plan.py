@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
 from ablation.identity import identify
 from launch import plan
 from launch.estimate import shape
 from launch.plan import look
+from launch.provenance import ROOT
 from launch.sweep import Planned
 from tests.launch.handmade import elsewhere, epoch, failed, finish, make, start, sweep
 
@@ -220,3 +225,28 @@ def test_an_earlier_arm_that_never_ran_makes_nothing_stale(tmp_path: Path, plann
     make(tmp_path / before.arm.id / "seed-0", 1, start())
     assert look([now], "x").arms[0].state == "stale"
     assert "stale" in now.arm.notes(tmp_path, config)[0]
+
+
+def test_a_damaged_submission_is_noted(tmp_path: Path, planned: list[Planned]) -> None:
+    (tmp_path / ".sweeps" / "main" / "1" / "arms.jsonl").write_text('{"arm": ')
+    report = look(planned, "x")
+    assert [arm.state for arm in report.arms] == ["new"] * 4
+    assert "not a whole submission" in report.notes[0]
+
+
+def test_what_a_trick_prints_does_not_disturb_a_program(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "chatty.py").write_text(
+        "print('imported')\ndef chat():\n    def aug(batch, key):\n        print('a step')\n        return batch\n"
+        "    return aug\n"
+    )
+    line = ["hydra/launcher=plan", "--json", "hydra.launcher.probe=true", "+aug.chat={_target_: chatty.chat}"]
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "launch" / "run.py"), *TINY, *SMALL_MODEL, f"out={tmp_path / 'runs'}", *line],
+        capture_output=True, text=True, timeout=120, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["totals"]["arms"] == 1
+    assert "imported" in done.stderr
+    assert "a step" in done.stderr

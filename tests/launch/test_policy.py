@@ -138,3 +138,9 @@ def test_a_mistaken_policy_is_refused_by_key_and_value(node, says):
 def test_the_shipped_policy_can_be_changed_rule_by_rule():
     changed = {**SHIPPED, "killed": replace(SHIPPED["killed"], tries=2)}
     assert isinstance(decide([Failure("killed")] * 2, Room(), changed), Retry)
+
+
+@pytest.mark.parametrize("node", [None, "oom", []])
+def test_a_policy_that_is_no_mapping_is_refused(node: object) -> None:
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.retry=.*: should be a mapping"):
+        read(node)

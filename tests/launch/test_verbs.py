@@ -120,6 +120,8 @@ def test_filter_by_id(capsys: Capture, demo: Submission) -> None:
         (["status", "--where", "optim.lrr=1"], "did you mean optim.lr"),
         (["status", "--where", "aug"], "--where aug: give key=value"),
         (["status", "--state", "dead"], "'dead' is not one of"),
+        (["status", "--where", "optim.lr=["], "--where optim.lr=[: [ is no value"),
+        (["status", "--rows", "-1"], "-1 is not in the range"),
         (["sttus"], "sttus: no such verb; did you mean status"),
         (["status", "--frobnicate"], "No such option"),
     ],
