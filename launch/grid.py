@@ -1,6 +1,7 @@
 """The grid language: what a sweep varies, expanded to plain override lists, each of which could be typed alone.
 
-Under `hydra.sweeper`, in a file (`# @package hydra.sweeper`, as the tables are) or on the command line:
+Under `hydra.sweeper`, in a file (`# @package hydra.sweeper`, as the tables are) or on the command line, where `params`
+has to be `++hydra.sweeper.params={...}`, since its keys are new:
 
     params   key -> values, one axis each, in Hydra's own syntax: "a,b", "range(1,4)", "glob(resnet*)", "choice(a,b)"
     zip      list of {key: values, ...}; the keys of one entry vary together, so that they need equally many values

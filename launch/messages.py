@@ -23,6 +23,7 @@ from launch.provenance import ROOT
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
 _GROUPS = (*GROUPS, *MANY, "recipe", "table")
+_AXES = "hydra.sweeper.params"
 _OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
 
 
@@ -63,6 +64,8 @@ def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     """What a wrong key may have meant: a key beside it if its group exists, else a group or a top-level key."""
+    if key.startswith(_AXES):
+        return f"{key}: axes are new keys, which ++ adds: '++{_AXES}={{optim.lr: \"0.1,0.2\"}}'"
     head, _, rest = key.partition(".")
     option = rest.partition(".")[0]
     keys = _keys(overrides)

@@ -150,3 +150,8 @@ def test_hints_name_the_folder_unless_it_is_the_default(tmp_path: Path, monkeypa
 @pytest.mark.parametrize(("number", "resumes"), [(errno.ENOSPC, True), (errno.EACCES, False)])
 def test_only_a_full_disk_is_said_to_have_left_checkpoints(number: int, resumes: bool) -> None:
     assert ("checkpoints" in explain(OSError(number, os.strerror(number)))) is resumes
+
+
+def test_axes_on_the_command_line_are_added() -> None:
+    said = explain(Exception("Could not override 'hydra.sweeper.params'."), [])
+    assert "'++hydra.sweeper.params={" in said
