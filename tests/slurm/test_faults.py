@@ -117,12 +117,14 @@ def test_a_lost_node_whose_processes_go_on(cluster: Cluster, tmp_path: Path) -> 
 def test_a_keeper_that_may_not_submit_leaves_it_to_people(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
     lab = Lab(tmp_path)
     lab.brake(1)
-    stand_in("sbatch", '[ -n "$SLURM_CLUSTER_NAME" ] && { echo "not from here" >&2; exit 1; }; exec "$REAL" "$@"')
+    closed = stand_in("sbatch", 'exec "$REAL" "$@"')
     submission, _ = lab.submit(lab.arms(1, LONG), keeper=True)
     lab.begun(submission)
+    closed.write_text("#!/bin/bash\necho not from here >&2; exit 1")
     os.kill(worker(submission, 0), signal.SIGKILL)
     lab.brake(None)
     until(lambda: not cluster.queue(), "the keeper to end")
+    closed.unlink()
     assert any("not from here" in path.read_text() for path in (submission.folder / "jobs").glob("*.out"))
     assert rounds(submission)[-1].done == 1
     check(submission)
