@@ -64,7 +64,7 @@ def test_fifty_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     draw.shuffle(victims)
     deadline, ended = time.monotonic() + 1200, False
     slow = tmp_path / "0"
-    slow.write_text("0.05")  # a step, so that no machine is done before it was killed so often
+    slow.write_text("0.5")  # a step, so that no machine is done before it was killed so often
     driver = _start(hit)
     kills = 0
     while not ended:
