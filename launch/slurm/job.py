@@ -93,23 +93,19 @@ class Batch:
 
 def slots(pack: int, offline: bool) -> list[Slot]:
     """Places to train: `pack` on each GPU that SLURM gave us, or `pack` in all; the job's cores shared out."""
-    quiet = {OFFLINE: "1"} if offline else {}
-    gpus = [g for g in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if g]
-    places = [(gpu, n) for gpu in gpus or [""] for n in range(pack)]
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "" if "SLURM_JOB_GPUS" not in os.environ else None)
+    gpus: list[str | None] = [visible] if not visible else list(visible.split(","))
+    places = [gpu for gpu in gpus for _ in range(pack)]
     threads = str(max(1, _cores() // len(places)))
+    common = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **({OFFLINE: "1"} if offline else {})}
     return [
         Slot(
             name=f"{process.job()}-{k}",
-            env={
-                "OMP_NUM_THREADS": threads,
-                "MKL_NUM_THREADS": threads,
-                **quiet,
-                **({"CUDA_VISIBLE_DEVICES": gpu} if gpu else {}),
-            },
+            env=common | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}),
             memory_share=1 / pack,
-            device=gpu,
+            device=gpu or "",
         )
-        for k, (gpu, _) in enumerate(places)
+        for k, gpu in enumerate(places)
     ]
 
 

@@ -11,11 +11,12 @@ from ablation.build import near
 from ablation.errors import ConfigError
 from launch import policy
 from launch.policy import Policy, Room
+from launch.slurm.units import mebibytes, seconds
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
 _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
 _OURS = ("array", "dependency", "job-name", "signal", "output", "error", "chdir", "export", "nodes", "ntasks", "wrap")
-_MIB = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
+_EARLY = 60  # seconds by which SLURM may send the warning too early
 _KEYS = (
     "kind", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "grace",
     "setup", "retry",
@@ -78,9 +79,15 @@ def read(node: Mapping[str, Any]) -> Options:
     for key in ("resources", "keeper_resources"):
         for name, value in (node.get(key) or {}).items():
             _check_resource(f"hydra.launcher.{key}.{name}", str(name), value)
-    parallel = node.get("parallel")
+    resources, parallel, grace = dict(node.get("resources") or {}), node.get("parallel"), _whole(node, "grace", 1)
+    time = resources.get("time")
+    if time is not None and seconds(time) <= grace + _EARLY:
+        raise ConfigError(
+            f"hydra.launcher.resources.time={time}: is over before training gets anywhere, since trials save and stop "
+            f"hydra.launcher.grace={grace} seconds before, or up to {_EARLY} earlier"
+        )
     return Options(
-        resources=dict(node.get("resources") or {}),
+        resources=resources,
         pack=_whole(node, "pack", 1),
         chain=_whole(node, "chain", 1),
         parallel=None if parallel is None else _whole(node, "parallel", 1),
@@ -88,22 +95,10 @@ def read(node: Mapping[str, Any]) -> Options:
         keeper=_truth(node, "keeper"),
         keeper_resources=dict(node.get("keeper_resources") or {}),
         canary=_truth(node, "canary"),
-        grace=_whole(node, "grace", 1),
+        grace=grace,
         setup=tuple(node.get("setup") or ()),
         policy=policy.read(node.get("retry") or {}),
     )
-
-
-def mebibytes(mem: Any) -> int:
-    """Memory as sbatch takes it (`8G`, `500M`; a bare number is in MiB), in MiB.
-
-    Raises:
-        ConfigError: it is not that.
-    """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", str(mem).strip().upper())
-    if not found or float(found[1]) == 0:
-        raise ConfigError(f"hydra.launcher.resources.mem={mem!r}: should be a size such as 8G or 500M")
-    return max(1, round(float(found[1]) * _MIB[found[2] or "M"]))
 
 
 def _check_resource(path: str, name: str, value: Any) -> None:

@@ -6,6 +6,7 @@ the cluster keeps accounts. Neither is trusted with whether a trial is done: its
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import time
@@ -17,6 +18,7 @@ from functools import cache
 from ablation.errors import AblationError
 
 _TIMEOUT = 60  # seconds
+_FORMATS = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")  # a person's tastes, which change what is printed
 _ENDED = frozenset(
     {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED"}
     | {"REVOKED"}
@@ -81,7 +83,8 @@ def account(names: Iterable[str], since: float) -> dict[str, Job]:
     begin = datetime.fromtimestamp(since - 60).isoformat(timespec="seconds")
     fields = "JobID,JobName,State,NodeList,End,ReqMem"
     try:
-        text = _call(["sacct", "-n", "-P", "-S", begin, f"--name={wanted}", f"--format={fields}"]) if wanted else ""
+        command = ["sacct", "-n", "-P", "-S", begin, f"--name={wanted}", f"--format={fields}"]
+        text = _call(command, pauses=(0,)) if wanted else ""  # many clusters have none
     except AblationError:
         return {}
     found: dict[str, Job] = {}
@@ -144,16 +147,16 @@ def update(id_: str, **values: str) -> None:
     _call(["scontrol", "update", f"JobId={id_}", *(f"{k}={v}" for k, v in values.items())])
 
 
-def _call(command: list[str]) -> str:
-    """A command's output, tried three times: a busy controller answers late.
+def _call(command: list[str], pauses: Sequence[float] = (1, 4, 0)) -> str:
+    """A command's output, tried again after these pauses (seconds): a busy controller answers late.
 
     Raises:
         AblationError: it failed each time.
     """
-    trouble = ""
-    for wait in (1, 4, 0):
+    trouble, env = "", {k: v for k, v in os.environ.items() if not k.startswith(_FORMATS)}
+    for pause in pauses:
         try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=_TIMEOUT)
+            done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=_TIMEOUT)
         except FileNotFoundError as e:
             raise AblationError(f"{command[0]}: no such command; run this where SLURM's commands are") from e
         except subprocess.TimeoutExpired:
@@ -162,5 +165,5 @@ def _call(command: list[str]) -> str:
             if done.returncode == 0:
                 return done.stdout
             trouble = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
-        time.sleep(wait)
+        time.sleep(pause)
     raise AblationError(f"{command[0]}: {trouble}")

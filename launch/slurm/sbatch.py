@@ -124,7 +124,8 @@ def _text(
             *setup,
             f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
             "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1",
-            "export SRUN_CPUS_PER_TASK=${SLURM_CPUS_PER_TASK:-}",  # since 22.05 srun does not take it from the job
+            # Since 22.05 srun does not take it from the job.
+            '[ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK',
         ],
         "stderr_to_stdout": True,
         "use_srun": srun,

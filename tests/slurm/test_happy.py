@@ -32,7 +32,7 @@ def test_each_trial_is_a_task_with_a_gpu_of_its_own(cluster: Cluster, tmp_path: 
 
 def test_packed_and_chained_trials_share_a_job(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
-    submission, report = lab.submit(lab.arms(8, "epochs=1"), pack=2, chain=2, resources={"gpus": 1})
+    submission, report = lab.submit(lab.arms(8, "epochs=1"), pack=2, chain=2, resources={"cpus": None})
     assert [len(a.batches) for a in read_all(submission.folder)] == [2]
     assert rounds(submission)[-1].done == 8
     jobs = {owner(folder(f, 1)).job for f in folders(submission)}  # type: ignore[union-attr]

@@ -1,0 +1,116 @@
+"""The launcher's options: what is refused, what sbatch is asked for, how works are cut. Needs no SLURM."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from slurm.lab import options
+
+from ablation.errors import ConfigError
+from launch.policy import Room
+from launch.slurm.cut import cut
+from launch.slurm.job import slots
+from launch.slurm.options import read
+from launch.slurm.query import _tasks
+from launch.slurm.sbatch import clean_environment
+from launch.slurm.units import mebibytes, seconds
+from launch.sweep import Work
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"pak": 2}, "hydra.launcher.pak: no such option; did you mean pack?"),
+        ({"pack": 0}, "hydra.launcher.pack=0: should be a whole number of 1 or more"),
+        ({"wait": "yes"}, "hydra.launcher.wait='yes'"),
+        ({"resources": {"array": "0-3"}}, "resources.array: is set by the launcher"),
+        ({"resources": {"a b": 1}}, "plain name"),
+        ({"resources": {"mem": "lots"}}, "resources.mem='lots': should be a size"),
+        ({"resources": {"licenses": ["a"]}}, "should be one value"),
+        ({"resources": {"time": "soon"}}, "resources.time='soon': should be a time"),
+        ({"resources": {"time": 2}}, "is over before training gets anywhere"),
+        ({"keeper_resources": {"wrap": "x"}}, "keeper_resources.wrap: is set by the launcher"),
+        ({"retry": {"oomm": {}}}, "retry.oomm: no such cause"),
+    ],
+)
+def test_mistakes_are_refused_by_key_and_value(changes: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError) as refused:
+        read(options(**changes))
+    assert says in str(refused.value)
+
+
+def test_whatever_sbatch_takes_can_be_asked_for() -> None:
+    chosen = read(
+        options(resources={"gpus": "a100:2", "mem": "8G", "reservation": "r", "exclude": "n9", "exclusive": True})
+    )
+    assert chosen.flags(Room(1, 16384, ("n1", "n2"))) == {
+        "gpus-per-node": "a100:2", "cpus-per-task": 1, "mem": "16384M", "reservation": "r", "exclusive": True,
+        "exclude": "n9,n1,n2",
+    }  # fmt: skip
+    assert chosen.devices == 2
+    assert chosen.flags(chosen.room)["mem"] == "8G"
+    none = read(options(resources={"gpus": 0, "partition": "p"}))
+    assert none.flags(none.room) == {"cpus-per-task": 1, "partition": "p"}
+    assert none.keeper_flags() == {"cpus-per-task": 1, "mem": "2G", "time": 60, "partition": "p"}
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(90, 5400), ("90:30", 5430), ("4:00:00", 14400), ("1-12", 129600), ("1-0:30", 88200), ("2-1:02:03", 176523)],
+)
+def test_times(text: Any, expected: int) -> None:
+    assert seconds(text) == expected
+
+
+def test_sizes() -> None:
+    assert [mebibytes(text) for text in (500, "500M", "8G", "1.5g", "2TB")] == [500, 500, 8192, 1536, 2 * 1024**2]
+
+
+def test_tasks_that_never_started_are_told_apart() -> None:
+    assert list(_tasks("12_[3-5,9%2]")) == ["12_3", "12_4", "12_5", "12_9"]
+    assert list(_tasks("12_3")) == ["12_3"]
+
+
+works = st.lists(st.integers(0, 10**6), unique=True, max_size=60).map(
+    lambda ids: [Work(f"{i:016x}", (0,)) for i in ids]
+)
+
+
+@given(works, st.data(), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 7))
+def test_cutting_loses_nothing_keeps_the_order_and_the_limits(todo, data, pack, chain, gpus, largest):
+    rooms = {work: Room(data.draw(st.sampled_from([1, pack]))) for work in todo}
+    stage = {work: data.draw(st.integers(0, 2)) for work in todo}
+    drafts = cut(rooms, stage, read(options(chain=chain, resources={"gpus": gpus})), largest)
+    for draft in drafts:
+        assert 1 <= len(draft.batches) <= largest
+        assert all(1 <= len(batch) <= draft.room.pack * gpus * chain for batch in draft.batches)
+    assert [d.stage for d in drafts] == sorted(d.stage for d in drafts)
+    cut_up = {(d.stage, d.room): [] for d in drafts}
+    for d in drafts:
+        cut_up[d.stage, d.room] += [work for batch in d.batches for work in batch]
+    for (at, room), found in cut_up.items():
+        assert found == [w for w in todo if (stage[w], rooms[w]) == (at, room)]
+    assert sum(map(len, cut_up.values())) == len(todo)
+
+
+def test_a_job_shares_out_its_devices_and_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SLURM_JOB_GPUS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SLURM_CPUS_PER_TASK", "4")
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
+    assert [s.env["CUDA_VISIBLE_DEVICES"] for s in slots(2, False)] == ["", ""]  # GPUs of others are not touched
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
+    four = slots(2, True)
+    assert [s.env["CUDA_VISIBLE_DEVICES"] for s in four] == ["2", "2", "3", "3"]
+    assert {(s.env["OMP_NUM_THREADS"], s.memory_share) for s in four} == {("1", 0.5)}
+    assert [s.device for s in four] == ["2", "2", "3", "3"]
+
+
+def test_what_an_allocation_left_in_the_environment_is_not_passed_on() -> None:
+    inherited = {"SLURM_JOB_ID": "1", "SBATCH_PARTITION": "x", "SRUN_DEBUG": "1", "PMIX_RANK": "0", "RANK": "0"}
+    kept = {"SLURM_CONF": "/etc/slurm.conf", "HOME": "/root", "PATH": "/bin"}
+    assert clean_environment({**inherited, **kept}) == kept
