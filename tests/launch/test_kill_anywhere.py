@@ -18,15 +18,13 @@ from tiny import CONF, final_weights
 from ablation import attempt, journal
 
 ROOT = CONF.parent
-KILLS = 50
-DRIVERS = 5  # of the kills: of the driver
-ANY = 5  # of the kills: of a worker that may still be starting
+MOST = 50
 EPOCHS = 8
 GRID = (
     "-m", "aug=[],[cutout,mixup]", "regularizer=[],[ema,dropout]", "seeds=2", f"epochs={EPOCHS}",
     "data.subset=128", "data.test_subset=20", "batch_size=8", "model.depth=8", "precision=fp32", "device=cpu",
     "track=[]", "checkpoint.seconds=0.1", "hydra.launcher.workers=2",
-    "+aug.brake={_target_: brake.brake, arm: 0}", f"hydra.launcher.retry.killed.tries={KILLS}",
+    "+aug.brake={_target_: brake.brake, arm: 0}", f"hydra.launcher.retry.killed.tries={MOST}",
 )  # fmt: skip
 
 
@@ -54,24 +52,26 @@ def at_work(out: Path) -> list[int]:
 
 
 @pytest.mark.timeout(1500)
-def test_fifty_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("kills", [10, pytest.param(MOST, marks=pytest.mark.slow)])
+def test_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> None:
+    """A tenth of the kills each hit the driver and a worker that may still be starting."""
     straight, hit = tmp_path / "straight", tmp_path / "hit"
     monkeypatch.setenv("BRAKE", str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "slurm"))  # for the brake
     subprocess.run(command(straight), cwd=ROOT, check=True, capture_output=True, timeout=300)
     draw = random.Random(2026)
-    victims = ["launch/run.py"] * DRIVERS + ["launch.worker"] * ANY + ["at work"] * (KILLS - DRIVERS - ANY)
+    victims = ["launch/run.py", "launch.worker"] * (kills // 10) + ["at work"] * (kills - 2 * (kills // 10))
     draw.shuffle(victims)
     deadline, ended = time.monotonic() + 1200, False
     slow = tmp_path / "0"
     slow.write_text("0.5")  # a step, so that no machine is done before it was killed so often
     driver = _start(hit)
-    kills = 0
+    done = 0
     while not ended:
-        assert time.monotonic() < deadline, f"{kills} kills so far"
-        if kills < KILLS and _kill(victims[kills], hit, draw):
-            kills += 1
-        if kills == KILLS:
+        assert time.monotonic() < deadline, f"{done} kills so far"
+        if done < kills and _kill(victims[done], hit, draw):
+            done += 1
+        if done == kills:
             slow.unlink(missing_ok=True)
         time.sleep(0.01)
         if driver.poll() is not None:
@@ -80,7 +80,7 @@ def test_fifty_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPa
             assert driver.returncode in (0, -signal.SIGKILL) or gave_up, (tmp_path / "driver.log").read_text()[-2000:]
             ended = driver.returncode == 0
             driver = driver if ended else _start(hit)
-    assert kills == KILLS, f"the grid was done after {kills} kills; make it longer"
+    assert done == kills, f"the grid was done after {done} kills; make it longer"
     _same(straight, hit)
 
 

@@ -108,15 +108,15 @@ def test_the_same_code_is_stored_once_and_has_its_source(tmp_path: Path) -> None
 
 def test_a_user_s_own_module_is_frozen_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     own = tmp_path / "own"
-    (own / "tricks_of_mine").mkdir(parents=True)
-    (own / "tricks_of_mine" / "__init__.py").write_text("")
-    (own / "tricks_of_mine" / "blot.py").write_text("NAME = 'blot'\n")
+    (own / "tricks_to_freeze").mkdir(parents=True)
+    (own / "tricks_to_freeze" / "__init__.py").write_text("")
+    (own / "tricks_to_freeze" / "blot.py").write_text("NAME = 'blot'\n")
     (own / "single_trick.py").write_text("NAME = 'single'\n")
     monkeypatch.syspath_prepend(str(own))
-    named = {"aug": {"a": {"_target_": "tricks_of_mine.blot.blot"}, "b": {"_target_": "single_trick.f"}}}
+    named = {"aug": {"a": {"_target_": "tricks_to_freeze.blot.blot"}, "b": {"_target_": "single_trick.f"}}}
     named["aug"]["c"] = {"_target_": "torch.nn.Identity"}
     code = snapshot.freeze(tmp_path / "store", [named])
-    assert (code / "tricks_of_mine" / "blot.py").exists()
+    assert (code / "tricks_to_freeze" / "blot.py").exists()
     assert (code / "single_trick.py").exists()
     assert not (code / "torch").exists()
 
