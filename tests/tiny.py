@@ -70,7 +70,10 @@ def teach(settings: Mapping[str, Any], out: Path) -> None:
     (trained / "config.yaml").write_text(yaml.safe_dump(TEACHERS[name]))
     outcomes = run({**TEACHERS[name], "seeds": list(top.seeds)}, trained)
     assert all(isinstance(o, dict) for o in outcomes.values())
-    shutil.copytree(trained, out / name)
+    asked = {f"seed-{seed}" for seed in top.seeds}  # others may have been trained for another test
+    shutil.copytree(
+        trained, out / name, ignore=lambda _, names: [n for n in names if n.startswith("seed-") and n not in asked]
+    )
 
 
 class Silent(Watch):
