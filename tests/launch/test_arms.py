@@ -113,4 +113,4 @@ def test_a_single_refused_arm_is_told_plainly() -> None:
     with pytest.raises(ConfigError, match=r"^aug=cutot: no such option; did you mean cutout\?$"):
         gather([["aug=cutot"]])
     with pytest.raises(ConfigError, match=r"^table: is a grid, not an arm; run it with -m$"):
-        gather([["table=lab_mixup"]])
+        gather([["table=lab/postact_mixup"]])

@@ -49,9 +49,9 @@ def test_a_plan_writes_nothing_anywhere(tmp_path: Path) -> None:
 
 
 def test_a_table_with_an_axis_more_and_another_budget(tmp_path: Path) -> None:
-    table = yaml.safe_load((CONF / "table" / "lab_mixup.yaml").read_text())
+    table = yaml.safe_load((CONF / "table" / "lab" / "postact_mixup.yaml").read_text())
     rows = [shlex.split(row["overrides"]) if row["overrides"] else [] for row in table["rows"]]
-    assert planned(tmp_path, "table=lab_mixup", "epochs=20", "optim.lr=0.1,0.2") == [
+    assert planned(tmp_path, "table=lab/postact_mixup", "epochs=20", "optim.lr=0.1,0.2") == [
         ["recipe=lab_resnet20", "sched.eta=0.0001", *row, "epochs=20", f"optim.lr={lr}"]
         for row in rows
         for lr in (0.1, 0.2)
