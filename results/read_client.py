@@ -1,0 +1,101 @@
+"""Any tracker of MLflow, asked through its client: slower than its SQLite file, but servers have no other door."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Collection, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from mlflow import MlflowClient
+from mlflow.entities import Experiment
+from mlflow.entities import Run as Recorded
+from mlflow.exceptions import MlflowException
+
+from ablation.errors import ConfigError
+from results.read_frame import RESULT, Point, Run
+
+_PAGE = 5000  # runs
+_FEW = 100  # ids: that many are asked for one by one, of more all runs are read
+_PATIENCE = 10.0  # seconds for a server to take a connection
+_AT_ONCE = 8  # requests
+
+
+class Tracker:
+    """A tracker that has answered.
+
+    Raises:
+        ConfigError: Nothing answers there.
+    """
+
+    def __init__(self, uri: str) -> None:
+        _exists(uri)
+        try:
+            self.client = MlflowClient(uri)
+            self.experiments = [each.experiment_id for each in self._experiments()]
+        except (MlflowException, OSError) as error:
+            raise ConfigError(f"{uri} is no tracker of MLflow: {error}") from error
+
+    def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[Run]:
+        """See `Source`."""
+        if ids is None and sweep is not None:
+            own = self._search(f"tags.`ablation.sweep` = {_quoted(sweep)}")
+            shared = self._search(f"tags.`ablation.sweeps` LIKE {_quoted(f'%{sweep}%')}")
+            ids = {run.tags["ablation.id"] for run in own + shared if "ablation.id" in run.tags}
+        if ids is None or len(ids) > _FEW:
+            found = self._search("tags.`ablation.id` LIKE '%'")
+            return [run for run in found if ids is None or run.tags["ablation.id"] in ids]
+        return [run for each in sorted(ids) for run in self._search(f"tags.`ablation.id` = {_quoted(each)}")]
+
+    def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> Iterator[Point]:
+        """See `Source`."""
+        asked = [(run, metric) for run in run_ids for metric in metrics]
+        with ThreadPoolExecutor(_AT_ONCE) as threads:
+            histories = threads.map(lambda pair: self.client.get_metric_history(*pair), asked)
+            for (run, metric), history in zip(asked, histories, strict=True):
+                yield from ((run, metric, point.step, point.timestamp, point.value) for point in history)
+
+    def _experiments(self) -> Iterator[Experiment]:
+        token = None
+        while True:
+            page = self.client.search_experiments(max_results=_PAGE, page_token=token)
+            yield from page
+            token = page.token
+            if not token:
+                return
+
+    def _search(self, query: str) -> list[Run]:
+        found: dict[str, Run] = {}  # by id: a run that comes while pages are read shifts them
+        token = None
+        while self.experiments:
+            page = self.client.search_runs(self.experiments, query, max_results=_PAGE, page_token=token)
+            found |= {run.info.run_id: _run(run) for run in page}
+            token = page.token
+            if not token:
+                break
+        return list(found.values())
+
+
+def _run(run: Recorded) -> Run:
+    info, data = run.info, run.data
+    result = {key.removeprefix(RESULT): value for key, value in data.metrics.items() if key.startswith(RESULT)}
+    return Run(info.run_id, info.run_name or "", info.status, info.start_time or 0, data.tags, data.params, result)
+
+
+def _quoted(text: str) -> str:
+    quote = '"' if "'" in text else "'"
+    return f"{quote}{text}{quote}"
+
+
+def _exists(uri: str) -> None:
+    """Refuse what MLflow would create, and what it would knock at for minutes."""
+    parts = urlsplit(uri)
+    if parts.scheme in ("http", "https"):
+        address = (parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80))
+        try:
+            socket.create_connection(address, _PATIENCE).close()
+        except OSError as error:
+            raise ConfigError(f"{uri} does not answer: {error}. Start the server, or name another tracker.") from error
+    if parts.scheme in ("", "file") and not Path(parts.path).is_dir():
+        raise ConfigError(f"{uri} is no tracker: name one, such as sqlite:///results/mlflow.db or http://HOST:5000.")
