@@ -53,6 +53,11 @@ def write(folder: Path, array: Array) -> None:
     write_atomic(path, json.dumps({**asdict(array), "batches": _plain(array.batches)}).encode())
 
 
+def forget(folder: Path, number: int) -> None:
+    """Take back an array that SLURM has refused."""
+    _path(folder, number).unlink()
+
+
 def read(folder: Path, number: int) -> Array:
     """One array."""
     content = json.loads(_path(folder, number).read_bytes())

@@ -99,8 +99,7 @@ class HandIn:
                 setup=self.view.options.setup,
             )
         except sbatch.Full:
-            arrays.write(submission.folder, replace(array, job=LOST))
-            self.view.arrays.append(replace(array, job=LOST))
+            arrays.forget(submission.folder, array.number)
             raise
         except sbatch.Unsure as e:
             found = adopt(submission.folder, array, since=array.time)

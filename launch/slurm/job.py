@@ -132,7 +132,7 @@ def main(folder: Path, number: int) -> int:
     said = _summary(works, outcomes)
     print("\n".join(f"{label}: {text}" for label, text in said.items()))
     code = _exit_code(works, outcomes)
-    word = (batch.signal or mark.LEFT) if code == _LEFT else ""
+    word = batch.signal or (mark.LEFT if code == _LEFT else "")
     mark.write(folder, process.job(), mark.Mark(word, code, _failed(works, outcomes)))
     if code == _LEFT and (batch.advanced or array.canary) and _preempted(batch.signal):
         _requeue()

@@ -59,9 +59,3 @@ class Keeper:
                 query.update(self.job, Dependency=after, StartTime="now")
         except AblationError as e:  # it then begins in some minutes, and looks
             self.trouble = f"the job that follows the others begins in {_ANYHOW} minutes ({e})"
-
-    def dismiss(self) -> None:
-        """Nothing is left to wait for."""
-        if self.job:
-            query.cancel([self.job])
-            self.job = ""

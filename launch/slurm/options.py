@@ -56,7 +56,8 @@ class Options:
         """What a job of trials asks for."""
         flags = _flags(self.resources)
         if room.mem_mib is not None and room.mem_mib != self.room.mem_mib:
-            flags["mem"] = f"{room.mem_mib}M"
+            # sbatch takes one way to ask for memory; what it is per core or GPU no longer holds.
+            flags = {k: v for k, v in flags.items() if not k.startswith("mem-per-")} | {"mem": f"{room.mem_mib}M"}
         if room.exclude:
             flags["exclude"] = ",".join([*filter(None, [flags.get("exclude")]), *room.exclude])
         return flags

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
+from ablation.errors import AblationError
 from launch.slurm import canary, query, verdicts
 from launch.slurm.canary import Canary
 from launch.slurm.cut import cut, stages
@@ -18,6 +20,7 @@ from launch.slurm.verdicts import FORGIVE, Verdict
 from launch.slurm.view import View
 
 _LOCK = "lock"
+_PATIENCE = 300.0  # seconds to wait for a round that somebody else makes
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ def perform(folder: Path, again: Collection[str] = (), me: str = "") -> Report:
         AblationError: SLURM cannot be asked, or refuses; nothing is lost, a later round goes on.
     """
     (folder / JOBS).mkdir(exist_ok=True)
-    with FileLock(folder / _LOCK):
+    with _turn(folder):
         view = View(folder)
         if again:
             _forgive(view, again)
@@ -56,6 +59,27 @@ def perform(folder: Path, again: Collection[str] = (), me: str = "") -> Report:
         judgement = judge(view, verdicts.read(folder), tried.failure)
         verdicts.append(folder, judgement.verdicts)
         return _submit(view, judgement, tried, me)
+
+
+@contextmanager
+def _turn(folder: Path) -> Iterator[None]:
+    """One round at a time.
+
+    Raises:
+        AblationError: somebody else's takes too long.
+    """
+    lock = FileLock(folder / _LOCK, timeout=_PATIENCE)
+    try:
+        lock.acquire()
+    except Timeout as e:
+        raise AblationError(
+            f"{folder}: another process has been making its round for {_PATIENCE:.0f} s; if none is alive, "
+            f"remove {folder / _LOCK}"
+        ) from e
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _forgive(view: View, again: Collection[str]) -> None:

@@ -6,12 +6,14 @@ import os
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
 from slurm.lab import options
 
-from ablation.errors import ConfigError
+from ablation.errors import AblationError, ConfigError
 from launch.policy import Room
+from launch.slurm import round
 from launch.slurm.cut import cut
 from launch.slurm.job import slots
 from launch.slurm.options import read
@@ -53,6 +55,9 @@ def test_whatever_sbatch_takes_can_be_asked_for() -> None:
     }  # fmt: skip
     assert chosen.devices == 2
     assert chosen.flags(chosen.room)["mem"] == "8G"
+    per_core = read(options(resources={"mem-per-cpu": "2G"}))
+    assert per_core.flags(per_core.room)["mem-per-cpu"] == "2G"
+    assert "mem-per-cpu" not in per_core.flags(Room(1, 16384)), "sbatch takes one of them"
     none = read(options(resources={"gpus": 0, "partition": "p"}))
     assert none.flags(none.room) == {"cpus-per-task": 1, "partition": "p"}
     assert none.keeper_flags() == {"cpus-per-task": 1, "mem": "2G", "time": 60, "partition": "p"}
@@ -114,3 +119,9 @@ def test_what_an_allocation_left_in_the_environment_is_not_passed_on() -> None:
     inherited = {"SLURM_JOB_ID": "1", "SBATCH_PARTITION": "x", "SRUN_DEBUG": "1", "PMIX_RANK": "0", "RANK": "0"}
     kept = {"SLURM_CONF": "/etc/slurm.conf", "HOME": "/root", "PATH": "/bin"}
     assert clean_environment({**inherited, **kept}) == kept
+
+
+def test_a_round_that_somebody_else_never_ends_is_not_waited_for_forever(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(round, "_PATIENCE", 0.1)
+    with FileLock(tmp_path / "lock"), pytest.raises(AblationError, match=r"another process has been making its round"):
+        round.perform(tmp_path)
