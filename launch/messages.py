@@ -51,15 +51,30 @@ def tell(e: Exception) -> None:
 def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
     """The error in one line, with the nearest valid names if a name was wrong in these overrides (or those typed)."""
     if isinstance(e, MissingConfigException) and "/" in str(e.missing_cfg_file):
-        group, _, option = str(e.missing_cfg_file).rpartition("/")
-        valid = [path.stem for path in (ROOT / "conf" / group).glob("[!_]*.yaml")]
-        return f"{group}={option}: no such option; {near(option, valid)}"
+        group, option = _missing(str(e.missing_cfg_file))
+        return f"{group}={option}: no such option; {near(option, options(group))}"
     if isinstance(e, OverrideParseException):
         return f"{e.override}: is not an override: {str(e).splitlines()[0]}; give key=value, in quotes as a shell wants"
     if isinstance(e, OSError) and e.errno in _FULL:
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
     return _unknown_key(unknown[1], sys.argv[1:] if overrides is None else overrides) if unknown else str(e)
+
+
+def options(group: str) -> list[str]:
+    """The names of a group's options, with their folder if they lie deeper: mixup, lab/postact_mixup."""
+    folder = ROOT / "conf" / group
+    found = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
+    return sorted(name.as_posix() for name in found if not name.name.startswith("_"))
+
+
+def _missing(path: str) -> tuple[str, str]:
+    """Group and option of a file that is not there. Our groups are single words, and their options may have folders."""
+    group, _, option = path.partition("/")
+    if group in _GROUPS:
+        return group, option
+    group, _, option = path.rpartition("/")
+    return group, option
 
 
 def _unknown_key(key: str, overrides: Sequence[str]) -> str:
@@ -80,7 +95,7 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
 def _keys(overrides: Sequence[str]) -> list[str]:
     """The dotted keys of the configuration with the options that these overrides choose."""
     chosen = [
-        a for a in overrides if re.fullmatch(r"[a-z/]+=[a-z0-9_]+", a) and a.split("=")[0] in (*_GROUPS, *_OF_HYDRA)
+        a for a in overrides if re.fullmatch(r"[a-z/]+=[a-z0-9_/]+", a) and a.split("=")[0] in (*_GROUPS, *_OF_HYDRA)
     ]
     if GlobalHydra.instance().is_initialized():
         composed = compose("config", chosen, return_hydra_config=True)

@@ -94,8 +94,8 @@ def test_hydras_own_launcher_works_with_our_sweeper(tmp_path: Path) -> None:
         (["aug=cutout,cutot"], "arm 1 (aug=cutot out="),
         (["hydra.sweeper.excludes=[x]"], "hydra.sweeper.excludes: no such key; did you mean hydra.sweeper.exclude"),
         (["hydra.launcher.jsn=true"], "hydra.launcher.jsn: no such key; did you mean hydra.launcher.json"),
-        (["table=lab_mixpu"], "table=lab_mixpu: no such option; did you mean lab_mixup?"),
-        (["table=lab_mixup,lab_mixup"], "table=lab_mixup,lab_mixup: one table at a time"),
+        (["table=lab/postact_mixpu"], "table=lab/postact_mixpu: no such option; did you mean lab/postact_mixup"),
+        (["table=tricks/3_5,tricks/3_5"], "table=tricks/3_5,tricks/3_5: one table at a time"),
         (["hydra/launcher=plna"], "hydra/launcher=plna: no such option; did you mean plan?"),
     ],
 )
