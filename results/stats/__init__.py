@@ -1,0 +1,1 @@
+"""What numbers of a few seeds can bear."""
