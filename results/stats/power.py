@@ -15,13 +15,13 @@ POWER = 0.8
 _MOST = 1000  # pairs
 
 
-def power(noncentrality: npt.ArrayLike, df: npt.ArrayLike) -> npt.NDArray[np.float64]:
-    """The chance of p < 5 % if the true difference is that many of its standard errors.
+def power(noncentrality: npt.ArrayLike, df: npt.ArrayLike, alpha: float = ALPHA) -> npt.NDArray[np.float64]:
+    """The chance of p < alpha if the true difference is that many of its standard errors.
 
     As statsmodels' `TTestPower`, which is nan for large effects: there the chance of a significant difference in the
     wrong direction is too small for SciPy. It is taken as 0.
     """
-    critical = t.isf(ALPHA / 2, df)
+    critical = t.isf(alpha / 2, df)
     wrong = np.nan_to_num(nct.cdf(-critical, df, noncentrality))
     return np.asarray(nct.sf(critical, df, noncentrality) + wrong)
 
@@ -33,16 +33,17 @@ def findable(df: float) -> float:
     return float(brentq(lambda value: float(power(value, df)) - POWER, 0.1, top))
 
 
-def needed(difference: float, std: float) -> int | None:
+def needed(difference: float, std: float, alpha: float = ALPHA) -> int | None:
     """How many pairs find a true difference with 80 % power; None: more than 1000.
 
     Args:
         difference: In the metric's unit.
         std: Of the paired differences.
+        alpha: The level; a smaller one in a table, where p values are adjusted.
     """
     pairs = np.arange(2, _MOST + 1)
     effect = min(abs(difference) / std, 100.0)  # more is found by two pairs as well
-    enough = power(effect * np.sqrt(pairs), pairs - 1) >= POWER
+    enough = power(effect * np.sqrt(pairs), pairs - 1, alpha) >= POWER
     return int(pairs[enough.argmax()]) if enough.any() else None
 
 
