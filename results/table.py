@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+import pandas as pd
+
+from ablation.errors import ConfigError
+from results import remarks
 from results.definition import Definition, Line
-
-if TYPE_CHECKING:
-    from results.stats.compare import Comparison
-    from results.stats.summary import Summary
+from results.following import commands
+from results.metrics import metric
+from results.pairing import Pairing, Side, decide, needed, pair
+from results.stats.compare import Comparison
+from results.stats.holm import adjust
+from results.stats.summary import Summary, summarize
+from results.trials import Trials, by_id, collect
 
 
 @dataclass(frozen=True)
@@ -30,6 +37,9 @@ class Cell:
     same_as: str | None  # label of an earlier line with the same id
     cost: Mapping[str, float]  # means over seeds: params, seconds, images_per_s, peak_mem_mib, weight_mib
     marks: tuple[str, ...] = ()  # what a reader must know of the comparison: "other budget: epochs 400, baseline's 200"
+    # Pairs that would find the observed difference, were it the true one, with 80 % power after adjustment; None: over
+    # 1000, not known, or decided.
+    needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -41,3 +51,89 @@ class Table:
     data: tuple[str, ...]  # data set, test images and their number, fingerprint: one line each distinct
     warnings: tuple[str, ...]
     next: tuple[str, ...]  # commands: fill what is missing; more seeds to settle what is undecided
+
+    @property
+    def complete(self) -> bool:
+        """Whether every line has all of its seeds, and nothing was refused."""
+        return all(
+            cell.summary and not cell.waiting and not cell.verdict.startswith(("other ", "cannot "))
+            for cell in self.cells
+        )
+
+
+def build(definition: Definition, frame: pd.DataFrame) -> Table:
+    """The table of a definition, from the frame of `results.read.runs`, which may hold other runs too.
+
+    A line is paired with its baseline by the seeds that are finished on both sides. Holm's adjustment is over all
+    comparisons but those of controls, of one pair, and of lines that are the same runs or bitwise equal.
+
+    Raises:
+        ConfigError: a metric that cannot be compared, or a line against a label that the table lacks.
+    """
+    metric(definition.metric)
+    lines = definition.lines
+    runs = by_id(frame, {line.id for line in lines if line.id})
+    trials = [collect(line, runs.get(line.id or "", []), definition.metric) for line in lines]
+    pairs = _pairs(definition, trials)
+    adjusted = _adjusted(pairs)
+    cells = [_cell(definition, line, each, pairs, adjusted) for line, each in zip(lines, trials, strict=True)]
+    wanted = {cell.line.label: cell.needed for cell in cells if cell.needed}
+    finished = [(run["id"], int(run["seed"])) for rows in runs.values() for run in rows if run["status"] == "FINISHED"]
+    return Table(
+        definition,
+        tuple(cells),
+        remarks.images(lines, trials),
+        remarks.warnings(lines, trials),
+        commands(definition, trials, wanted, finished),
+    )
+
+
+def _pairs(definition: Definition, trials: list[Trials]) -> dict[str, Pairing]:
+    """Every line's label and how it stands to the line it is against."""
+    sides = {line.label: Side(line, each) for line, each in zip(definition.lines, trials, strict=True)}
+    bases = {line.against for line in definition.lines}
+    pairs = {}
+    for label, side in sides.items():
+        against = side.line.against
+        if against is not None and against not in sides:
+            raise ConfigError(f"{label}: against {against}: no line of {definition.name} is called so")
+        same = _same_as(definition, side.line)
+        pairs[label] = pair(side, None if against is None else sides[against], same, label in bases)
+    return pairs
+
+
+def _same_as(definition: Definition, line: Line) -> str | None:
+    first = next((other for other in definition.lines if other.id == line.id), line)
+    return None if line.id is None or first.label == line.label else first.label
+
+
+def _adjusted(pairs: Mapping[str, Pairing]) -> dict[str, float]:
+    """The p values of those that it decides, by label."""
+    raw = {label: made.comparison.p for label, made in pairs.items() if made.comparison and not made.verdict}
+    return dict(zip(raw, adjust(list(raw.values())), strict=True))
+
+
+def _cell(
+    definition: Definition, line: Line, trials: Trials, pairs: Mapping[str, Pairing], adjusted: Mapping[str, float]
+) -> Cell:
+    made, p_holm = pairs[line.label], adjusted.get(line.label, math.nan)
+    verdict, more = made.verdict, None
+    if made.comparison and not verdict:
+        verdict = decide(made.comparison, p_holm, metric(definition.metric))
+        more = needed(made.comparison, list(adjusted.values())) if verdict == "undecided" else None
+    return Cell(
+        line=line,
+        values=trials.values,
+        best=trials.best,
+        waiting=trials.waiting,
+        summary=summarize(list(trials.values.values())) if trials.values and not trials.mixed else None,
+        refused=trials.mixed,
+        budget=trials.budget,
+        comparison=made.comparison,
+        p_holm=p_holm,
+        verdict=verdict,
+        same_as=_same_as(definition, line),
+        cost=trials.cost,
+        marks=made.marks,
+        needed=more,
+    )

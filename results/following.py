@@ -1,0 +1,57 @@
+"""What to run next: the same command for what is missing, and with more seeds for what is undecided."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Collection, Mapping, Sequence
+
+from results.definition import Definition, Line
+from results.trials import Trials
+
+_MOST = 50  # seeds an arm: nobody runs more, and a difference that needs them is hardly worth it
+_OF_LAUNCHERS = ("hydra/launcher=", "hydra.launcher.", "--json")
+
+
+def commands(
+    definition: Definition, trials: Sequence[Trials], needed: Mapping[str, int], finished: Collection[tuple[str, int]]
+) -> tuple[str, ...]:
+    """Lines for a shell, what they are for behind a `#`.
+
+    `needed` has the number of pairs for each undecided label, `finished` the trials, (id, seed), that need not run.
+    """
+    words = [word for word in shlex.split(definition.command) if not word.startswith(_OF_LAUNCHERS)]
+    found = []
+    idle = {
+        (line.id, seed)
+        for line, each in zip(definition.lines, trials, strict=True)
+        for seed, why in each.waiting.items()
+        if why != "running"
+    }
+    if idle:
+        found.append(f"{shlex.join(words)}  # {_trials(len(idle))} to come")
+    wanted = {label: n for label, n in needed.items() if n <= _MOST}
+    asked = sorted({seed for line in definition.lines for seed in line.seeds})
+    if wanted and max(wanted.values()) > len(asked):
+        seeds = _more(asked, max(wanted.values()))
+        more = {(line.id, seed) for line in definition.lines if line.id for seed in _new(line, seeds)} - set(finished)
+        line = shlex.join([*(word for word in words if not word.startswith("seeds=")), f"seeds={_spelt(seeds)}"])
+        found.append(f"{line}  # {_trials(len(more))} more, to settle {', '.join(wanted)}")
+    return tuple(found)
+
+
+def _new(line: Line, seeds: Sequence[int]) -> list[int]:
+    return [seed for seed in seeds if seed not in line.seeds]
+
+
+def _more(asked: Sequence[int], number: int) -> list[int]:
+    """The seeds asked for and the lowest others, so many in all."""
+    others = (seed for seed in range(len(asked) + number) if seed not in asked)
+    return sorted([*asked, *(next(others) for _ in range(number - len(asked)))])
+
+
+def _spelt(seeds: Sequence[int]) -> str:
+    return str(len(seeds)) if list(seeds) == list(range(len(seeds))) else f"[{','.join(map(str, seeds))}]"
+
+
+def _trials(number: int) -> str:
+    return f"{number} trial{'s' * (number != 1)}"

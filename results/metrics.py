@@ -1,0 +1,54 @@
+"""What is compared: in which direction it is better, and how it is printed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ablation.errors import ConfigError
+
+BEST = "best_test_acc"
+_OTHERS = {  # name -> whether more is better, decimals, words
+    "images_per_s": (True, 0, "training speed, images per second"),
+    "seconds": (False, 1, "training time, seconds"),
+    "peak_mem_mib": (False, 0, "peak memory, MiB"),
+    "params": (False, 0, "number of parameters"),
+    "weight_mib": (False, 2, "size of the weights, MiB"),
+}
+_WORDS = {
+    "test_acc": "test accuracy of the last epoch, %",
+    BEST: "test accuracy of the best epoch, a selection on the test set, %",
+    "raw_test_acc": "test accuracy of the last epoch with the trained weights instead of their average, %",
+    "val_acc": "accuracy of the last epoch on the images held out, %",
+    "train_acc": "training accuracy of the last epoch, %",
+    "test_loss": "test loss of the last epoch",
+    "train_loss": "training loss of the last epoch",
+}
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number of a finished trial."""
+
+    name: str
+    more: bool  # is better
+    digits: int  # decimals that are printed
+    words: str
+
+    def better(self, difference: float) -> bool:
+        """Whether a difference, arm less baseline, is for the better."""
+        return difference > 0 if self.more else difference < 0
+
+
+def metric(name: str) -> Metric:
+    """The metric of this name.
+
+    Raises:
+        ConfigError: nobody knows whether more of it is better.
+    """
+    if name in _OTHERS:
+        return Metric(name, *_OTHERS[name])
+    if name.endswith("_acc"):
+        return Metric(name, True, 2, _WORDS.get(name, f"{name}, %"))
+    if name.endswith("_loss"):
+        return Metric(name, False, 4, _WORDS.get(name, name))
+    raise ConfigError(f"metric={name}: cannot be compared; give one of {', '.join([*_WORDS, *_OTHERS])}")

@@ -1,0 +1,45 @@
+"""What stands beside a table: the images it was measured on, and what a reader should be warned of."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.definition import Line
+from results.trials import Trials
+
+_MACHINE = {"device": "devices", "torch": "versions of torch"}
+
+
+def images(lines: Sequence[Line], trials: Sequence[Trials]) -> tuple[str, ...]:
+    """One sentence for each distinct set of images, with the lines it is for if there are several."""
+    found: dict[str, list[str]] = {}
+    for line, each in zip(lines, trials, strict=True):
+        if each.images:
+            found.setdefault(_sentence(each), []).append(line.label)
+    if len(found) < 2:
+        return tuple(found)
+    return tuple(f"{sentence}: {', '.join(labels)}" for sentence, labels in found.items())
+
+
+def _sentence(trials: Trials) -> str:
+    own = trials.images
+    words = (own.get(word, "unknown") for word in ("name", "test", "pixels"))
+    return "{}, tested on {} images, fingerprint {}".format(*words)
+
+
+def warnings(lines: Sequence[Line], trials: Sequence[Trials]) -> tuple[str, ...]:
+    """What is no reason to refuse a mean or a comparison, but to look twice."""
+    told = []
+    for word, words in _MACHINE.items():
+        found = dict.fromkeys(text for each in trials for text in each.machine.get(word, ()))
+        if len(found) > 1:
+            told.append(f"the runs are of {len(found)} {words}: {', '.join(found)}")
+    left = [f"{line.label} {_list(each.unasked)}" for line, each in zip(lines, trials, strict=True) if each.unasked]
+    if left:
+        number = sum(len(each.unasked) for each in trials)
+        told.append(f"{number} finished trials of seeds that were not asked for are not used: {', '.join(left)}")
+    return tuple(told)
+
+
+def _list(seeds: Sequence[int]) -> str:
+    return f"(seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))})"

@@ -1,0 +1,112 @@
+"""The runs of one line: which of them count, which are waited for, and under what they were measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from results.definition import Line
+from results.metrics import BEST
+
+_COSTS = ("params", "seconds", "images_per_s", "peak_mem_mib", "weight_mib")
+_NUMBERS = ("epochs", "batch_size")
+_BUDGET = ("epochs", "batch_size", "train", "val", "test", "precision")
+_IMAGES = ("name", "train", "val", "test", "pixels", "norm", "view", "encoding", "constants", "split_seed")
+_MACHINE = ("device", "torch")
+_STATES = {"RUNNING": "running", "SCHEDULED": "queued", "KILLED": "stopped"}
+Run = Mapping[str, Any]  # a row of the frame of results.read.runs
+
+
+@dataclass(frozen=True)
+class Trials:
+    """What the runs of one line say."""
+
+    values: Mapping[int, float] = field(default_factory=dict)  # seed -> metric of the finished, among those asked for
+    best: Mapping[int, float] = field(default_factory=dict)  # seed -> best_test_acc
+    waiting: Mapping[int, str] = field(default_factory=dict)  # seed -> why it has no value
+    unasked: tuple[int, ...] = ()  # finished seeds that nobody asked for
+    budget: Mapping[str, str] = field(default_factory=dict)  # words; several joined by " / "
+    images: Mapping[str, str] = field(default_factory=dict)  # words of `data.*`, likewise
+    machine: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # device, torch: all there are
+    cost: Mapping[str, float] = field(default_factory=dict)  # means over the seeds with a value
+    mixed: str = ""  # why no mean may be taken of the values
+
+
+def by_id(frame: pd.DataFrame, ids: Collection[str]) -> dict[str, list[Run]]:
+    """The rows of these arms."""
+    wanted = frame[frame["id"].isin(list(ids))]
+    found: dict[str, list[Run]] = {id_: [] for id_ in ids}
+    for row in wanted.to_dict("records"):
+        found[row["id"]].append({str(key): value for key, value in row.items()})
+    return found
+
+
+def collect(line: Line, runs: Sequence[Run], metric: str) -> Trials:
+    """What these runs of a line's arm say of the seeds that the line asks for."""
+    if line.id is None:
+        return Trials()
+    known = {int(run["seed"]): run for run in runs}
+    values, waiting, counted = {}, {}, []
+    for seed in line.seeds:
+        value = _number(known[seed], metric) if seed in known else None
+        if seed in known and _finished(known[seed]) and value is not None:
+            values[seed] = value
+            counted.append(known[seed])
+        else:
+            waiting[seed] = _state(known[seed], metric) if seed in known else "missing"
+    images = {word: _words(counted, f"data.{word}") for word in _IMAGES}
+    budget = {word: images[word] if word in images else _words(counted, word) for word in _BUDGET}
+    return Trials(
+        values=values,
+        best={int(run["seed"]): best for run in counted if (best := _number(run, BEST)) is not None},
+        waiting=waiting,
+        unasked=tuple(sorted(s for s, run in known.items() if s not in line.seeds and _finished(run))),
+        budget={word: " / ".join(found) for word, found in budget.items() if found},
+        images={word: " / ".join(found) for word, found in images.items() if found},
+        machine={word: _words(counted, word) for word in _MACHINE},
+        cost={name: sum(numbers) / len(numbers) for name in _COSTS if (numbers := _numbers(counted, name))},
+        mixed=_mixed(budget, images),
+    )
+
+
+def _mixed(budget: Mapping[str, Sequence[str]], images: Mapping[str, Sequence[str]]) -> str:
+    """The first thing that differs between seeds of one arm; the reader of a mean takes it to be one."""
+    for what, words in (("data", images), ("budget", budget)):
+        for word, found in words.items():
+            if len(found) > 1:
+                return f"mixed {word if word == 'precision' else what}: {word} {', '.join(found)}"
+    return ""
+
+
+def _finished(run: Run) -> bool:
+    return bool(run["status"] == "FINISHED")
+
+
+def _state(run: Run, metric: str) -> str:
+    if _finished(run):
+        return f"no {metric}"  # not finite, or not measured
+    if run["status"] == "FAILED":
+        return f"failed: {run['cause']}" if run.get("cause") else "failed"
+    return _STATES.get(run["status"], str(run["status"]).lower())
+
+
+def _number(run: Run, name: str) -> float | None:
+    value = run.get(name)
+    return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _numbers(runs: Iterable[Run], name: str) -> list[float]:
+    return [value for run in runs if (value := _number(run, name)) is not None]
+
+
+def _words(runs: Iterable[Run], name: str) -> tuple[str, ...]:
+    """The different values of a column, in order."""
+    if name in _NUMBERS:
+        found: Iterable[str] = (f"{value:.10g}" for value in _numbers(runs, name))
+    else:
+        found = (str(run[name]) for run in runs if run.get(name) not in (None, ""))
+    return tuple(dict.fromkeys(found))
