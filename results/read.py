@@ -13,14 +13,14 @@ In a notebook:
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pandas as pd
 
 from ablation.errors import ConfigError
 from results.read_frame import Source, paths, tidy
-from results.read_sqlite import Database, snapshot
+from results.read_sqlite import opened, snapshot
 
 _SQLITE = "sqlite:///"
 
@@ -45,9 +45,11 @@ def runs(uri: str, ids: Collection[str] | None = None, sweep: str | None = None)
 
     Raises:
         ConfigError: There is no tracker at the URI.
+        AblationError: It cannot be read now.
     """
     with _source(uri) as source:
-        return tidy(source.runs(None if ids is None else set(ids), sweep), sweep)
+        found = source.runs(None if ids is None else set(ids), sweep)
+    return tidy(found, sweep)
 
 
 def curves(uri: str, frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
@@ -57,27 +59,29 @@ def curves(uri: str, frame: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFram
         ConfigError: There is no tracker at the URI.
     """
     with _source(uri) as source:
-        return paths(frame, source.points(list(frame["run_id"]), list(metrics)), metrics)
+        points = source.points(list(frame["run_id"]), list(metrics))
+    return paths(frame, points, metrics)
 
 
 @contextmanager
 def _source(uri: str) -> Iterator[Source]:
     """Whatever answers at the URI. A database of a layout that is not known is read by MLflow, from a copy."""
     if not uri.startswith(_SQLITE):
-        yield _tracker(uri)
+        with _tracker(uri) as tracker:
+            yield tracker
         return
     file = Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
     if not file.is_file():
         raise ConfigError(f"{uri}: there is no file {file}. Nothing has been run with it, or it lies elsewhere.")
-    with Database(file) as known:
-        if known.fits():
-            yield known
+    with opened(file) as database:
+        if database.fits():
+            yield database
             return
-        with snapshot(known) as copy:
-            yield _tracker(f"{_SQLITE}{copy}")
+        with snapshot(database) as copy, _tracker(f"{_SQLITE}{copy}") as tracker:
+            yield tracker
 
 
-def _tracker(uri: str) -> Source:
-    from results.read_client import Tracker  # takes more than a second: it imports MLflow
+def _tracker(uri: str) -> AbstractContextManager[Source]:
+    from results.read_client import asked  # takes more than a second: it imports MLflow
 
-    return Tracker(uri)
+    return asked(uri)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -13,7 +14,7 @@ from mlflow.entities import Experiment
 from mlflow.entities import Run as Recorded
 from mlflow.exceptions import MlflowException
 
-from ablation.errors import ConfigError
+from ablation.errors import AblationError, ConfigError
 from results.read_frame import RESULT, Point, Run
 
 _PAGE = 5000  # runs
@@ -22,20 +23,31 @@ _PATIENCE = 10.0  # seconds for a server to take a connection
 _AT_ONCE = 8  # requests
 
 
-class Tracker:
-    """A tracker that has answered.
+@contextmanager
+def asked(uri: str) -> Iterator[Tracker]:
+    """A tracker that answers.
 
     Raises:
         ConfigError: Nothing answers there.
+        AblationError: It stops answering, or answers with an error.
     """
+    _exists(uri)
+    try:
+        tracker = Tracker(MlflowClient(uri))
+    except Exception as error:  # of many kinds: MLflow's, the driver's of a database, the system's
+        raise ConfigError(f"{uri} is no tracker of MLflow: {error}") from error
+    try:
+        yield tracker
+    except MlflowException as error:
+        raise AblationError(f"{uri} cannot be read: {error}") from error
 
-    def __init__(self, uri: str) -> None:
-        _exists(uri)
-        try:
-            self.client = MlflowClient(uri)
-            self.experiments = [each.experiment_id for each in self._experiments()]
-        except (MlflowException, OSError) as error:
-            raise ConfigError(f"{uri} is no tracker of MLflow: {error}") from error
+
+class Tracker:
+    """Reads through a client."""
+
+    def __init__(self, client: MlflowClient) -> None:
+        self.client = client
+        self.experiments = [each.experiment_id for each in self._experiments()]
 
     def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[Run]:
         """See `Source`."""
@@ -48,13 +60,16 @@ class Tracker:
             return [run for run in found if ids is None or run.tags["ablation.id"] in ids]
         return [run for each in sorted(ids) for run in self._search(f"tags.`ablation.id` = {_quoted(each)}")]
 
-    def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> Iterator[Point]:
+    def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Point]:
         """See `Source`."""
-        asked = [(run, metric) for run in run_ids for metric in metrics]
+        pairs = [(run, metric) for run in run_ids for metric in metrics]
         with ThreadPoolExecutor(_AT_ONCE) as threads:
-            histories = threads.map(lambda pair: self.client.get_metric_history(*pair), asked)
-            for (run, metric), history in zip(asked, histories, strict=True):
-                yield from ((run, metric, point.step, point.timestamp, point.value) for point in history)
+            histories = threads.map(lambda pair: self.client.get_metric_history(*pair), pairs)
+            return [
+                (run, metric, point.step, point.timestamp, point.value)
+                for (run, metric), history in zip(pairs, histories, strict=True)
+                for point in history
+            ]
 
     def _experiments(self) -> Iterator[Experiment]:
         token = None
@@ -97,5 +112,6 @@ def _exists(uri: str) -> None:
             socket.create_connection(address, _PATIENCE).close()
         except OSError as error:
             raise ConfigError(f"{uri} does not answer: {error}. Start the server, or name another tracker.") from error
-    if parts.scheme in ("", "file") and not Path(parts.path).is_dir():
+    memory = parts.scheme.startswith("sqlite") and not uri.startswith("sqlite:///")
+    if memory or (parts.scheme in ("", "file") and uri != "databricks" and not Path(parts.path).is_dir()):
         raise ConfigError(f"{uri} is no tracker: name one, such as sqlite:///results/mlflow.db or http://HOST:5000.")

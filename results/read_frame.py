@@ -42,7 +42,7 @@ class Source(Protocol):
     def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[Run]:
         """All runs of the ids, or of the ids that have a run in the sweep; none of those deleted."""
 
-    def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> Iterable[Point]:
+    def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Point]:
         """All that was logged of the metrics in those runs."""
 
 

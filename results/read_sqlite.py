@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import TracebackType
 
 from ablation.errors import AblationError, ConfigError
 from results.read_frame import COMMIT, RESULT, Point, Run
@@ -34,26 +33,9 @@ _SWEEP = f"""{_ALL} AND value IN (SELECT value FROM tags WHERE key = 'ablation.i
 class Database:
     """An open file; all that is read is of one moment."""
 
-    def __init__(self, file: Path) -> None:
-        self.file = file
-
-    def __enter__(self) -> Database:
-        try:
-            self.connection = sqlite3.connect(f"{self.file.as_uri()}?mode=ro", uri=True, timeout=_PATIENCE)
-            self.connection.execute("BEGIN")
-            self.tables = {table: self._columns(table) for table in _LAYOUT}
-        except sqlite3.DatabaseError as error:
-            raise ConfigError(f"{self.file} cannot be read as an SQLite database: {error}") from error
-        if not self.tables["runs"]:
-            raise ConfigError(f"{self.file} is no database of MLflow: it has no table of runs.")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.connection.close()
-        if isinstance(error, sqlite3.OperationalError):
-            raise AblationError(f"{self.file} cannot be read: {error}") from error
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self.connection = connection
+        self.tables = {table: self._columns(table) for table in _LAYOUT}
 
     def fits(self) -> bool:
         """Whether the tables have all that is read here."""
@@ -96,15 +78,14 @@ class Database:
             found[run][key] = value
         return found
 
-    def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> Iterator[Point]:
+    def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Point]:
         """See `Source`."""
         rows = self.connection.execute(
             """SELECT run_uuid, key, step, timestamp, CASE WHEN is_nan THEN NULL ELSE value END FROM metrics
             WHERE run_uuid IN (SELECT value FROM json_each(?)) AND key IN (SELECT value FROM json_each(?))""",
             (json.dumps(run_ids), json.dumps(metrics)),
         )
-        for run, key, step, time, value in rows:
-            yield run, key, step, time, math.nan if value is None else value
+        return [(run, key, step, time, math.nan if value is None else value) for run, key, step, time, value in rows]
 
 
 def _text(values: dict[str, object]) -> dict[str, str]:
@@ -113,6 +94,30 @@ def _text(values: dict[str, object]) -> dict[str, str]:
 
 def _numbers(values: dict[str, object]) -> dict[str, float]:
     return {key: value if isinstance(value, float) else math.nan for key, value in values.items()}
+
+
+@contextmanager
+def opened(file: Path) -> Iterator[Database]:
+    """Open a file for reading.
+
+    Not as `mode=ro`: after a power cut nobody could read the file before somebody writes to it.
+
+    Raises:
+        ConfigError: It is no database of MLflow.
+        AblationError: It cannot be read now.
+    """
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=rw", uri=True, timeout=_PATIENCE)) as connection:
+            connection.execute("PRAGMA query_only = ON")
+            connection.execute("BEGIN")
+            database = Database(connection)
+            if not database.tables["runs"]:
+                raise ConfigError(f"{file} is no database of MLflow: it has no table of runs.")
+            yield database
+    except sqlite3.OperationalError as error:
+        raise AblationError(f"{file} cannot be read: {error}. Is it locked, or the disk full or gone?") from error
+    except sqlite3.DatabaseError as error:
+        raise ConfigError(f"{file} is no database of MLflow: {error}.") from error
 
 
 @contextmanager
