@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 
@@ -15,6 +16,7 @@ from ablation.identity import flatten
 from ablation.parts import parts
 from launch import messages, teachers
 from launch.arm import Config, describe, parsed, plain, settle
+from launch.checks_config import traps
 from launch.compose import Composer
 from launch.sweep import Planned
 
@@ -23,44 +25,68 @@ _ONE_SWEEP = ("out", "sweep")  # where a sweep is kept, so that its arms cannot 
 Row = Sequence[str]
 
 
+class Refused(ConfigError):
+    """Some arms of a sweep cannot be composed; the message lists them."""
+
+
 def gather(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
     """The arms that these override lists give, in their order; those of one id are one arm with all of their seeds.
 
     Hydra must be initialized. `search` are the `hydra.searchpath=` overrides of the command line.
 
     Raises:
-        ConfigError: some arms are refused, or differ in `out` or `sweep`; lists them all.
+        Refused: some arms are; lists them all.
+        ConfigError: they differ in `out` or `sweep`.
     """
     return gather_rows(rows, search)[0]
 
 
 def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[Planned], list[str]]:
     """Likewise, and for every override list the id of its arm."""
-    composer = Composer(search)
-    defaults = plain(composer(()).config)
     planned: list[Planned] = []
+    rows_of: Counter[tuple[str, str, tuple[int, ...]]] = Counter()  # of an id, a name and seeds
     ids: list[str] = []
     refused: list[tuple[int, Row, Exception]] = []
+    for number, (row, arms) in enumerate(zip(rows, attempts(rows, search), strict=True)):
+        if isinstance(arms, Exception):
+            refused.append((number, row, arms))
+        else:
+            planned += arms
+            ids.append(arms[-1].arm.id)
+            rows_of[ids[-1], arms[-1].arm.name, arms[-1].seeds] += 1
+    if refused and len(rows) == 1:
+        raise Refused(messages.explain(refused[0][2], rows[0]))
+    if refused:
+        told = [f"  arm {n} ({_spelt(row)}): {messages.explain(e, row)}" for n, row, e in refused[:_TOLD]]
+        told += [f"  and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
+        raise Refused("\n".join([f"{len(refused)} of {len(rows)} arms refused, nothing was started:", *told]))
+    _check_common(planned)
+    again = {
+        id_: f"{name} is asked for by {n} rows: its trials are run once"
+        for (id_, name, _), n in rows_of.items()
+        if n > 1
+    }
+    return [_commanded(_noted(p, again), search) for p in merge(planned)], ids
+
+
+def attempts(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[Planned] | Exception]:
+    """For every override list the arms that it needs, its own last, or why it is refused (see `messages.explain`).
+
+    Hydra must be initialized.
+    """
+    composer = Composer(search)
+    defaults = plain(composer(()).config)
 
     @cache
     def compose(row: tuple[str, ...]) -> list[Planned]:
         """Of one row: the teachers it needs, then its own arm. Students of one teacher ask for it in the same words."""
         return _arms(composer, defaults, row, lambda teachers: compose(tuple(teachers)))
 
-    for number, row in enumerate(rows):
+    for row in rows:
         try:
-            planned += compose(tuple(row))
-            ids.append(planned[-1].arm.id)
+            yield compose(tuple(row))
         except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as e:
-            refused.append((number, row, e))
-    if refused and len(rows) == 1:
-        raise ConfigError(messages.explain(refused[0][2], rows[0]))
-    if refused:
-        told = [f"  arm {n} ({_spelt(row)}): {messages.explain(e, row)}" for n, row, e in refused[:_TOLD]]
-        told += [f"  and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
-        raise ConfigError("\n".join([f"{len(refused)} of {len(rows)} arms refused, nothing was started:", *told]))
-    _check_common(planned)
-    return [_commanded(p, search) for p in merge(planned)], ids
+            yield e
 
 
 def merge(planned: Iterable[Planned]) -> list[Planned]:
@@ -78,8 +104,14 @@ def _arms(composer: Composer, defaults: Config, row: Row, others: Callable[[Row]
     settled, notes = settle(plain(composed.config), row)
     config, before = teachers.expand(settled, row, others)
     parts(config)
+    notes += traps(config)
     arm = describe(config, defaults, composed.choices, row, command="")
     return [*before, Planned(arm, config, tuple(notes), config["teacher"])]
+
+
+def _noted(p: Planned, notes: Mapping[str, str]) -> Planned:
+    """With the note on its id, if there is one."""
+    return replace(p, notes=(*p.notes, notes[p.arm.id])) if p.arm.id in notes else p
 
 
 def _commanded(p: Planned, search: Sequence[str]) -> Planned:
@@ -89,7 +121,8 @@ def _commanded(p: Planned, search: Sequence[str]) -> Planned:
 
 def _united(first: Planned, second: Planned) -> Planned:
     """The first arm with the second's seeds too."""
-    notes = [f"{second.arm.name} is the same arm: its trials are run once"] * (second.arm.name != first.arm.name)
+    same = f"{second.arm.name} is the same arm as {first.arm.name}: its trials are run once"
+    notes = [same] * (second.arm.name != first.arm.name)
     notes += _passed_over(first, second)
     first = replace(first, notes=tuple(dict.fromkeys([*first.notes, *notes])))
     united = list(dict.fromkeys([*first.seeds, *second.seeds]))

@@ -13,44 +13,52 @@ from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
-_OF_TABLES = ("title", "source")  # what a table says of itself
-_TABLE = "table="
-
 
 class Grid(Sweeper):
     """Expands the grid under `hydra.sweeper` and the command line, and gives the launcher all arms in one call."""
 
-    def __init__(self, **grid: Any) -> None:
+    def __init__(self, **sweeper: Any) -> None:
         super().__init__()
-        self._grid = {key: value for key, value in grid.items() if key not in _OF_TABLES}
+        self._sweeper = sweeper
         self._context: HydraContext | None = None
         self._launcher: Launcher | None = None
+        self._typed: Sequence[str] = ()  # Hydra's own overrides
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the launcher."""
         self._context = hydra_context
+        self._typed = list(config.hydra.overrides.hydra)
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
     def sweep(self, arguments: list[str]) -> Sequence[JobReturn]:
         """Launch every arm. What a launcher returns as failed is raised.
 
         Raises:
-            ConfigError: a mistake in the grid.
+            ConfigError: a mistake in the grid or the table.
             HydraException: not an override.
         """
         from ablation.errors import ConfigError
+        from launch.arms import Refused
         from launch.grid import Grid as Language
+        from launch.table_file import read
+        from launch.table_request import split
+        from launch.tables import composable
 
         assert self._context is not None
         assert self._launcher is not None
-        tables = [text for text in arguments if text.startswith(_TABLE)]
-        if any("," in text for text in tables):
-            raise ConfigError(f"{tables[-1]}: one table at a time")
+        table, others = split(arguments)
+        about, grid = read(self._sweeper, table)
         language = Language(self._context.config_loader)
-        rows = language.expand(self._grid, [text for text in arguments if text not in tables])
+        rows = language.expand(grid, others)
         for note in language.notes:
             print(f"note: {note}", file=sys.stderr)
-        returns = self._launcher.launch([list(row.overrides) for row in rows], initial_job_idx=0)
+        rows = composable(rows, self._typed) if about.incomplete == "skip" else rows
+        try:
+            returns = self._launcher.launch([list(row.overrides) for row in rows], initial_job_idx=0)
+        except Refused as e:
+            if not table or len(rows) == 1:
+                raise
+            raise ConfigError(f"{e}\nhydra.sweeper.incomplete=skip leaves them out") from e
         for job in returns:
             if job.status is JobStatus.FAILED:
                 raise job._return_value  # `return_value` would print the overrides first, and the launcher has told

@@ -1,0 +1,65 @@
+"""What the lines of a table are called, and which line each is compared with, where axes multiply the rows too."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from ablation.build import near
+from ablation.errors import ConfigError
+from ablation.identity import SURROUNDINGS
+from launch.grid import Row
+from launch.table_file import FIRST
+
+
+def labels(rows: Sequence[Row]) -> list[str]:
+    """The label of each row; where axes multiply it, with its place on them; without a label, what sets it apart."""
+    called = [[own] if (own := _label(row)) else [] for row in rows]
+    return [", ".join([*own, *axes]) or "baseline" for own, axes in zip(called, _axes(rows), strict=True)]
+
+
+def against(rows: Sequence[Row], called: Sequence[str], baseline: str | None) -> list[str | None]:
+    """For each row what the row is called that it is compared with: the one at the same place of the axes.
+
+    `called` are the rows' labels, `baseline` is what the table says: `first`, a row's own label, or None.
+
+    Raises:
+        ConfigError: no row of a sweep without labels is called so.
+    """
+    if any(_label(row) for row in rows):
+        return [_other(rows, called, n, baseline) for n in range(len(rows))]
+    if baseline is not None and baseline not in (FIRST, *called):
+        raise ConfigError(f"hydra.sweeper.baseline={baseline}: no arm is called so; {near(baseline, called)}")
+    chosen = called[0] if baseline == FIRST else baseline
+    return [chosen if chosen != own else None for own in called]
+
+
+def surrounding(override: str) -> bool:
+    """Whether it says where, how or how often a trial is run, but not what it is."""
+    key = override.lstrip("+~").partition("=")[0]
+    return key.split(".")[0] in SURROUNDINGS or key in SURROUNDINGS
+
+
+def _other(rows: Sequence[Row], called: Sequence[str], n: int, baseline: str | None) -> str | None:
+    """What the row that row n is compared with is called."""
+    default = _label(rows[0]) if baseline == FIRST else baseline
+    wanted = rows[n].about.get("against", default)
+    axes = _axes(rows)
+    candidates = [c for c, row in enumerate(rows) if wanted is not None and _label(row) == wanted]
+    there = [c for c in candidates if set(axes[c]) <= set(rows[n].overrides)]
+    return next((called[c] for c in there if c != n), None) if n not in there else None
+
+
+def _axes(rows: Sequence[Row]) -> list[list[str]]:
+    """For each row the overrides that are not common to all rows of its label, without its surroundings."""
+    kept = [[text for text in row.overrides if not surrounding(text)] for row in rows]
+    sets: dict[str, list[set[str]]] = defaultdict(list)
+    for row, overrides in zip(rows, kept, strict=True):
+        sets[_label(row)].append(set(overrides))
+    common = {label: set.intersection(*found) for label, found in sets.items()}
+    return [[o for o in own if o not in common[_label(row)]] for row, own in zip(rows, kept, strict=True)]
+
+
+def _label(row: Row) -> str:
+    """As the table says it; empty if it does not."""
+    return str(row.about.get("label") or "")

@@ -1,0 +1,82 @@
+"""What a command line asks for: a table's rows, or those of a sweep without a table, not composed yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from typing import Any
+
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+
+from ablation.errors import ConfigError
+from launch.grid import Grid, Row
+from launch.provenance import ROOT
+from launch.table_file import About, read
+from launch.table_labels import labels
+
+_TABLE = "table="
+_OF_HYDRA = ("hydra.", "hydra/", "+hydra.", "++hydra.")
+_NOT_ASKED = ("hydra/launcher=", "hydra.launcher.", "hydra.mode=")  # how, not what
+
+
+@dataclass(frozen=True)
+class Request:
+    """A table, or a sweep without one, before anything is composed."""
+
+    name: str  # of the table; empty without one
+    about: About
+    rows: tuple[Row, ...]
+    labels: tuple[str, ...]  # of the rows
+    task: tuple[str, ...]  # overrides of the configuration, but for `table`
+    hydra: tuple[str, ...]  # Hydra's own
+
+    @property
+    def typed(self) -> list[str]:
+        """The overrides of the configuration, `table` among them."""
+        return [f"{_TABLE}{self.name}"] * bool(self.name) + list(self.task)
+
+
+def request(arguments: Sequence[str], rows: tuple[Row, ...] | None = None) -> Request:
+    """Take a command line apart and expand its grid, unless the rows are known. Hydra must be initialized.
+
+    Raises:
+        ConfigError: a mistake in the table, or in what was typed.
+    """
+    name, given = split([text for text in arguments if text not in ("-m", "--multirun")])
+    hydra = [text for text in given if text.startswith(_OF_HYDRA)]
+    task = [text for text in given if text not in hydra]
+    hydra = [text for text in hydra if not text.startswith(_NOT_ASKED)]
+    composed = compose("config", [f"{_TABLE}{name}"] * bool(name) + hydra, return_hydra_config=True)
+    sweeper: Any = OmegaConf.to_container(composed.hydra.sweeper, resolve=True)
+    about, grid = read(sweeper, name)
+    if rows is None:
+        rows = tuple(Grid(GlobalHydra.instance().config_loader()).expand(grid, task))
+    return Request(name, about, rows, tuple(labels(rows)), tuple(task), tuple(hydra))
+
+
+def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
+    """The table that is named, empty without one, and the other arguments.
+
+    Raises:
+        ConfigError: more than one is named.
+    """
+    tables = [text for text in arguments if text.startswith(_TABLE)]
+    if len(tables) > 1 or any("," in text for text in tables):
+        raise ConfigError(f"{' '.join(tables)}: one table at a time")
+    name = tables[0].removeprefix(_TABLE) if tables else ""
+    return "" if name == "null" else name, [text for text in arguments if text not in tables]
+
+
+def search(hydra: Sequence[str]) -> list[str]:
+    """Where else Hydra looks for configurations."""
+    return [text for text in hydra if text.startswith("hydra.searchpath=")]
+
+
+def initialized() -> AbstractContextManager[Any]:
+    """A Hydra for ours to compose with: the one that runs, or a new one."""
+    if GlobalHydra.instance().is_initialized():
+        return nullcontext()
+    return initialize_config_dir(str(ROOT / "conf"), version_base="1.3")

@@ -1,0 +1,145 @@
+"""What a table, or any sweep, asks for: its lines with the ids of their arms, whether or not they have been run."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from ablation.config import seeds
+from ablation.errors import ConfigError
+from ablation.identity import canonical
+from launch import messages
+from launch.arm import parsed, rules
+from launch.arms import attempts
+from launch.grid import Row
+from launch.names import apart
+from launch.sweep import Planned
+from launch.table_file import SEQUENCES, flags, texts
+from launch.table_labels import against, labels, surrounding
+from launch.table_request import Request, initialized, request, search
+from results.definition import Definition, Line
+
+Composed = list[Planned] | Exception
+
+
+def names() -> list[str]:
+    """All tables, as `table=` takes them."""
+    return messages.options("table")
+
+
+def define(arguments: Sequence[str]) -> Definition:
+    """The table that a command line asks for: `table=NAME`, overrides, `hydra.sweeper.*`. Without a table: the sweep.
+
+    Works with or without a Hydra that is initialized. What `hydra.launcher` says is passed over.
+
+    Raises:
+        ConfigError: a mistake in the table, or in what was typed. A row that cannot be composed is no mistake: its
+            line says what it lacks.
+        HydraException: not an override, or no such table.
+    """
+    with initialized():
+        asked = request(arguments)
+        return definition(asked, list(attempts([row.overrides for row in asked.rows], search(asked.hydra))))
+
+
+def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = ()) -> Definition:
+    """Of the arms that some sweeper asked for, in its order; `arguments` is the command line it was given.
+
+    Arms that differ in seeds only are one line.
+    """
+    with initialized():
+        asked = request(arguments, tuple(Row(tuple(row)) for row in overrides))
+        return definition(asked, list(attempts(overrides, search(asked.hydra))))
+
+
+def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
+    """The rows that can be composed; the others are told on standard error. Hydra must be initialized.
+
+    `hydra` are Hydra's own overrides.
+
+    Raises:
+        ConfigError: none can.
+    """
+    kept, called = [], labels(rows)
+    for n, arms in enumerate(attempts([row.overrides for row in rows], search(hydra))):
+        if isinstance(arms, Exception):
+            print(f"left out: {called[n]}: {lacks(arms, rows[n].overrides)}", file=sys.stderr)
+        else:
+            kept.append(rows[n])
+    if not kept:
+        raise ConfigError(f"hydra.sweeper.incomplete=skip: leaves none of {len(rows)} arms")
+    return kept
+
+
+def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
+    """The table, from what each of its rows composed to."""
+    own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
+    _, named = apart({str(n): arm.arm.name for n, arm in enumerate(own) if arm})
+    others = against(asked.rows, asked.labels, asked.about.baseline)
+    lines: dict[tuple[str, str | None], Line] = {}
+    for n, (row, arms) in enumerate(zip(asked.rows, composed, strict=True)):
+        line = _line(row, asked.labels[n], arms, search(asked.hydra), named.get(str(n), ""), others[n])
+        before = lines.get((line.label, line.id))
+        lines[line.label, line.id] = _with_seeds(line, row, before.seeds) if before else line
+    used = dict.fromkeys([*asked.about.flags, *(flag for line in lines.values() for flag in line.flags)])
+    changed = [text for text in asked.task if not surrounding(text)] if asked.name else []
+    return Definition(
+        name=asked.name or _sweep(own),
+        title=asked.about.title or asked.name or _sweep(own),
+        lines=tuple(lines.values()),
+        command=messages.sweep_command(asked.typed, asked.hydra),
+        source=asked.about.source,
+        protocol=asked.about.protocol,
+        changed=tuple(changed),
+        notes=(*asked.about.notes, *(f"{flag}: {flags()[flag]}" for flag in used)),
+        flags=asked.about.flags,
+    )
+
+
+def _line(row: Row, label: str, arms: Composed, search: list[str], name: str, other: str | None) -> Line:
+    said = row.about
+    seq = [SEQUENCES[said["seq"]]] if "seq" in said else []
+    facts: dict[str, Any] = {
+        "label": label,
+        "command": messages.command([*search, *row.overrides]),
+        "reported": {metric: _numbers(value) for metric, value in (said.get("reported") or {}).items()},
+        "against": other,
+        "flags": tuple(said.get("flags") or ()),
+        "notes": (*texts(said.get("notes")), *seq),
+    }
+    if isinstance(arms, Exception):
+        return Line(id=None, seeds=_seeds(row), lacks=lacks(arms, row.overrides), **facts)
+    own = arms[-1]
+    return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **facts)
+
+
+def lacks(error: Exception, overrides: Sequence[str]) -> str:
+    """Why a row cannot be composed, without the names that may have been meant."""
+    return re.split("; (?:did you mean|valid:)", messages.explain(error, overrides))[0]
+
+
+def _with_seeds(line: Line, row: Row, more: Sequence[int]) -> Line:
+    """The line with these seeds first."""
+    united = tuple(dict.fromkeys([*more, *line.seeds]))
+    others = [text for text in row.overrides if parsed(text).key_or_group != "seeds"]
+    return replace(line, seeds=united, command=messages.command([*others, f"seeds=[{','.join(map(str, united))}]"]))
+
+
+def _numbers(value: Any) -> tuple[float, ...]:
+    return tuple(map(float, value if isinstance(value, list) else [value]))
+
+
+def _seeds(row: Row) -> tuple[int, ...]:
+    """Those that a row asks for which cannot be composed."""
+    asked = [parsed(text).value() for text in row.overrides if parsed(text).key_or_group == "seeds"]
+    try:
+        return seeds(asked[-1] if asked else [0])
+    except ConfigError:
+        return ()
+
+
+def _sweep(arms: Sequence[Planned | None]) -> str:
+    return next((str(p.config["sweep"]) for p in arms if p), "sweep")
