@@ -11,14 +11,15 @@ _MACHINE = {"device": "devices", "torch": "versions of torch"}
 
 
 def images(lines: Sequence[Line], trials: Sequence[Trials]) -> tuple[str, ...]:
-    """One sentence for each distinct set of images, with the lines it is for if there are several."""
+    """One sentence for each distinct set of images, with the lines it is for unless these are most."""
     found: dict[str, list[str]] = {}
     for line, each in zip(lines, trials, strict=True):
         if each.images:
             found.setdefault(_sentence(each), []).append(line.label)
-    if len(found) < 2:
-        return tuple(found)
-    return tuple(f"{sentence}: {', '.join(labels)}" for sentence, labels in found.items())
+    common = max(found, key=lambda sentence: len(found[sentence]), default="")
+    return tuple(
+        sentence if sentence == common else f"{sentence}: {', '.join(labels)}" for sentence, labels in found.items()
+    )
 
 
 def _sentence(trials: Trials) -> str:

@@ -32,10 +32,12 @@ def test_a_table_is_paired_adjusted_and_says_what_would_settle_it() -> None:
     )
     base, good, unsure = made.cells
     assert (base.verdict, good.verdict, unsure.verdict) == ("baseline", "better", "undecided")
-    assert base.summary and base.summary.mean == pytest.approx(90.025)
+    assert base.summary
+    assert base.summary.mean == pytest.approx(90.025)
     assert base.comparison is None
     assert good.comparison == compare(dict(enumerate(BETTER)), dict(enumerate(BASE)))
-    assert good.comparison and unsure.comparison
+    assert good.comparison
+    assert unsure.comparison
     assert good.p_holm == pytest.approx(2 * good.comparison.p)
     assert unsure.p_holm == unsure.comparison.p
     assert good.needed is None
@@ -77,7 +79,8 @@ def test_seeds_without_a_value_are_shown_and_not_averaged_over() -> None:
     ]
     made = build(table(line("good"), line("bad"), line("none")), frame(rows))
     base, good, bad, none = made.cells
-    assert base.summary and base.summary.n == 4
+    assert base.summary
+    assert base.summary.n == 4
     assert good.values == {0: 91.0}
     assert good.waiting == {1: "failed: oom", 2: "running", 3: "missing"}
     assert good.verdict == "one pair"

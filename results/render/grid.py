@@ -1,0 +1,130 @@
+"""A table as text in cells, before it is set in one format or another."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from results.metrics import BEST, Metric, metric
+from results.render import text
+from results.table import Cell, Table
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line: its label, the numbers of its footnotes, and the other cells."""
+
+    label: str
+    marks: tuple[int, ...]
+    cells: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Everything that is printed of a table."""
+
+    title: str
+    above: tuple[str, ...]  # budget measured, protocol reported, images
+    heads: tuple[str, ...]  # of all columns, the label's first
+    left: tuple[str, ...]  # heads of columns of words
+    rows: tuple[Row, ...]
+    below: tuple[str, ...]  # how to read the numbers
+    footnotes: tuple[str, ...]  # numbered from 1
+    warnings: tuple[str, ...]
+    next: tuple[str, ...]
+
+
+def grid(table: Table, best: bool = False) -> Grid:
+    """The cells of a table; `best`: the best epochs' accuracy too, which is shown anyhow where it was reported."""
+    shown = metric(table.definition.metric)
+    cells = {cell.line.label: cell for cell in table.cells}
+    names = list(dict.fromkeys(name for cell in table.cells for name in cell.line.reported))
+    usual = _usual(table)
+    footnotes = list(dict.fromkeys(note for cell in table.cells for note in text.footnotes(cell, usual)))
+    columns: dict[str, list[str]] = {
+        "n": [text.seeds(cell) for cell in table.cells],
+        "mean ± std": [text.measured(cell, shown) for cell in table.cells],
+        "difference [95 %]": [text.difference(cell, shown) for cell in table.cells],
+        "p (Holm)": [text.p_value(cell) for cell in table.cells],
+        "verdict": [text.verdict(cell) for cell in table.cells],
+    }
+    if (best or BEST in names) and shown.name != BEST:
+        columns["best epoch, selected on test"] = [text.best(cell, shown) for cell in table.cells]
+    for name in names:
+        head = "reported" if name == shown.name else f"reported {name}"
+        columns[f"{head} (difference)"] = [text.reported(cell, cells, metric(name)) for cell in table.cells]
+    rows = [
+        Row(
+            cell.line.label,
+            tuple(footnotes.index(note) + 1 for note in text.footnotes(cell, usual)),
+            tuple(column[number] for column in columns.values()),
+        )
+        for number, cell in enumerate(table.cells)
+    ]
+    return Grid(
+        title=table.definition.title,
+        above=tuple(_above(table)),
+        heads=("", *columns),
+        left=("", "verdict"),
+        rows=tuple(rows),
+        below=tuple(_below(table, shown, usual)),
+        footnotes=tuple(footnotes),
+        warnings=table.warnings,
+        next=table.next,
+    )
+
+
+def _usual(table: Table) -> str | None:
+    """What most lines are compared with."""
+    against = Counter(cell.line.against for cell in table.cells if cell.line.against is not None)
+    return against.most_common(1)[0][0] if against else None
+
+
+def _above(table: Table) -> list[str]:
+    definition = table.definition
+    asked = f", as asked by {' '.join(definition.changed)}" if definition.changed else ""
+    lines = [f"Measured: {_budget(table) or 'nothing yet'}{asked}"]
+    if any(cell.line.reported for cell in table.cells):
+        lines.append(f"Reported: {'; '.join(filter(None, [definition.source, definition.protocol]))}")
+    elif definition.source:
+        lines.append(f"Source: {definition.source}")
+    return [*lines, *(f"Images: {line}" for line in table.data)]
+
+
+def _budget(table: Table) -> str:
+    """The words that the cells share; of those that differ, which lines have which."""
+    forms = {"epochs": "{} epochs", "batch_size": "batch {}", "train": "trained on {}", "val": "val {}"}
+    told = []
+    for word, form in {**forms, "precision": "{}"}.items():
+        found: dict[str, list[str]] = {}
+        for cell in table.cells:
+            if cell.budget.get(word, "none") != "none":
+                found.setdefault(cell.budget[word], []).append(cell.line.label)
+        for number, (value, labels) in enumerate(sorted(found.items(), key=lambda item: -len(item[1]))):
+            told.append(form.format(value) + (f" ({', '.join(labels)})" if number else ""))
+    return ", ".join(told)
+
+
+def _below(table: Table, shown: Metric, usual: str | None) -> list[str]:
+    compared = [cell for cell in table.cells if cell.comparison]
+    lines = [f"{shown.words[0].upper()}{shown.words[1:]}: mean ± standard deviation over n seeds."]
+    if compared:
+        adjusted = sum(cell.p_holm == cell.p_holm for cell in compared)  # nan is not itself
+        lines[0] += (
+            f" Difference to {usual}, paired by seed, with its 95 % t interval;"
+            f" p of the paired t test, adjusted by Holm for {adjusted} comparison{'s' * (adjusted != 1)}"
+        ) + ("; in brackets: a control's, not adjusted." if any(text.raw(cell) for cell in compared) else ".")
+    unsure = [cell for cell in compared if cell.verdict == "undecided"]
+    if unsure:
+        lines.append(
+            "Undecided (seeds): so many would find the observed difference, were it the true one, with 80 % power;"
+            " no number: more than 1000. True differences that these seeds would have found alike, before adjustment: "
+            + ", ".join(_detectable(cell, shown) for cell in unsure)
+            + "."
+        )
+    return [*lines, *table.definition.notes]
+
+
+def _detectable(cell: Cell, shown: Metric) -> str:
+    assert cell.comparison is not None
+    return f"{cell.comparison.detectable:.{shown.digits}f} ({cell.line.label})"

@@ -1,0 +1,39 @@
+"""A table for programs: all that is known, values of every seed included; what is not known is null."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from results.table import Cell, Table
+
+
+def render(table: Table) -> str:
+    """One JSON object."""
+    return json.dumps(facts(table), indent=1, ensure_ascii=False) + "\n"
+
+
+def facts(table: Table) -> dict[str, Any]:
+    """Likewise, as plain values."""
+    definition = asdict(table.definition)
+    del definition["lines"]
+    found = {**definition, "complete": table.complete, "lines": [_facts(cell) for cell in table.cells]}
+    plain: dict[str, Any] = _plain({**found, "data": table.data, "warnings": table.warnings, "next": table.next})
+    return plain
+
+
+def _facts(cell: Cell) -> dict[str, Any]:
+    values = asdict(cell)
+    return {**values.pop("line"), **values}
+
+
+def _plain(value: Any) -> Any:
+    """JSON has no nan, no tuples, and no keys but text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(inner) for inner in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,112 @@
+"""Numbers and words of single cells, the same in every output for people."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping
+
+from results.metrics import Metric
+from results.pairing import CONTROL
+from results.stats.summary import Summary, summarize
+from results.table import Cell
+
+_LONG = ("cannot run yet", "mixed", "other")  # verdicts whose reason is a footnote
+
+
+def mean(found: Summary, metric: Metric) -> str:
+    """`92.39 ± 0.12`; without the second for one seed."""
+    text = f"{found.mean:.{metric.digits}f}"
+    return text if math.isnan(found.std) else f"{text} ± {found.std:.{metric.digits}f}"
+
+
+def measured(cell: Cell, metric: Metric) -> str:
+    """The mean, and what it lacks."""
+    own = "refused" if cell.refused else mean(cell.summary, metric) if cell.summary else ""
+    return ", ".join(filter(None, [own, lacking(cell)]))
+
+
+def lacking(cell: Cell) -> str:
+    """`missing 2/4`, `failed 1/4`: seeds without a value, by why."""
+    kinds = Counter(why.partition(":")[0] for why in cell.waiting.values())
+    return ", ".join(f"{kind} {number}/{len(cell.line.seeds)}" for kind, number in kinds.items())
+
+
+def seeds(cell: Cell) -> str:
+    """How many seeds are in the mean; of how many, if some lack."""
+    if cell.line.id is None:
+        return ""
+    return f"{len(cell.values)}/{len(cell.line.seeds)}" if cell.waiting else str(len(cell.values))
+
+
+def difference(cell: Cell, metric: Metric) -> str:
+    """`+0.55 [+0.20, +0.90]`."""
+    if cell.comparison is None:
+        return ""
+    diff, low, high = (
+        f"{value:+.{metric.digits}f}" for value in (cell.comparison.diff, cell.comparison.low, cell.comparison.high)
+    )
+    return diff if math.isnan(cell.comparison.low) else f"{diff} [{low}, {high}]"
+
+
+def p_value(cell: Cell) -> str:
+    """Adjusted; that of a control is not, and says so."""
+    if cell.comparison and raw(cell):
+        return f"({_p(cell.comparison.p)})"
+    return "" if math.isnan(cell.p_holm) else _p(cell.p_holm)
+
+
+def raw(cell: Cell) -> bool:
+    """Whether its p value is a control's, which claims nothing and so is not adjusted."""
+    return cell.verdict.startswith(CONTROL)
+
+
+def _p(p: float) -> str:
+    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def verdict(cell: Cell) -> str:
+    """Without the reason that a footnote gives; with the seeds that would settle it."""
+    if cell.verdict.startswith(_LONG):
+        return cell.verdict.partition(":")[0]
+    if cell.verdict == "undecided" and cell.needed:
+        return f"undecided ({cell.needed} seeds)"
+    return cell.verdict
+
+
+def best(cell: Cell, metric: Metric) -> str:
+    """The best epochs' mean over the seeds that have one."""
+    return mean(summarize(list(cell.best.values())), metric) if cell.best and not cell.refused else ""
+
+
+def reported(cell: Cell, cells: Mapping[str, Cell], metric: Metric) -> str:
+    """`92.94 (+0.55)`: the mean of what was reported, and its difference to what was reported of the baseline."""
+    numbers = cell.line.reported.get(metric.name)
+    if not numbers:
+        return ""
+    difference = reported_difference(cell, cells, metric.name)
+    notes = [] if difference is None else [f"{difference:+.{metric.digits}f}"]
+    notes += [f"n {len(numbers)}"] if len(numbers) > 1 else []
+    return f"{sum(numbers) / len(numbers):.{metric.digits}f}" + (f" ({', '.join(notes)})" if notes else "")
+
+
+def reported_difference(cell: Cell, cells: Mapping[str, Cell], name: str) -> float | None:
+    """What was reported of this line less what was reported of its baseline."""
+    base = cells.get(cell.line.against or "")
+    own, other = cell.line.reported.get(name), base.line.reported.get(name) if base else None
+    return sum(own) / len(own) - sum(other) / len(other) if own and other else None
+
+
+def footnotes(cell: Cell, usual: str | None) -> list[str]:
+    """What is to be known of this line, one sentence each; `usual` is what most lines are compared with."""
+    whys: dict[str, list[str]] = {}
+    for seed, why in cell.waiting.items():
+        if ":" in why:
+            whys.setdefault(why, []).append(str(seed))
+    told = [f"{why} (seed {', '.join(found)})" for why, found in whys.items()]
+    told += [cell.verdict] if cell.verdict.startswith(_LONG) else []
+    told += [cell.refused] if cell.refused and cell.refused != cell.verdict else []
+    told += cell.marks
+    told += [f"compared with {cell.line.against}"] if cell.line.against not in (None, usual) else []
+    told += [", ".join(cell.line.flags)] if cell.line.flags else []
+    return [*told, *cell.line.notes]
