@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ablation.atomic import write_atomic
-from launch import canary, live, policy, slots, summary, sweep
+from launch import canary, checks_config, live, policy, slots, summary, sweep
 from launch.board import Board
 from launch.child import Slot
 from launch.flight import DRIVER, driving
@@ -51,7 +51,7 @@ def _drive(
 ) -> dict[Trial, Outcome]:
     board, brake = Board(submission, len(places)), _Brake()
     with closing(live.choose(board, console)) as view, _driver(submission) as beat, brake:
-        for note in (note for p in submission.arms.values() for note in p.notes):
+        for note in checks_config.together(list(submission.arms.values())):
             view.say(f"note: {note}")
 
         def tell(event: Event) -> None:

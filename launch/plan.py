@@ -13,7 +13,7 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
-from launch import plan_view
+from launch import checks_config, plan_view
 from launch.estimate import Cost, Estimates
 from launch.flight import Flight
 from launch.overview import Row, rows
@@ -100,7 +100,7 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False) -> Repor
     trials: dict[str, list[Trial]] = {}
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
-    notes = [*damaged, *standing.trouble, *dict.fromkeys(note for p in planned for note in p.notes)]
+    notes = [*damaged, *standing.trouble, *checks_config.together(planned)]
     estimates = Estimates(past)
     if timed:
         notes += _probe(planned, estimates)

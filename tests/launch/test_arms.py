@@ -63,7 +63,7 @@ def test_arms_of_one_id_are_one_arm_with_the_seeds_of_all() -> None:
     assert first.arm.command == "python launch/run.py 'seeds=[3,0,1,7]'"
     assert first.notes == (
         'device="cpu" is left out: baseline is run with "auto"',
-        "optim.lr=0.1 is the same arm: its trials are run once",
+        "optim.lr=0.1 is the same arm as baseline: its trials are run once",
     )
     assert other.arm.name == "aug=mixup"
 

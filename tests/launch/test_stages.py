@@ -91,7 +91,7 @@ def test_arms_share_their_common_stages() -> None:
     together = gather([["aug=cutout", "seeds=3"], *rows, [*STUDENT, "teacher=same", "loss.temperature=2"]])
     assert len(together) == 5
     assert together[0].arm.name == "aug=cutout"
-    assert "aug=cutout,loss=ce is the same arm: its trials are run once" in together[0].notes
+    assert "aug=cutout,loss=ce is the same arm as aug=cutout: its trials are run once" in together[0].notes
     assert together[0].seeds == (0, 1, 2), "seeds are united"
 
 

@@ -1,0 +1,81 @@
+"""What of a configuration, or of several together, would mislead whoever reads the numbers. Costs no step."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+from ablation.build import build
+from ablation.sched._end import ending
+from launch.sweep import Planned
+
+_RATE = "lr"  # the field whose schedule is looked at
+_TEST = ("test_subset", "split_seed")  # of the data: which test images an accuracy is measured on
+_NAMED = 3  # arms that a note names
+
+
+def traps(config: Mapping[str, Any]) -> list[str]:
+    """Notes on one configuration, whose parts have been checked."""
+    schedule = json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]])
+    return [*_ending(schedule), *_part_of_the_test_set(config["data"])]
+
+
+@lru_cache(maxsize=1024)
+def _ending(text: str) -> list[str]:
+    """`text` is JSON of all that a schedule depends on: a grid of tricks looks at it once."""
+    node, epochs, lr = json.loads(text)
+    schedules = build(node, "sched", epochs=epochs, lr=lr)
+    return ending(schedules[_RATE], epochs) if _RATE in schedules else []
+
+
+def _part_of_the_test_set(data: Mapping[str, Any]) -> list[str]:
+    amount = data.get("test_subset")
+    if amount is None:
+        return []
+    how = "the first in file order" if str(amount).startswith("first:") else "a stratified part"
+    much = f"{amount} images" if isinstance(amount, int) else f"{str(amount).removeprefix('first:')}"
+    return [f"test accuracy is not of the whole test set, but of {how}: {much} (data.test_subset)"]
+
+
+def together(planned: Sequence[Planned]) -> list[str]:
+    """The notes of all arms, each once, with the arms that it is about; and what makes arms incomparable."""
+    about: dict[str, list[Planned]] = {}
+    for p in planned:
+        for note in p.notes:
+            about.setdefault(note, []).append(p)
+    return [*(_told(note, arms, planned) for note, arms in about.items()), *_other_test_images(planned)]
+
+
+def _told(note: str, arms: Sequence[Planned], planned: Sequence[Planned]) -> str:
+    """A note with the arms that it is about, unless it is about all, or says so."""
+    plain = len(arms) == len(planned) or any(p.arm.name in note for p in arms)
+    return note if plain else f"{_names(arms)}: {note}"
+
+
+def _names(arms: Sequence[Planned]) -> str:
+    more = f" and {len(arms) - _NAMED} more" if len(arms) > _NAMED else ""
+    return ", ".join(p.arm.name for p in arms[:_NAMED]) + more
+
+
+def _other_test_images(planned: Sequence[Planned]) -> list[str]:
+    """Of arms on one data set; that two sets do not compare is known."""
+    chosen: dict[str, dict[str, Planned]] = {}
+    for p in planned:
+        data = p.config["data"]
+        source = json.dumps([data["_target_"], data.get("path")])
+        chosen.setdefault(source, {}).setdefault(json.dumps(_images(data)), p)
+    return [
+        f"{' and '.join(p.arm.name for p in list(arms.values())[:_NAMED])} are measured on different test images "
+        "(data.test_subset, data.split_seed): their accuracies do not compare"
+        for arms in chosen.values()
+        if len(arms) > 1
+    ]
+
+
+def _images(data: Mapping[str, Any]) -> list[Any]:
+    """What chooses the test images: the seed of the split only if some are drawn."""
+    amount = data.get("test_subset")
+    drawn = amount is not None and not str(amount).startswith("first:")
+    return [amount, data.get("split_seed") if drawn else None]
