@@ -101,6 +101,11 @@ def _started(run: Run) -> int:
     return int(started) if started.isdecimal() else run.start
 
 
+def _name(run: Run) -> str:
+    """The arm's; trials recorded before there was the tag have it in the run's name."""
+    return run.tags.get("ablation.name") or run.name.removesuffix(f" seed={run.tags['ablation.seed']}")
+
+
 def _sweeps(run: Run) -> set[str]:
     names = f"{run.tags.get('ablation.sweep', '')},{run.tags.get('ablation.sweeps', '')}"
     return {name.strip() for name in names.split(",")} - {""}
@@ -112,7 +117,7 @@ def _frame(rows: list[tuple[tuple[str, int], Run, tuple[str, ...]]]) -> pd.DataF
     columns: dict[str, pd.Series] = {
         "id": pd.Series([key[0] for key, _, _ in rows], dtype="str"),
         "seed": pd.Series([key[1] for key, _, _ in rows], dtype="int64"),
-        "name": pd.Series([run.name.removesuffix(f" seed={key[1]}") for key, run, _ in rows], dtype="str"),
+        "name": pd.Series([_name(run) for run in found], dtype="str"),
         "sweep": pd.Series([sweeps[0] for _, _, sweeps in rows], dtype="str"),
         "sweeps": pd.Series([sweeps for _, _, sweeps in rows], dtype="object"),
         "status": pd.Series([run.status for run in found], dtype="str"),
@@ -126,7 +131,7 @@ def _frame(rows: list[tuple[tuple[str, int], Run, tuple[str, ...]]]) -> pd.DataF
         {k[len("ablation.") :]: v for k, v in run.tags.items() if k.startswith("ablation.data.")} for run in found
     ]
     groups = [{f"group.{group}": run.tags[group] for group in GROUPS if group in run.tags} for run in found]
-    params = [{f"param.{key}": value for key, value in run.params.items()} for run in found]
+    params = [{f"param.{k}": v for k, v in run.params.items() if k not in GROUPS} for run in found]
     results = [run.result if run.status == "FINISHED" else {} for run in found]
     columns |= _spread(images, [f"data.{name}" for name in IMAGES], "", "str")
     columns |= _spread(groups, [f"group.{group}" for group in GROUPS], "", "str")
