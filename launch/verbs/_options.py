@@ -11,12 +11,13 @@ from typing import Any
 import click
 from rich.console import Console
 
-from launch import hint
+from launch import hint, living
 from launch.choice import Filter, find
 from launch.state import KINDS
 
 Command = Callable[..., Any]
 _WIDE = 200  # columns
+URI = "sqlite:///results/mlflow.db"  # as conf/track/mlflow.yaml
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
 out = click.option(
@@ -42,6 +43,27 @@ _where = click.option(
     metavar="KEY=VALUE",
     help="Only trials with this value in their configuration: aug=mixup, optim.lr=0.1; all of several.",
 )
+tracker = click.option(
+    "--uri",
+    envvar="MLFLOW_TRACKING_URI",
+    default=URI,
+    show_default=f"MLFLOW_TRACKING_URI, else {URI}",
+    help="The tracker.",
+)
+
+
+def notes(verb: Command) -> Command:
+    """Give a verb the `paths` of notes, and the `uri` of the tracker with their runs."""
+
+    @click.argument(
+        "files", nargs=-1, metavar="[NOTES]...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
+    )
+    @tracker
+    @wraps(verb)
+    def command(files: tuple[Path, ...], **others: Any) -> Any:
+        return verb(paths=files or tuple(sorted(living.NOTES.glob("*.md"))), **others)
+
+    return command
 
 
 def filters(verb: Command) -> Command:

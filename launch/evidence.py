@@ -1,0 +1,63 @@
+"""Runs that were committed with the code, for trackers that lack them: a fresh clone's notes have their runs."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from ablation.errors import AblationError
+from launch import sync
+
+EVIDENCE = Path(__file__).resolve().parents[1] / "results" / "evidence"
+
+
+def bring(uri: str, evidence: Path = EVIDENCE) -> int:
+    """Upload the seeds of `evidence/<sweep>/<id>/seed-K` that the tracker lacks: how many those were.
+
+    One that the tracker has from this training, or from a later one of somebody's own, is left alone. The tracker is
+    asked first, so that this costs nothing where all is there. Files are copied, since a checkout may be read-only.
+
+    Raises:
+        AblationError: the tracker cannot be reached, or the files of a seed are damaged.
+    """
+    folders = sorted(path.parent for path in evidence.glob("*/*/seed-*/result.json"))
+    wanted = _lacking(uri, folders)
+    if wanted:
+        with TemporaryDirectory() as scratch:
+            copies = [_copy(folder, Path(scratch)) for folder in wanted]
+            failed = [str(outcome) for outcome in sync.sync(Path(scratch), uri, copies) if outcome.error]
+        if failed:
+            raise AblationError(f"{evidence}: cannot be uploaded to {uri}: {'; '.join(failed)}")
+    return len(wanted)
+
+
+def _lacking(uri: str, folders: Sequence[Path]) -> list[Path]:
+    """Those of which the tracker has no whole run, neither of this training nor of a later one."""
+    from ablation.track.client import database
+    from ablation.track.record import load
+    from results.read import runs
+
+    file = database(uri)
+    if file and not file.exists():
+        return list(folders)
+    frame = runs(uri, ids={folder.parent.name for folder in folders})
+    known = {(row["id"], row["seed"]): (int(row["started"]), row["status"]) for row in frame.to_dict("records")}
+    lacking = []
+    for folder in folders:
+        started, status = known.get((folder.parent.name, int(folder.name.removeprefix("seed-"))), (-1, ""))
+        own = load(folder).started
+        if started < own or (started == own and status != "FINISHED"):
+            lacking.append(folder)
+    return lacking
+
+
+def _copy(seed: Path, scratch: Path) -> Path:
+    """A seed's folder inside a copy of its arm's, a sweep apart from others."""
+    arm = scratch / seed.parents[1].name / seed.parent.name
+    arm.mkdir(parents=True, exist_ok=True)
+    for file in seed.parent.iterdir():
+        if file.is_file():
+            shutil.copyfile(file, arm / file.name)
+    return Path(shutil.copytree(seed, arm / seed.name, copy_function=shutil.copyfile))

@@ -1,0 +1,154 @@
+"""Notes whose tables are made from runs: what stands between their markers, now and as the runs would have it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ablation.atomic import write_atomic
+from ablation.errors import ConfigError
+from launch import evidence
+from results import living
+from results.living import Block
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from results.definition import Definition
+    from results.table import Table
+
+NOTES = evidence.EVIDENCE.parent / "notes"
+Asked = tuple[str, ...]  # a table's name, then overrides
+
+
+@dataclass(frozen=True)
+class Note:
+    """A Markdown file."""
+
+    path: Path
+    name: str  # as messages call it
+    text: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Made:
+    """A note and what the runs put into each of its blocks."""
+
+    note: Note
+    bodies: tuple[str, ...]
+
+    @property
+    def changed(self) -> list[Block]:
+        """The blocks that say something else now."""
+        return [block for block, body in zip(self.note.blocks, self.bodies, strict=True) if block.body != body]
+
+    @property
+    def stale(self) -> list[tuple[Block, list[str]]]:
+        """The same blocks, with the reasons."""
+        from results.living_facts import reasons
+
+        pairs = zip(self.note.blocks, self.bodies, strict=True)
+        return [(block, reasons(block.body, body)) for block, body in pairs if block.body != body]
+
+    def write(self) -> None:
+        """Put the bodies into the file, if that changes it."""
+        if self.changed:
+            text = living.replace(self.note.text, self.note.blocks, self.bodies)
+            write_atomic(self.note.path.resolve(), text.encode())
+
+
+def make(paths: Sequence[Path], uri: str) -> list[Made]:
+    """Read notes, and make their blocks from the runs of a tracker, which gets the committed evidence if it lacks it.
+
+    Nothing is written to the notes.
+
+    Raises:
+        ConfigError: a marker is wrong, or names no table or line; names the note's file and the line.
+        AblationError: the tracker cannot be reached.
+    """
+    notes = [_read(path) for path in paths]
+    definitions = _define(notes)
+    tables = _build(definitions, _runs(uri, definitions.values()))
+    return [Made(note, tuple(_body(note, block, tables) for block in note.blocks)) for note in notes]
+
+
+def _read(path: Path) -> Note:
+    name = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+    try:
+        text = path.read_bytes().decode()
+    except UnicodeDecodeError as e:
+        raise ConfigError(f"{name}: is no text in UTF-8: {e}") from e
+    return Note(path, name, text, tuple(living.parse(text, name)))
+
+
+def _blocks(notes: Iterable[Note]) -> Iterator[tuple[Note, Block]]:
+    return ((note, block) for note in notes for block in note.blocks)
+
+
+def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
+    """Each table that is asked for, once. Their rows are composed together, since much of that is the same for all."""
+    from launch.arms import attempts
+    from launch.table_request import initialized, request, search
+    from launch.tables import definition
+
+    places = {block.arguments: f"{note.name}:{block.line}" for note, block in reversed([*_blocks(notes)])}
+    requests, found = {}, {}
+    with initialized():
+        for asked, place in places.items():
+            with _at(place, asked):
+                requests[asked] = request(_arguments(asked))
+        for path in {tuple(search(each.hydra)) for each in requests.values()}:
+            mine = {asked: each for asked, each in requests.items() if tuple(search(each.hydra)) == path}
+            composed = attempts([row.overrides for each in mine.values() for row in each.rows], path)
+            for asked, each in mine.items():
+                with _at(places[asked], asked):
+                    found[asked] = definition(each, [*islice(composed, len(each.rows))])
+    return found
+
+
+def _arguments(asked: Asked) -> list[str]:
+    return [f"table={asked[0]}", *asked[1:]]
+
+
+@contextmanager
+def _at(place: str, asked: Asked) -> Iterator[None]:
+    """Put the note's file and line before what is wrong with its marker."""
+    from hydra.errors import HydraException
+
+    from launch.messages import explain
+
+    try:
+        yield
+    except (ConfigError, HydraException) as e:
+        raise ConfigError(f"{place}: {explain(e, _arguments(asked))}") from e
+
+
+def _runs(uri: str, definitions: Iterable[Definition]) -> pd.DataFrame:
+    """All runs of all lines."""
+    from results.read import runs
+
+    evidence.bring(uri)
+    return runs(uri, ids={line.id for each in definitions for line in each.lines if line.id})
+
+
+def _build(definitions: dict[Asked, Definition], frame: pd.DataFrame) -> dict[Asked, Table]:
+    from results.table import build
+
+    return {asked: build(definition, frame) for asked, definition in definitions.items()}
+
+
+def _body(note: Note, block: Block, tables: dict[Asked, Table]) -> str:
+    from results.living_facts import comment
+    from results.living_finding import sentence
+    from results.render.markdown import render
+
+    table = tables[block.arguments]
+    if block.kind == living.TABLE:
+        return f"\n{render(table).strip()}\n\n{comment(table)}\n"
+    with _at(f"{note.name}:{block.line}", block.arguments):
+        return sentence(table, block.label)

@@ -1,0 +1,39 @@
+"""`ablation fill`: put what the runs say between the markers of the notes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from launch import living
+from launch.verbs import _options
+
+
+@click.command()
+@_options.notes
+@_options.as_json
+def fill(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
+    """Put what the runs say between the markers of notes: all of results/notes, or those named.
+
+    \b
+    <!-- table: lab/eta epochs=20 seeds=3 -->            a table, at a budget of your own
+    <!-- end table -->
+    <!-- finding: lab/eta epochs=20 seeds=3 | eta 1e-4 --><!-- end finding -->   one line of it, as a sentence
+
+    What stands outside the markers is yours and stays as it is. Doing it again changes nothing.
+    """
+    made = living.make(paths, uri)
+    for each in made:
+        each.write()
+    changed = [(each.note.name, [block.name for block in each.changed]) for each in made]
+    total, number = sum(len(each.note.blocks) for each in made), sum(len(names) for _, names in changed)
+    if as_json:
+        notes = [{"note": name, "changed": names} for name, names in changed]
+        _options.answer({"notes": notes, "blocks": total, "changed": number})
+        return 0
+    for name, names in changed:
+        if names:
+            click.echo(f"{name}: filled {', '.join(names)}")
+    click.echo(f"{total} blocks in {len(made)} files: {number} changed")
+    return 0

@@ -1,0 +1,106 @@
+"""Why a block of a note no longer matches the runs. What it was made from stands in it, in a comment."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from hashlib import sha256
+from typing import Any
+
+from results.definition import Definition
+from results.table import Cell, Table
+
+_FROM = re.compile(r"^<!-- made from: (\{.*\}) -->$", re.MULTILINE)
+Facts = Mapping[str, Any]
+
+
+def comment(table: Table) -> str:
+    """One line that says what a table was made from: its file, and the runs and the mean of each cell."""
+    cells = {c.line.label: _cell(c) for c in table.cells if c.values}
+    facts = {"file": _digest(table.definition), "cells": cells}
+    text = json.dumps(facts, ensure_ascii=False).replace(">", "\\u003e")  # --> would end the comment
+    return f"<!-- made from: {text} -->"
+
+
+def reasons(old: str, new: str) -> list[str]:
+    """What differs between the body of a block and what the runs give now; nothing if it is the same."""
+    if old == new:
+        return []
+    if not old.strip():
+        return ["was never filled"]
+    was, now = _read(old), _read(new)
+    if was is None or now is None:
+        return [_difference(old, new)]
+    return [*_changes(was, now)] or [_difference(old, new)]
+
+
+def _cell(cell: Cell) -> dict[str, Any]:
+    mean = cell.summary.mean if cell.summary else None
+    return {
+        "id": cell.line.id,
+        "seeds": sorted(cell.values),
+        "mean": None if mean is None else round(mean, 4),
+        "against": cell.line.against,
+    }
+
+
+def _digest(definition: Definition) -> str:
+    """Of all that a table's file says and no run can change."""
+    lines = [[x.label, x.seeds, x.reported, x.against, x.flags, x.notes, x.lacks] for x in definition.lines]
+    head = [definition.title, definition.source, definition.protocol, definition.notes, definition.flags]
+    return sha256(json.dumps([head, lines], sort_keys=True).encode()).hexdigest()[:12]
+
+
+def _read(body: str) -> Facts | None:
+    """What a body was made from; None if it does not say so."""
+    found = _FROM.search(body)
+    try:
+        facts = json.loads(found[1]) if found else None
+        return facts if facts is None or {"file", "cells"} <= facts.keys() else None
+    except ValueError:
+        return None
+
+
+def _changes(was: Facts, now: Facts) -> Iterator[str]:
+    for label, old in was["cells"].items():
+        new = now["cells"].get(label)
+        yield from _lost(label, old) if new is None else _moved(f'cell "{label}"', old, new)
+    for label, new in now["cells"].items():
+        if label not in was["cells"]:
+            yield f'cell "{label}" has runs now: seeds {_seeds(new["seeds"])}'
+    if was["file"] != now["file"]:
+        yield "table file changed"
+
+
+def _lost(label: str, old: Facts) -> Iterator[str]:
+    yield f'cell "{label}" lost seeds {_seeds(old["seeds"])}: it has none left'
+
+
+def _moved(cell: str, old: Facts, new: Facts) -> Iterator[str]:
+    if old["id"] != new["id"]:
+        yield f"{cell} has another configuration: id was {old['id']}, is {new['id']}"
+    if lost := set(old["seeds"]) - set(new["seeds"]):
+        yield f"{cell} lost seeds {_seeds(lost)}"
+    if won := set(new["seeds"]) - set(old["seeds"]):
+        yield f"{cell} has new seeds {_seeds(won)}"
+    if old["against"] != new["against"]:
+        yield f"{cell}: baseline changed from {old['against'] or 'none'} to {new['against'] or 'none'}"
+    if old["mean"] != new["mean"]:
+        yield f"{cell}: mean was {_number(old['mean'])}, is {_number(new['mean'])}"
+
+
+def _seeds(seeds: Any) -> str:
+    return ",".join(map(str, sorted(seeds)))
+
+
+def _number(mean: float | None) -> str:
+    return "none" if mean is None else f"{mean:g}"
+
+
+def _difference(old: str, new: str) -> str:
+    """The first line that differs, for a body whose runs are the same: it was edited, or made by another version."""
+    before, after = old.split("\n"), new.split("\n")
+    at = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
+    found = [text[at].strip()[:160] if at < len(text) else "" for text in (before, after)]
+    return f"edited, or filled by another version: line {at + 1} of it is {found[0]!r}, the runs give {found[1]!r}"

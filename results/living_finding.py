@@ -1,0 +1,63 @@
+"""What the runs say of one line of a table, in a sentence that may stand in a text."""
+
+from __future__ import annotations
+
+import math
+
+from ablation.build import near
+from ablation.errors import ConfigError
+from results.metrics import Metric, metric
+from results.pairing import CONTROL
+from results.render import text
+from results.table import Cell, Table
+
+
+def sentence(table: Table, label: str) -> str:
+    """`mixup 0.3: -1.30 points [-2.10, -0.50] against no mixup, 4 paired seeds, 10 epochs on 10000 images: worse`.
+
+    Raises:
+        ConfigError: the table has no such line.
+    """
+    cells = {cell.line.label: cell for cell in table.cells}
+    if label not in cells:
+        raise ConfigError(f"{table.definition.name} has no line {label}; {near(label, cells)}")
+    return f"{label}: {_found(cells[label], metric(table.definition.metric))}"
+
+
+def _found(cell: Cell, shown: Metric) -> str:
+    if cell.line.id is None:
+        return f"cannot run yet ({cell.line.lacks})"
+    if not cell.values and not cell.refused:
+        never = set(cell.waiting.values()) == {"missing"}
+        return "never run" if never else f"no result ({text.lacking(cell)})"
+    if cell.comparison is None:
+        own = text.measured(cell, shown)
+        return ", ".join(filter(None, [own, *_circumstances(cell)])) + (f": {cell.verdict}" if cell.verdict else "")
+    told = [f"{_difference(cell, shown)} against {cell.line.against}", _pairs(cell), *_circumstances(cell)]
+    return ", ".join(filter(None, told)) + f": {text.verdict(cell)}"
+
+
+def _difference(cell: Cell, shown: Metric) -> str:
+    said = text.difference(cell, shown)
+    number, space, interval = said.partition(" ")
+    return f"{number} points{space}{interval}" if shown.name.endswith("_acc") else f"{said} {shown.name}"
+
+
+def _pairs(cell: Cell) -> str:
+    """How many seeds, and of how many; the p value."""
+    assert cell.comparison is not None
+    n = cell.comparison.n
+    kind = "paired " if cell.comparison.paired else "unpaired "
+    asked = f" of {len(cell.line.seeds)}" if n < len(cell.line.seeds) else ""
+    said = text.p_value(cell).removesuffix(" raw")
+    p = "" if not said else f"p {said if said.startswith('<') else f'= {said}'}"
+    adjusted = "" if not p or CONTROL in cell.line.flags or math.isnan(cell.p_holm) else " after Holm"
+    return f"{n}{asked} {kind}seed{'s' * (n != 1)}" + (f", {p}{adjusted}" if p else "")
+
+
+def _circumstances(cell: Cell) -> list[str]:
+    """The budget in words."""
+    epochs, train = cell.budget.get("epochs"), cell.budget.get("train")
+    if not epochs:
+        return []
+    return [f"{epochs} epochs" + (f" on {train} images" if train else "")]
