@@ -9,6 +9,7 @@ from results.definition import Definition, Line
 from results.trials import Trials
 
 _MOST = 50  # seeds an arm: nobody runs more, and a difference that needs them is hardly worth it
+_SKIP = "hydra.sweeper.incomplete="  # else lines that cannot be composed keep the others from being run
 _OF_LAUNCHERS = ("hydra/launcher=", "hydra.launcher.", "--json")
 
 
@@ -20,6 +21,8 @@ def commands(
     `needed` has the number of pairs for each undecided label, `finished` the trials, (id, seed), that need not run.
     """
     words = [word for word in shlex.split(definition.command) if not word.startswith(_OF_LAUNCHERS)]
+    if any(line.id is None for line in definition.lines) and not any(word.startswith(_SKIP) for word in words):
+        words.append(f"{_SKIP}skip")
     found = []
     idle = {
         (line.id, seed)

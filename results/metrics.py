@@ -52,3 +52,10 @@ def metric(name: str) -> Metric:
     if name.endswith("_loss"):
         return Metric(name, False, 4, _WORDS.get(name, name))
     raise ConfigError(f"metric={name}: cannot be compared; give one of {', '.join([*_WORDS, *_OTHERS])}")
+
+
+def reported(name: str) -> Metric:
+    """How a number is printed that somebody reported: it may be one that no run of ours measures."""
+    if name in _WORDS or name in _OTHERS:
+        return metric(name)
+    return Metric(name, True, 4 if name.endswith("loss") else 2, name)

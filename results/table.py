@@ -41,6 +41,11 @@ class Cell:
     # 1000, not known, or decided.
     needed: int | None = None
 
+    @property
+    def complete(self) -> bool:
+        """Whether it has all of its seeds, and nothing was refused."""
+        return self.summary is not None and not self.waiting and not self.verdict.startswith("other ")
+
 
 @dataclass(frozen=True)
 class Table:
@@ -55,10 +60,7 @@ class Table:
     @property
     def complete(self) -> bool:
         """Whether every line has all of its seeds, and nothing was refused."""
-        return all(
-            cell.summary and not cell.waiting and not cell.verdict.startswith(("other ", "cannot "))
-            for cell in self.cells
-        )
+        return all(cell.complete for cell in self.cells)
 
 
 def build(definition: Definition, frame: pd.DataFrame) -> Table:

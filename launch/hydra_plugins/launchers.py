@@ -1,4 +1,4 @@
-"""Hydra's launchers: `plan`, `local`, `slurm`. Hydra imports this at every start, so what is heavy is imported late."""
+"""Hydra's launchers: `plan`, `local`, `slurm`, `report`. Imported at every start, so what is heavy comes late."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from launch.front import Run
 
 
-class _Sweep(Launcher):
-    """Gathers the arms and hands them to what runs them; its options are read from Hydra's configuration."""
+class _Configured(Launcher):
+    """Its options are read from Hydra's configuration."""
 
     def __init__(self, **_: Any) -> None:
         super().__init__()
@@ -25,6 +25,10 @@ class _Sweep(Launcher):
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep the configuration of the whole sweep."""
         self._config = config
+
+
+class _Sweep(_Configured):
+    """Gathers the arms and hands them to what runs them."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One return for each of these override lists.
@@ -67,3 +71,18 @@ class Slurm(_Sweep):
         from launch.slurm.submit import run
 
         return run
+
+
+class Report(_Configured):
+    """Reads what came out, and starts nothing. Arms that cannot be composed are lines too."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """One return for each of these override lists; failed if the table lacks something.
+
+        Raises:
+            ConfigError: an option that cannot be, or no tracker.
+        """
+        from launch.report import launch
+
+        assert self._config is not None
+        return launch(self._config, job_overrides)

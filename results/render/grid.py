@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from results.metrics import BEST, Metric, metric
+from results.metrics import BEST, Metric, metric, reported
 from results.render import text
 from results.table import Cell, Table
 
@@ -52,7 +52,7 @@ def grid(table: Table, best: bool = False) -> Grid:
         columns["best epoch, selected on test"] = [text.best(cell, shown) for cell in table.cells]
     for name in names:
         head = "reported" if name == shown.name else f"reported {name}"
-        columns[f"{head} (difference)"] = [text.reported(cell, cells, metric(name)) for cell in table.cells]
+        columns[f"{head} (difference)"] = [text.reported(cell, cells, reported(name)) for cell in table.cells]
     rows = [
         Row(
             cell.line.label,

@@ -17,11 +17,18 @@ _WORDS = 34  # characters for labels and verdicts, below which numbers take two 
 _LEAST = 11  # of each of the two
 _HEADS = re.compile(r"(?<=,) | (?=[\[(]|best_|test_|raw_|on )")
 _ALWAYS = re.compile(r", (?=[a-z]{3})")  # "92.39 ± 0.12, missing 2/4"
-_TIGHT = re.compile(_ALWAYS.pattern + r"| (?=[±\[(])")
+_TIGHT = re.compile(_ALWAYS.pattern + r"| (?=[±\[(/])")
+
+
+def show(table: Table, console: Console, best: bool = False) -> None:
+    """Print it; the lines to run next unbroken, for copying."""
+    console.print(Terminal(table, best))
+    for line in table.next:
+        console.print(f"next: {line}", soft_wrap=True)
 
 
 class Terminal:
-    """What `rich` prints: as in Markdown, in the width there is."""
+    """What `rich` prints: as in Markdown, in the width there is, without the lines to run next."""
 
     def __init__(self, table: Table, best: bool = False) -> None:
         self._grid = grid(table, best)
@@ -36,7 +43,6 @@ class Terminal:
         yield from (Text(line, style="dim") for line in made.below)
         yield from (Text(f"({number}) {note}", style="dim") for number, note in enumerate(made.footnotes, 1))
         yield from (Text(f"warning: {warning}", style="yellow") for warning in made.warnings)
-        yield from (Text(f"next: {line}") for line in made.next)
 
 
 def _table(made: Grid, width: int) -> Rich:

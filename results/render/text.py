@@ -80,14 +80,18 @@ def best(cell: Cell, metric: Metric) -> str:
 
 
 def reported(cell: Cell, cells: Mapping[str, Cell], metric: Metric) -> str:
-    """`92.94 (+0.55)`: the mean of what was reported, and its difference to what was reported of the baseline."""
+    """`92.94 (+0.55)`: what was reported, and its difference to what was reported of the baseline.
+
+    Several numbers stand beside each other: a note says whether they are repeats, whose mean tells something.
+    """
     numbers = cell.line.reported.get(metric.name)
     if not numbers:
         return ""
+    text = " / ".join(f"{number:.{metric.digits}f}" for number in numbers)
     difference = reported_difference(cell, cells, metric.name)
-    notes = [] if difference is None else [f"{difference:+.{metric.digits}f}"]
-    notes += [f"n {len(numbers)}"] if len(numbers) > 1 else []
-    return f"{sum(numbers) / len(numbers):.{metric.digits}f}" + (f" ({', '.join(notes)})" if notes else "")
+    if difference is None:
+        return text
+    return f"{text} ({'mean ' * (len(numbers) > 1)}{difference:+.{metric.digits}f})"
 
 
 def reported_difference(cell: Cell, cells: Mapping[str, Cell], name: str) -> float | None:

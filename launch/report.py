@@ -1,0 +1,137 @@
+"""`hydra/launcher=report`: the same arms, read instead of run. Starts nothing, writes nothing but into `to`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from hydra.core.utils import JobReturn, JobStatus
+from omegaconf import DictConfig, OmegaConf
+
+from ablation.build import near
+from ablation.errors import AblationError, ConfigError
+from launch.report_arms import Arms, asked
+from launch.sync import database
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from results.definition import Definition
+    from results.table import Table
+
+_WIDE = 140  # columns where there is no terminal
+
+
+@dataclass(frozen=True)
+class Options:
+    """Those of `conf/hydra/launcher/report.yaml`, checked."""
+
+    uri: str | None
+    to: str | None
+    metric: str | None
+    baseline: str | None
+    best: bool
+    json: bool
+
+
+def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+    """Print the table of these override lists' arms, and write its files; one return a list.
+
+    Raises:
+        ConfigError: an option that cannot be, or no tracker.
+    """
+    from results.render import json
+    from results.table import build
+
+    node: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    options = read(node)
+    with redirect_stdout(sys.stderr):  # a trick's module may print; standard output is the table's
+        arms = asked(config, job_overrides)
+        table = build(changed(arms.definition, options), recorded(arms, options.uri))
+    if options.to is not None:
+        from launch.report_files import write
+
+        write(table, Path(options.to), options.best)
+    if options.json:
+        print(json.render(table), end="")
+    else:
+        show(table, options.best)
+    error = lacking(table)
+    status = JobStatus.FAILED if error else JobStatus.COMPLETED
+    return [JobReturn(overrides=list(row), status=status, _return_value=error) for row in job_overrides]
+
+
+def read(node: Mapping[str, Any]) -> Options:
+    """The options in Hydra's node of the launcher.
+
+    Raises:
+        ConfigError: names key, value and the way out.
+    """
+    given = {key: value for key, value in node.items() if key != "kind" and not key.startswith("_")}
+    for key, value in given.items():
+        if key not in Options.__annotations__:
+            way = near(key, Options.__annotations__)
+            raise ConfigError(f"hydra.launcher.{key}: no such option of report; {way}")
+        if key in ("best", "json"):
+            if not isinstance(value, bool):
+                raise ConfigError(f"hydra.launcher.{key}={value}: give true or false")
+        elif value is not None and not isinstance(value, str):
+            raise ConfigError(f"hydra.launcher.{key}={value}: is not text; put it in quotes")
+    return Options(**given)
+
+
+def changed(definition: Definition, options: Options) -> Definition:
+    """The definition with the metric and the baseline that were asked for.
+
+    Raises:
+        ConfigError: no line is called so.
+    """
+    if options.baseline is not None:
+        labels = [line.label for line in definition.lines]
+        if options.baseline not in labels:
+            way = near(options.baseline, labels)
+            raise ConfigError(f"hydra.launcher.baseline={options.baseline}: no line is called so; {way}")
+        against = {label: None if label == options.baseline else options.baseline for label in labels}
+        definition = replace(
+            definition, lines=tuple(replace(line, against=against[line.label]) for line in definition.lines)
+        )
+    return replace(definition, metric=options.metric or definition.metric)
+
+
+def recorded(arms: Arms, uri: str | None) -> pd.DataFrame:
+    """The runs of these arms, from the tracker at `uri` or their own; none if nothing was ever recorded in their own.
+
+    Raises:
+        ConfigError: no tracker.
+    """
+    from results.read import runs
+    from results.read_frame import tidy
+
+    if uri is None and not arms.tracker:
+        raise ConfigError("track: these arms are recorded nowhere; name a tracker with hydra.launcher.uri=")
+    if uri is None and database(arms.tracker) and not Path(arms.tracker.removeprefix("sqlite:///")).exists():
+        print(f"note: nothing was ever recorded in {arms.tracker}", file=sys.stderr)
+        return tidy([], None)
+    return runs(uri or arms.tracker, {line.id for line in arms.definition.lines if line.id})
+
+
+def show(table: Table, best: bool) -> None:
+    """Print it, as wide as the terminal."""
+    from rich.console import Console
+
+    from results.render import terminal
+
+    console = Console(highlight=False, markup=False)
+    terminal.show(table, console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE), best)
+
+
+def lacking(table: Table) -> AblationError | None:
+    """What is said, and exit code 1, unless every line has all of its seeds and nothing was refused."""
+    if table.complete:
+        return None
+    number = sum(not cell.complete for cell in table.cells)
+    return AblationError(f"{number} of {len(table.cells)} lines lack something: see their cells and footnotes")

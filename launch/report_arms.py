@@ -1,0 +1,48 @@
+"""The arms of a report: those that the other launchers would run, and those that cannot be composed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from omegaconf import DictConfig
+
+from ablation.errors import ConfigError
+from launch.arm import plain
+from launch.arms import attempts
+from launch.compose import Composer
+from launch.grid import Row
+from launch.sync import tracker
+from launch.table_request import request, search
+from launch.tables import definition
+from results.definition import Definition
+
+_OURS = "grid"  # the sweeper whose rows have labels
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What is asked for, and where it is recorded."""
+
+    definition: Definition
+    tracker: str  # an MLflow URI; empty: none
+
+
+def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
+    """The arms of a sweep. `config` is the sweep's, with Hydra's node; another sweeper's rows are taken as they come.
+
+    Raises:
+        ConfigError: a mistake in the grid or the table, or arms that are recorded in different places.
+    """
+    typed = config.hydra.overrides
+    ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
+    rows = None if ours else tuple(Row(tuple(row)) for row in job_overrides)
+    wanted = request([*typed.task, *typed.hydra], rows)
+    composed = list(attempts([row.overrides for row in wanted.rows], search(wanted.hydra)))
+    configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
+    configs = configs or [plain(Composer(search(wanted.hydra))(wanted.task).config)]
+    found = sorted({tracker(each, Path.cwd()) for each in configs})
+    if len(found) > 1:
+        raise ConfigError(f"track: these arms are recorded in {', '.join(found)}; choose with hydra.launcher.uri=")
+    return Arms(definition(wanted, composed), found[0])
