@@ -6,10 +6,12 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 from ablation.journal import Event, events, settled
 from ablation.result import Result, finished
 
+SWEEPS = "sweeps"  # in an arm's folder: a file for every sweep that asked for it
 _STATUS = {"start": "RUNNING", "done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
 
 
@@ -19,6 +21,8 @@ class Record:
 
     folder: Path
     arm: dict[str, Any]  # arm.json
+    asked: dict[str, dict[str, Any]]  # sweep -> how it asked for the arm: `name` among its others, `seeds`
+    title: str  # what tells the arm from the others of its sweep, in few words
     commit: str  # empty if not known
     events: list[Event]
     result: Result  # empty until the trial is finished
@@ -30,8 +34,23 @@ class Record:
 
     @property
     def name(self) -> str:
-        """What sets the trial apart, for people."""
-        return f"{self.arm['name'][:230]} seed={self.seed}"
+        """What sets the trial apart, for people: the tracker's column shows some twenty characters."""
+        return f"{self.title[:230]} s{self.seed}"
+
+    @property
+    def seeds(self) -> set[str]:
+        """The seeds that sweeps have asked for; of folders from before that was kept, none but this."""
+        return {self.seed, *(str(seed) for asked in self.asked.values() for seed in asked["seeds"])}
+
+    @property
+    def params(self) -> dict[str, str]:
+        """What was chosen in each group, and the values that differ from the defaults."""
+        return {**self.groups, **{key: str(value) for key, value in self.arm["params"].items()}}
+
+    @property
+    def groups(self) -> dict[str, str]:
+        """What was chosen in each group, "none" if nothing."""
+        return {group: str(choice) or "none" for group, choice in self.arm["groups"].items()}
 
     @property
     def epochs(self) -> list[Event]:
@@ -61,17 +80,23 @@ class Record:
 
     @property
     def tags(self) -> dict[str, str]:
-        """Which trial this is: fixed from its start."""
-        groups = {group: str(choice) or "none" for group, choice in self.arm["groups"].items()}
-        own = {
-            "id": self.arm["id"],
-            "seed": self.seed,
-            "sweep": self.arm["sweep"],
-            "command": self.arm.get("command", ""),
-            "started": str(self.started),
-        }
+        """Which trial this is. All is fixed from its start but `sweeps`, which others may join."""
         source = {"mlflow.source.git.commit": self.commit} if self.commit else {}
-        return {**groups, **{f"ablation.{key}": value for key, value in own.items()}, **source}
+        own = {"kind": "trial", "seed": self.seed, "started": str(self.started)}
+        return {**self.arm_tags, **{f"ablation.{key}": value for key, value in own.items()}, **source}
+
+    @property
+    def arm_tags(self) -> dict[str, str]:
+        """Which arm it belongs to."""
+        own = {
+            "kind": "arm",
+            "id": self.arm["id"],
+            "name": self.arm["name"],
+            "sweep": self.arm["sweep"],
+            "sweeps": ",".join(sorted({self.arm["sweep"], *self.asked})),
+            "command": self.arm.get("command", ""),
+        }
+        return {**self.groups, **{f"ablation.{key}": value for key, value in own.items()}}
 
     @property
     def words(self) -> dict[str, str]:
@@ -82,16 +107,20 @@ class Record:
         }
 
 
-def load(folder: Path) -> Record:
-    """Read a seed folder.
+def load(folder: Path, title: str = "") -> Record:
+    """Read a seed folder. `title` is for arms whose sweep has not said by which name it knows them.
 
     Raises:
-        OSError, ValueError: `arm.json` beside it is missing or broken.
+        OSError, ValueError: `arm.json` beside it, or a file of `sweeps`, is missing or broken.
     """
     provenance = folder.parent / "provenance.json"
+    arm = json.loads((folder.parent / "arm.json").read_text())
+    asked = {unquote(path.stem): json.loads(path.read_text()) for path in (folder.parent / SWEEPS).glob("*.json")}
     return Record(
         folder=folder,
-        arm=json.loads((folder.parent / "arm.json").read_text()),
+        arm=arm,
+        asked=asked,
+        title=asked[arm["sweep"]]["name"] if arm["sweep"] in asked else title or arm["name"],
         commit=str((json.loads(provenance.read_text()) if provenance.exists() else {}).get("commit") or ""),
         events=events(folder),
         result=finished(folder) or {},

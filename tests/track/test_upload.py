@@ -12,7 +12,18 @@ import pytest
 from mlflow import MlflowClient
 
 from ablation.track.upload import upload
-from tests.track.trials import METRICS, Training, assert_each_point_once, mlflow_warns, runs, the_run, trial, value
+from tests.track.trials import (
+    CHOSEN,
+    METRICS,
+    Training,
+    arms,
+    assert_each_point_once,
+    mlflow_warns,
+    runs,
+    the_run,
+    trial,
+    value,
+)
 
 pytestmark = mlflow_warns
 
@@ -21,13 +32,16 @@ def test_a_finished_trial_is_all_there(client: MlflowClient, tmp_path: Path) -> 
     Training(trial(tmp_path)).epochs(5).end()
     assert upload(client, tmp_path / "00deadbeef00cafe/seed-0") == 5 * len(METRICS) + 5
     run = the_run(client)
-    assert run.info.run_name == "aug=cutout+mixup seed=0"
+    assert run.info.run_name == "aug=cutout+mixup s0"
     assert run.info.status == "FINISHED"
-    assert run.data.params == {"optim.lr": "0.2", "epochs": "5"}
+    assert run.data.params == {**CHOSEN, "optim.lr": "0.2", "epochs": "5"}
     expected = {
         "ablation.id": "00deadbeef00cafe",
         "ablation.seed": "0",
         "ablation.sweep": "main",
+        "ablation.sweeps": "main",
+        "ablation.kind": "trial",
+        "ablation.name": "aug=cutout+mixup",
         "aug": "cutout+mixup",
         "regularizer": "none",
         "mlflow.source.git.commit": "0123abc",
@@ -40,6 +54,7 @@ def test_a_finished_trial_is_all_there(client: MlflowClient, tmp_path: Path) -> 
     assert run.inputs is not None
     (images,) = run.inputs.dataset_inputs
     assert (images.dataset.name, images.dataset.digest) == ("digits", "abc123")
+    assert [(tag.key, tag.value) for tag in images.tags] == [("mlflow.data.context", "train+test")]
 
 
 def test_points_keep_the_time_of_their_journal(client: MlflowClient, tmp_path: Path) -> None:
@@ -173,7 +188,7 @@ def test_parameters_of_any_length_name_and_number(client: MlflowClient, tmp_path
     Training(folder := trial(tmp_path, params={**odd, **{f"p{i}": i for i in range(250)}})).epochs(1).end()
     upload(client, folder)
     params = the_run(client).data.params
-    assert len(params) == 255
+    assert len(params) == 255 + len(CHOSEN)
     assert (params["long"], params["a_0_"], params["list"]) == ("x" * 6000, "", "[1, 2]")
 
 
@@ -184,7 +199,7 @@ def test_parameters_do_not_change_on_resume(client: MlflowClient, tmp_path: Path
     (folder.parent / "arm.json").write_text(json.dumps({**arm, "params": {"optim.lr": "0.20", "new": 1}}))
     Training(folder, after=1).epochs(1).end()
     upload(client, folder)
-    assert the_run(client).data.params == {"optim.lr": "0.2", "epochs": "5", "new": "1"}
+    assert the_run(client).data.params == {**CHOSEN, "optim.lr": "0.2", "epochs": "5", "new": "1"}
 
 
 def test_a_ghost_of_a_create_that_timed_out_is_removed(client: MlflowClient, tmp_path: Path) -> None:
@@ -215,7 +230,7 @@ def test_a_trial_trained_anew_has_a_run_of_its_own(client: MlflowClient, tmp_pat
     assert_each_point_once(client, kept, range(1, 6))
     assert new.data.metrics["result/test_acc"] == value("test_acc", 3, 100)
     assert kept.data.tags["ablation.superseded_by"] == new.info.run_id
-    assert kept.info.run_name == "aug=cutout+mixup seed=0 (superseded)"
+    assert kept.info.run_name == "aug=cutout+mixup s0 (superseded)"
     assert kept.info.status == ("FINISHED" if ended else "KILLED")
     assert "ablation.superseded_by" not in new.data.tags
     folder.rename(folder.with_name("seed-0-newer"))
@@ -263,7 +278,7 @@ class Crashing:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 def test_a_crash_at_any_call_loses_and_doubles_nothing(client: MlflowClient, tmp_path: Path, after: bool) -> None:
-    Training(original := trial(tmp_path / "original")).epochs(200).end()
+    Training(original := trial(tmp_path / "original")).epochs(60).end()
     for call in range(100):
         sweep = f"crash-{call}"
         folder = trial(tmp_path / sweep, sweep=sweep)
@@ -275,11 +290,15 @@ def test_a_crash_at_any_call_loses_and_doubles_nothing(client: MlflowClient, tmp
         else:
             break
         run = the_run(client, sweep)
-        assert_each_point_once(client, run, range(1, 201))
+        assert_each_point_once(client, run, range(1, 61))
         assert run.info.status == "FINISHED"
-        assert run.data.params == {"optim.lr": "0.2", "epochs": "5"}
+        assert run.data.params == {**CHOSEN, "optim.lr": "0.2", "epochs": "5"}
         assert len(client.get_metric_history(run.info.run_id, "result/best_test_acc")) == 1
         assert len(client.list_artifacts(run.info.run_id)) == 4
         assert run.inputs is not None
         assert len(run.inputs.dataset_inputs) == 1
-    assert 10 < call < 20
+        (arm,) = arms(client, sweep)
+        assert run.data.tags["mlflow.parentRunId"] == arm.info.run_id
+        assert (arm.info.status, arm.data.metrics["result/n"]) == ("FINISHED", 1)
+        assert_each_point_once(client, arm, range(1, 61), metrics=METRICS[:3])
+    assert 20 < call < 40

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from ablation.journal import JOURNAL, Journal
 # MLflow still uses what SQLAlchemy 2.1 deprecates.
 mlflow_warns = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")
 
+CHOSEN = {"aug": "cutout+mixup", "model": "resnet20", "regularizer": "none"}
 METRICS = ("train_loss", "train_acc", "test_acc", "lr")
 
 
@@ -30,7 +31,7 @@ def trial(out: Path, seed: int = 0, arm: str = "00deadbeef00cafe", **arm_values:
         "id": arm,
         "name": "aug=cutout+mixup",
         "sweep": "main",
-        "groups": {"aug": "cutout+mixup", "model": "resnet20", "regularizer": "none"},
+        "groups": CHOSEN,
         "params": {"optim.lr": 0.2, "epochs": 5},
         "overrides": ["aug=[cutout,mixup]"],
         "command": "python launch/run.py 'aug=[cutout,mixup]'",
@@ -82,10 +83,20 @@ class Training:
         self.journal.close()
 
 
-def runs(client: MlflowClient, sweep: str = "main") -> list[Run]:
-    """All active runs of an experiment."""
+def every(client: MlflowClient, sweep: str = "main") -> list[Run]:
+    """All active runs of an experiment, those of arms as well."""
     experiment = client.get_experiment_by_name(sweep)
     return [] if experiment is None else list(client.search_runs([experiment.experiment_id]))
+
+
+def runs(client: MlflowClient, sweep: str = "main") -> list[Run]:
+    """All active runs of trials in an experiment."""
+    return [run for run in every(client, sweep) if run.data.tags.get("ablation.kind") != "arm"]
+
+
+def arms(client: MlflowClient, sweep: str = "main") -> list[Run]:
+    """All active runs of arms in an experiment."""
+    return [run for run in every(client, sweep) if run.data.tags.get("ablation.kind") == "arm"]
 
 
 def the_run(client: MlflowClient, sweep: str = "main") -> Run:
@@ -94,12 +105,14 @@ def the_run(client: MlflowClient, sweep: str = "main") -> Run:
     return run
 
 
-def assert_each_point_once(client: MlflowClient, run: Run, epochs: Iterable[int], shift: float = 0.0) -> None:
+def assert_each_point_once(
+    client: MlflowClient, run: Run, epochs: Iterable[int], shift: float = 0.0, metrics: Sequence[str] = METRICS
+) -> None:
     """Every metric has exactly one value at each epoch, the right one, and none elsewhere."""
-    for name in METRICS:
+    for name in metrics:
         history = client.get_metric_history(run.info.run_id, name)
         points = sorted((m.step, m.value) for m in history)
-        assert points == [(epoch, value(name, epoch, shift)) for epoch in epochs], name
+        assert points == [(epoch, pytest.approx(value(name, epoch, shift))) for epoch in epochs], name
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 20.0) -> None:
