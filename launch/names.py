@@ -10,8 +10,13 @@ _NEXT = re.compile(r",(?=[^,=\[\]{}]+=)")  # a comma before `key=`, not one with
 
 def apart(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """From full names by id: what all share, and the rest of each by id ("baseline" if nothing is left)."""
-    parts = {id_: _NEXT.split(name) for id_, name in names.items()}
-    shared = set.intersection(*map(set, parts.values())) if len(parts) > 1 else set()
-    common = next(iter(parts.values())) if parts else []
-    rest = {id_: ",".join(p for p in own if p not in shared) or "baseline" for id_, own in parts.items()}
+    own = {id_: parts(name) for id_, name in names.items()}
+    shared = set.intersection(*map(set, own.values())) if len(own) > 1 else set()
+    common = next(iter(own.values())) if own else []
+    rest = {id_: ",".join(p for p in each if p not in shared) or "baseline" for id_, each in own.items()}
     return ",".join(p for p in common if p in shared), rest
+
+
+def parts(name: str) -> list[str]:
+    """The overrides that a name is made of."""
+    return _NEXT.split(name)

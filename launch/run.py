@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
-from launch import console, messages, provenance, stages, teachers
+from launch import asked, console, messages, provenance, stages, sync, teachers
 from launch.arms import gather
 from launch.sweep import Planned
 
@@ -50,8 +50,10 @@ def run_arm(planned: Planned, stop: Event) -> None:
     built = parts(config)
     with closing(watch):
         arm.write(folder, config)
+        news = asked.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
         provenance.write(folder, built.scalars.seeds)
         outcomes = trial.run(config, built, folder, watch, stop.is_set)
+    sync.tell(folder.parent, news)
     watch.summary(outcomes)
     failures = [o for o in outcomes.values() if isinstance(o, AblationError)]
     if failures:

@@ -18,7 +18,7 @@ from typing import Any
 from ablation.atomic import write_atomic
 from ablation.config import seeds
 from ablation.errors import AblationError
-from launch import provenance, snapshot, stages
+from launch import asked, provenance, snapshot, stages
 from launch.arm import Arm, Config
 
 STORE = ".sweeps"
@@ -75,6 +75,7 @@ class Submission:
     code: Path  # to be first on PYTHONPATH
     time: float  # seconds since 1970
     arms: dict[str, Planned]  # by id, in grid order
+    news: tuple[Path, ...] = ()  # seeds' folders done before, of which trackers are to be told that this sweep asked
 
     @property
     def works(self) -> list[Work]:
@@ -112,6 +113,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     with ThreadPoolExecutor(_WRITERS) as pool:  # disks and file servers take many at once faster than in turn
         list(pool.map(lambda p: _write_arm(out / p.arm.id, p), planned))
+    news = asked.ask(out, name, {p.arm.id: p.seeds for p in planned})
     return Submission(
         name=name,
         number=number,
@@ -123,6 +125,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
         code=code,
         time=now,
         arms={p.arm.id: p for p in planned},
+        news=tuple(news),
     )
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
+from ablation.track.record import SWEEPS
+from launch.asked import named
 from launch.known import Archive
 from launch.past import Past
 
@@ -47,13 +49,26 @@ def sync(out: Path, uri: str | None = None, folders: Iterable[Path] | None = Non
     if folders is None:
         folders = {journal.parents[1] for journal in out.glob("*/seed-*/attempt-*/journal.jsonl")}
     begun, trouble = sorted(folders), []
+    titles = {} if all((folder.parent / SWEEPS).exists() for folder in begun) else named(out)
     for where, mine in ({uri: begun} if uri else _by_tracker(out, begun)).items():
         try:
-            yield from _bring(where, mine)
+            yield from _bring(where, mine, titles)
         except AblationError as e:
             trouble.append(str(e))
     if trouble:
         raise AblationError("; ".join(trouble))
+
+
+def tell(out: Path, folders: Sequence[Path]) -> None:
+    """Bring what is new of trials that were done before, such as another sweep that asked; a failure is a note."""
+    if not folders:
+        return
+    try:
+        trouble = [str(outcome) for outcome in sync(out, folders=folders) if outcome.error]
+    except AblationError as e:
+        trouble = [str(e)]
+    if trouble:
+        print(f"note: MLflow lacks news of trials done before: {trouble[0]}; run: ablation sync", file=sys.stderr)
 
 
 def tracker(config: Mapping[str, Any], cwd: Path) -> str:
@@ -82,7 +97,7 @@ def _by_tracker(out: Path, folders: Iterable[Path]) -> dict[str, list[Path]]:
     return found
 
 
-def _bring(uri: str, folders: Iterable[Path]) -> Iterator[Outcome]:
+def _bring(uri: str, folders: Iterable[Path], titles: Mapping[str, str]) -> Iterator[Outcome]:
     """To one tracker."""
     if not folders:
         return
@@ -92,7 +107,7 @@ def _bring(uri: str, folders: Iterable[Path]) -> Iterator[Outcome]:
         return
     client = _reach(uri)
     for folder in folders:
-        outcome = replace(_upload(client, folder), uri=uri)
+        outcome = replace(_upload(client, folder, titles.get(folder.parent.name, "")), uri=uri)
         yield outcome
         if outcome.error:
             _reach(uri)  # if the tracker is gone, say so at once instead of waiting for it at every trial
@@ -109,12 +124,12 @@ def _reach(uri: str) -> MlflowClient:
         ) from e
 
 
-def _upload(client: MlflowClient, folder: Path) -> Outcome:
+def _upload(client: MlflowClient, folder: Path, title: str) -> Outcome:
     from ablation.track.upload import upload
 
     trial = _label(folder)
     try:
-        return Outcome(trial, points=upload(client, folder))
+        return Outcome(trial, points=upload(client, folder, title))
     except Exception as e:  # one broken folder must not keep the others from being uploaded
         return Outcome(trial, error=_line(e))
 
