@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from ablation.errors import AblationError
+from ablation.errors import AblationError, ConfigError
 from launch import sync
 
 EVIDENCE = Path(__file__).resolve().parents[1] / "results" / "evidence"
 
 
-def bring(uri: str, evidence: Path = EVIDENCE) -> int:
-    """Upload the seeds of `evidence/<sweep>/<id>/seed-K` that the tracker lacks: how many those were.
+def bring(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) -> int:
+    """Upload the seeds of these arms in `evidence/<sweep>/<id>/seed-K` that the tracker lacks: how many those were.
 
     One that the tracker has from this training, or from a later one of somebody's own, is left alone. The tracker is
     asked first, so that this costs nothing where all is there. Files are copied, since a checkout may be read-only.
@@ -22,7 +22,7 @@ def bring(uri: str, evidence: Path = EVIDENCE) -> int:
     Raises:
         AblationError: the tracker cannot be reached, or the files of a seed are damaged.
     """
-    folders = sorted(path.parent for path in evidence.glob("*/*/seed-*/result.json"))
+    folders = sorted(p.parent for p in evidence.glob("*/*/seed-*/result.json") if p.parents[1].name in ids)
     wanted = _lacking(uri, folders)
     if wanted:
         with TemporaryDirectory() as scratch:
@@ -35,14 +35,13 @@ def bring(uri: str, evidence: Path = EVIDENCE) -> int:
 
 def _lacking(uri: str, folders: Sequence[Path]) -> list[Path]:
     """Those of which the tracker has no whole run, neither of this training nor of a later one."""
-    from ablation.track.client import database
     from ablation.track.record import load
     from results.read import runs
 
-    file = database(uri)
-    if file and not file.exists():
+    try:
+        frame = runs(uri, ids={folder.parent.name for folder in folders})
+    except ConfigError:  # no database yet; uploading makes one, or says what is wrong with the URI
         return list(folders)
-    frame = runs(uri, ids={folder.parent.name for folder in folders})
     known = {(row["id"], row["seed"]): (int(row["started"]), row["status"]) for row in frame.to_dict("records")}
     lacking = []
     for folder in folders:

@@ -108,7 +108,19 @@ def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
             for asked, each in mine.items():
                 with _at(places[asked], asked):
                     found[asked] = definition(each, [*islice(composed, len(each.rows))])
+                    _check_typed(asked, found[asked])
     return found
+
+
+def _check_typed(asked: Asked, made: Definition) -> None:
+    """Refuse overrides with which no row of the table can be composed, if without them some can: a typing error."""
+    from launch.tables import define
+
+    if len(asked) == 1 or any(line.id for line in made.lines):
+        return
+    if any(line.id for line in define(_arguments(asked[:1])).lines):
+        why = "; ".join(dict.fromkeys(line.lacks for line in made.lines))
+        raise ConfigError(f"with {' '.join(asked[1:])} no row of {asked[0]} can be composed: {why}")
 
 
 def _arguments(asked: Asked) -> list[str]:
@@ -132,8 +144,9 @@ def _runs(uri: str, definitions: Iterable[Definition]) -> pd.DataFrame:
     """All runs of all lines."""
     from results.read import runs
 
-    evidence.bring(uri)
-    return runs(uri, ids={line.id for each in definitions for line in each.lines if line.id})
+    ids = {line.id for each in definitions for line in each.lines if line.id}
+    evidence.bring(uri, ids)
+    return runs(uri, ids=ids)
 
 
 def _build(definitions: dict[Asked, Definition], frame: pd.DataFrame) -> dict[Asked, Table]:

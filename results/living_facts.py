@@ -18,19 +18,21 @@ Facts = Mapping[str, Any]
 def comment(table: Table) -> str:
     """One line that says what a table was made from: its file, and the runs and the mean of each cell."""
     cells = {c.line.label: _cell(c) for c in table.cells if c.values}
-    facts = {"file": _digest(table.definition), "cells": cells}
+    facts = {"file": _file(table.definition), "arms": _arms(table.definition), "cells": cells}
     text = json.dumps(facts, ensure_ascii=False).replace(">", "\\u003e")  # --> would end the comment
     return f"<!-- made from: {text} -->"
 
 
 def reasons(old: str, new: str) -> list[str]:
-    """What differs between the body of a block and what the runs give now; nothing if it is the same."""
+    """Why the body of a block is not what the runs give now; nothing if it is. A finding's is a sentence."""
     if old == new:
         return []
     if not old.strip():
         return ["was never filled"]
     was, now = _read(old), _read(new)
-    if was is None or now is None:
+    if now is None:
+        return [f"says {old!r}, the runs say {new!r}"]
+    if was is None:
         return [_difference(old, new)]
     return [*_changes(was, now)] or [_difference(old, new)]
 
@@ -45,11 +47,19 @@ def _cell(cell: Cell) -> dict[str, Any]:
     }
 
 
-def _digest(definition: Definition) -> str:
-    """Of all that a table's file says and no run can change."""
-    lines = [[x.label, x.seeds, x.reported, x.against, x.flags, x.notes, x.lacks] for x in definition.lines]
-    head = [definition.title, definition.source, definition.protocol, definition.notes, definition.flags]
-    return sha256(json.dumps([head, lines], sort_keys=True).encode()).hexdigest()[:12]
+def _file(definition: Definition) -> str:
+    """A digest of all that a table's file says beside its arms."""
+    lines = [[x.label, x.seeds, x.reported, x.against, x.flags, x.notes] for x in definition.lines]
+    return _digest([definition.title, definition.source, definition.protocol, definition.notes, lines])
+
+
+def _arms(definition: Definition) -> str:
+    """A digest of what its lines are composed to: their ids, or what they lack."""
+    return _digest([[x.label, x.id, x.lacks] for x in definition.lines])
+
+
+def _digest(facts: list[Any]) -> str:
+    return sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _read(body: str) -> Facts | None:
@@ -57,7 +67,7 @@ def _read(body: str) -> Facts | None:
     found = _FROM.search(body)
     try:
         facts = json.loads(found[1]) if found else None
-        return facts if facts is None or {"file", "cells"} <= facts.keys() else None
+        return facts if facts is None or {"file", "arms", "cells"} <= facts.keys() else None
     except ValueError:
         return None
 
@@ -71,6 +81,8 @@ def _changes(was: Facts, now: Facts) -> Iterator[str]:
             yield f'cell "{label}" has runs now: seeds {_seeds(new["seeds"])}'
     if was["file"] != now["file"]:
         yield "table file changed"
+    if was["arms"] != now["arms"]:
+        yield "its rows compose to other arms: their overrides or defaults have changed, or options came"
 
 
 def _lost(label: str, old: Facts) -> Iterator[str]:

@@ -1,0 +1,214 @@
+"""Notes filled from real runs, and checked when runs, tables or the notes themselves have changed."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from launch import evidence, living, sync
+from launch.arms import gather
+from launch.sweep import Planned
+from launch.table_request import initialized, request, search
+from launch.verbs import main
+from tests.track.trials import mlflow_warns
+
+pytestmark = mlflow_warns
+
+TABLE = """# @package hydra.sweeper
+title: A table of mine
+rows:
+  - {label: plain, overrides: []}
+  - {label: cutout, overrides: aug=cutout, reported: {test_acc: 91.5}}
+  - {label: mixup, overrides: aug=mixup}
+"""
+NOTE = """# Mine
+
+Text <!-- of mine -->
+
+<!-- table: mine BUDGET -->
+<!-- end table -->
+
+We saw <!-- finding: mine BUDGET | cutout --><!-- end finding -->.
+"""
+
+
+@dataclass(frozen=True)
+class Desk:
+    """A note, its table and the tracker with its runs."""
+
+    folder: Path
+
+    @property
+    def note(self) -> Path:
+        return self.folder / "note.md"
+
+    @property
+    def table(self) -> Path:
+        return self.folder / "conf" / "table" / "mine.yaml"
+
+    @property
+    def uri(self) -> str:
+        return f"sqlite:///{self.folder}/mlflow.db"
+
+    def budget(self, conf: Path) -> list[str]:
+        return [*tiny.TINY, *tiny.SMALL_MODEL, "seeds=3", f"hydra.searchpath=[file://{conf}]"]
+
+    def client(self) -> Any:
+        from ablation.track.client import connect
+
+        return connect(self.uri)
+
+    def reasons(self, capsys: pytest.CaptureFixture[str]) -> list[str]:
+        """What `check` has against the note, all blocks together."""
+        capsys.readouterr()
+        code = main(["check", str(self.note), "--uri", self.uri, "--json"])
+        stale = json.loads(capsys.readouterr().out)["stale"]
+        assert code == int(bool(stale))
+        return [reason for block in stale for reason in block["reasons"]]
+
+
+def fill(desk: Desk) -> int:
+    return main(["fill", str(desk.note), "--uri", desk.uri])
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Desk:
+    """Nine trainings, recorded, and a filled note."""
+    desk = Desk(tmp_path_factory.mktemp("desk"))
+    desk.table.parent.mkdir(parents=True)
+    desk.table.write_text(TABLE)
+    budget = desk.budget(desk.folder / "conf")
+    desk.note.write_text(NOTE.replace("BUDGET", " ".join(f"'{text}'" for text in budget)))
+    out = desk.folder / "runs"
+    for planned in arms(["table=mine", *budget]):
+        planned.arm.write(out / planned.arm.id, planned.config)
+        tiny.run(planned.config, out / planned.arm.id)
+    assert [outcome.error for outcome in sync.sync(out, desk.uri)] == [""] * 9
+    assert fill(desk) == 0
+    return desk
+
+
+def arms(arguments: list[str]) -> list[Planned]:
+    with initialized():
+        asked = request(arguments)
+        return gather([row.overrides for row in asked.rows], search(asked.hydra))
+
+
+@pytest.fixture
+def desk(trained: Desk, tmp_path: Path) -> Desk:
+    """A copy to spoil. Its note still says where the first one's table is."""
+    copy = Desk(tmp_path)
+    for name in ("note.md", "mlflow.db"):
+        shutil.copyfile(trained.folder / name, tmp_path / name)
+    return copy
+
+
+def test_a_note_is_filled_from_runs_and_filled_again_byte_for_byte(trained: Desk, desk: Desk) -> None:
+    text = desk.note.read_text()
+    assert text.startswith("# Mine\n\nText <!-- of mine -->\n\n<!-- table: mine ")
+    assert "| cutout | 3 |" in text
+    assert "against plain, 3 paired seeds" in text
+    assert "3 epochs on 16 of 1437" in text
+    before = desk.note.read_bytes()
+    assert fill(desk) == 0
+    assert desk.note.read_bytes() == before
+
+
+def test_check_is_content_with_what_fill_wrote(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.reasons(capsys) == []
+
+
+def test_an_edited_number_is_told(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    row = next(line for line in desk.note.read_text().splitlines() if line.startswith("| cutout"))
+    desk.note.write_text(desk.note.read_text().replace(row, row.replace("| 91.50", "| 93.50")))
+    (reason,) = desk.reasons(capsys)
+    assert reason.startswith("edited, or filled by another version: line ")
+    assert "93.50" in reason
+
+
+def test_a_lost_run_is_told_by_cell_and_seed(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    client = desk.client()
+    runs = client.search_runs(
+        [e.experiment_id for e in client.search_experiments()], "tags.`ablation.seed` = '2' and tags.aug = 'cutout'"
+    )
+    for run in runs:
+        client.delete_run(run.info.run_id)
+    assert len(runs) == 1
+    reasons = desk.reasons(capsys)
+    assert 'cell "cutout" lost seeds 2' in reasons
+    assert any(reason.startswith('cell "cutout": mean was ') for reason in reasons)
+    assert main(["fill", str(desk.note), "--uri", desk.uri]) == 0
+    assert "missing 1/3" in desk.note.read_text()
+    assert desk.reasons(capsys) == []
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        (lambda text: text + "baseline: cutout\n", 'cell "mixup": baseline changed from plain to cutout'),
+        (lambda text: text.replace("91.5", "91.6"), "table file changed"),
+        (
+            lambda text: text.replace("aug=mixup", "aug=mixup optim.lr=0.07"),
+            'cell "mixup" lost seeds 0,1,2: it has none left',
+        ),
+        (lambda text: text.replace("aug=mixup", "aug=mixup optim.lr=0.07"), "its rows compose to other arms: "),
+        (lambda text: text.replace("label: mixup", "label: mixing"), 'cell "mixing" has runs now: seeds 0,1,2'),
+    ],
+)
+def test_a_changed_table_is_told(
+    desk: Desk, trained: Desk, capsys: pytest.CaptureFixture[str], change: Callable[[str], str], told: str
+) -> None:
+    desk.table.parent.mkdir(parents=True)
+    desk.table.write_text(change(TABLE))
+    desk.note.write_text(desk.note.read_text().replace(f"file://{trained.folder}/", f"file://{desk.folder}/"))
+    assert any(reason.startswith(told) for reason in desk.reasons(capsys))
+
+
+@pytest.mark.parametrize(
+    ("marker", "told"),
+    [
+        ("<!-- table: mien -->\n<!-- end table -->", "note.md:1: table=mien: no such option"),
+        (
+            "<!-- table: start sedes=3 -->\n<!-- end table -->",
+            "note.md:1: with sedes=3 no row of start can be composed: sedes: no such key",
+        ),
+        ("<!-- table: start seeds -->\n<!-- end table -->", "note.md:1: seeds: is not an override"),
+        (
+            "\nx <!-- finding: start | cutuot --><!-- end finding -->",
+            "note.md:2: start has no line cutuot; did you mean cutout",
+        ),
+        ("<!-- table: start -->", "note.md:1: table without its end"),
+    ],
+)
+def test_what_a_marker_names_wrongly_is_2_with_file_and_line(
+    desk: Desk, capsys: pytest.CaptureFixture[str], marker: str, told: str
+) -> None:
+    desk.note.write_text(marker)
+    assert fill(desk) == 2
+    assert told in capsys.readouterr().err
+    assert desk.note.read_text() == marker
+
+
+def test_evidence_is_brought_to_a_tracker_that_lacks_it_and_once(tmp_path: Path) -> None:
+    uri, arm = f"sqlite:///{tmp_path}/mlflow.db", "9510d170f3368374"
+    assert evidence.bring(uri, {arm}) == 2
+    assert evidence.bring(uri, {arm}) == 0
+    before = sorted(p for p in evidence.EVIDENCE.rglob("*") if p.name.startswith("."))
+    assert before == []  # nothing is written beside what is committed
+
+
+def test_the_notes_say_what_the_committed_evidence_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code = main(["check", "--uri", f"sqlite:///{tmp_path}/mlflow.db"])
+    assert code == 0, capsys.readouterr().out
+
+
+def test_all_notes_are_in_the_index() -> None:
+    index = (living.NOTES / "README.md").read_text()
+    assert [p.name for p in living.NOTES.glob("*.md") if p.name != "README.md" and f"({p.name})" not in index] == []
