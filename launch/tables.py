@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -15,6 +14,7 @@ from launch import messages
 from launch.arm import parsed, rules
 from launch.arms import attempts
 from launch.grid import Row
+from launch.lacks import absent, told
 from launch.names import apart
 from launch.sweep import Planned
 from launch.table_file import SEQUENCES, flags, texts
@@ -42,7 +42,7 @@ def define(arguments: Sequence[str]) -> Definition:
     """
     with initialized():
         asked = request(arguments)
-        return definition(asked, list(attempts([row.overrides for row in asked.rows], search(asked.hydra))))
+        return definition(asked, compositions(asked.rows, search(asked.hydra)))
 
 
 def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = ()) -> Definition:
@@ -52,7 +52,17 @@ def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = (
     """
     with initialized():
         asked = request(arguments, tuple(Row(tuple(row)) for row in overrides))
-        return definition(asked, list(attempts(overrides, search(asked.hydra))))
+        return definition(asked, compositions(asked.rows, search(asked.hydra)))
+
+
+def compositions(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Composed]:
+    """What each row composes to: the arms that it needs, its own last, or why it cannot. Hydra must be initialized.
+
+    Where a search path may bring options of its own, Hydra looks for them; else the files are looked at first.
+    """
+    missing = [[] if search else absent(row.overrides) for row in rows]
+    whole = attempts([row.overrides for row, lacks in zip(rows, missing, strict=True) if not lacks], search)
+    return [ConfigError("; ".join(lacks)) if lacks else next(whole) for lacks in missing]
 
 
 def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
@@ -63,12 +73,12 @@ def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
     Raises:
         ConfigError: none can.
     """
-    kept, called = [], labels(rows)
-    for n, arms in enumerate(attempts([row.overrides for row in rows], search(hydra))):
+    kept = []
+    for row, label, arms in zip(rows, labels(rows), compositions(rows, search(hydra)), strict=True):
         if isinstance(arms, Exception):
-            print(f"left out: {called[n]}: {lacks(arms, rows[n].overrides)}", file=sys.stderr)
+            print(f"left out: {label}: {told(arms, row.overrides)}", file=sys.stderr)
         else:
-            kept.append(rows[n])
+            kept.append(row)
     if not kept:
         raise ConfigError(f"hydra.sweeper.incomplete=skip: leaves none of {len(rows)} arms")
     return kept
@@ -99,26 +109,21 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     )
 
 
-def _line(row: Row, label: str, arms: Composed, search: list[str], name: str, other: str | None) -> Line:
+def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, other: str | None) -> Line:
     said = row.about
     seq = [SEQUENCES[said["seq"]]] if "seq" in said else []
     facts: dict[str, Any] = {
         "label": label,
-        "command": messages.command([*search, *row.overrides]),
+        "command": messages.command([*paths, *row.overrides]),
         "reported": {metric: _numbers(value) for metric, value in (said.get("reported") or {}).items()},
         "against": other,
         "flags": tuple(said.get("flags") or ()),
         "notes": (*texts(said.get("notes")), *seq),
     }
     if isinstance(arms, Exception):
-        return Line(id=None, seeds=_seeds(row), lacks=lacks(arms, row.overrides), **facts)
+        return Line(id=None, seeds=_seeds(row), lacks=told(arms, row.overrides), **facts)
     own = arms[-1]
     return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **facts)
-
-
-def lacks(error: Exception, overrides: Sequence[str]) -> str:
-    """Why a row cannot be composed, without the names that may have been meant."""
-    return re.split("; (?:did you mean|valid:)", messages.explain(error, overrides))[0]
 
 
 def _with_seeds(line: Line, row: Row, more: Sequence[int]) -> Line:
