@@ -52,9 +52,7 @@ class Learner(nn.Module):
 
     def forward(self, x: Tensor, y: Tensor, key: Key, t: Tensor, teaching: Tensors | None = None) -> Step:
         """One batch: x (N, H, W, C) uint8, y (N,) int64, t () progress in [0, 1); `teaching`: the teacher's weights."""
-        batch = Batch(to_float(self.view(x, key.fold("view"))), one_hot(y, self.classes), t, self.mean)
-        for name, aug in self.augs.items():
-            batch = aug(batch, key.fold(name))
+        batch = self.augment(x, y, key, t)
         with self.precision.autocast():
             images = self.normalise(batch.x)
             features = self.model.features(images)
@@ -63,6 +61,13 @@ class Learner(nn.Module):
             losses = [self._loss(term, given._replace(key=key.fold(n)), teaching) for n, term in self.terms.items()]
         predicted = one_hot(logits.detach().argmax(1), self.classes)
         return Step(torch.stack(losses).sum(), (predicted * batch.y).sum())
+
+    def augment(self, x: Tensor, y: Tensor, key: Key, t: Tensor) -> Batch:
+        """The batch that the model is given, not yet normalised; arguments as of `forward`."""
+        batch = Batch(to_float(self.view(x, key.fold("view"))), one_hot(y, self.classes), t, self.mean)
+        for name, aug in self.augs.items():
+            batch = aug(batch, key.fold(name))
+        return batch
 
     def _loss(self, term: Term | Taught, given: Pass, teaching: Tensors | None) -> Tensor:
         if not isinstance(term, Taught):

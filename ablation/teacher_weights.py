@@ -48,6 +48,13 @@ def load(folder: Path, seeds: Sequence[int], data: Data, precision: Precision) -
     return Teacher(model.to(precision.device), placed, tuple(map(_fingerprint, lanes)))
 
 
+def untrained(config: Mapping[str, Any], data: Data, precision: Precision) -> Teacher:
+    """A teacher as `load` would give for one seed, but as it was before its training; `config` is its own."""
+    model = _network(config, data)
+    weights = dict(model.state_dict())
+    return Teacher(model.to(precision.device), weights, (_fingerprint(weights),))
+
+
 def _network(config: Mapping[str, Any], data: Data) -> Model:
     _, size, _, channels = data.train.x.shape
     with seeded(Key.root(0)):  # what it draws is overwritten

@@ -34,9 +34,10 @@ def _part_of_the_test_set(data: Mapping[str, Any]) -> list[str]:
     amount = data.get("test_subset")
     if amount is None:
         return []
-    how = "the first in file order" if str(amount).startswith("first:") else "a stratified part"
-    much = f"{amount} images" if isinstance(amount, int) else f"{str(amount).removeprefix('first:')}"
-    return [f"test accuracy is not of the whole test set, but of {how}: {much} (data.test_subset)"]
+    first = str(amount).startswith("first:")
+    share, how = str(amount).removeprefix("first:"), "the first in file order" if first else "drawn from each class"
+    much = f"{share} images" if share.isdigit() else f"{100 * float(share):g} % of the images"
+    return [f"test accuracy is on a part of the test set only: {much}, {how} (data.test_subset={amount})"]
 
 
 def together(planned: Sequence[Planned]) -> list[str]:

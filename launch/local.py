@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ablation.atomic import write_atomic
-from launch import canary, checks_config, live, policy, slots, summary, sweep
+from launch import canary, checks_config, dead, live, policy, slots, summary, sweep, sync
 from launch.board import Board
 from launch.child import Slot
 from launch.flight import DRIVER, driving
@@ -33,7 +33,10 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
         AblationError: workers cannot be started.
     """
     retry, places, cautious = policy.read(options["retry"]), slots.choose(options, planned), canary.asked(options)
-    return _drive(sweep.create(planned, options, command), retry, places, Console(highlight=False), cautious)
+    found = dead.check(planned, dead.read(options))
+    made = sweep.create(planned, options, command)
+    sync.tell(made.out, made.news)
+    return _drive(made, retry, places, Console(highlight=False), cautious, found)
 
 
 def resume(submission: Submission, part: Submission, console: Console) -> dict[Trial, Outcome]:
@@ -47,11 +50,16 @@ def resume(submission: Submission, part: Submission, console: Console) -> dict[T
 
 
 def _drive(
-    submission: Submission, retry: policy.Policy, places: Sequence[Slot], console: Console, cautious: bool = False
+    submission: Submission,
+    retry: policy.Policy,
+    places: Sequence[Slot],
+    console: Console,
+    cautious: bool = False,
+    found: dead.Found = dead.UNCHECKED,
 ) -> dict[Trial, Outcome]:
     board, brake = Board(submission, len(places)), _Brake()
     with closing(live.choose(board, console)) as view, _driver(submission) as beat, brake:
-        for note in checks_config.together(list(submission.arms.values())):
+        for note in [*checks_config.together(list(submission.arms.values())), *found.notes]:
             view.say(f"note: {note}")
 
         def tell(event: Event) -> None:
@@ -73,7 +81,7 @@ def _drive(
             outcomes = {(work.id, seed): outcome for work, ends in held.items() for seed, outcome in ends.items()}
         else:
             outcomes = brake.run(Pool(submission, places, tell, retry, tick), submission.works)
-    summary.show(submission, board, console)
+    summary.show(submission, board, console, found.dead)
     return outcomes
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
-from launch import checks_config, plan_view
+from launch import checks_config, dead, plan_view
 from launch.estimate import Cost, Estimates
 from launch.flight import Flight
 from launch.overview import Row, rows
@@ -22,7 +22,7 @@ from launch.probe import probe
 from launch.standing import Trial, states
 from launch.sweep import Planned, Submission, load, submissions
 
-_OPTIONS = ("json", "probe", "rows")
+_OPTIONS = ("json", "probe", "rows", "check")
 _OPEN = ("done", "running", "queued")  # what a run has not to begin
 
 
@@ -83,7 +83,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     """
     chosen = _read(options)
     with redirect_stdout(sys.stderr):  # a trick may print; standard output is the plan's
-        report = look(planned, command, timed=chosen["probe"])
+        report = look(planned, command, timed=chosen["probe"], checked=dead.read(chosen))
     if chosen["json"]:
         print(json.dumps(plan_view.facts(report)))
     else:
@@ -91,8 +91,8 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     return 0
 
 
-def look(planned: Sequence[Planned], command: str, timed: bool = False) -> Report:
-    """What would be run; `timed` probes shapes of which no earlier run tells."""
+def look(planned: Sequence[Planned], command: str, timed: bool = False, checked: dead.Asked = dead.NOTHING) -> Report:
+    """What would be run; `timed` probes shapes of which no earlier run tells, `checked` looks for dead switches."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
     earlier, damaged = _earlier(out, name)
     flight, past = Flight(earlier), Past(out)
@@ -101,6 +101,7 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False) -> Repor
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
     notes = [*damaged, *standing.trouble, *checks_config.together(planned)]
+    notes += dead.check(planned, checked).notes
     estimates = Estimates(past)
     if timed:
         notes += _probe(planned, estimates)
@@ -158,6 +159,6 @@ def _read(options: Mapping[str, Any]) -> dict[str, Any]:
             raise ConfigError(f"hydra.launcher.{key}: no such option of plan; {near(key, _OPTIONS)}")
         if key == "rows" and (type(value) is not int or value < 0):
             raise ConfigError(f"hydra.launcher.rows={value}: give a whole number, 0 for all")
-        if key != "rows" and not isinstance(value, bool):
+        if key in ("json", "probe") and not isinstance(value, bool):
             raise ConfigError(f"hydra.launcher.{key}={value}: give true or false")
     return given

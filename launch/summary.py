@@ -18,9 +18,9 @@ from launch.sweep import Submission
 _REASONS = 8  # kinds of failure that are listed
 
 
-def show(submission: Submission, board: Board, console: Console) -> None:
-    """Print it; on a terminal, of more arms than fit the best ones."""
-    below = [*_failures(submission, board), *_places(submission, board)]
+def show(submission: Submission, board: Board, console: Console, doubts: Sequence[str] = ()) -> None:
+    """Print it; on a terminal, of more arms than fit the best ones. `doubts` are about what the numbers mean."""
+    below = [*_failures(submission, board), *(f"note        {d}" for d in doubts), *_places(submission, board)]
     rows, title = (
         list(board.rows.values()),
         f"sweep {submission.name}" + (f", all {board.common}" if board.common else ""),

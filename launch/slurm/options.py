@@ -9,7 +9,7 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch import policy
+from launch import dead, policy
 from launch.policy import Policy, Room
 from launch.slurm.units import mebibytes, seconds
 
@@ -18,7 +18,7 @@ _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
 _OURS = ("array", "dependency", "job-name", "signal", "output", "error", "chdir", "export", "nodes", "ntasks", "wrap")
 _EARLY = 60  # seconds by which SLURM may send the warning too early
 _KEYS = (
-    "kind", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "grace",
+    "kind", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check", "grace",
     "setup", "retry",
 )  # fmt: skip
 
@@ -37,6 +37,7 @@ class Options:
     keeper: bool
     keeper_resources: Mapping[str, Any]
     canary: bool
+    check: dead.Asked  # for switches that change nothing; auto: not on a login node
     grace: int  # seconds before the time limit at which trials save and stop
     setup: tuple[str, ...]  # shell lines before the trials, such as `module load cuda`
     policy: Policy
@@ -96,6 +97,7 @@ def read(node: Mapping[str, Any]) -> Options:
         keeper=_truth(node, "keeper"),
         keeper_resources=dict(node.get("keeper_resources") or {}),
         canary=_truth(node, "canary"),
+        check=dead.NOTHING if node.get("check", "auto") == "auto" else dead.read(node),
         grace=grace,
         setup=tuple(node.get("setup") or ()),
         policy=policy.read(node.get("retry") or {}),

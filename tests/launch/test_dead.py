@@ -1,0 +1,146 @@
+"""Switches that change nothing are found by real steps of real processes before anything is launched."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import initialize_config_dir
+from tiny import CONF
+
+from ablation.errors import ConfigError
+from launch import dead, plan
+from launch.arms import gather
+from launch.sweep import Planned
+from tests.launch.workshop import BASE, ROOT, mischief, tricks
+
+CLIP = "regularizer.clip.max_norm"
+SAME = {  # overrides -> what is said of them
+    "aug=cutout aug.cutout.size=0": "a switch that changes nothing?",
+    "aug=mixup aug.mixup.alpha=0": "a switch that changes nothing?",
+    "regularizer=dropout regularizer.dropout.p=0 regularizer.dropout.place=features": "a switch that changes nothing?",
+    "regularizer=stochastic_depth regularizer.stochastic_depth.last_survival=1": "a switch that changes nothing?",
+    "regularizer=ema regularizer.ema.decay=0": "a switch that changes nothing?",
+    "sched.warmup_start=0.01": "a switch that changes nothing?",
+    "loss=label_smoothing loss.eps=0": "a switch that changes nothing?",
+    f"regularizer=clip {CLIP}=1000": f"perhaps {CLIP} never acts, or only later",
+    "diverged=continue": "perhaps diverged never acts, or only later",
+}
+OTHER = (
+    "aug=cutout aug.cutout.size=4",
+    "regularizer=ema",
+    "sched.milestones=[0.5,0.9]",
+    "epochs=4",
+    "optim.weight_decay=0",
+    "loss=label_smoothing loss.eps=1e-6",
+    "data.test_subset=30",
+)
+TAUGHT = ("loss=distill teacher=same", "loss=distill teacher=same aug=mixup aug.mixup.alpha=0")
+
+
+def planned(out: Path, *rows: list[str]) -> list[Planned]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        return gather([[*BASE, *row, f"out={out}"] for row in rows])
+
+
+@pytest.fixture(scope="module")
+def found(tmp_path_factory: pytest.TempPathFactory) -> dead.Found:
+    out = tmp_path_factory.mktemp("dead") / "out"
+    arms = planned(out, [], *(row.split() for row in (*SAME, *OTHER, *TAUGHT)))
+    told = dead.check(arms, dead.Asked(300.0))
+    assert not out.exists(), "nothing is written"
+    return told
+
+
+def test_every_dead_switch_is_named_with_the_arm_that_it_equals(found: dead.Found) -> None:
+    for row, said in SAME.items():
+        name = ",".join(sorted(row.split()))
+        assert f"{name} trains exactly as baseline in the steps that were tried" in (
+            note.partition(":")[0] for note in found.dead if note.endswith(said)
+        ), (row, found.dead)
+
+
+def test_a_student_whose_teacher_is_the_same_is_the_same(found: dead.Found) -> None:
+    assert [
+        n for n in found.dead if n.startswith("aug.mixup.alpha=0,aug=mixup,loss=distill") and "as loss=distill" in n
+    ]
+
+
+def test_no_other_arm_is_named(found: dead.Found) -> None:
+    assert len(found.dead) == len(SAME) + 1, found.dead  # the student; its teacher is an arm above
+    assert "compared were images, augmented batches" in found.remarks[0]
+    assert len(found.remarks) == 1
+
+
+def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tricks(tmp_path / "mine")
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.setenv("PYTHONPATH", str(folder))
+    monkeypatch.delitem(sys.modules, "tricks_of_mine", raising=False)
+    rows = [mischief("exit"), mischief("raise"), ["aug=mixup"], ["batch_size=17"], ["aug=mixup", "diverged=continue"]]
+    (note, *_), remarks = (told := dead.check(planned(tmp_path / "out", *rows), dead.Asked(300.0))).dead, told.remarks
+    assert "aug=mixup,diverged=continue trains exactly as aug=mixup" in note
+    assert "could not be checked for dead switches: its process ended with exit code 3" in remarks[0]
+    assert "could not be checked for dead switches: RuntimeError: it broke at 17" in remarks[1]
+    assert "batch_size=17 could not be checked for dead switches: ConfigError: batch_size=17: there are" in remarks[2]
+
+
+def test_when_time_is_up_the_rest_is_said_to_be_unchecked(tmp_path: Path) -> None:
+    began = time.monotonic()
+    told = dead.check(planned(tmp_path, [], ["aug=mixup"]), dead.Asked(0.3))
+    assert time.monotonic() - began < 10
+    assert told.dead == ()
+    assert told.remarks == (
+        "unchecked for dead switches: 2 of 2 arms, 0.3 s are over; hydra.launcher.check=300 gives it more",
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"),
+    [
+        ("auto", dead.Asked(10.0, auto=True)),
+        (True, dead.Asked(60.0)),
+        (False, dead.NOTHING),
+        ("strict", dead.Asked(60.0, strict=True)),
+        (300, dead.Asked(300.0)),
+    ],
+)
+def test_the_option(value: Any, asked: dead.Asked) -> None:
+    assert dead.read({"check": value}) == asked
+
+
+@pytest.mark.parametrize("value", ["yes", -1, None, 0])
+def test_an_impossible_option_is_refused(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"hydra\.launcher\.check=.*give auto, true, false, strict"):
+        dead.read({"check": value})
+
+
+def test_auto_is_for_new_grids_that_are_worth_it(tmp_path: Path) -> None:
+    auto = dead.Asked(10.0, auto=True)
+    long = planned(tmp_path, ["epochs=10", "seeds=3"], ["aug=mixup", "epochs=10", "seeds=3"])
+    assert dead.wanted(long, auto)
+    assert not dead.wanted(long[:1], auto), "nothing to compare with"
+    assert not dead.wanted(planned(tmp_path, [], ["aug=mixup"]), auto), "over in a moment"
+    assert not dead.wanted(long * 20, auto), "too many"
+    (tmp_path / long[0].arm.id / "seed-0" / "attempt-1").mkdir(parents=True)
+    assert not dead.wanted(long, auto), "begun before"
+    assert dead.wanted(long, dead.Asked(60.0))
+    assert not dead.wanted(long, dead.NOTHING)
+    assert dead.check(long, auto) == dead.UNCHECKED
+
+
+def test_strict_refuses_and_starts_nothing_and_a_plan_tells(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    grid = ['++hydra.sweeper.rows=["","aug=cutout aug.cutout.size=0"]', "hydra.launcher.check=strict", f"out={out}"]
+    line = [sys.executable, "launch/run.py", "-m", *BASE, *grid]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 2, done.stderr
+    assert "hydra.launcher.check=strict: nothing was started:" in done.stderr
+    assert "aug.cutout.size=0,aug=cutout trains exactly as baseline" in done.stderr
+    assert not out.exists()
+    report = plan.look(planned(out, [], ["aug=cutout", "aug.cutout.size=0"]), "x", checked=dead.Asked(300.0))
+    assert any("trains exactly as baseline" in note for note in report.notes)
