@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from omegaconf import DictConfig
 
 from ablation.errors import ConfigError
+from launch import messages
 from launch.arm import plain
 from launch.arms import attempts
 from launch.compose import Composer
@@ -38,11 +39,13 @@ def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
     typed = config.hydra.overrides
     ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
     rows = None if ours else tuple(Row(tuple(row)) for row in job_overrides)
-    wanted = request([*typed.task, *typed.hydra], rows)
+    # The options of another sweeper mean nothing to ours.
+    wanted = request([*typed.task, *(typed.hydra if ours else search(typed.hydra))], rows)
     composed = list(attempts([row.overrides for row in wanted.rows], search(wanted.hydra)))
     configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
     configs = configs or [plain(Composer(search(wanted.hydra))(wanted.task).config)]
     found = sorted({tracker(each, Path.cwd()) for each in configs})
     if len(found) > 1:
         raise ConfigError(f"track: these arms are recorded in {', '.join(found)}; choose with hydra.launcher.uri=")
-    return Arms(definition(wanted, composed), found[0])
+    command = messages.sweep_command(typed.task, typed.hydra)
+    return Arms(replace(definition(wanted, composed), command=command), found[0])

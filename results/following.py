@@ -32,9 +32,9 @@ def commands(
     }
     if idle:
         found.append(f"{shlex.join(words)}  # {_trials(len(idle))} to come")
-    wanted = {label: n for label, n in needed.items() if n <= _MOST}
     asked = sorted({seed for line in definition.lines for seed in line.seeds})
-    if wanted and max(wanted.values()) > len(asked):
+    wanted = {label: n for label, n in needed.items() if len(asked) < n <= _MOST}
+    if wanted:
         seeds = _more(asked, max(wanted.values()))
         more = {(line.id, seed) for line in definition.lines if line.id for seed in _new(line, seeds)} - set(finished)
         line = shlex.join([*(word for word in words if not word.startswith("seeds=")), f"seeds={_spelt(seeds)}"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from results.definition import Line
 from results.metrics import Metric
@@ -58,6 +58,8 @@ def pair(arm: Side, base: Side | None, same_as: str | None, is_base: bool) -> Pa
         return Pairing(verdict=f"other budget: {', '.join(silent)}")
     found = compare(trials.values, base.trials.values)
     assert found is not None
+    if found.identical:  # accuracies of few images are equal by chance
+        found = replace(found, identical=_one_training(trials, base.trials))
     marks = [f"other budget: {', '.join(spent.values())}"] if spent else []
     marks += [] if found.paired else ["not paired: no seed is finished on both sides"]
     return Pairing(found, _settled(found, arm.line), tuple(marks))
@@ -87,6 +89,11 @@ def _settled(found: Comparison, line: Line) -> str:
     if CONTROL in line.flags:
         return "control: tie" if found.p >= power.ALPHA else "control: DIFFERS"
     return ""
+
+
+def _one_training(own: Trials, other: Trials) -> bool:
+    """Whether their training losses are equal too, seed by seed."""
+    return all(own.loss.get(seed) == other.loss.get(seed) for seed in own.values.keys() & other.values.keys())
 
 
 def _tested(arm: Side, base: Side) -> str:

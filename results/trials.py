@@ -27,6 +27,7 @@ class Trials:
 
     values: Mapping[int, float] = field(default_factory=dict)  # seed -> metric of the finished, among those asked for
     best: Mapping[int, float] = field(default_factory=dict)  # seed -> best_test_acc
+    loss: Mapping[int, float] = field(default_factory=dict)  # seed -> train_loss, in which no two trainings are equal
     waiting: Mapping[int, str] = field(default_factory=dict)  # seed -> why it has no value
     unasked: tuple[int, ...] = ()  # finished seeds that nobody asked for
     budget: Mapping[str, str] = field(default_factory=dict)  # words; several joined by " / "
@@ -62,7 +63,8 @@ def collect(line: Line, runs: Sequence[Run], metric: str) -> Trials:
     budget = {word: images[word] if word in images else _words(counted, word) for word in _BUDGET}
     return Trials(
         values=values,
-        best={int(run["seed"]): best for run in counted if (best := _number(run, BEST)) is not None},
+        best=_by_seed(counted, BEST),
+        loss=_by_seed(counted, "train_loss"),
         waiting=waiting,
         unasked=tuple(sorted(s for s, run in known.items() if s not in line.seeds and _finished(run))),
         budget={word: " / ".join(found) for word, found in budget.items() if found},
@@ -97,6 +99,10 @@ def _state(run: Run, metric: str) -> str:
 def _number(run: Run, name: str) -> float | None:
     value = run.get(name)
     return float(value) if value is not None and math.isfinite(value) else None
+
+
+def _by_seed(runs: Iterable[Run], name: str) -> dict[int, float]:
+    return {int(run["seed"]): value for run in runs if (value := _number(run, name)) is not None}
 
 
 def _numbers(runs: Iterable[Run], name: str) -> list[float]:

@@ -110,15 +110,16 @@ def _below(table: Table, shown: Metric, usual: str | None) -> list[str]:
     lines = [f"{shown.words[0].upper()}{shown.words[1:]}: mean ± standard deviation over n seeds."]
     if compared:
         adjusted = sum(cell.p_holm == cell.p_holm for cell in compared)  # nan is not itself
-        lines[0] += (
-            f" Difference to {usual}, paired by seed, with its 95 % t interval;"
-            f" p of the paired t test, adjusted by Holm for {adjusted} comparison{'s' * (adjusted != 1)}"
-        ) + ("; in brackets: a control's, not adjusted." if any(text.raw(cell) for cell in compared) else ".")
+        lines[0] += f" Difference to {usual}, paired by seed, with its 95 % t interval."
+        if adjusted:
+            lines[0] += f" p: paired t test, adjusted by Holm for {adjusted} comparison{'s' * (adjusted != 1)}" + (
+                "; in brackets: a control's, not adjusted." if any(text.raw(cell) for cell in compared) else "."
+            )
     unsure = [cell for cell in compared if cell.verdict == "undecided"]
     if unsure:
         lines.append(
-            "Undecided (seeds): so many would find the observed difference, were it the true one, with 80 % power;"
-            " no number: more than 1000. True differences that these seeds would have found alike, before adjustment: "
+            "Undecided (seeds): so many would find the observed difference, were it the true one, with 80 % power in"
+            " this table; no number: more than 1000. A single comparison of the seeds at hand finds with 80 % power: "
             + ", ".join(_detectable(cell, shown) for cell in unsure)
             + "."
         )

@@ -190,6 +190,14 @@ def test_one_arm_under_two_names_and_arms_that_are_bitwise_equal() -> None:
     assert good.p_holm == good.comparison.p, "one comparison is left"
 
 
+def test_equal_accuracies_of_two_trainings_are_a_tie_and_not_identical() -> None:
+    rows = [{**row, "train_loss": row["test_acc"] / 100} for row in arm("base", BASE)]
+    other = [{**row, "id": "other", "train_loss": row["test_acc"] / 101} for row in rows]
+    same = [{**row, "id": "same"} for row in rows]
+    made = build(table(line("other", flags=("control",)), line("same")), frame(rows, other, same))
+    assert [cell.verdict for cell in made.cells[1:]] == ["control: tie", "identical"]
+
+
 def test_controls_are_not_adjusted_for() -> None:
     lines = [line("tie", flags=("control",)), line("off", flags=("control",)), line("good")]
     made = build(table(*lines), frame(arm("base", BASE), arm("tie", UNSURE), arm("off", BETTER), arm("good", BETTER)))

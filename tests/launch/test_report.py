@@ -1,0 +1,208 @@
+"""The same arms read instead of run: real trials, a real tracker, the report as a user asks for it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shlex
+import shutil
+import subprocess
+import sys
+from contextlib import chdir
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from hydra import compose, initialize_config_dir
+from hydra.core.utils import JobStatus
+from tiny import CONF, SMALL_MODEL, TINY, run
+
+from ablation.errors import AblationError, ConfigError
+from launch import report
+from launch.arms import gather
+from launch.report import launch, read
+from launch.sync import sync
+from tests.track.trials import mlflow_warns
+
+pytestmark = mlflow_warns
+ROWS = [
+    {"label": "plain", "overrides": [], "reported": {"test_acc": 92.39}},
+    {"label": "cut out", "overrides": "aug=cutout", "reported": {"test_acc": [93, 94.5]}, "seq": "unknown"},
+    {"label": "explodes", "overrides": "optim.lr=1e30"},
+    {"label": "never run", "overrides": "aug=mixup"},
+    {"label": "lenet", "overrides": "model=lenet", "flags": ["control"]},
+]
+TABLE = {"title": "Of a test", "source": "nobody", "protocol": "none", "params": {"seeds": 2}, "rows": ROWS}
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A table, trials of some of its rows, and their tracker."""
+
+    home: Path
+
+    @property
+    def base(self) -> list[str]:
+        kept = [text for text in TINY if not text.startswith("track")]
+        where = [f"hydra.searchpath=[file://{self.home}/conf]", f"out={self.home}/runs"]
+        return [*kept, *SMALL_MODEL, f"track.mlflow.uri=sqlite:///{self.home}/mlflow.db", *where]
+
+    def train(self, *row: str) -> None:
+        """Here and now."""
+        base = [text for text in self.base if not text.startswith("hydra.")]
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            (planned,) = gather([[*base, *row]])
+        folder = self.home / "runs" / planned.arm.id
+        planned.arm.write(folder, planned.config)
+        run({**planned.config, "track": {}}, folder)
+
+    def upload(self) -> None:
+        assert [outcome.error for outcome in sync(self.home / "runs") if outcome.error] == []
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """In a folder that has to stay empty."""
+        line = [sys.executable, str(CONF.parent / "launch" / "run.py"), *self.base, *arguments]
+        (self.home / "desk").mkdir(exist_ok=True)
+        done = subprocess.run(line, cwd=self.home / "desk", capture_output=True, text=True, timeout=200)
+        assert not list((self.home / "desk").iterdir())
+        return done
+
+    def told(self, *arguments: str) -> tuple[dict[str, Any], list[Any]]:
+        """The report as JSON, from within this process, and what the sweeper is told."""
+        base = [text for text in self.base if "track=[]" not in arguments or not text.startswith("track.")]
+        asked = [*base, "hydra/launcher=report", f"hydra.launcher.to={self.home}/told", *arguments]
+        shutil.rmtree(self.home / "told", ignore_errors=True)
+        with initialize_config_dir(str(CONF), version_base="1.3"), chdir(self.home):
+            config = compose("config", asked, return_hydra_config=True)
+            returns = launch(config, [[*config.hydra.overrides.task, f"aug={aug}"] for aug in ("[]", "cutout")])
+        (written,) = (self.home / "told").glob("*.json")
+        found: dict[str, Any] = json.loads(written.read_bytes())
+        return found, list(returns)
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory) -> Lab:
+    home = tmp_path_factory.mktemp("lab")
+    (home / "conf" / "table").mkdir(parents=True)
+    (home / "conf" / "table" / "mine.yaml").write_text("# @package hydra.sweeper\n" + yaml.safe_dump(TABLE))
+    lab = Lab(home)
+    lab.train("seeds=2")
+    lab.train("aug=cutout", "seeds=[1]")
+    lab.train("optim.lr=1e30", "seeds=[0]")
+    lab.upload()
+    return lab
+
+
+def files(folder: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in folder.iterdir()}
+
+
+def test_a_report_of_real_runs_and_the_same_bytes_without_their_folders(lab: Lab, tmp_path: Path) -> None:
+    before = hashlib.sha256((lab.home / "mlflow.db").read_bytes()).hexdigest()
+    asked = ("table=mine", "hydra/launcher=report", f"hydra.launcher.to={tmp_path}")
+    done = lab.cli(*asked, f"hydra.launcher.to={tmp_path / 'one'}")
+    assert done.returncode == 1, done.stderr
+    assert done.stderr == "error: 4 of 5 lines lack something: see their cells and footnotes\n"
+    for text in (
+        "Of a test", "3 epochs, batch 8, trained on 16 of 1437 (stratified), fp32", "failed: diverged (seed 0)",
+        "digits, tested on 20 of 360 (stratified) images", "missing 2/2", "93.00 / 94.50 (mean +1.36)",
+    ):  # fmt: skip
+        assert text in done.stdout
+    moved = lab.home / "runs"
+    moved.rename(lab.home / "elsewhere")
+    again = lab.cli(*asked, f"hydra.launcher.to={tmp_path / 'two'}", "--json")
+    (lab.home / "elsewhere").rename(moved)
+    assert files(tmp_path / "one") == files(tmp_path / "two")
+    assert {f"mine.{kind}" for kind in ("md", "csv", "tex", "json")} <= files(tmp_path / "one").keys()
+    assert again.stdout == (tmp_path / "one" / "mine.json").read_text()
+    assert str(lab.home) not in (tmp_path / "one" / "mine.csv").read_text()
+    assert hashlib.sha256((lab.home / "mlflow.db").read_bytes()).hexdigest() == before
+
+
+def test_every_line_says_what_it_has(lab: Lab) -> None:
+    found, jobs = lab.told("table=mine")
+    assert [job.status for job in jobs] == [JobStatus.FAILED] * 2
+    assert isinstance(jobs[0]._return_value, AblationError)
+    lines = {line["label"]: line for line in found["lines"]}
+    assert list(lines) == [row["label"] for row in ROWS]
+    assert {label: line["verdict"] for label, line in lines.items()} == {
+        "plain": "baseline", "cut out": "one pair", "explodes": "no runs", "never run": "no runs",
+        "lenet": "cannot run yet: model=lenet: no such option",
+    }  # fmt: skip
+    assert lines["cut out"]["waiting"] == {"0": "missing"}
+    assert lines["explodes"]["waiting"] == {"0": "failed: diverged", "1": "missing"}
+    assert lines["never run"]["waiting"] == {"0": "missing", "1": "missing"}
+    own = json.loads((lab.home / "runs" / lines["cut out"]["id"] / "seed-1" / "result.json").read_bytes())
+    assert lines["cut out"]["values"] == {"1": own["test_acc"]}
+    (command,) = found["next"]
+    words = shlex.split(command, comments=True)
+    assert words[:3] == ["python", "launch/run.py", "-m"]
+    assert {"table=mine", "hydra.sweeper.incomplete=skip"} < set(words)
+    assert not [word for word in words if word.startswith(("hydra/launcher", "hydra.launcher"))]
+
+
+def test_a_plain_sweep_with_a_baseline_and_a_metric(lab: Lab) -> None:
+    sweep = "hydra.sweeper.rows=['aug=[]','aug=cutout']"
+    found, _ = lab.told(sweep, "seeds=[1]", "hydra.launcher.metric=test_loss", "hydra.launcher.baseline='aug=cutout'")
+    assert [line["verdict"] for line in found["lines"]] == ["one pair", "baseline"]
+    assert [line["against"] for line in found["lines"]] == ["aug=cutout", None]
+    assert found["metric"] == "test_loss"
+    assert found["complete"]
+    assert found["name"] == "main"
+    with pytest.raises(ConfigError, match="baseline=cutuot: no line is called so"):
+        lab.told(sweep, "hydra.launcher.baseline=cutuot")
+
+
+def test_another_sweepers_arms(lab: Lab) -> None:
+    found, jobs = lab.told("hydra/sweeper=basic", "seeds=[1]")
+    assert [line["label"] for line in found["lines"]] == ["aug=[]", "aug=cutout"]
+    assert [(job.status, job.return_value) for job in jobs] == [(JobStatus.COMPLETED, None)] * 2
+
+
+def test_data_that_changed_under_an_arm_are_not_averaged(lab: Lab) -> None:
+    images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
+    own = [f"data.path={lab.home}/x.npz", "data=arrays", "data.subset=null", "data.test_subset=null"]
+    for seed in (0, 1):
+        labels = (np.arange(40) + seed) % 4
+        parts = {"x_train": images[:24], "y_train": labels[:24], "x_test": images[24:], "y_test": labels[24:]}
+        np.savez(lab.home / "x.npz", **parts)
+        lab.train(*own, f"seeds=[{seed}]")
+    lab.upload()
+    found, _ = lab.told(*own, "seeds=2")
+    (line,) = found["lines"]
+    assert line["refused"].startswith("mixed data: pixels ")
+    assert line["summary"] is None
+    assert len(line["values"]) == 2, "both are shown"
+
+
+def test_a_tracker_that_was_never_written_is_no_error(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    found, _ = lab.told("track.mlflow.uri=sqlite:///none.db")
+    assert found["lines"][0]["verdict"] == "no runs"
+    assert capsys.readouterr().err == f"note: nothing was ever recorded in sqlite:///{lab.home}/none.db\n"
+    assert not (lab.home / "none.db").exists()
+    with pytest.raises(ConfigError, match="there is no file"):
+        lab.told("hydra.launcher.uri=sqlite:///none.db")
+    with pytest.raises(ConfigError, match="recorded nowhere; name a tracker"):
+        lab.told("track=[]")
+
+
+@pytest.mark.parametrize(
+    ("node", "said"),
+    [
+        ({"metrics": "x"}, "hydra.launcher.metrics: no such option of report; did you mean metric"),
+        ({"json": "yes"}, "hydra.launcher.json=yes: give true or false"),
+        ({"to": 3}, "hydra.launcher.to=3: is not text"),
+    ],
+)
+def test_options_are_checked(node: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        read(node)
+
+
+def test_the_configuration_lists_the_options() -> None:
+    node = yaml.safe_load((CONF / "hydra" / "launcher" / "report.yaml").read_text())
+    assert set(node) - {"_target_", "kind"} == set(report.Options.__annotations__)
+    read(node)
