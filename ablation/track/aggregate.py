@@ -24,7 +24,9 @@ _CURVES = "ablation.curves"  # of which trials the mean by epoch is logged
 _MIXED = "ablation.mixed"  # why there is no mean
 _METRICS = ("test_acc", "test_loss", "train_acc", "train_loss", "val_acc")  # that have a mean by epoch
 _ONE = ("ablation.data.pixels", "ablation.data.test", "ablation.precision")  # must be one in all trials
-_OWN = {"result/attempt", "result/attempts", "result/fused", "result/best_epoch"}  # a mean of these says nothing
+_FIRST = "result/test_acc"  # MLflow's pages draw what was logged first
+_SETTING = ("epochs", "steps", "batch_size", "lr", "weight_mib")  # what is the same in all trials
+_OWN = {f"result/{key}" for key in ("attempt", "attempts", "fused", "best_epoch", *_SETTING)}  # have no mean
 _ORDER = ("FAILED", "KILLED", "FINISHED")  # the worst of the trials' ends is the arm's
 _POINTS = 900  # in a request
 
@@ -54,8 +56,7 @@ def due(known: Family, record: Record) -> bool:
     tags = family.short({**record.arm_tags, **_tags(run, arm)})
     return bool(
         run.info.run_name != _name(record)
-        or run.info.status != arm.status
-        or run.info.end_time != arm.ended
+        or _status(run, arm)
         or _news(run, arm)
         or (arm.curves and run.data.tags.get(_CURVES) != arm.curves)
         or {key: run.data.tags.get(key) for key in tags} != tags
@@ -77,15 +78,22 @@ def bring(client: MlflowClient, known: Family, record: Record) -> None:
         now = round(1000 * time.time())
         client.log_batch(run.info.run_id, metrics=[Metric(key, value, now, 0) for key, value in news.items()])
     if arm.curves and run.data.tags.get(_CURVES) != arm.curves:
+        if (images := arm.trials[0].inputs) is not None and images.dataset_inputs:
+            client.log_inputs(run.info.run_id, images.dataset_inputs)
         _log_curves(client, run, arm)
     family.describe(client, run, {**record.arm_tags, **_tags(run, arm)}, record.params)
     if run.info.run_name != _name(record):
         client.update_run(run.info.run_id, name=_name(record))
-    if run.info.status != arm.status or run.info.end_time != arm.ended:
+    if _status(run, arm):
         if arm.ended is None:
             client.update_run(run.info.run_id, status=arm.status)
         else:
             client.set_terminated(run.info.run_id, arm.status, arm.ended)
+
+
+def _status(run: Run, arm: _Arm) -> bool:
+    """Whether the status is to be set. An end cannot be taken back, and means nothing while a run is running."""
+    return bool(run.info.status != arm.status or (arm.ended is not None and run.info.end_time != arm.ended))
 
 
 def _create(client: MlflowClient, known: Family, record: Record) -> Run:
@@ -127,14 +135,17 @@ def _mixed(finished: list[Run]) -> str:
 
 def _results(finished: list[Run], mixed: str) -> dict[str, float]:
     """Means of what all of these trials have, the standard deviation of accuracies, and how many trials they are."""
-    shared = set.intersection(*({*run.data.metrics} for run in finished)) - _OWN if finished else set()
-    results = {"result/n": float(len(finished))}
-    for key in sorted(key for key in shared if key.startswith("result/")):
+    if not finished:
+        return {}
+    shared = {key for key in finished[0].data.metrics if key.startswith("result/")} - _OWN
+    shared.intersection_update(*(run.data.metrics for run in finished))
+    results = {}
+    for key in sorted(shared, key=lambda key: (key != _FIRST, key)):
         values = [run.data.metrics[key] for run in finished]
         results[key] = math.nan if mixed else fmean(values)
         if key.endswith("_acc") and len(values) > 1:
             results[f"{key}_std"] = math.nan if mixed else stdev(values)
-    return results
+    return {**results, "result/n": float(len(finished))}
 
 
 def _tags(run: Run, arm: _Arm) -> dict[str, str]:
@@ -144,7 +155,8 @@ def _tags(run: Run, arm: _Arm) -> dict[str, str]:
 def _news(run: Run, arm: _Arm) -> dict[str, float]:
     """The results that the run does not have, or has otherwise; those that no longer hold become NaN."""
     has = run.data.metrics
-    wanted = {**{key: math.nan for key in has if key.startswith("result/")}, **arm.results}
+    void = {key: 0.0 if key == "result/n" else math.nan for key in has if key.startswith("result/")}
+    wanted = {**void, **arm.results}
     return {key: value for key, value in wanted.items() if key not in has or not _same(has[key], value)}
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
+import yaml
+
+from ablation.config import seeds
+from ablation.errors import ConfigError
 from ablation.journal import Event, events, settled
 from ablation.result import Result, finished
 
@@ -22,6 +26,7 @@ class Record:
     folder: Path
     arm: dict[str, Any]  # arm.json
     asked: dict[str, dict[str, Any]]  # sweep -> how it asked for the arm: `name` among its others, `seeds`
+    first: list[str]  # seeds that the arm was first asked for with, of folders from before sweeps were noted
     title: str  # what tells the arm from the others of its sweep, in few words
     commit: str  # empty if not known
     events: list[Event]
@@ -39,8 +44,8 @@ class Record:
 
     @property
     def seeds(self) -> set[str]:
-        """The seeds that sweeps have asked for; of folders from before that was kept, none but this."""
-        return {self.seed, *(str(seed) for asked in self.asked.values() for seed in asked["seeds"])}
+        """The seeds that sweeps have asked for."""
+        return {self.seed, *self.first, *(str(seed) for asked in self.asked.values() for seed in asked["seeds"])}
 
     @property
     def params(self) -> dict[str, str]:
@@ -120,11 +125,21 @@ def load(folder: Path, title: str = "") -> Record:
         folder=folder,
         arm=arm,
         asked=asked,
+        first=[] if asked else _configured(folder.parent / "config.yaml"),
         title=asked[arm["sweep"]]["name"] if arm["sweep"] in asked else title or arm["name"],
         commit=str((json.loads(provenance.read_text()) if provenance.exists() else {}).get("commit") or ""),
         events=events(folder),
         result=finished(folder) or {},
     )
+
+
+def _configured(path: Path) -> list[str]:
+    """The seeds of a configuration; none if it does not say."""
+    try:
+        config = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        return [str(seed) for seed in seeds(config["seeds"])]
+    except (OSError, yaml.YAMLError, KeyError, TypeError, ConfigError):
+        return []
 
 
 def stamp(event: Event) -> int:

@@ -183,3 +183,20 @@ def test_a_ghost_of_a_create_is_removed(client: MlflowClient, tmp_path: Path) ->
     upload(client, folder)
     assert len(arms(client)) == 1
     assert runs(client)[0].data.tags["mlflow.parentRunId"] == arms(client)[0].info.run_id
+
+
+def test_folders_from_before_sweeps_were_noted_ask_for_what_their_configuration_says(
+    client: MlflowClient, tmp_path: Path
+) -> None:
+    folder = trial(tmp_path)
+    (folder.parent / "config.yaml").write_text("seeds: 2\n")
+    end(folder)
+    upload(client, folder)
+    assert arms(client)[0].info.status == "RUNNING"
+    (second := folder.with_name("seed-1")).mkdir()
+    end(second)
+    upload(client, second)
+    (arm,) = arms(client)
+    assert (arm.info.status, arm.data.metrics["result/n"]) == ("FINISHED", 2)
+    assert arm.inputs is not None
+    assert [used.dataset.name for used in arm.inputs.dataset_inputs] == ["digits"]
