@@ -160,6 +160,14 @@ def parse(overrides: Sequence[str]) -> list[tuple[str, str]]:
     return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in read]
 
 
+def called(overrides: Sequence[str]) -> str:
+    """The name of the arm that these overrides give: all in one order, without where and how often it is run."""
+    neutral = {(k, json.dumps(v)) for k, v in rules().neutral.items()}
+    said = [(k, v) for k, v in parse(overrides) if (k, v) not in neutral]
+    apart = sorted(f"{k}={v}" for k, v in said if k.split(".")[0] not in SURROUNDINGS and k not in SURROUNDINGS)
+    return ",".join(apart) or "baseline"
+
+
 def describe(
     config: Config, defaults: Config, choices: Mapping[str, Any], overrides: Sequence[str], command: str
 ) -> Arm:
@@ -167,12 +175,9 @@ def describe(
     base = canonical(defaults)
     changed = {k: v for k, v in canonical(config).items() if base.get(k) != v and not k.endswith("_target_")}
     groups = {g: str(choices[g]) for g in GROUPS} | {g: "+".join(config[g]) or "none" for g in MANY if g != "track"}
-    neutral = {(k, json.dumps(v)) for k, v in rules().neutral.items()}
-    said = [(k, v) for k, v in parse(overrides) if (k, v) not in neutral]
-    apart = sorted(f"{k}={v}" for k, v in said if k.split(".")[0] not in SURROUNDINGS and k not in SURROUNDINGS)
     return Arm(
         id=identify(config, rules()),
-        name=",".join(apart) or "baseline",
+        name=called(overrides),
         sweep=str(config["sweep"]),
         groups=groups,
         params={k: v for k, v in changed.items() if k not in MANY},

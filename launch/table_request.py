@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 
 from ablation.errors import ConfigError
 from launch.grid import Grid, Row
+from launch.messages import options
 from launch.provenance import ROOT
 from launch.table_file import TABLES, About, read
 from launch.table_labels import labels
@@ -53,6 +54,11 @@ def request(arguments: Sequence[str], rows: tuple[Row, ...] | None = None) -> Re
     if rows is None:
         rows = tuple(Grid(GlobalHydra.instance().config_loader()).expand(grid, task))
     return Request(name, about, rows, tuple(labels(rows)), tuple(task), tuple(hydra))
+
+
+def titles() -> dict[str, str]:
+    """Every table's title."""
+    return {name: str(_sweeper(name, [])["title"] or name) for name in options("table")}
 
 
 def _sweeper(name: str, hydra: Sequence[str]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from ablation.config import seeds
 from ablation.errors import ConfigError
 from ablation.identity import canonical
 from launch import messages
-from launch.arm import parsed, rules
+from launch.arm import called, parsed, rules
 from launch.arms import attempts
 from launch.grid import Row
 from launch.lacks import absent, told
@@ -87,11 +87,11 @@ def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
 def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     """The table, from what each of its rows composed to."""
     own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
-    _, named = apart({str(n): arm.arm.name for n, arm in enumerate(own) if arm})
+    _, named = apart({str(n): called(row.overrides) for n, row in enumerate(asked.rows)})
     others = against(asked.rows, asked.labels, asked.about.baseline)
     lines: dict[tuple[str, str | None], Line] = {}
     for n, (row, arms) in enumerate(zip(asked.rows, composed, strict=True)):
-        line = _line(row, asked.labels[n], arms, search(asked.hydra), named.get(str(n), ""), others[n])
+        line = _line(row, asked.labels[n], arms, search(asked.hydra), named[str(n)], others[n])
         before = lines.get((line.label, line.id))
         lines[line.label, line.id] = _with_seeds(line, row, before.seeds) if before else line
     used = dict.fromkeys([*asked.about.flags, *(flag for line in lines.values() for flag in line.flags)])
@@ -121,7 +121,7 @@ def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, oth
         "notes": (*texts(said.get("notes")), *seq),
     }
     if isinstance(arms, Exception):
-        return Line(id=None, seeds=_seeds(row), lacks=told(arms, row.overrides), **facts)
+        return Line(id=None, seeds=_seeds(row), name=name, lacks=told(arms, row.overrides), **facts)
     own = arms[-1]
     return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **facts)
 
