@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.stats import t
 
-from results.stats.power import ALPHA, detectable, needed
+from results.stats import student
+from results.stats.power import detectable, needed
 from results.stats.resample import interval, permutations, sign_flips
 
 Array = npt.NDArray[np.float64]
@@ -22,10 +22,10 @@ _RESAMPLED = 3  # seeds from which on there is a bootstrap interval
 class Comparison:
     """Arm minus baseline, in the metric's unit.
 
-    The t interval and its p are the ones to go by: they hold what they promise from 2 pairs on (see the tests), which
-    the bootstrap interval does not for few seeds. `p_exact` assumes no distribution but cannot be small for few
-    seeds. Pairs that all differ by the same amount say nothing about noise: then there is no interval (nan), and p is
-    `p_exact`. With one pair there is no p at all.
+    The t interval and its p are the ones to go by: they hold what they promise for few seeds, which the bootstrap
+    interval does not (both were measured: `student`, `resample`). `p_exact` assumes no distribution but cannot be
+    small for few seeds. Pairs that all differ by the same amount say nothing about noise: then there is no interval
+    (nan), and p is `p_exact`. With one pair there is no p at all.
     """
 
     n: int  # pairs; seeds of the smaller group if not paired
@@ -97,17 +97,17 @@ def _welch(arm: Array, base: Array) -> Comparison:
 def _known(
     n: int, paired: bool, diff: float, std: float, error: float, df: float, boot: tuple[float, float], exact: float
 ) -> Comparison:
-    half = error * float(t.isf(ALPHA / 2, df))
+    low, high = student.interval(diff, error, df)
     return Comparison(
         n=n,
         paired=paired,
         diff=diff,
         std=std,
-        low=diff - half,
-        high=diff + half,
+        low=float(low),
+        high=float(high),
         boot_low=boot[0],
         boot_high=boot[1],
-        p=2 * float(t.sf(abs(diff) / error, df)),
+        p=float(student.p_value(diff, error, df)),
         p_exact=exact,
         detectable=detectable(error, df),
         needed=needed(diff, std) if diff else None,

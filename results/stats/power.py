@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from functools import lru_cache
 
 import numpy as np
@@ -41,10 +42,10 @@ def needed(difference: float, std: float, alpha: float = ALPHA) -> int | None:
         std: Of the paired differences.
         alpha: The level; a smaller one in a table, where p values are adjusted.
     """
-    pairs = np.arange(2, _MOST + 1)
     effect = min(abs(difference) / std, 100.0)  # more is found by two pairs as well
-    enough = power(effect * np.sqrt(pairs), pairs - 1, alpha) >= POWER
-    return int(pairs[enough.argmax()]) if enough.any() else None
+    pairs = range(2, _MOST + 1)
+    first = bisect_left(pairs, True, key=lambda n: bool(power(effect * math.sqrt(n), n - 1, alpha) >= POWER))
+    return pairs[first] if first < len(pairs) else None
 
 
 def detectable(error: float, df: float) -> float:

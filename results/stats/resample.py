@@ -57,8 +57,9 @@ def permutations(a: Array, b: Array) -> float:
 def interval(*groups: Array) -> tuple[float, float]:
     """A 95 % percentile interval of the mean, or of the difference of two groups' means. Too narrow for few seeds.
 
-    Measured on normal differences: it held the truth in 76 % of cases with 3 pairs, 84 % with 5, 90 % with 10. BCa and
-    basic intervals were no better. Resamples are drawn by a fixed seed.
+    Measured on normal differences (3,000 each): it held the truth in 74 % of cases with 3 pairs, 84 % with 5, 89 % with
+    10; of two groups of 3 in 80 %, of 5 in 88 %. BCa and basic intervals did no better. It shows what the seeds at hand
+    say without an assumption; decisions are the t interval's. Resamples are drawn by a fixed seed.
     """
     found = bootstrap(
         [np.sort(group) for group in groups],
