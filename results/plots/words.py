@@ -1,0 +1,73 @@
+"""What a picture says about itself: how many seeds, which budget, which images, which epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from results.metrics import metric
+from results.table import Cell, Table
+
+_MINUS = "\N{MINUS SIGN}"
+
+
+def points(name: str) -> str:
+    """The unit of a difference of a metric."""
+    return "percentage points" if name.endswith("_acc") else metric(name).words.rpartition(", ")[2]
+
+
+def caption(table: Table, how: str) -> str:
+    """Lines under a picture: how to read it, then n, budget, data and epoch as measured."""
+    measured = f"Measured: {metric(table.definition.metric).words}."
+    return "\n".join([how, f"{seeds(table.cells)}. {budget(table.cells)}.", *table.data, measured])
+
+
+def seeds(cells: Sequence[Cell]) -> str:
+    """How many finished seeds the lines have."""
+    counts = sorted({len(cell.values) for cell in cells if cell.values})
+    if not counts:
+        return "No finished trial"
+    many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
+    return f"n = {many} seed{'' if counts == [1] else 's'} a line"
+
+
+def budget(cells: Sequence[Cell]) -> str:
+    """What the lines were trained with; values that differ between lines stand side by side."""
+    seen: dict[str, dict[str, None]] = {}
+    for cell in cells:
+        for key, word in cell.budget.items():
+            seen.setdefault(key, {})[word] = None
+    said = ", ".join(f"{key.replace('_', ' ')} {' or '.join(words)}" for key, words in seen.items())
+    return f"Budget as measured: {said}" if said else "Nothing has been measured"
+
+
+def number(value: float, name: str) -> str:
+    """A value of a metric."""
+    return f"{value:.{metric(name).digits}f}".replace("-", _MINUS)
+
+
+def signed(value: float, name: str) -> str:
+    """A difference of a metric, with its sign."""
+    return f"{value:+.{metric(name).digits}f}".replace("-", _MINUS)
+
+
+def level(cell: Cell, name: str) -> str:
+    """The mean of a line: `85.06 ± 0.33 (n 4)`, of the seeds asked for where some are not finished; empty if none."""
+    if cell.summary is None:
+        return ""
+    n, asked = cell.summary.n, len(cell.line.seeds)
+    spread = f" ± {number(cell.summary.std, name)}" if n > 1 else ""
+    return f"{number(cell.summary.mean, name)}{spread} (n {n if n == asked else f'{n}/{asked}'})"
+
+
+def standing(cell: Cell, name: str) -> str:
+    """A line without a comparison, in words: its mean, and why there is none."""
+    parts = dict.fromkeys([level(cell, name), cell.verdict, cell.refused, waiting(cell), *cell.marks])
+    return "; ".join(part for part in parts if part)
+
+
+def waiting(cell: Cell) -> str:
+    """The seeds without a number, by why: `seeds 2, 3 missing; seed 4 failed: oom`."""
+    why: dict[str, list[int]] = {}
+    for seed in sorted(cell.waiting):
+        why.setdefault(cell.waiting[seed], []).append(seed)
+    return "; ".join(f"seed{'' if len(s) == 1 else 's'} {', '.join(map(str, s))} {w}" for w, s in why.items())
