@@ -9,6 +9,8 @@ from results.metrics import BEST, Metric, metric, reported
 from results.render import text
 from results.table import Cell, Table
 
+_ALWAYS = ("n", "mean ± std", "verdict")  # also where they say nothing
+
 
 @dataclass(frozen=True)
 class Row:
@@ -53,10 +55,11 @@ def grid(table: Table, best: bool = False) -> Grid:
     for name in names:
         head = "reported" if name == shown.name else f"reported {name}"
         columns[f"{head} (difference)"] = [text.reported(cell, cells, reported(name)) for cell in table.cells]
+    columns = {head: column for head, column in columns.items() if head in _ALWAYS or any(column)}
     rows = [
         Row(
             cell.line.label,
-            tuple(footnotes.index(note) + 1 for note in text.footnotes(cell, usual)),
+            tuple(sorted(footnotes.index(note) + 1 for note in text.footnotes(cell, usual))),
             tuple(column[number] for column in columns.values()),
         )
         for number, cell in enumerate(table.cells)
@@ -123,7 +126,7 @@ def _below(table: Table, shown: Metric, usual: str | None) -> list[str]:
             + ", ".join(_detectable(cell, shown) for cell in unsure)
             + "."
         )
-    return [*lines, *table.definition.notes]
+    return [*lines, *(f"Note: {note}" for note in table.definition.notes)]
 
 
 def _detectable(cell: Cell, shown: Metric) -> str:

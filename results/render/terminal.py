@@ -38,45 +38,55 @@ class Terminal:
         yield Text(made.title, style="bold")
         yield from (Text(line) for line in made.above)
         yield ""
-        yield _table(made, options.max_width)
-        yield ""
+        for chosen in _parts(made, options.max_width):
+            yield _table(made, chosen, options.max_width)
+            yield ""
         yield from (Text(line, style="dim") for line in made.below)
         yield from (Text(f"({number}) {note}", style="dim") for number, note in enumerate(made.footnotes, 1))
         yield from (Text(f"warning: {warning}", style="yellow") for warning in made.warnings)
 
 
-def _table(made: Grid, width: int) -> Rich:
+def _parts(made: Grid, width: int) -> list[list[int]]:
+    """The columns after the labels, in as many tables below each other as it takes."""
+    parts: list[list[int]] = [[]]
+    room = width - _LEAST
+    for number, head in enumerate(made.heads[1:]):
+        needed = 2 + (_LEAST if head in made.left else _widest(made, number, _TIGHT))
+        if room < needed and parts[-1]:
+            parts.append([])
+            room = width - _LEAST
+        parts[-1].append(number)
+        room -= needed
+    return parts
+
+
+def _table(made: Grid, chosen: list[int], width: int) -> Rich:
     """Labels and verdicts are folded; numbers are broken where they may be, if there is no room beside them."""
-    loose = [head in made.left for head in made.heads[1:]]
-    room = width - sum(2 + _widest(column) for column, words in zip(_columns(made), loose, strict=True) if not words)
+    numbers = [number for number in chosen if made.heads[number + 1] not in made.left]
+    room = width - sum(2 + _widest(made, number, _ALWAYS) for number in numbers)
     breaks = _TIGHT if room < _WORDS else _ALWAYS
     table = Rich(box=None, pad_edge=False, header_style="bold")
-    for head, words in zip(made.heads, [True, *loose], strict=True):
-        text = head if words else _HEADS.sub("\n", head)
-        table.add_column(
-            text,
-            justify="left" if words else "right",
-            overflow="fold",
-            no_wrap=not words,
-            min_width=_LEAST if words else None,
-        )
-    verdict = made.heads.index("verdict") - 1
+    table.add_column(overflow="fold", min_width=_LEAST)
+    for number in chosen:
+        head = made.heads[number + 1]
+        if number in numbers:
+            table.add_column(_HEADS.sub("\n", head), justify="right", no_wrap=True)
+        else:
+            table.add_column(head, overflow="fold", min_width=_LEAST)
     for row in made.rows:
-        cells = [cell if words else breaks.sub("\n", cell) for cell, words in zip(row.cells, loose, strict=True)]
-        style = next((style for word, style in _STYLES.items() if cells[verdict].startswith(word)), "")
-        table.add_row(_label(row), *(Text(cell, style if n == verdict else "") for n, cell in enumerate(cells)))
+        cells = [breaks.sub("\n", row.cells[n]) if n in numbers else _verdict(row.cells[n]) for n in chosen]
+        table.add_row(_label(row), *cells)
     return table
 
 
-def _columns(made: Grid) -> list[list[str]]:
-    """All lines of each column but the first."""
-    heads = [_HEADS.sub("\n", head) for head in made.heads[1:]]
-    cells = zip(heads, *([_ALWAYS.sub("\n", cell) for cell in row.cells] for row in made.rows), strict=True)
-    return ["\n".join(column).split("\n") for column in cells]
+def _widest(made: Grid, number: int, breaks: re.Pattern[str]) -> int:
+    """Characters of a column."""
+    texts = [_HEADS.sub("\n", made.heads[number + 1]), *(breaks.sub("\n", row.cells[number]) for row in made.rows)]
+    return max(len(line) for text in texts for line in text.split("\n"))
 
 
-def _widest(lines: list[str]) -> int:
-    return max(map(len, lines))
+def _verdict(text: str) -> Text:
+    return Text(text, next((style for word, style in _STYLES.items() if text.startswith(word)), ""))
 
 
 def _label(row: Row) -> Text:

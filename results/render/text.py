@@ -82,23 +82,19 @@ def best(cell: Cell, metric: Metric) -> str:
 def reported(cell: Cell, cells: Mapping[str, Cell], metric: Metric) -> str:
     """`92.94 (+0.55)`: what was reported, and its difference to what was reported of the baseline.
 
-    Several numbers stand beside each other: a note says whether they are repeats, whose mean tells something.
+    Several numbers stand beside each other, without a difference: they may be no repeats, but rounds.
     """
-    numbers = cell.line.reported.get(metric.name)
-    if not numbers:
-        return ""
+    numbers = cell.line.reported.get(metric.name, ())
     text = " / ".join(f"{number:.{metric.digits}f}" for number in numbers)
     difference = reported_difference(cell, cells, metric.name)
-    if difference is None:
-        return text
-    return f"{text} ({'mean ' * (len(numbers) > 1)}{difference:+.{metric.digits}f})"
+    return text if difference is None else f"{text} ({difference:+.{metric.digits}f})"
 
 
 def reported_difference(cell: Cell, cells: Mapping[str, Cell], name: str) -> float | None:
-    """What was reported of this line less what was reported of its baseline."""
+    """The one number reported of this line less what was reported of its baseline, if several their mean."""
     base = cells.get(cell.line.against or "")
-    own, other = cell.line.reported.get(name), base.line.reported.get(name) if base else None
-    return sum(own) / len(own) - sum(other) / len(other) if own and other else None
+    own, other = cell.line.reported.get(name, ()), base.line.reported.get(name, ()) if base else ()
+    return own[0] - sum(other) / len(other) if len(own) == 1 and other else None
 
 
 def footnotes(cell: Cell, usual: str | None) -> list[str]:
