@@ -96,7 +96,7 @@ def fill(file: Path, runs: int, epochs: int) -> None:
 
 def tags(i: int) -> Iterator[tuple[str, str]]:
     """25 of them."""
-    yield from (("ablation.id", f"{i // SEEDS:016x}"), ("ablation.seed", f"{i % SEEDS}"))
+    yield from (("ablation.id", f"f{i // SEEDS:015x}"), ("ablation.seed", f"{i % SEEDS}"))
     yield from (("ablation.sweep", f"sweep-{i // 100}"), ("ablation.started", f"{10**12 + i}"))
     yield from ((group, f"option-{i % 3}") for group in GROUPS)
     yield from ((f"ablation.data.{name}", f"words about {name}") for name in IMAGES)

@@ -22,6 +22,7 @@ from results.read import curves, runs
 from results.read_client import Tracker
 from results.read_frame import paths, tidy
 from results.read_sqlite import _LAYOUT
+from tests.bench.read import fill
 from tests.results.trackers import START, A, B, C, D, E, world
 from tests.track.conftest import Server, free_port
 from tests.track.trials import METRICS, mlflow_warns, value
@@ -252,3 +253,12 @@ def test_others_write_meanwhile(own: Path) -> None:
     assert sorted(seen) == seen
     assert len(set(seen)) > 5
     assert len(curves(uri, frame, ["lr"])) == 59
+
+
+@pytest.mark.slow
+def test_ten_thousand_runs_in_five_seconds(own: Path) -> None:
+    fill(own, runs=10_000, epochs=5)
+    begin = time.process_time()
+    frame = runs(f"sqlite:///{own}")
+    assert time.process_time() - begin < 5
+    assert len(frame) == 10_008
