@@ -72,7 +72,7 @@ def read(sweeper: Mapping[str, Any], name: str) -> tuple[About, dict[str, Any]]:
     said = {key: sweeper.get(key) for key in _OF_SWEEPERS}
     grid = {key: value for key, value in sweeper.items() if key not in said and not key.startswith("_")}
     labels = _check_rows(grid, where)
-    _check_flags(said["flags"], where)
+    _check_flags(said["flags"], f"{where}: flags")
     if said["incomplete"] not in ("refuse", "skip"):
         raise ConfigError(f"hydra.sweeper.incomplete={said['incomplete']}: use refuse or skip")
     if labels:
@@ -101,7 +101,7 @@ def _check_rows(grid: Mapping[str, Any], where: str) -> list[str]:
         if row.get("label") in labels:
             raise ConfigError(f"{place}.label={row['label']}: another row has this label; labels tell rows apart")
         labels += [row["label"]] if "label" in row else []
-        _check_flags(row.get("flags"), place)
+        _check_flags(row.get("flags"), f"{place}.flags")
         _check_reported(row, place)
         _texts(row.get("notes"), f"{place}.notes")
     for place, row in entries:
@@ -123,7 +123,7 @@ def _entries(grid: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping
 def _check_flags(given: Any, where: str) -> None:
     for flag in given or ():
         if flag not in flags():
-            raise ConfigError(f"{where}.flags: {flag}: no such flag in conf/table/_flags.yaml; {near(flag, flags())}")
+            raise ConfigError(f"{where}: {flag}: no such flag in conf/table/_flags.yaml; {near(flag, flags())}")
 
 
 def _check_label(label: Any, labels: list[str], where: str) -> None:

@@ -1,0 +1,225 @@
+"""Tables as definitions: labels, baselines, axes, budgets, mistakes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from omegaconf import OmegaConf
+from tiny import CONF
+
+from ablation.errors import ConfigError
+from launch.arms import gather
+from launch.coverage import coverage, lacking
+from launch.grid import Grid
+from launch.table_file import flags, read
+from launch.table_request import request
+from launch.tables import composable, define, define_rows, names
+from launch.verbs import main
+from results.definition import Line
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra() -> Iterator[None]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+def lines(*arguments: str) -> dict[str, Line]:
+    return {line.label: line for line in define(arguments).lines}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ids"),
+    [
+        (
+            ["table=lab/postact_mixup", "epochs=10", "sched.warmup=0.5", "data.subset=0.2", "seeds=4"],
+            ["9fc5f031", "3d038b95", "d97339ed", "11543b91", "1f8c9fea"],
+        ),
+        (
+            ["table=tricks/3_5", "model=resnet20", "epochs=10", "data.subset=0.2"],
+            ["f6c29e55", "05b45cb4", "aab31874", "df17f944"],
+        ),
+    ],
+)
+def test_the_evidence_keeps_its_ids(arguments: list[str], ids: list[str]) -> None:
+    made = define(arguments)
+    assert [(line.id or "")[:8] for line in made.lines] == ids
+    assert list(made.changed) == [text for text in arguments[1:] if not text.startswith("seeds")]
+    assert made.command.startswith("python launch/run.py -m table=")
+
+
+def test_a_line_is_what_its_command_runs() -> None:
+    made = define(["table=lab/postact_mixup", "epochs=20", "seeds=3", "hydra/launcher=plan"])
+    (planned,) = gather([made.lines[2].command.split()[2:]])
+    line = made.lines[2]
+    assert (line.id, line.seeds, line.label) == (planned.arm.id, (0, 1, 2), "mixup 0.3")
+    assert line.config["epochs"] == 20
+    assert line.reported == {"test_acc": (93.06,)}
+    assert [other.against for other in made.lines] == [None, *["no mixup"] * 4]
+    assert made.lines[4].flags == ("control",)
+    assert f"control: {flags()['control']}" in made.notes
+    assert "launcher" not in made.command
+
+
+def test_what_is_typed_wins_over_a_row_and_makes_it_composable() -> None:
+    as_published = lines("table=tricks/3_5")
+    assert [line.lacks for line in as_published.values()] == ["model=shake_resnet26_2x64d: no such option"] * 4
+    assert [line.name for line in as_published.values()] == [
+        "baseline",
+        "aug=cutout",
+        "aug=mixup",
+        "aug=[cutout,mixup]",
+    ]
+    typed = lines("table=tricks/3_5", "model=resnet20", "aug=[]")
+    assert len({line.id for line in typed.values()}) == 1
+    assert all(line.id and not line.lacks and line.config["model.depth"] == 20 for line in typed.values())
+
+
+def test_axes_beside_a_table_multiply_its_rows_and_compare_at_their_place() -> None:
+    made = lines("table=lab/postact_mixup", "optim.lr=0.1,0.2", "epochs=20,30", "seeds=[0],[3]")
+    places = [f"optim.lr={lr}, epochs={epochs}" for lr in ("0.1", "0.2") for epochs in (20, 30)]
+    assert list(made)[:4] == [f"no mixup, {place}" for place in places]
+    assert len(made) == len({line.id for line in made.values()}) == 5 * 4
+    for place in places:
+        assert made[f"mixup 0.5, {place}"].against == f"no mixup, {place}"
+        assert made[f"no mixup, {place}"].against is None
+        assert made[f"no mixup, {place}"].seeds == (0, 3)
+
+
+def test_a_sweep_without_a_table_is_one_too() -> None:
+    made = define(["aug=[],cutout", "seeds=2", "hydra.launcher.to=x", "sweep=tricks"])
+    assert [(line.label, line.against) for line in made.lines] == [("aug=[]", None), ("aug=cutout", "aug=[]")]
+    assert (made.name, made.title, made.changed) == ("tricks", "tricks", ())
+    named = define(["aug=[],cutout", "hydra.sweeper.baseline='aug=cutout'"])
+    assert [line.against for line in named.lines] == ["aug=cutout", None]
+    with pytest.raises(ConfigError, match=r"hydra.sweeper.baseline=aug=cutot: no arm is called so; did you mean"):
+        define(["aug=[],cutout", "hydra.sweeper.baseline='aug=cutot'"])
+
+
+def test_rows_of_another_sweeper_are_lines_and_seeds_are_no_axis() -> None:
+    made = define_rows([["epochs=3", "seeds=[0]"], ["epochs=3", "aug=nothing"], ["epochs=3", "seeds=[5]"]])
+    assert [(line.label, line.seeds, line.lacks) for line in made.lines] == [
+        ("baseline", (0, 5), ""),
+        ("aug=nothing", (0,), "aug=nothing: no such option"),
+    ]
+    assert made.lines[0].command == "python launch/run.py epochs=3 'seeds=[0,5]'"
+
+
+def test_all_that_a_row_lacks_is_told_its_teachers_options_too() -> None:
+    (line,) = define_rows([["aug=[cutout,cutot]", "model=lent", "teacher='model=resnet65'"]]).lines
+    assert line.lacks.split("; ") == [f"{x}: no such option" for x in ("aug=cutot", "model=lent", "model=resnet65")]
+    (line,) = define_rows([["optim.lr=0.1", "epochs=-1"]]).lines
+    assert line.lacks.startswith("epochs=-1: give a whole number")
+
+
+def test_rows_that_cannot_be_composed_are_left_out_on_request(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = Grid(GlobalHydra.instance().config_loader()).expand({}, ["aug=cutout,cutot"])
+    assert composable(rows, []) == rows[:1]
+    assert capsys.readouterr().err == "left out: aug=cutot: aug=cutot: no such option\n"
+    with pytest.raises(ConfigError, match="leaves none of 1 arms"):
+        composable(rows[1:], [])
+
+
+def test_on_the_command_line_a_table_is_refused_or_cut(tmp_path: Path) -> None:
+    # `nothing` stands for an option to come; that it is an axis gives every row one that works.
+    line = [sys.executable, "launch/run.py", "table=start", "model=resnet20,nothing", f"out={tmp_path}", "--json"]
+    for more in ("hydra.sweeper.incomplete=refuse", "hydra.sweeper.incomplete=skip"):
+        told = subprocess.run(
+            [*line, "hydra/launcher=plan", more], cwd=CONF.parent, capture_output=True, text=True, timeout=200
+        )
+        if more.endswith("skip"):
+            assert told.returncode == 0, told.stderr
+            assert len(json.loads(told.stdout)["arms"]) == 6
+            assert "left out: cutout, model=nothing: model=nothing: no such option" in told.stderr
+        else:
+            assert told.returncode == 2
+            assert "6 of 12 arms refused" in told.stderr
+            assert told.stderr.endswith("hydra.sweeper.incomplete=skip leaves them out\n")
+
+
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"rows": [{"label": "a", "overrides": [], "flag": 1}]}, r"rows\[0\].flag: no such key; did you mean"),
+        ({"rows": [{"label": 3, "overrides": []}]}, r"rows\[0\].label=3: is not text"),
+        ({"rows": [{"label": "a"}, {"label": "a"}]}, r"rows\[1\].label=a: another row has this label"),
+        (
+            {"rows": [{"label": "a", "flags": ["contrl"]}]},
+            r"rows\[0\].flags: contrl: no such flag .* did you mean cont",
+        ),
+        ({"rows": [{"label": "a", "against": "b"}]}, r"rows\[0\].against=b: no row has this label"),
+        ({"rows": [{"label": "a", "reported": {"acc": 1}}]}, r"rows\[0\].reported.acc: no such metric; did you mean"),
+        ({"rows": [{"label": "a", "reported": {"err": "x"}}]}, r"reported.err=x: give a number or a list"),
+        ({"rows": [{"label": "a", "reported": {"err": [1, 2]}}]}, r"rows\[0\].seq=None: say what its several"),
+        ({"rows": [{"label": "a", "notes": [1]}]}, r"rows\[0\].notes=\[1\]: give text"),
+        ({"union": [{"rows": [{"label": "a", "against": "b"}]}]}, r"union\[0\]: rows\[0\].against=b"),
+        ({"rows": [{"label": "a"}], "baseline": "b"}, r"baseline=b: no row has this label"),
+        ({"flags": ["odd"]}, "flags: odd: no such flag"),
+        ({"incomplete": "maybe"}, "hydra.sweeper.incomplete=maybe: use refuse or skip"),
+    ],
+)
+def test_mistakes_in_a_table_name_file_key_and_value(said: dict[str, Any], message: str) -> None:
+    whole = {"incomplete": "refuse", "baseline": "first", **said}
+    with pytest.raises(ConfigError, match=message) as raised:
+        read(whole, "my/own")
+    assert str(raised.value).startswith(("conf/table/my/own.yaml: ", "hydra.sweeper.incomplete"))
+
+
+def test_one_table_at_a_time() -> None:
+    with pytest.raises(ConfigError, match="one table at a time"):
+        request(["table=start", "table=lab/eta"])
+
+
+@pytest.mark.parametrize("name", ["start", "lab/channel_drop", "bag/table_6"])
+def test_files_read_alone_are_what_hydra_makes_of_them(name: str) -> None:
+    node = compose("config", [f"table={name}"], return_hydra_config=True).hydra.sweeper
+    about, grid = read(dict(OmegaConf.to_container(node, resolve=True)), name)  # type: ignore[arg-type]
+    assert request([f"table={name}"]).about == about
+    rows = Grid(GlobalHydra.instance().config_loader()).expand(grid, [])
+    assert [(row.overrides, row.about) for row in request([f"table={name}"]).rows] == [
+        (row.overrides, row.about) for row in rows
+    ]
+
+
+def test_coverage_counts_rows_and_what_they_lack(capsys: pytest.CaptureFixture[str]) -> None:
+    tables = ["lab/eta", "tricks/3_9", "start"]
+    rows = coverage(tables)
+    assert [row.table for row in rows] == ["lab/eta"] * 4 + ["tricks/3_9"] * 11 + ["start"] * 6
+    lacks = dict(lacking(rows))
+    for option in lacks:
+        assert lacks[option] == sum(option in row.lacks.split("; ") for row in rows)
+    assert main(["table", "--coverage", *tables, "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["rows"] == 21
+    assert told["composable"] == sum(not row.lacks for row in rows)
+    assert told["composable"] == sum(table["composable"] for table in told["tables"].values())
+    assert told["lacks"] == lacks
+
+
+def test_a_table_is_shown_with_its_footnotes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["table", "lab/kl_mixup", "epochs=20"]) == 0
+    shown = capsys.readouterr().out
+    assert "changed: epochs=20" in shown
+    assert "test_acc 92.75" in shown
+    assert f"same-gradient: {flags()['same-gradient']}" in shown
+    assert main(["table", "lab/kl_mixpu"]) == 2
+    assert "table=lab/kl_mixpu: no such option; did you mean lab/kl_mixup" in capsys.readouterr().err
+
+
+def test_every_table_is_valid() -> None:
+    assert len(names()) == 53
+    for name in names():
+        asked = request([f"table={name}"])
+        assert asked.about.title, name
+        assert asked.about.source, name
+        made = [row.about.get("label") for row in asked.rows]
+        assert all(made), name
+        assert len(set(asked.labels)) == len(asked.labels), name
