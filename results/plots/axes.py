@@ -57,7 +57,8 @@ def _candidates(configs: Sequence[Mapping[str, Any]]) -> dict[str, list[Hashable
 
 def _together(group: str, parts: Mapping[str, Sequence[str]]) -> list[Hashable]:
     """For each line, its options of a group in words, such as `mixup alpha=0.3`."""
-    several = [key for key, column in parts.items() if len(set(column) - {_ABSENT}) > 1]
+    told = any(key.endswith("_target_") for key in parts)  # an option's name tells which arguments it has
+    several = [key for key, column in parts.items() if not told or len(set(column) - {_ABSENT}) > 1]
     words = []
     for number in range(len(next(iter(parts.values())))):
         own = {key: column[number] for key, column in parts.items() if column[number] != _ABSENT}

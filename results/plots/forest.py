@@ -56,6 +56,13 @@ def forest(table: Table) -> Figure:
     return figure
 
 
+def compares(table: Table) -> bool:
+    """Whether there is a difference to draw, ours or one reported."""
+    known, name = {cell.line.label: cell for cell in table.cells}, table.definition.metric
+    gaps = (reported(cell, known.get(cell.line.against or ""), name) for cell in table.cells)
+    return any(cell.comparison for cell in table.cells) or any(gap is not None for gap in gaps)
+
+
 def differences(cell: Cell, base: Cell) -> list[float]:
     """The pairs, in the order of their seeds; none if no seed is finished in both."""
     return [cell.values[seed] - base.values[seed] for seed in sorted(cell.values.keys() & base.values.keys())]
