@@ -26,14 +26,14 @@ def fill(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
     made = living.make(paths, uri)
     for each in made:
         each.write()
-    changed = [(each.note.name, [block.name for block in each.changed]) for each in made]
-    total, number = sum(len(each.note.blocks) for each in made), sum(len(names) for _, names in changed)
+    changed = {each.note.name: [block.name for block in each.changed] for each in made}
+    total, number = sum(len(each.note.blocks) for each in made), sum(map(len, changed.values()))
     if as_json:
-        notes = [{"note": name, "changed": names} for name, names in changed]
+        notes = [{"note": name, "changed": names} for name, names in changed.items()]
         _options.answer({"notes": notes, "blocks": total, "changed": number})
         return 0
-    for name, names in changed:
-        if names:
-            click.echo(f"{name}: filled {', '.join(names)}")
+    for each in made:
+        if each.changed:
+            click.echo(f"{each.note.name}: {len(each.changed)} of {len(each.note.blocks)} blocks changed")
     click.echo(f"{total} blocks in {len(made)} files: {number} changed")
     return 0

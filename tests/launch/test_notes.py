@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import tiny
 
-from launch import evidence, living, sync
+from launch import evidence, sync
 from launch.arms import gather
 from launch.sweep import Planned
 from launch.table_request import initialized, request, search
@@ -207,8 +207,3 @@ def test_evidence_is_brought_to_a_tracker_that_lacks_it_and_once(tmp_path: Path)
 def test_the_notes_say_what_the_committed_evidence_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code = main(["check", "--uri", f"sqlite:///{tmp_path}/mlflow.db"])
     assert code == 0, capsys.readouterr().out
-
-
-def test_all_notes_are_in_the_index() -> None:
-    index = (living.NOTES / "README.md").read_text()
-    assert [p.name for p in living.NOTES.glob("*.md") if p.name != "README.md" and f"({p.name})" not in index] == []
