@@ -21,7 +21,7 @@ from launch.checks_child import answers
 from launch.names import apart
 from launch.sweep import Planned
 
-_AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 60, 10.0
+_AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
 _SECONDS = 60.0
 _NAMED = 3  # arms that a note names
 _WHAT = (

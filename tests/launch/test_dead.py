@@ -121,7 +121,7 @@ def test_an_impossible_option_is_refused(value: Any) -> None:
 
 def test_auto_is_for_new_grids_that_are_worth_it(tmp_path: Path) -> None:
     auto = dead.Asked(10.0, auto=True)
-    long = planned(tmp_path, ["epochs=10", "seeds=3"], ["aug=mixup", "epochs=10", "seeds=3"])
+    long = planned(tmp_path, ["epochs=20", "seeds=3"], ["aug=mixup", "epochs=20", "seeds=3"])
     assert dead.wanted(long, auto)
     assert not dead.wanted(long[:1], auto), "nothing to compare with"
     assert not dead.wanted(planned(tmp_path, [], ["aug=mixup"]), auto), "over in a moment"

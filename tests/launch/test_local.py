@@ -20,10 +20,11 @@ from launch.flight import DRIVER, driver
 from tests.launch.workshop import BASE, ROOT, mischief, tricks, until
 
 GRID = ("optim.lr=0.1,0.2", "seeds=2")
+PLACE = ("hydra.launcher.workers=2", "hydra.launcher.check=false")
 
 
 def command(out: Path, *overrides: str) -> list[str]:
-    return [sys.executable, "launch/run.py", "-m", *BASE, "hydra.launcher.workers=2", *overrides, f"out={out}"]
+    return [sys.executable, "launch/run.py", "-m", *BASE, *PLACE, *overrides, f"out={out}"]
 
 
 def sweep(out: Path, *overrides: str, **env: str) -> subprocess.CompletedProcess[str]:
