@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import math
-
 from ablation.build import near
 from ablation.errors import ConfigError
 from results.metrics import Metric, metric
-from results.pairing import CONTROL
 from results.render import text
 from results.table import Cell, Table
 
@@ -34,7 +31,7 @@ def _found(cell: Cell, shown: Metric) -> str:
         own = text.measured(cell, shown)
         return ", ".join(filter(None, [own, *_circumstances(cell)])) + (f": {cell.verdict}" if cell.verdict else "")
     told = [f"{_difference(cell, shown)} against {cell.line.against}", _pairs(cell), *_circumstances(cell)]
-    return ", ".join(filter(None, told)) + f": {text.verdict(cell)}"
+    return ", ".join(filter(None, told)) + f": {_verdict(cell)}"
 
 
 def _difference(cell: Cell, shown: Metric) -> str:
@@ -47,12 +44,23 @@ def _pairs(cell: Cell) -> str:
     """How many seeds, and of how many; the p value."""
     assert cell.comparison is not None
     n = cell.comparison.n
-    kind = "paired " if cell.comparison.paired else "unpaired "
+    kind = "paired" if cell.comparison.paired else "unpaired"
     asked = f" of {len(cell.line.seeds)}" if n < len(cell.line.seeds) else ""
-    said = text.p_value(cell).removesuffix(" raw")
-    p = "" if not said else f"p {said if said.startswith('<') else f'= {said}'}"
-    adjusted = "" if not p or CONTROL in cell.line.flags or math.isnan(cell.p_holm) else " after Holm"
-    return f"{n}{asked} {kind}seed{'s' * (n != 1)}" + (f", {p}{adjusted}" if p else "")
+    return f"{n}{asked} {kind} seed{'s' * (n != 1 or bool(asked))}{_probability(cell)}"
+
+
+def _probability(cell: Cell) -> str:
+    p = text.p_value(cell).strip("()")
+    if not p:
+        return ""
+    return f", p {p if p.startswith('<') else f'= {p}'}" + ("" if text.raw(cell) else " after Holm")
+
+
+def _verdict(cell: Cell) -> str:
+    """In full: a sentence has no footnotes."""
+    if cell.verdict == "undecided" and cell.needed:
+        return f"undecided, and {cell.needed} seeds would settle a difference of this size"
+    return cell.verdict
 
 
 def _circumstances(cell: Cell) -> list[str]:
