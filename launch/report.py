@@ -18,8 +18,6 @@ from launch.report_arms import Arms, asked
 from launch.sync import database
 
 if TYPE_CHECKING:
-    import pandas as pd
-
     from results.definition import Definition
     from results.table import Table
 
@@ -44,6 +42,8 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
     Raises:
         ConfigError: an option that cannot be, or no tracker.
     """
+    from results.read import runs
+    from results.read_frame import tidy
     from results.render import json
     from results.table import build
 
@@ -51,11 +51,13 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
     options = read(node)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output is the table's
         arms = asked(config, job_overrides)
-        table = build(changed(arms.definition, options), recorded(arms, options.uri))
+        uri = source(arms, options.uri)
+        frame = runs(uri, {line.id for line in arms.definition.lines if line.id}) if uri else tidy([], None)
+        table = build(changed(arms.definition, options), frame)
     if options.to is not None:
         from launch.report_files import write
 
-        write(table, Path(options.to), options.best)
+        write(table, frame, uri, Path(options.to), options.best)
     if options.json:
         print(json.render(table), end="")
     else:
@@ -102,21 +104,18 @@ def changed(definition: Definition, options: Options) -> Definition:
     return replace(definition, metric=options.metric or definition.metric)
 
 
-def recorded(arms: Arms, uri: str | None) -> pd.DataFrame:
-    """The runs of these arms, from the tracker at `uri` or their own; none if nothing was ever recorded in their own.
+def source(arms: Arms, uri: str | None) -> str:
+    """The tracker at `uri`, or the arms' own; empty if nothing was ever recorded in their own.
 
     Raises:
-        ConfigError: no tracker.
+        ConfigError: they are recorded nowhere.
     """
-    from results.read import runs
-    from results.read_frame import tidy
-
     if uri is None and not arms.tracker:
         raise ConfigError("track: these arms are recorded nowhere; name a tracker with hydra.launcher.uri=")
     if uri is None and database(arms.tracker) and not Path(arms.tracker.removeprefix("sqlite:///")).exists():
         print(f"note: nothing was ever recorded in {arms.tracker}", file=sys.stderr)
-        return tidy([], None)
-    return runs(uri or arms.tracker, {line.id for line in arms.definition.lines if line.id})
+        return ""
+    return uri or arms.tracker
 
 
 def show(table: Table, best: bool) -> None:

@@ -11,12 +11,12 @@ from omegaconf import DictConfig
 from ablation.errors import ConfigError
 from launch import messages
 from launch.arm import plain
-from launch.arms import attempts
 from launch.compose import Composer
 from launch.grid import Row
+from launch.plan import runs
 from launch.sync import tracker
 from launch.table_request import request, search
-from launch.tables import definition
+from launch.tables import compositions, definition
 from results.definition import Definition
 
 _OURS = "grid"  # the sweeper whose rows have labels
@@ -41,11 +41,11 @@ def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
     rows = None if ours else tuple(Row(tuple(row)) for row in job_overrides)
     # The options of another sweeper mean nothing to ours.
     wanted = request([*typed.task, *(typed.hydra if ours else search(typed.hydra))], rows)
-    composed = list(attempts([row.overrides for row in wanted.rows], search(wanted.hydra)))
+    composed = compositions(wanted.rows, search(wanted.hydra))
     configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
     configs = configs or [plain(Composer(search(wanted.hydra))(wanted.task).config)]
     found = sorted({tracker(each, Path.cwd()) for each in configs})
     if len(found) > 1:
         raise ConfigError(f"track: these arms are recorded in {', '.join(found)}; choose with hydra.launcher.uri=")
-    command = messages.sweep_command(typed.task, typed.hydra)
+    command = runs(messages.sweep_command(typed.task, typed.hydra))
     return Arms(replace(definition(wanted, composed), command=command), found[0])

@@ -116,7 +116,8 @@ def test_a_report_of_real_runs_and_the_same_bytes_without_their_folders(lab: Lab
     again = lab.cli(*asked, f"hydra.launcher.to={tmp_path / 'two'}", "--json")
     (lab.home / "elsewhere").rename(moved)
     assert files(tmp_path / "one") == files(tmp_path / "two")
-    assert {f"mine.{kind}" for kind in ("md", "csv", "tex", "json")} <= files(tmp_path / "one").keys()
+    kinds = (".md", ".csv", ".tex", ".json", "-forest.png", "-forest.svg", "-curves.png", "-cost.png")
+    assert {f"mine{kind}" for kind in kinds} <= files(tmp_path / "one").keys()
     assert again.stdout == (tmp_path / "one" / "mine.json").read_text()
     assert str(lab.home) not in (tmp_path / "one" / "mine.csv").read_text()
     assert hashlib.sha256((lab.home / "mlflow.db").read_bytes()).hexdigest() == before
