@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from results.metrics import metric
 from results.plots.style import COLOURS, DASHES, INK, SOFT, Dash, canvas, heading, place, short, shorts, styled
@@ -53,6 +54,7 @@ def curves(table: Table, frame: pd.DataFrame, name: str = "test_acc") -> Figure 
         members = [*panel, *([first] if first else [])]
         _labels(axes, [names[c.line.label] for c in members], ends, [*COLOURS[: len(panel)], INK])
         axes.set_ylabel(metric(name).words.partition(" of the ")[0] + (", %" if name.endswith("_acc") else ""), size=8)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(axis="y", color="#eeeeee", linewidth=0.7)
     axes.set_xlabel("epoch")
     heading(figure, f"{table.definition.title}: learning curves", caption(table, _how(table, len(cells))))
@@ -81,7 +83,7 @@ def span(drawn: Collection[pd.DataFrame]) -> tuple[float, float]:
 
 def _how(table: Table, count: int) -> str:
     apart = len(table.cells) - count
-    return _HOW + (f" Not drawn: {apart} lines without a finished seed or of the same runs." if apart else "")
+    return _HOW + (f" Not drawn, without a finished seed or of the same runs: {apart} of the lines." if apart else "")
 
 
 def _arm(axes: Axes, wide: pd.DataFrame, colour: str, dash: Dash) -> tuple[float, float]:

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from results.metrics import metric
 from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts, styled
-from results.plots.words import caption, points, signed, standing
+from results.plots.words import caption, points, signed, standing, waiting
 from results.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ _RIGHT = 3.1  # inches for the columns of text, which begin at _COLUMNS
 _COLUMNS = (0.12, 1.82, 2.2)  # inches to the right of the effects
 _HOW = (
     "Mark: mean difference to the baseline; thick line: 95 % t interval; thin line under it: 95 % bootstrap interval; "
-    "dots: the pairs, one a seed; hollow diamond: the difference reported. An arrow points at what lies outside."
+    "dots: the pairs, one a seed; hollow diamond: the difference reported. An arrow stands for a mark beyond the axis; "
+    "an interval may go on beyond it."
 )
 # Shape and colour both tell the verdict, and its text stands beside them.
 _MARKS = {"better": ("^", "#009E73"), "worse": ("v", "#D55E00"), "control": ("s", "#0072B2")}
@@ -150,6 +151,7 @@ def _columns(axes: Axes, row: int, cell: Cell, found: Comparison, name: str) -> 
     asked = len(cell.line.seeds)
     _write(axes, row, 0, f"{signed(found.diff, name)}{interval}")
     _write(axes, row, 1, f"{found.n}" if found.n == asked else f"{found.n}/{asked}")
-    up = 0.14 if cell.marks else 0.0
+    more = "; ".join(filter(None, [*cell.marks, waiting(cell)]))
+    up = 0.14 if more else 0.0
     _write(axes, row - up, 2, short(cell.verdict, 48), color=_mark(cell.verdict)[1], weight="bold")
-    _write(axes, row + 0.24, 2, short("; ".join(cell.marks), 64), color=SOFT, size=6)
+    _write(axes, row + 0.24, 2, short(more, 64), color=SOFT, size=6)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import warnings
 from pathlib import Path
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -26,12 +25,7 @@ def render(figure: Figure, form: str) -> bytes:
     """The picture as `png` or `svg`. What sticks out of the figure, such as a long label, is in it."""
     FigureCanvasAgg(figure)
     memory = io.BytesIO()
-    with warnings.catch_warnings():
-        # An SVG shows any script in the reader's fonts; a PNG shows boxes for what DejaVu Sans lacks.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(
-            memory, format=form, dpi=DPI, bbox_inches="tight", pad_inches=_PAD, metadata=dict(_NOTHING[form])
-        )
+    figure.savefig(memory, format=form, dpi=DPI, bbox_inches="tight", pad_inches=_PAD, metadata=dict(_NOTHING[form]))
     return memory.getvalue()
 
 

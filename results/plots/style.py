@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+import warnings
 from collections.abc import Callable
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -52,7 +53,9 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
     @wraps(draw)
     def inner(*args: P.args, **kwargs: P.kwargs) -> R:
-        with matplotlib.style.context(["default", _RC]):
+        with matplotlib.style.context(["default", _RC]), warnings.catch_warnings():
+            # An SVG shows any script in the reader's fonts; a PNG shows boxes for what DejaVu Sans lacks.
+            warnings.filterwarnings("ignore", message="Glyph .* missing from font")
             return draw(*args, **kwargs)
 
     return inner
