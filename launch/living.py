@@ -92,9 +92,8 @@ def _blocks(notes: Iterable[Note]) -> Iterator[tuple[Note, Block]]:
 
 def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
     """Each table that is asked for, once. Their rows are composed together, since much of that is the same for all."""
-    from launch.arms import attempts
     from launch.table_request import initialized, request, search
-    from launch.tables import definition
+    from launch.tables import compositions, definition
 
     places = {block.arguments: f"{note.name}:{block.line}" for note, block in reversed([*_blocks(notes)])}
     requests, found = {}, {}
@@ -104,7 +103,7 @@ def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
                 requests[asked] = request(_arguments(asked))
         for path in {tuple(search(each.hydra)) for each in requests.values()}:
             mine = {asked: each for asked, each in requests.items() if tuple(search(each.hydra)) == path}
-            composed = attempts([row.overrides for each in mine.values() for row in each.rows], path)
+            composed = iter(compositions([row for each in mine.values() for row in each.rows], path))
             for asked, each in mine.items():
                 with _at(places[asked], asked):
                     found[asked] = definition(each, [*islice(composed, len(each.rows))])
