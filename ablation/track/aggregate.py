@@ -26,7 +26,7 @@ _METRICS = ("test_acc", "test_loss", "train_acc", "train_loss", "val_acc")  # th
 _ONE = ("ablation.data.pixels", "ablation.data.test", "ablation.precision")  # must be one in all trials
 _FIRST = "result/test_acc"  # MLflow's pages draw what was logged first
 _SETTING = ("epochs", "steps", "batch_size", "lr", "weight_mib")  # what is the same in all trials
-_OWN = {f"result/{key}" for key in ("attempt", "attempts", "fused", "best_epoch", *_SETTING)}  # have no mean
+_OWN = {f"result/{key}" for key in ("attempt", "attempts", "seed", "fused", "best_epoch", *_SETTING)}  # have no mean
 _ORDER = ("FAILED", "KILLED", "FINISHED")  # the worst of the trials' ends is the arm's
 _POINTS = 900  # in a request
 
@@ -142,10 +142,15 @@ def _results(finished: list[Run], mixed: str) -> dict[str, float]:
     results = {}
     for key in sorted(shared, key=lambda key: (key != _FIRST, key)):
         values = [run.data.metrics[key] for run in finished]
-        results[key] = math.nan if mixed else fmean(values)
+        results[key] = math.nan if mixed else _tidy(fmean(values), 10)
         if key.endswith("_acc") and len(values) > 1:
-            results[f"{key}_std"] = math.nan if mixed else stdev(values)
+            results[f"{key}_std"] = math.nan if mixed else _tidy(stdev(values), 4)
     return {**results, "result/n": float(len(finished))}
+
+
+def _tidy(value: float, digits: int) -> float:
+    """With so many digits. MLflow's pages show all there are: 57.48999999999999 for 57.49."""
+    return float(f"{value:.{digits}g}")
 
 
 def _tags(run: Run, arm: _Arm) -> dict[str, str]:

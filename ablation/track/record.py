@@ -39,8 +39,8 @@ class Record:
 
     @property
     def name(self) -> str:
-        """What sets the trial apart, for people: the tracker's column shows some twenty characters."""
-        return f"{self.title[:230]} s{self.seed}"
+        """For people: the seed first, for the page of a tracker shows some fifteen characters of it below its arm."""
+        return f"s{self.seed} {self.title[:230]}"
 
     @property
     def seeds(self) -> set[str]:

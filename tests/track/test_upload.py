@@ -32,7 +32,7 @@ def test_a_finished_trial_is_all_there(client: MlflowClient, tmp_path: Path) -> 
     Training(trial(tmp_path)).epochs(5).end()
     assert upload(client, tmp_path / "00deadbeef00cafe/seed-0") == 5 * len(METRICS) + 5
     run = the_run(client)
-    assert run.info.run_name == "aug=cutout+mixup s0"
+    assert run.info.run_name == "s0 aug=cutout+mixup"
     assert run.info.status == "FINISHED"
     assert run.data.params == {**CHOSEN, "optim.lr": "0.2", "epochs": "5"}
     expected = {
@@ -230,7 +230,7 @@ def test_a_trial_trained_anew_has_a_run_of_its_own(client: MlflowClient, tmp_pat
     assert_each_point_once(client, kept, range(1, 6))
     assert new.data.metrics["result/test_acc"] == value("test_acc", 3, 100)
     assert kept.data.tags["ablation.superseded_by"] == new.info.run_id
-    assert kept.info.run_name == "aug=cutout+mixup s0 (superseded)"
+    assert kept.info.run_name == "s0 aug=cutout+mixup (superseded)"
     assert kept.info.status == ("FINISHED" if ended else "KILLED")
     assert "ablation.superseded_by" not in new.data.tags
     folder.rename(folder.with_name("seed-0-newer"))
