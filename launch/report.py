@@ -54,6 +54,7 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
         uri = source(arms, options.uri)
         frame = runs(uri, {line.id for line in arms.definition.lines if line.id}) if uri else tidy([], None)
         table = build(changed(arms.definition, options), frame)
+    _tell_unsynced(table, arms.out)
     if options.to is not None:
         from launch.report_files import write
 
@@ -116,6 +117,15 @@ def source(arms: Arms, uri: str | None) -> str:
         print(f"note: nothing was ever recorded in {arms.tracker}", file=sys.stderr)
         return ""
     return uri or arms.tracker
+
+
+def _tell_unsynced(table: Table, out: Path) -> None:
+    """Trials may be done of which the tracker has not been told."""
+    lacking = {(cell.line.id, seed) for cell in table.cells for seed in cell.waiting}
+    done = sum((out / str(id_) / f"seed-{seed}" / "result.json").exists() for id_, seed in lacking)
+    if done:
+        told = f"{done} of the trials that lack a number here are done in {out}: ablation sync uploads"
+        print(f"note: {told}", file=sys.stderr)
 
 
 def show(table: Table, best: bool) -> None:

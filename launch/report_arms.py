@@ -28,6 +28,7 @@ class Arms:
 
     definition: Definition
     tracker: str  # an MLflow URI; empty: none
+    out: Path  # where their run folders are, which a report can do without
 
 
 def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
@@ -48,4 +49,4 @@ def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
     if len(found) > 1:
         raise ConfigError(f"track: these arms are recorded in {', '.join(found)}; choose with hydra.launcher.uri=")
     command = runs(messages.sweep_command(typed.task, typed.hydra))
-    return Arms(replace(definition(wanted, composed), command=command), found[0])
+    return Arms(replace(definition(wanted, composed), command=command), found[0], Path(configs[0]["out"]))

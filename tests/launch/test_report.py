@@ -116,7 +116,7 @@ def test_a_report_of_real_runs_and_the_same_bytes_without_their_folders(lab: Lab
     again = lab.cli(*asked, f"hydra.launcher.to={tmp_path / 'two'}", "--json")
     (lab.home / "elsewhere").rename(moved)
     assert files(tmp_path / "one") == files(tmp_path / "two")
-    kinds = (".md", ".csv", ".tex", ".json", "-forest.png", "-forest.svg", "-curves.png", "-cost.png")
+    kinds = (".md", ".csv", ".tex", ".json", ".html", "-curves.png", "-curves.svg", "-cost.png")
     assert {f"mine{kind}" for kind in kinds} <= files(tmp_path / "one").keys()
     assert again.stdout == (tmp_path / "one" / "mine.json").read_text()
     assert str(lab.home) not in (tmp_path / "one" / "mine.csv").read_text()
@@ -179,10 +179,18 @@ def test_data_that_changed_under_an_arm_are_not_averaged(lab: Lab) -> None:
     assert len(line["values"]) == 2, "both are shown"
 
 
+def test_trials_that_the_tracker_was_not_told_of_are_noted(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
+    lab.train("optim.lr=0.05", "seeds=[0]")
+    found, _ = lab.told("optim.lr=0.05", "seeds=[0]")
+    assert found["lines"][0]["waiting"] == {"0": "missing"}
+    said = f"note: 1 of the trials that lack a number here are done in {lab.home}/runs: ablation sync uploads\n"
+    assert capsys.readouterr().err == said
+
+
 def test_a_tracker_that_was_never_written_is_no_error(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     found, _ = lab.told("track.mlflow.uri=sqlite:///none.db")
     assert found["lines"][0]["verdict"] == "no runs"
-    assert capsys.readouterr().err == f"note: nothing was ever recorded in sqlite:///{lab.home}/none.db\n"
+    assert f"note: nothing was ever recorded in sqlite:///{lab.home}/none.db\n" in capsys.readouterr().err
     assert not (lab.home / "none.db").exists()
     with pytest.raises(ConfigError, match="there is no file"):
         lab.told("hydra.launcher.uri=sqlite:///none.db")
