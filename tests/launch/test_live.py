@@ -133,8 +133,9 @@ def test_the_summary(grid: Submission, terminal: bool) -> None:
     for arm, outcomes in ((first, good), (second, bad), (third, lost)):
         board.rows[arm].outcomes |= outcomes
     console, written = page(100, 24, terminal)
-    summary.show(grid, board, console)
+    summary.show(grid, board, console, ["cutout trains exactly as baseline"])
     said = written.getvalue()
+    assert "note        cutout trains exactly as baseline" in said
     assert "91.00 ± 1.41" in said
     assert "2 x error: ValueError: at step 0 in /tmp/x0; such as" in said
     assert "1 x killed: the worker was ended by SIGKILL" in said

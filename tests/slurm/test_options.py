@@ -27,6 +27,7 @@ from launch.sweep import Work
     ("changes", "says"),
     [
         ({"pak": 2}, "hydra.launcher.pak: no such option; did you mean pack?"),
+        ({"check": "maybe"}, "hydra.launcher.check=maybe: give auto, true, false, strict"),
         ({"pack": 0}, "hydra.launcher.pack=0: should be a whole number of 1 or more"),
         ({"wait": "yes"}, "hydra.launcher.wait='yes'"),
         ({"resources": {"array": "0-3"}}, "resources.array: is set by the launcher"),
@@ -125,3 +126,8 @@ def test_a_round_that_somebody_else_never_ends_is_not_waited_for_forever(tmp_pat
     monkeypatch.setattr(round, "_PATIENCE", 0.1)
     with FileLock(tmp_path / "lock"), pytest.raises(AblationError, match=r"another process has been making its round"):
         round.perform(tmp_path)
+
+
+@pytest.mark.parametrize(("value", "budget"), [("auto", 0.0), (False, 0.0), (True, 60.0), ("strict", 60.0)])
+def test_a_login_node_does_no_steps_unasked(value: Any, budget: float) -> None:
+    assert read(options(check=value)).check.seconds == budget
