@@ -115,7 +115,8 @@ def _check_typed(asked: Asked, made: Definition) -> None:
     """Refuse overrides with which no row of the table can be composed, if without them some can: a typing error."""
     from launch.tables import define
 
-    if len(asked) == 1 or any(line.id for line in made.lines):
+    typed = {text.partition("=")[0].lstrip("+~") for text in asked[1:]}
+    if any(line.id or not any(key in line.lacks for key in typed) for line in made.lines):
         return
     if any(line.id for line in define(_arguments(asked[:1])).lines):
         why = "; ".join(dict.fromkeys(line.lacks for line in made.lines))
