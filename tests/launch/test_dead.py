@@ -90,9 +90,9 @@ def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, mon
 
 
 def test_when_time_is_up_the_rest_is_said_to_be_unchecked(tmp_path: Path) -> None:
-    began = time.monotonic()
-    told = dead.check(planned(tmp_path, [], ["aug=mixup"]), dead.Asked(0.3))
-    assert time.monotonic() - began < 10
+    arms, began = planned(tmp_path, [], ["aug=mixup"]), time.monotonic()
+    told = dead.check(arms, dead.Asked(0.3))
+    assert time.monotonic() - began < 60, "on a busy machine; it ends its process, however busy"
     assert told.dead == ()
     assert told.remarks == (
         "unchecked for dead switches: 2 of 2 arms, 0.3 s are over; hydra.launcher.check=300 gives it more",
