@@ -34,6 +34,7 @@ class Options:
     baseline: str | None
     best: bool
     json: bool
+    publish: bool = False
 
 
 def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
@@ -56,9 +57,11 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
         table = build(changed(arms.definition, options), frame)
     _tell_unsynced(table, arms.out)
     if options.to is not None:
-        from launch.report_files import write
+        from launch import report_files
 
-        write(table, frame, uri, Path(options.to), options.best)
+        files = report_files.write(table, frame, uri, Path(options.to), options.best)
+        if options.publish:
+            report_files.show(table, frame, uri, files)
     if options.json:
         print(json.render(table), end="")
     else:
@@ -79,11 +82,15 @@ def read(node: Mapping[str, Any]) -> Options:
         if key not in Options.__annotations__:
             way = near(key, Options.__annotations__)
             raise ConfigError(f"hydra.launcher.{key}: no such option of report; {way}")
-        if key in ("best", "json"):
+        if key in ("best", "json", "publish"):
             if not isinstance(value, bool):
                 raise ConfigError(f"hydra.launcher.{key}={value}: give true or false")
         elif value is not None and not isinstance(value, str):
             raise ConfigError(f"hydra.launcher.{key}={value}: is not text; put it in quotes")
+    if given.get("publish") and not given.get("to"):
+        raise ConfigError(
+            "hydra.launcher.publish=true: shows files in MLflow; say where they go with hydra.launcher.to="
+        )
     return Options(**given)
 
 

@@ -13,10 +13,11 @@ if TYPE_CHECKING:
     from results.table import Table
 
 
-def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool) -> None:
+def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool) -> list[Path]:
     """`NAME.md`, `.csv`, `.tex`, `.json`, the page `NAME.html` and its pictures, in a folder, which is made.
 
     Slashes in the table's name become `_`. `frame` has the runs in the tracker at `uri`, which is empty without one.
+    Returns the files, the page first.
     """
     from results import report
     from results.read import curves
@@ -26,7 +27,7 @@ def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool)
 
     metrics = [by_epoch(table)]
     points = curves(uri, frame, metrics) if uri else paths(frame, [], metrics)
-    report.write(table, frame, points, folder, best)
+    files = report.write(table, frame, points, folder, best)
     texts = {
         "md": markdown.render(table, best),
         "csv": csv.render(table),
@@ -34,4 +35,17 @@ def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool)
         "json": json.render(table),
     }
     for kind, text in texts.items():
-        write_atomic(folder / f"{table.definition.name.replace('/', '_')}.{kind}", text.encode())
+        files.append(folder / f"{table.definition.name.replace('/', '_')}.{kind}")
+        write_atomic(files[-1], text.encode())
+    return files
+
+
+def show(table: Table, frame: pd.DataFrame, uri: str, files: list[Path]) -> None:
+    """Bring these files to MLflow: to the table's one run of kind `report`, in the experiment of most of its runs.
+
+    Raises:
+        ConfigError: nothing was recorded.
+    """
+    from results.publish import home, publish
+
+    publish(uri, home(frame), table.definition.name, files)

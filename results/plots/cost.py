@@ -13,7 +13,7 @@ from matplotlib.transforms import Bbox
 
 from results.metrics import metric
 from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts, styled
-from results.plots.words import caption
+from results.plots.words import caption, title
 from results.table import Cell, Table
 
 _HOW = (
@@ -49,7 +49,7 @@ def cost(table: Table) -> Figure | None:
     if many:
         listed = "\n".join(f"{n + 1}  {label}" for n, label in enumerate(labels))
         axes.text(1.03, 1, listed, transform=axes.transAxes, size=7.5, va="top", linespacing=1.5)
-    heading(figure, f"{table.definition.title}: against cost", caption(table, _HOW))
+    heading(figure, title(table, "against cost"), caption(table, _HOW))
     return figure
 
 

@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from results.metrics import metric
 from results.plots.style import COLOURS, DASHES, INK, SOFT, Dash, canvas, heading, place, short, shorts, styled
-from results.plots.words import caption
+from results.plots.words import caption, title
 from results.table import Cell, Table
 
 _PANEL = 7  # arms in a panel, besides the baseline
@@ -55,9 +55,10 @@ def curves(table: Table, frame: pd.DataFrame, name: str = "test_acc") -> Figure 
         _labels(axes, [names[c.line.label] for c in members], ends, [*COLOURS[: len(panel)], INK])
         axes.set_ylabel(metric(name).words.partition(" of the ")[0] + (", %" if name.endswith("_acc") else ""), size=8)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set_axisbelow(True)
         axes.grid(axis="y", color="#eeeeee", linewidth=0.7)
     axes.set_xlabel("epoch")
-    heading(figure, f"{table.definition.title}: learning curves", caption(table, _how(table, len(cells))))
+    heading(figure, title(table, "learning curves"), caption(table, _how(table, len(cells))))
     return figure
 
 

@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from results.metrics import metric
 from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts, styled
-from results.plots.words import caption, points, signed, standing, waiting
+from results.plots.words import caption, points, signed, standing, title, waiting
 from results.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def forest(table: Table) -> Figure:
         gap = reported(cell, base, table.definition.metric)
         if gap is not None:
             _point(axes, gap, row, limit, "D", INK, hollow=True)
-    heading(figure, f"{table.definition.title}: difference to the baseline", caption(table, _HOW))
+    heading(figure, title(table, "difference to the baseline"), caption(table, _HOW))
     return figure
 
 

@@ -12,7 +12,7 @@ from ablation.errors import ConfigError
 from results.metrics import metric
 from results.plots.axes import axes
 from results.plots.style import INK, canvas, heading, place, short, shorts, styled
-from results.plots.words import caption, number
+from results.plots.words import caption, number, title
 from results.table import Cell, Table
 
 _HOW = (
@@ -51,7 +51,7 @@ def heatmap(table: Table) -> Figure:
         _box(plane, (x, y), grid.get((y, x)), shades, table)
     for spine in plane.spines.values():
         spine.set_visible(False)
-    heading(figure, f"{table.definition.title}: {metric(table.definition.metric).words}", caption(table, _HOW))
+    heading(figure, title(table, f"{metric(table.definition.metric).words}"), caption(table, _HOW))
     return figure
 
 

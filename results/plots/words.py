@@ -15,6 +15,13 @@ def points(name: str) -> str:
     return "percentage points" if name.endswith("_acc") else metric(name).words.rpartition(", ")[2]
 
 
+def title(table: Table, what: str) -> str:
+    """The table's title, what is shown of it, and what was asked for otherwise than the title may say."""
+    definition = table.definition
+    changed = f" (with {' '.join(definition.changed)})" if definition.changed else ""
+    return f"{definition.title}{changed}: {what}"
+
+
 def caption(table: Table, how: str) -> str:
     """Lines under a picture: how to read it, then n, budget, data and epoch as measured."""
     measured = f"Measured: {metric(table.definition.metric).words}."
