@@ -204,6 +204,7 @@ def test_a_tracker_that_was_never_written_is_no_error(lab: Lab, capsys: pytest.C
         ({"metrics": "x"}, "hydra.launcher.metrics: no such option of report; did you mean metric"),
         ({"json": "yes"}, "hydra.launcher.json=yes: give true or false"),
         ({"to": 3}, "hydra.launcher.to=3: is not text"),
+        ({"publish": True}, "hydra.launcher.publish=true: shows files in MLflow; say where they go"),
     ],
 )
 def test_options_are_checked(node: dict[str, Any], said: str) -> None:
