@@ -18,6 +18,7 @@ from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.identity import flatten
+from launch import later
 from launch.provenance import ROOT
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
@@ -34,7 +35,9 @@ def command(overrides: Sequence[str]) -> str:
 
 def sweep_command(task: Sequence[str], hydra: Sequence[str]) -> str:
     """The line that asks for a sweep again: overrides of the configuration, then of Hydra's own."""
-    return shlex.join(["python", "launch/run.py", "-m", *task, *(text for text in hydra if text != _MULTIRUN)])
+    return shlex.join(
+        ["python", "launch/run.py", "-m", *later.typed(task), *(text for text in hydra if text != _MULTIRUN)]
+    )
 
 
 def stopped(e: Stopped) -> int:

@@ -44,7 +44,8 @@ def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
     wanted = request([*typed.task, *(typed.hydra if ours else search(typed.hydra))], rows)
     composed = compositions(wanted.rows, search(wanted.hydra))
     configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
-    configs = configs or [plain(Composer(search(wanted.hydra))(wanted.task).config)]
+    recorded = [text for text in wanted.task if text.startswith(("track", "out="))]  # other keys may lack their rows
+    configs = configs or [plain(Composer(search(wanted.hydra))(recorded).config)]
     found = sorted({tracker(each, Path.cwd()) for each in configs})
     if len(found) > 1:
         raise ConfigError(f"track: these arms are recorded in {', '.join(found)}; choose with hydra.launcher.uri=")

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
-from launch import asked, console, messages, provenance, stages, sync, teachers
+from launch import asked, console, later, messages, provenance, stages, sync, teachers
 from launch.arms import gather
 from launch.sweep import Planned
 
@@ -80,9 +80,10 @@ def _stop_on_signal() -> Iterator[Event]:
 def arguments(typed: Sequence[str]) -> list[str]:
     """What Hydra is given: naming a launcher asks for it also without `-m`, `--json` is an option of launchers.
 
-    The overrides that name a teacher are one value.
+    The overrides that name a teacher are one value; keys that a table's rows may bring go past Hydra.
     """
     given = ["hydra.launcher.json=true" if text == "--json" else teachers.quoted(text) for text in typed]
+    given = later.past(given) if any(text.startswith("table=") for text in given) else given
     launched = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
     return ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
 

@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from ablation.errors import ConfigError
+from launch import later
 from launch.grid import Grid, Row
 from launch.messages import options
 from launch.provenance import ROOT
@@ -46,7 +47,7 @@ def request(arguments: Sequence[str], rows: tuple[Row, ...] | None = None) -> Re
     Raises:
         ConfigError: a mistake in the table, or in what was typed.
     """
-    name, given = split([text for text in arguments if text not in ("-m", "--multirun")])
+    name, given = split([text for text in later.typed(arguments) if text not in ("-m", "--multirun")])
     hydra = [text for text in given if text.startswith(_OF_HYDRA)]
     task = [text for text in given if text not in hydra]
     hydra = [text for text in hydra if not text.startswith(_NOT_ASKED)]

@@ -38,6 +38,7 @@ class Grid(Sweeper):
             HydraException: not an override.
         """
         from ablation.errors import ConfigError
+        from launch import later
         from launch.arms import Refused
         from launch.grid import Grid as Language
         from launch.table_file import read
@@ -46,7 +47,7 @@ class Grid(Sweeper):
 
         assert self._context is not None
         assert self._launcher is not None
-        table, others = split(arguments)
+        table, others = split(later.typed(arguments))
         about, grid = read(self._sweeper, table)
         language = Language(self._context.config_loader)
         rows = language.expand(grid, others)

@@ -223,3 +223,20 @@ def test_every_table_is_valid() -> None:
         made = [row.about.get("label") for row in asked.rows]
         assert all(made), name
         assert len(set(asked.labels)) == len(asked.labels), name
+
+
+def plan(tmp_path: Path, *line: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "launch/run.py", "-m", *line, "hydra/launcher=plan", f"out={tmp_path}"]
+    return subprocess.run(command, cwd=CONF.parent, capture_output=True, text=True, timeout=200)
+
+
+def test_keys_that_only_the_rows_bring_can_be_typed(tmp_path: Path) -> None:
+    line = ["table=lab/postact_mixup", "sched.eta=1e-5", "data.root=elsewhere", "sched.warmup=1", "seeds=2"]
+    done = plan(tmp_path, *line, "--json")
+    told = json.loads(done.stdout)
+    assert len(told["arms"]) == 5
+    assert all("sched.eta=1e-5" in arm["overrides"] for arm in told["arms"])
+    assert " ".join(line) in told["command"], "as typed"
+    wrong = plan(tmp_path, *line, "sched.etta=1")
+    assert wrong.returncode == 2
+    assert "sched.etta: no such key; did you mean sched.eta" in wrong.stderr
