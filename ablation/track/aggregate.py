@@ -170,12 +170,12 @@ def _same(one: float, other: float) -> bool:
 
 
 def _log_curves(client: MlflowClient, run: Run, arm: _Arm) -> None:
-    """Log the means by epoch. The first request says of which trials they are, so that others' are never mixed in."""
+    """Log the means by epoch. Every request says of which trials they are, so that others' are never mixed in."""
     points = [point for key in _METRICS for point in _mean(client, arm.trials, key)]
-    for i in range(0, len(points), _POINTS):
-        tags = [RunTag(_CURVES, f"{arm.curves} begun")]
+    for i in range(0, len(points) or 1, _POINTS):
+        over = "" if i + _POINTS >= len(points) else " begun"
+        tags = [RunTag(_CURVES, f"{arm.curves}{over}")]
         client.log_batch(run.info.run_id, metrics=points[i : i + _POINTS], tags=tags)
-    client.set_tag(run.info.run_id, _CURVES, arm.curves)
 
 
 def _mean(client: MlflowClient, trials: list[Run], key: str) -> Iterator[Metric]:

@@ -57,10 +57,23 @@ def _age(run: Run) -> tuple[int, int]:
     return int(run.data.tags.get("ablation.started", 0)), uploaded(run)
 
 
-def look(client: MlflowClient, sweep: str, id_: str) -> Family:
-    """Ask the tracker; the experiment is made if there is none."""
-    experiment = _experiment(client, sweep)
-    return Family(experiment, tuple(client.search_runs([experiment], f"tags.`ablation.id` = '{id_}'")))
+def experiment(client: MlflowClient, name: str) -> str:
+    """The id of the experiment, made if there is none; artifacts of a local database lie beside it."""
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        file = database(client.tracking_uri)
+        try:
+            return str(client.create_experiment(name, (file.parent / "mlartifacts").as_uri() if file else None))
+        except MlflowException:  # another process was faster
+            found = client.get_experiment_by_name(name)
+            if found is None:
+                raise
+    return str(found.experiment_id)
+
+
+def look(client: MlflowClient, where: str, id_: str) -> Family:
+    """Ask the tracker."""
+    return Family(where, tuple(client.search_runs([where], f"tags.`ablation.id` = '{id_}'")))
 
 
 def describe(client: MlflowClient, run: Run, tags: Mapping[str, str], params: Mapping[str, str]) -> None:
@@ -81,17 +94,3 @@ def delete(client: MlflowClient, runs: Iterable[Run]) -> None:
     """Remove runs."""
     for run in runs:
         client.delete_run(run.info.run_id)
-
-
-def _experiment(client: MlflowClient, name: str) -> str:
-    """The id of the experiment, made if there is none; artifacts of a local database lie beside it."""
-    found = client.get_experiment_by_name(name)
-    if found is None:
-        file = database(client.tracking_uri)
-        try:
-            return str(client.create_experiment(name, (file.parent / "mlartifacts").as_uri() if file else None))
-        except MlflowException:  # another process was faster
-            found = client.get_experiment_by_name(name)
-            if found is None:
-                raise
-    return str(found.experiment_id)

@@ -41,13 +41,14 @@ def upload(client: MlflowClient, folder: Path, title: str = "") -> int:
         record = load(folder, title)
         if not record.events:
             return 0
-        known = family.look(client, record.arm["sweep"], record.arm["id"])
+        where = family.experiment(client, record.arm["sweep"])
+        known = family.look(client, where, record.arm["id"])
         run = _run(client, known, record)
         changed = run not in known.runs or run.info.status != record.status
         points = _epochs(client, run, record) + _state(client, run, record)
         if changed or aggregate.due(known, record):
             with FileLock(folder.parent / _LOCK, timeout=_PATIENCE):
-                aggregate.bring(client, family.look(client, record.arm["sweep"], record.arm["id"]), record)
+                aggregate.bring(client, family.look(client, where, record.arm["id"]), record)
         _files(client, run, record)  # last: a broken artifact store must not hold back the numbers
         return points
 
