@@ -12,11 +12,11 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One process runs all tests that share the cluster; `--dist loadgroup` groups nothing in pytest 9.2."""
+    """One process runs the tests that share the cluster, one those of the browser: pytest 9.2 loses xdist's groups."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return "slurm" if "tests/slurm/" in nodeid else nodeid
+            return next((name for name in ("slurm", "ui") if f"tests/{name}/" in nodeid), nodeid)
 
     return Scheduling(config, log)
