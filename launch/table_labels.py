@@ -13,9 +13,20 @@ from launch.table_file import FIRST
 
 
 def labels(rows: Sequence[Row]) -> list[str]:
-    """The label of each row; where axes multiply it, with its place on them; without a label, what sets it apart."""
-    called = [[own] if (own := _label(row)) else [] for row in rows]
-    return [", ".join([*own, *axes]) or "baseline" for own, axes in zip(called, _axes(rows), strict=True)]
+    """The label of each row; where axes multiply it, with its place on them; without a label, what sets it apart.
+
+    A row that has neither is the baseline, unless another row is called so: then all of its overrides are its name.
+    """
+    places = _axes(rows)
+    called = {n: ", ".join([own, *places[n]]) for n, row in enumerate(rows) if (own := _label(row))}
+    shared = set.intersection(*(set(row.overrides) for row in rows)) if rows else set()
+    free = "baseline" not in called.values()
+    for n, row in enumerate(rows):
+        if n not in called:
+            kept = [text for text in row.overrides if not surrounding(text)]
+            nothing = "baseline" if free else ", ".join(kept) or "defaults"
+            called[n] = ", ".join(text for text in kept if text not in shared) or nothing
+    return [called[n] for n in range(len(rows))]
 
 
 def against(rows: Sequence[Row], called: Sequence[str], baseline: str | None) -> list[str | None]:

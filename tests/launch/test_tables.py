@@ -18,8 +18,9 @@ from tiny import CONF
 from ablation.errors import ConfigError
 from launch.arms import gather
 from launch.coverage import coverage, lacking
-from launch.grid import Grid
+from launch.grid import Grid, Row
 from launch.table_file import flags, read
+from launch.table_labels import labels
 from launch.table_request import request
 from launch.tables import composable, define, define_rows, names
 from launch.verbs import main
@@ -92,6 +93,16 @@ def test_axes_beside_a_table_multiply_its_rows_and_compare_at_their_place() -> N
         assert made[f"mixup 0.5, {place}"].against == f"no mixup, {place}"
         assert made[f"no mixup, {place}"].against is None
         assert made[f"no mixup, {place}"].seeds == (0, 3)
+
+
+def test_rows_without_a_label_are_called_what_sets_them_apart_from_all_others() -> None:
+    def named(*rows: tuple[str, str]) -> list[str]:
+        return labels([Row(tuple(text.split()), {"label": label} if label else {}) for label, text in rows])
+
+    assert named(("baseline", "epochs=1 aug=mixup"), ("", "epochs=1 aug=cutout")) == ["baseline", "aug=cutout"]
+    assert named(("", "epochs=1"), ("plain", "epochs=1 aug=mixup")) == ["baseline", "plain"]
+    assert named(("", "epochs=1"), ("baseline", "epochs=1 aug=mixup")) == ["epochs=1", "baseline"]
+    assert named(("", "seeds=[0]"), ("", "seeds=[1]")) == ["baseline", "baseline"], "one arm"
 
 
 def test_a_sweep_without_a_table_is_one_too() -> None:
