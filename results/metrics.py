@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from ablation.errors import ConfigError
 
 BEST = "best_test_acc"
+_CLOCKED = ("images_per_s", "seconds", "peak_mem_mib")  # depend on the machine
+_COUNTED = ("params", "weight_mib")  # follow from the configuration: without noise
 _OTHERS = {  # name -> whether more is better, decimals, words
     "images_per_s": (True, 0, "training speed, images per second"),
     "seconds": (False, 1, "training time, seconds"),
@@ -23,6 +25,10 @@ _WORDS = {
     "test_loss": "test loss of the last epoch",
     "train_loss": "training loss of the last epoch",
 }
+_SPLITS = [
+    f"{weights}{split}_{score}" for weights in ("", "raw_") for split in ("test", "val") for score in ("acc", "loss")
+]
+RESULTS = tuple(dict.fromkeys([*_WORDS, *_SPLITS, *_OTHERS]))  # those of several averages have longer names
 
 
 @dataclass(frozen=True)
@@ -33,6 +39,21 @@ class Metric:
     more: bool  # is better
     digits: int  # decimals that are printed
     words: str
+
+    @property
+    def clocked(self) -> bool:
+        """Whether it depends on the machine."""
+        return self.name in _CLOCKED
+
+    @property
+    def counted(self) -> bool:
+        """Whether it follows from the configuration, so that there is no noise to test against."""
+        return self.name in _COUNTED
+
+    @property
+    def held_out(self) -> bool:
+        """Whether it is measured on the images held out instead of the test images."""
+        return "val_" in self.name
 
     def better(self, difference: float) -> bool:
         """Whether a difference, arm less baseline, is for the better."""
@@ -51,7 +72,7 @@ def metric(name: str) -> Metric:
         return Metric(name, True, 2, _WORDS.get(name, f"{name}, %"))
     if name.endswith("_loss"):
         return Metric(name, False, 4, _WORDS.get(name, name))
-    raise ConfigError(f"metric={name}: cannot be compared; give one of {', '.join([*_WORDS, *_OTHERS])}")
+    raise ConfigError(f"hydra.launcher.metric={name}: cannot be compared; give one of {', '.join(RESULTS)}")
 
 
 def reported(name: str) -> Metric:

@@ -14,9 +14,12 @@ from results.stats.compare import Comparison, compare
 from results.trials import Trials
 
 CONTROL = "control"  # flag of an A/A line, which differs from its baseline in name or in rounding only
+OVER = "difference over"  # begins the mark of a line whose pairs are fewer than its seeds or its baseline's
 _SPENT = ("epochs", "batch_size", "train", "val", "precision")  # the budget, without the test images
 _KEYS = {"train": r"data(\.\w+)?", "val": r"data(\.\w+)?"}  # overrides that say so, where not named alike
-_WHICH = ("pixels", "encoding")  # follow from the other words, unless files have changed
+# Keys by which other training images, or others of the same test images, are taken: the fingerprint is of both. It
+# does not know of crops and norms, and another path has to hold the same images.
+_PIXELS = {"data.subset", "data.test_subset", "data.val", "data.split_seed", "data.size"}
 
 
 @dataclass(frozen=True)
@@ -32,37 +35,69 @@ class Pairing:
     """How a line stands to its baseline."""
 
     comparison: Comparison | None = None
-    verdict: str = ""  # empty: its p value decides, once it is adjusted
+    verdict: str = ""  # empty: its p value decides, once it is adjusted, if it has one
     marks: tuple[str, ...] = ()
 
+    @property
+    def tested(self) -> bool:
+        """Whether its p value decides."""
+        return self.comparison is not None and not self.verdict and not math.isnan(self.comparison.p)
 
-def pair(arm: Side, base: Side | None, same_as: str | None, is_base: bool) -> Pairing:
-    """A line and the one that it is compared with; None: with none. `is_base`: others are compared with this line."""
+
+def pair(arm: Side, base: Side | None, same_as: str | None, is_base: bool, metric: Metric) -> Pairing:
+    """A line and the one that it is compared with; None: with none. `is_base`: others are compared with this line.
+
+    No verdict begins with a label, which may be any word.
+    """
     trials = arm.trials
     if arm.line.id is None:
         return Pairing(verdict=f"cannot run yet: {arm.line.lacks}")
     if same_as is not None:
         return Pairing(verdict=f"same runs as {same_as}")
     if trials.mixed or not trials.values:
-        return Pairing(verdict=trials.mixed or "no runs")
+        return Pairing(verdict=trials.mixed or trials.empty)
     if base is None:
-        return Pairing(verdict="baseline" if is_base else "")
+        return Pairing(verdict="baseline" if is_base else "not compared")
     if base.trials.mixed or not base.trials.values:
-        return Pairing(verdict=f"{base.line.label} has {'mixed runs' if base.trials.mixed else 'no runs'}")
-    tested = _tested(arm, base)
-    if tested:
-        return Pairing(verdict=f"other test images: {tested}")
+        return Pairing(verdict=f"{'no mean' if base.trials.mixed else base.trials.empty} of {base.line.label}")
     spent = _spent(trials, base.trials)
-    silent = [told for word, told in spent.items() if not _said(word, arm.line, base.line)]
-    if silent:
-        return Pairing(verdict=f"other budget: {', '.join(silent)}")
+    refused = _refused(arm, base, spent, metric)
+    if refused:
+        return Pairing(verdict=refused)
     found = compare(trials.values, base.trials.values)
     assert found is not None
     if found.identical:  # accuracies of few images are equal by chance
         found = replace(found, identical=_one_training(trials, base.trials))
     marks = [f"other budget: {', '.join(spent.values())}"] if spent else []
-    marks += [] if found.paired else ["not paired: no seed is finished on both sides"]
+    marks += _pairs(trials.values, base.trials.values)
+    if metric.counted:
+        nan = math.nan
+        found = replace(found, low=nan, high=nan, boot_low=nan, boot_high=nan, p=nan, p_exact=nan)
+        return Pairing(found, "identical" if found.identical else "", tuple(marks))
     return Pairing(found, _settled(found, arm.line), tuple(marks))
+
+
+def _refused(arm: Side, base: Side, spent: Mapping[str, str], metric: Metric) -> str:
+    """Why their numbers cannot be compared; empty if they can."""
+    measured = _measured(arm, base, metric)
+    if measured:
+        return f"other {'images held out' if metric.held_out else 'test images'}: {measured}"
+    silent = [told for word, told in spent.items() if not _said(word, arm.line, base.line)]
+    if silent:
+        return f"other budget: {', '.join(silent)}"
+    machines = _machines(arm.trials, base.trials) if metric.clocked else ""
+    return f"other machine: {machines}" if machines else ""
+
+
+def _pairs(own: Mapping[int, float], other: Mapping[int, float]) -> list[str]:
+    """What is said of seeds that only one side has."""
+    common = sorted(own.keys() & other.keys())
+    if not common:
+        return ["not paired: no seed is finished on both sides"]
+    if own.keys() == other.keys():
+        return []
+    many = "s" * (len(common) != 1)
+    return [f"{OVER} {len(common)} pair{many} (seed{many} {', '.join(map(str, common))})"]
 
 
 def decide(found: Comparison, p_holm: float, metric: Metric) -> str:
@@ -92,28 +127,39 @@ def _settled(found: Comparison, line: Line) -> str:
 
 
 def _one_training(own: Trials, other: Trials) -> bool:
-    """Whether their training losses are equal too, seed by seed."""
-    return all(own.loss.get(seed) == other.loss.get(seed) for seed in own.values.keys() & other.values.keys())
+    """Whether their training losses are known and equal too, seed by seed."""
+    seeds = own.values.keys() & other.values.keys()
+    return seeds <= own.loss.keys() and all(own.loss[seed] == other.loss.get(seed) for seed in seeds)
 
 
-def _tested(arm: Side, base: Side) -> str:
-    """How their test images differ; empty if they are the same."""
+def _measured(arm: Side, base: Side, metric: Metric) -> str:
+    """How the images differ that the metric was measured on; empty if they are the same."""
     own, other = arm.trials.images, base.trials.images
-    words = ["name", "test"]
-    if "(" in own.get("test", ""):  # a part, which the split's seed decides
+    words = ["name", "val", "train", "split_seed"] if metric.held_out else ["name", "test"]
+    if "(" in own.get("test", "") and not metric.held_out:  # a part, which the split's seed decides
         words.append("split_seed")
-    if not _data_differs(arm.line, base.line):
-        words += _WHICH
+    differing = _differing(arm.line, base.line)
+    if "data.path" in differing or not differing & _PIXELS:
+        words.append("pixels")
+    if "data.size" not in differing:
+        words.append("encoding")
     return _apart(words, own, other)
 
 
-def _data_differs(arm: Line, base: Line) -> bool:
-    """Whether their configurations ask for other images."""
+def _differing(arm: Line, base: Line) -> set[str]:
+    """Keys that their configurations do not have in common."""
+    keys = arm.config.keys() | base.config.keys()
+    return {key for key in keys if arm.config.get(key) != base.config.get(key)}
 
-    def asked(config: Mapping[str, object]) -> dict[str, object]:
-        return {key: value for key, value in config.items() if key.startswith("data.")}
 
-    return asked(arm.config) != asked(base.config)
+def _machines(own: Trials, other: Trials) -> str:
+    """How the machines differ; empty if all runs are of one."""
+    told = []
+    for word in ("device", "torch"):
+        mine, theirs = own.machine.get(word, ()), other.machine.get(word, ())
+        if mine != theirs or len(mine) > 1:
+            told.append(f"{word} {' / '.join(mine) or 'unknown'}, baseline's {' / '.join(theirs) or 'unknown'}")
+    return ", ".join(told)
 
 
 def _apart(words: list[str], own: Mapping[str, str], other: Mapping[str, str]) -> str:

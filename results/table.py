@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
+from ablation.build import near
 from ablation.errors import ConfigError
 from results import remarks
 from results.definition import Definition, Line
 from results.following import commands
-from results.metrics import metric
+from results.metrics import RESULTS, metric
 from results.pairing import Pairing, Side, decide, needed, pair
 from results.stats.compare import Comparison
 from results.stats.holm import adjust
@@ -34,7 +36,7 @@ class Cell:
     comparison: Comparison | None  # None: with nothing, or refused
     p_holm: float  # of the comparison, adjusted for all of the table's; nan without one, or for a control
     verdict: str  # baseline, better, worse, undecided, or why nothing can be said
-    same_as: str | None  # label of an earlier line with the same id
+    same_as: str | None  # label of an earlier line with the same id and baseline
     cost: Mapping[str, float]  # means over seeds: params, seconds, images_per_s, peak_mem_mib, weight_mib
     marks: tuple[str, ...] = ()  # what a reader must know of the comparison: "other budget: epochs 400, baseline's 200"
     # Pairs that would find the observed difference, were it the true one, with 80 % power after adjustment; None: over
@@ -70,16 +72,23 @@ def build(definition: Definition, frame: pd.DataFrame) -> Table:
     comparisons but those of controls, of one pair, and of lines that are the same runs or bitwise equal.
 
     Raises:
-        ConfigError: a metric that cannot be compared, or a line against a label that the table lacks.
+        ConfigError: a metric that cannot be compared, a line against a label that the table lacks, or a label twice.
     """
+    if definition.metric not in (*RESULTS, *frame.columns):
+        raise ConfigError(
+            f"hydra.launcher.metric={definition.metric}: no trial has it; {near(definition.metric, RESULTS)}"
+        )
     metric(definition.metric)
+    twice = [label for label, n in Counter(line.label for line in definition.lines).items() if n > 1]
+    if twice:
+        raise ConfigError(f"{definition.name}: {twice[0]}: two rows are called so; give each a label of its own")
     lines = definition.lines
     runs = by_id(frame, {line.id for line in lines if line.id})
     trials = [collect(line, runs.get(line.id or "", []), definition.metric) for line in lines]
     pairs = _pairs(definition, trials)
     adjusted = _adjusted(pairs)
     cells = [_cell(definition, line, each, pairs, adjusted) for line, each in zip(lines, trials, strict=True)]
-    wanted = {cell.line.label: cell.needed for cell in cells if cell.needed}
+    wanted = {c.line.label: c.needed for c in cells if c.comparison and c.needed and c.needed > c.comparison.n}
     finished = [(run["id"], int(run["seed"])) for rows in runs.values() for run in rows if run["status"] == "FINISHED"]
     return Table(
         definition,
@@ -100,18 +109,26 @@ def _pairs(definition: Definition, trials: list[Trials]) -> dict[str, Pairing]:
         if against is not None and against not in sides:
             raise ConfigError(f"{label}: against {against}: no line of {definition.name} is called so")
         same = _same_as(definition, side.line)
-        pairs[label] = pair(side, None if against is None else sides[against], same, label in bases)
+        base = None if against is None else sides[against]
+        pairs[label] = pair(side, base, same, label in bases, metric(definition.metric))
     return pairs
 
 
 def _same_as(definition: Definition, line: Line) -> str | None:
-    first = next((other for other in definition.lines if other.id == line.id), line)
-    return None if line.id is None or first.label == line.label else first.label
+    """An earlier line that says all that this one says: its baseline, or one that is compared with the same one."""
+    if line.id is None:
+        return None
+    ids = {each.label: each.id for each in definition.lines}
+    base = ids.get(line.against or "")
+    for other in definition.lines[: definition.lines.index(line)]:
+        if other.id == line.id and (line.against is None or base in (line.id, ids.get(other.against or ""))):
+            return other.label
+    return None
 
 
 def _adjusted(pairs: Mapping[str, Pairing]) -> dict[str, float]:
     """The p values of those that it decides, by label."""
-    raw = {label: made.comparison.p for label, made in pairs.items() if made.comparison and not made.verdict}
+    raw = {label: made.comparison.p for label, made in pairs.items() if made.comparison and made.tested}
     return dict(zip(raw, adjust(list(raw.values())), strict=True))
 
 
@@ -120,7 +137,7 @@ def _cell(
 ) -> Cell:
     made, p_holm = pairs[line.label], adjusted.get(line.label, math.nan)
     verdict, more = made.verdict, None
-    if made.comparison and not verdict:
+    if made.comparison and made.tested:
         verdict = decide(made.comparison, p_holm, metric(definition.metric))
         more = needed(made.comparison, list(adjusted.values())) if verdict == "undecided" else None
     return Cell(

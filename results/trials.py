@@ -17,6 +17,7 @@ _NUMBERS = ("epochs", "batch_size")
 _BUDGET = ("epochs", "batch_size", "train", "val", "test", "precision")
 _IMAGES = ("name", "train", "val", "test", "pixels", "norm", "view", "encoding", "constants", "split_seed")
 _MACHINE = ("device", "torch")
+_UNKNOWN = "unknown"
 _STATES = {"RUNNING": "running", "SCHEDULED": "queued", "KILLED": "stopped"}
 Run = Mapping[str, Any]  # a row of the frame of results.read.runs
 
@@ -35,6 +36,11 @@ class Trials:
     machine: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # device, torch: all there are
     cost: Mapping[str, float] = field(default_factory=dict)  # means over the seeds with a value
     mixed: str = ""  # why no mean may be taken of the values
+
+    @property
+    def empty(self) -> str:
+        """Why there are no values, if there are none: "no val_acc" of trials that are finished."""
+        return next((why for why in self.waiting.values() if why.startswith("no ")), "no runs")
 
 
 def by_id(frame: pd.DataFrame, ids: Collection[str]) -> dict[str, list[Run]]:
@@ -110,9 +116,17 @@ def _numbers(runs: Iterable[Run], name: str) -> list[float]:
 
 
 def _words(runs: Iterable[Run], name: str) -> tuple[str, ...]:
-    """The different values of a column, in order."""
+    """The different values of a column, in order; that of a run without one is unknown, unless no run has one."""
+    found = dict.fromkeys(_word(run, name) for run in runs)
+    return () if set(found) <= {_UNKNOWN} else tuple(found)
+
+
+def _word(run: Run, name: str) -> str:
     if name in _NUMBERS:
-        found: Iterable[str] = (f"{value:.10g}" for value in _numbers(runs, name))
-    else:
-        found = (str(run[name]) for run in runs if run.get(name) not in (None, ""))
-    return tuple(dict.fromkeys(found))
+        number = _number(run, name)
+        return _UNKNOWN if number is None else f"{number:.10g}"
+    return str(run[name]) if _known(run.get(name)) else _UNKNOWN
+
+
+def _known(value: Any) -> bool:
+    return value not in (None, "") and value == value  # nan is not itself

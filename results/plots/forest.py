@@ -9,6 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from results.metrics import metric
+from results.pairing import OVER
 from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts, styled
 from results.plots.words import caption, points, signed, standing, title, waiting
 from results.table import Cell, Table
@@ -151,7 +152,8 @@ def _columns(axes: Axes, row: int, cell: Cell, found: Comparison, name: str) -> 
     asked = len(cell.line.seeds)
     _write(axes, row, 0, f"{signed(found.diff, name)}{interval}")
     _write(axes, row, 1, f"{found.n}" if found.n == asked else f"{found.n}/{asked}")
-    more = "; ".join(filter(None, [*cell.marks, waiting(cell)]))
+    marks = [mark for mark in cell.marks if not mark.startswith(OVER)]  # of the pairs n says it
+    more = "; ".join(filter(None, [*marks, waiting(cell)]))
     up = 0.14 if more else 0.0
     _write(axes, row - up, 2, short(cell.verdict, 48), color=_mark(cell.verdict)[1], weight="bold")
     _write(axes, row + 0.24, 2, short(more, 64), color=SOFT, size=6)

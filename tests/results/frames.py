@@ -20,7 +20,8 @@ def run(id_: str, seed: int, test_acc: float | None = None, **others: Any) -> di
     """One row; `data_pixels` stands for `data.pixels`."""
     words = {f"data.{key}": value for key, value in DATA.items()}
     words |= {key.replace("data_", "data."): value for key, value in others.items()}
-    return {"id": id_, "seed": seed, "name": id_, **RUN, "test_acc": test_acc, **words}
+    numbers = {"test_acc": test_acc, "train_loss": (test_acc or 0.0) / 100}
+    return {"id": id_, "seed": seed, "name": id_, **RUN, **numbers, **words}
 
 
 def arm(id_: str, values: list[float], **others: Any) -> list[dict[str, Any]]:

@@ -60,12 +60,12 @@ def test_markdown(made: Table) -> None:
         r"| long\_1 <sup>1</sup> | 4 | 91.08 ± 0.22 | +1.05 \[+0.75, +1.35\] | 0.005 | better "
         "| 93.06 / 93.10 |  |",
         r"| so so <sup>2</sup> | 4 | 90.23 ± 0.22 | +0.20 \[-0.30, +0.70\] | 0.30 | undecided (27 seeds) |  |  |",
-        r"| partial <sup>3</sup> | 2/4 | 91.10 ± 0.14, failed 1/4, missing 1/4 | +1.05 \[+0.41, +1.69\] | 0.061 "
+        r"| partial <sup>3, 4</sup> | 2/4 | 91.10 ± 0.14, failed 1/4, missing 1/4 | +1.05 \[+0.41, +1.69\] | 0.061 "
         "| undecided (3 seeds) |  | 6.50 |",
         "| void | 0/4 | missing 4/4 |  |  | no runs |  |  |",
-        r"| lenet\|5 <sup>4</sup> |  |  |  |  | cannot run yet |  |  |",
-        r"| tie <sup>5</sup> | 4 | 90.05 ± 0.06 | +0.02 \[-0.21, +0.26\] | (0.76) | control: tie |  |  |",
-        "| mixed <sup>6</sup> | 4 | refused |  |  | mixed data |  |  |",
+        r"| lenet\|5 <sup>5</sup> |  |  |  |  | cannot run yet |  |  |",
+        r"| tie <sup>6</sup> | 4 | 90.05 ± 0.06 | +0.02 \[-0.21, +0.26\] | (0.76) | control: tie |  |  |",
+        "| mixed <sup>7</sup> | 4 | refused |  |  | mixed data |  |  |",
         "- Measured: 10 epochs, 20 epochs (long\\_1), batch 64, trained on 512 of 1437 (stratified), bf16, as asked by "
         "epochs=10",
         "- Reported: the notes, one run each; 200 epochs",
@@ -74,9 +74,10 @@ def test_markdown(made: Table) -> None:
         "- Warning: the runs are of 2 devices: cpu (1 threads), cuda",
         "- (1) other budget: epochs 20, baseline's 10",
         "- (3) failed: oom (seed 2)",
-        "- (4) cannot run yet: model=lenet: no such option",
-        "- (5) control",
-        "- (6) mixed data: pixels eeb1db75d2887405, ff",
+        "- (4) difference over 2 pairs (seeds 0, 1)",
+        "- (5) cannot run yet: model=lenet: no such option",
+        "- (6) control",
+        "- (7) mixed data: pixels eeb1db75d2887405, ff",
         "python launch/run.py -m table=lab/made seeds=4 hydra.sweeper.incomplete=skip  # 6 trials to come",
     ):
         assert row in text.splitlines(), row
