@@ -18,7 +18,7 @@ from launch.report_arms import Arms, asked
 from launch.sync import database
 
 if TYPE_CHECKING:
-    from results.definition import Definition
+    from results.definition import Definition, Line
     from results.table import Table
 
 _WIDE = 140  # columns where there is no terminal
@@ -95,7 +95,7 @@ def read(node: Mapping[str, Any]) -> Options:
 
 
 def changed(definition: Definition, options: Options) -> Definition:
-    """The definition with the metric and the baseline that were asked for.
+    """The definition with the metric and the baseline that were asked for, which is each line's that has no own.
 
     Raises:
         ConfigError: no line is called so.
@@ -105,11 +105,17 @@ def changed(definition: Definition, options: Options) -> Definition:
         if options.baseline not in labels:
             way = near(options.baseline, labels)
             raise ConfigError(f"hydra.launcher.baseline={options.baseline}: no line is called so; {way}")
-        against = {label: None if label == options.baseline else options.baseline for label in labels}
-        definition = replace(
-            definition, lines=tuple(replace(line, against=against[line.label]) for line in definition.lines)
-        )
+        definition = replace(definition, lines=tuple(_against(line, options.baseline) for line in definition.lines))
     return replace(definition, metric=options.metric or definition.metric)
+
+
+def _against(line: Line, baseline: str) -> Line:
+    """The line, compared with this one; controls stay beside what they repeat, as lines with a partner of their own."""
+    from results.pairing import CONTROL
+
+    if line.label == baseline:
+        return replace(line, against=None)
+    return line if line.fixed or CONTROL in line.flags else replace(line, against=baseline)
 
 
 def source(arms: Arms, uri: str | None) -> str:

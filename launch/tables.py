@@ -117,6 +117,7 @@ def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, oth
         "command": messages.command([*paths, *row.overrides]),
         "reported": {metric: _numbers(value) for metric, value in (said.get("reported") or {}).items()},
         "against": other,
+        "fixed": "against" in said,
         "flags": tuple(said.get("flags") or ()),
         "notes": (*texts(said.get("notes")), *seq),
     }

@@ -19,6 +19,7 @@ class Line:
     config: Mapping[str, Any] = field(default_factory=dict)  # canonical dotted keys of the arm; empty without an id
     reported: Mapping[str, tuple[float, ...]] = field(default_factory=dict)  # metric -> numbers, accuracies in percent
     against: str | None = None  # label of the line that it is compared with; None: with none
+    fixed: bool = False  # whether `against` is said of this line alone, so that another baseline leaves it
     flags: tuple[str, ...] = ()  # of conf/table/_flags.yaml, such as same-config
     notes: tuple[str, ...] = ()  # what the line really tested, said in footnotes
     lacks: str = ""  # why it cannot be composed: "model=lenet: no such option"

@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from ablation.errors import ConfigError
 from launch.arms import gather
 from launch.coverage import coverage, lacking
 from launch.grid import Grid, Row
+from launch.report import Options, changed
 from launch.table_file import flags, read
 from launch.table_labels import labels
 from launch.table_request import request
@@ -103,6 +105,22 @@ def test_rows_without_a_label_are_called_what_sets_them_apart_from_all_others() 
     assert named(("", "epochs=1"), ("plain", "epochs=1 aug=mixup")) == ["baseline", "plain"]
     assert named(("", "epochs=1"), ("baseline", "epochs=1 aug=mixup")) == ["epochs=1", "baseline"]
     assert named(("", "seeds=[0]"), ("", "seeds=[1]")) == ["baseline", "baseline"], "one arm"
+
+
+def test_another_baseline_leaves_controls_and_lines_with_a_partner_of_their_own() -> None:
+    asked = {line.label: line.against for line in define(["table=lab/postact_mixup", "epochs=10"]).lines}
+    assert {label for label, other in asked.items() if other} == asked.keys() - {"no mixup"}
+    options = Options(uri=None, to=None, metric=None, baseline="mixup 0.3", best=False, json=False)
+    made = changed(define(["table=lab/postact_mixup", "epochs=10"]), options)
+    control = next(line for line in made.lines if "control" in line.flags)
+    assert {line.label: line.against for line in made.lines} == {
+        **dict.fromkeys(asked, "mixup 0.3"), "mixup 0.3": None, control.label: "no mixup",
+    }  # fmt: skip
+    rows = ({"label": "a"}, {"label": "b"}, {"label": "c", "against": "b"}, {"label": "d", "against": None})
+    own = [f"{{{', '.join(f'{k}: {json.dumps(v)}' for k, v in row.items())}, overrides: []}}" for row in rows]
+    of_rows = define([f"++hydra.sweeper.rows=[{','.join(own)}]"])
+    assert [line.against for line in changed(of_rows, replace(options, baseline="b")).lines] == ["b", None, "b", None]
+    assert [line.against for line in changed(of_rows, replace(options, baseline="c")).lines] == ["c", "c", None, None]
 
 
 def test_a_sweep_without_a_table_is_one_too() -> None:
