@@ -21,7 +21,7 @@ def sign_flips(differences: Array) -> float:
     """Two-sided p of the hypothesis that each difference might as well have had the other sign (Fisher 1935).
 
     Exact up to 16 pairs: the share of the 2^n ways to choose signs whose sum is at least as far from 0. Beyond, of
-    50,000 random ones. It cannot be less than 2/2^n: 0.25 with 3 pairs, 0.0625 with 5, 0.031 with 6.
+    20,000 random ones. It cannot be less than 2/2^n: 0.25 with 3 pairs, 0.0625 with 5, 0.031 with 6.
     """
     n = len(differences)
     if n <= _PAIRS:
