@@ -51,6 +51,7 @@ def _row(table: Table, cell: Cell, cells: Mapping[str, Cell], reported: list[str
         **{_NAMES.get(name, name): compared.get(name) for name in _COMPARISON},
         "p_holm": cell.p_holm,
         "verdict": cell.verdict,
+        "refused": cell.refused,
         # Beside the comparison's own, which knows of no other comparisons.
         "needed_adjusted": cell.needed,
         "best_epoch_selected_on_test_mean": best and best.mean,
@@ -61,8 +62,16 @@ def _row(table: Table, cell: Cell, cells: Mapping[str, Cell], reported: list[str
         found[f"reported_{name}_diff"] = reported_difference(cell, cells, name)
     found |= {word: cell.budget.get(word) for word in _BUDGET}
     found |= {name: cell.cost.get(name) for name in _COSTS}
+    found |= _origin(table)
     found |= {"marks": "; ".join(cell.marks), "flags": " ".join(cell.line.flags), "notes": "; ".join(cell.line.notes)}
     return {key: _spelt(value) for key, value in found.items()}
+
+
+def _origin(table: Table) -> dict[str, str]:
+    """What the whole table says of its images (of which lines, where not all have the same) and reported numbers."""
+    about = table.definition
+    changed = " ".join(about.changed)
+    return {"images": "; ".join(table.data), "source": about.source, "protocol": about.protocol, "changed": changed}
 
 
 def _pairs(values: Mapping[int, object]) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from results.metrics import BEST, Metric, metric, reported
+from results.metrics import BEST, metric, reported
 from results.render import text
-from results.table import Cell, Table
+from results.render.reading import below
+from results.table import Table
 
+_NOBODY = "by a source not named"
 _ALWAYS = ("n", "mean ± std", "verdict")  # also where they say nothing
 
 
@@ -51,7 +53,7 @@ def grid(table: Table, best: bool = False) -> Grid:
         "verdict": [text.verdict(cell) for cell in table.cells],
     }
     if (best or BEST in names) and shown.name != BEST:
-        columns["best epoch, selected on test"] = [text.best(cell, shown) for cell in table.cells]
+        columns["best epoch, selected on test"] = [text.best(cell, metric(BEST)) for cell in table.cells]
     for name in names:
         head = "reported" if name == shown.name else f"reported {name}"
         columns[f"{head} (difference)"] = [text.reported(cell, cells, reported(name)) for cell in table.cells]
@@ -70,7 +72,7 @@ def grid(table: Table, best: bool = False) -> Grid:
         heads=("", *columns),
         left=("", "verdict"),
         rows=tuple(rows),
-        below=tuple(_below(table, shown, usual)),
+        below=tuple(below(table, shown, usual)),
         footnotes=tuple(footnotes),
         warnings=table.warnings,
         next=table.next,
@@ -88,7 +90,7 @@ def _above(table: Table) -> list[str]:
     asked = f", as asked by {' '.join(definition.changed)}" if definition.changed else ""
     lines = [f"Measured: {_budget(table) or 'nothing yet'}{asked}"]
     if any(cell.line.reported for cell in table.cells):
-        lines.append(f"Reported: {'; '.join(filter(None, [definition.source, definition.protocol]))}")
+        lines.append(f"Reported: {'; '.join(filter(None, [definition.source or _NOBODY, definition.protocol]))}")
     elif definition.source:
         lines.append(f"Source: {definition.source}")
     return [*lines, *(f"Images: {line}" for line in table.data)]
@@ -106,29 +108,3 @@ def _budget(table: Table) -> str:
         for number, (value, labels) in enumerate(sorted(found.items(), key=lambda item: -len(item[1]))):
             told.append(form.format(value) + (f" ({', '.join(labels)})" if number else ""))
     return ", ".join(told)
-
-
-def _below(table: Table, shown: Metric, usual: str | None) -> list[str]:
-    compared = [cell for cell in table.cells if cell.comparison]
-    lines = [f"{shown.words[0].upper()}{shown.words[1:]}: mean ± standard deviation over n seeds."]
-    if compared:
-        adjusted = sum(cell.p_holm == cell.p_holm for cell in compared)  # nan is not itself
-        lines[0] += f" Difference to {usual}, paired by seed, with its 95 % t interval."
-        if adjusted:
-            lines[0] += f" p: paired t test, adjusted by Holm for {adjusted} comparison{'s' * (adjusted != 1)}" + (
-                "; in brackets: a control's, not adjusted." if any(text.raw(cell) for cell in compared) else "."
-            )
-    unsure = [cell for cell in compared if cell.verdict == "undecided"]
-    if unsure:
-        lines.append(
-            "Undecided (seeds): so many would find the observed difference, were it the true one, with 80 % power in"
-            " this table; no number: more than 1000. A single comparison of the seeds at hand finds with 80 % power: "
-            + ", ".join(_detectable(cell, shown) for cell in unsure)
-            + "."
-        )
-    return [*lines, *(f"Note: {note}" for note in table.definition.notes)]
-
-
-def _detectable(cell: Cell, shown: Metric) -> str:
-    assert cell.comparison is not None
-    return f"{cell.comparison.detectable:.{shown.digits}f} ({cell.line.label})"

@@ -9,7 +9,7 @@ from results.table import Table
 
 _SIGNS = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _SIGNS |= {sign: f"\\{sign}" for sign in "&%$#_"}
-_SIGNS |= {"±": r"$\pm$", "<": "$<$", ">": "$>$"}
+_SIGNS |= {"±": r"$\pm$", "<": "$<$", ">": "$>$", "|": r"\textbar{}", "`": r"\textasciigrave{}"}
 _NUMBER = re.compile(r"(?<![\w.$-])[+-]\d+(\.\d+)?(?!\w)")  # not in 1e-6 or python -3x
 
 
@@ -40,8 +40,8 @@ def render(table: Table, best: bool = False) -> str:
 
 
 def escaped(text: str) -> str:
-    """Text that LaTeX takes literally; signed numbers get a real minus."""
-    signs = "".join(_SIGNS.get(sign, sign) for sign in text)
+    """Text that LaTeX takes literally, in one paragraph; signed numbers get a real minus."""
+    signs = "".join(_SIGNS.get(sign, sign) for sign in " ".join(text.split()))
     return _NUMBER.sub(lambda found: f"${found[0]}$", signs)
 
 
@@ -50,5 +50,7 @@ def _line(cells: list[str]) -> str:
 
 
 def _label(row: Row) -> str:
-    marks = ", ".join(map(str, row.marks))
-    return escaped(row.label) + (f"\\textsuperscript{{{marks}}}" if marks else "")
+    """The first cell: behind the end of a row, LaTeX takes `[` and `*` for arguments of that."""
+    marks, label = ", ".join(map(str, row.marks)), escaped(row.label)
+    label = f"{{{label[0]}}}{label[1:]}" if label.startswith(("[", "*")) else label
+    return label + (f"\\textsuperscript{{{marks}}}" if marks else "")

@@ -20,7 +20,7 @@ def render(table: Table, best: bool = False) -> str:
 
 def escaped(text: str) -> str:
     """Text that Markdown and GitHub's tables take literally."""
-    return re.sub(r"([\\`*_\[\]<>|#~])", r"\\\1", " ".join(text.split()))
+    return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", " ".join(text.split()))
 
 
 def _table(made: Grid) -> str:

@@ -8,10 +8,16 @@ from collections.abc import Mapping
 
 from results.metrics import Metric
 from results.pairing import CONTROL
+from results.stats import power
 from results.stats.summary import Summary, summarize
 from results.table import Cell
 
 _LONG = ("cannot run yet", "mixed", "other")  # verdicts whose reason is a footnote
+
+_EQUAL = {  # nothing is known of the noise although there are several seeds; by whether they are pairs
+    True: "all pairs differ by the same amount: no interval; p is that of flipping signs",
+    False: "on each side all values are equal: no interval; p is that of all ways to split them",
+}
 
 
 def mean(found: Summary, metric: Metric) -> str:
@@ -62,7 +68,13 @@ def raw(cell: Cell) -> bool:
 
 
 def _p(p: float) -> str:
-    return "<0.001" if p < 0.001 else f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+    """Three decimals below 0.1, else two; more just below 0.05, which is no 0.050."""
+    if p < 0.001:
+        return "<0.001"
+    digits = 3 if p < 0.1 else 2
+    while p < power.ALPHA <= float(f"{p:.{digits}f}"):
+        digits += 1
+    return f"{p:.{digits}f}"
 
 
 def verdict(cell: Cell) -> str:
@@ -91,10 +103,10 @@ def reported(cell: Cell, cells: Mapping[str, Cell], metric: Metric) -> str:
 
 
 def reported_difference(cell: Cell, cells: Mapping[str, Cell], name: str) -> float | None:
-    """The one number reported of this line less what was reported of its baseline, if several their mean."""
+    """The one number reported of this line less the one of its baseline; None unless each has exactly one."""
     base = cells.get(cell.line.against or "")
     own, other = cell.line.reported.get(name, ()), base.line.reported.get(name, ()) if base else ()
-    return own[0] - sum(other) / len(other) if len(own) == 1 and other else None
+    return own[0] - other[0] if len(own) == len(other) == 1 else None
 
 
 def footnotes(cell: Cell, usual: str | None) -> list[str]:
@@ -107,6 +119,7 @@ def footnotes(cell: Cell, usual: str | None) -> list[str]:
     told += [cell.verdict] if cell.verdict.startswith(_LONG) else []
     told += [cell.refused] if cell.refused and cell.refused != cell.verdict else []
     told += cell.marks
+    told += [_EQUAL[cell.comparison.paired]] if cell.comparison and p_value(cell) and not cell.comparison.std else []
     told += [f"compared with {cell.line.against}"] if cell.line.against not in (None, usual) else []
     told += [", ".join(cell.line.flags)] if cell.line.flags else []
     return [*told, *cell.line.notes]
