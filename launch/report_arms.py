@@ -47,7 +47,8 @@ def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
     recorded = [text for text in wanted.task if text.startswith(("track", "out="))]  # other keys may lack their rows
     configs = configs or [plain(Composer(search(wanted.hydra))(recorded).config)]
     found = sorted({tracker(each, Path.cwd()) for each in configs})
-    if len(found) > 1:
-        raise ConfigError(f"track: these arms are recorded in {', '.join(found)}; choose with hydra.launcher.uri=")
+    if len(found) > 1 and not config.hydra.launcher.uri:
+        told = ", ".join(uri or "nowhere" for uri in found)
+        raise ConfigError(f"track: these arms are not recorded in one place ({told}); choose with hydra.launcher.uri=")
     command = runs(messages.sweep_command(typed.task, typed.hydra))
     return Arms(replace(definition(wanted, composed), command=command), found[0], Path(configs[0]["out"]))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation.atomic import write_atomic
+from ablation.errors import ConfigError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -18,6 +19,9 @@ def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool)
 
     Slashes in the table's name become `_`. `frame` has the runs in the tracker at `uri`, which is empty without one.
     Returns the files, the page first.
+
+    Raises:
+        ConfigError: a file is in the folder's place.
     """
     from results import report
     from results.read import curves
@@ -25,6 +29,7 @@ def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool)
     from results.render import csv, json, latex, markdown
     from results.report_pictures import by_epoch
 
+    _check(folder)
     metrics = [by_epoch(table)]
     points = curves(uri, frame, metrics) if uri else paths(frame, [], metrics)
     files = report.write(table, frame, points, folder, best)
@@ -38,6 +43,13 @@ def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool)
         files.append(folder / f"{table.definition.name.replace('/', '_')}.{kind}")
         write_atomic(files[-1], text.encode())
     return files
+
+
+def _check(folder: Path) -> None:
+    """Before anything is made of it."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if there.exists() and not there.is_dir():
+        raise ConfigError(f"hydra.launcher.to={folder}: {there} is a file; name a folder, which is made if need be")
 
 
 def show(table: Table, frame: pd.DataFrame, uri: str, files: list[Path]) -> None:

@@ -93,7 +93,7 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     for n, (row, arms) in enumerate(zip(asked.rows, composed, strict=True)):
         line = _line(row, asked.labels[n], arms, search(asked.hydra), named[str(n)], others[n])
         before = lines.get((line.label, line.id))
-        lines[line.label, line.id] = _with_seeds(line, row, before.seeds) if before else line
+        lines[line.label, line.id] = _with_seeds(line, row, before.seeds, search(asked.hydra)) if before else line
     used = dict.fromkeys([*asked.about.flags, *(flag for line in lines.values() for flag in line.flags)])
     changed = [text for text in asked.task if not surrounding(text)] if asked.name else []
     return Definition(
@@ -127,11 +127,12 @@ def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, oth
     return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **facts)
 
 
-def _with_seeds(line: Line, row: Row, more: Sequence[int]) -> Line:
+def _with_seeds(line: Line, row: Row, more: Sequence[int], paths: Sequence[str]) -> Line:
     """The line with these seeds first."""
     united = tuple(dict.fromkeys([*more, *line.seeds]))
     others = [text for text in row.overrides if parsed(text).key_or_group != "seeds"]
-    return replace(line, seeds=united, command=messages.command([*others, f"seeds=[{','.join(map(str, united))}]"]))
+    asked = f"seeds=[{','.join(map(str, united))}]"
+    return replace(line, seeds=united, command=messages.command([*paths, *others, asked]))
 
 
 def _numbers(value: Any) -> tuple[float, ...]:

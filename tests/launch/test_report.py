@@ -25,6 +25,7 @@ from launch import report
 from launch.arms import gather
 from launch.report import launch, read
 from launch.sync import sync
+from launch.tables import define_rows
 from tests.track.trials import mlflow_warns
 
 pytestmark = mlflow_warns
@@ -70,14 +71,17 @@ class Lab:
         assert not list((self.home / "desk").iterdir())
         return done
 
-    def told(self, *arguments: str) -> tuple[dict[str, Any], list[Any]]:
+    def told(
+        self, *arguments: str, rows: tuple[str, ...] = ("aug=[]", "aug=cutout")
+    ) -> tuple[dict[str, Any], list[Any]]:
         """The report as JSON, from within this process, and what the sweeper is told."""
-        base = [text for text in self.base if "track=[]" not in arguments or not text.startswith("track.")]
+        nowhere = "track=[]" in (*arguments, *rows)
+        base = [text for text in self.base if not nowhere or not text.startswith("track.")]
         asked = [*base, "hydra/launcher=report", f"hydra.launcher.to={self.home}/told", *arguments]
         shutil.rmtree(self.home / "told", ignore_errors=True)
         with initialize_config_dir(str(CONF), version_base="1.3"), chdir(self.home):
             config = compose("config", asked, return_hydra_config=True)
-            returns = launch(config, [[*config.hydra.overrides.task, f"aug={aug}"] for aug in ("[]", "cutout")])
+            returns = launch(config, [[*config.hydra.overrides.task, row] for row in rows])
         (written,) = (self.home / "told").glob("*.json")
         found: dict[str, Any] = json.loads(written.read_bytes())
         return found, list(returns)
@@ -196,6 +200,28 @@ def test_a_tracker_that_was_never_written_is_no_error(lab: Lab, capsys: pytest.C
         lab.told("hydra.launcher.uri=sqlite:///none.db")
     with pytest.raises(ConfigError, match="recorded nowhere; name a tracker"):
         lab.told("track=[]")
+
+
+def test_arms_of_several_trackers_are_refused_unless_one_is_chosen(lab: Lab) -> None:
+    with pytest.raises(ConfigError, match=r"not recorded in one place \(nowhere, sqlite:///.*; choose with hydra"):
+        lab.told("hydra/sweeper=basic", rows=("track=[]", "track=mlflow"))
+    chosen = f"hydra.launcher.uri=sqlite:///{lab.home}/mlflow.db"
+    found, _ = lab.told("hydra/sweeper=basic", "seeds=[1]", chosen, rows=("track=[]", "track=mlflow"))
+    assert [len(line["values"]) for line in found["lines"]] == [1]
+
+
+def test_a_line_of_several_rows_keeps_the_search_path_in_its_command(lab: Lab) -> None:
+    path = f"hydra.searchpath=[file://{lab.home}/conf]"
+    (line,) = define_rows([["epochs=3", "seeds=[0]"], ["epochs=3", "seeds=[5]"]], [path]).lines
+    assert shlex.split(line.command) == ["python", "launch/run.py", path, "epochs=3", "seeds=[0,5]"]
+
+
+def test_a_file_in_the_place_of_the_folder_is_named(lab: Lab) -> None:
+    for to in (lab.home / "mlflow.db", lab.home / "mlflow.db" / "deep"):
+        with pytest.raises(
+            ConfigError, match=rf"hydra.launcher.to={to}: {lab.home}/mlflow.db is a file; name a folder"
+        ):
+            lab.told("seeds=[1]", f"hydra.launcher.to={to}")
 
 
 @pytest.mark.parametrize(
