@@ -12,6 +12,7 @@ from results.metrics import metric
 from results.pairing import OVER
 from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts, styled
 from results.plots.words import caption, points, signed, standing, title, waiting
+from results.render.text import reported_difference
 from results.table import Cell, Table
 
 if TYPE_CHECKING:
@@ -71,10 +72,8 @@ def differences(cell: Cell, base: Cell) -> list[float]:
 
 
 def reported(cell: Cell, base: Cell | None, name: str) -> float | None:
-    """The difference of the numbers reported, if both lines have some."""
-    ours = cell.line.reported.get(name)
-    theirs = base.line.reported.get(name) if base is not None and base is not cell else None
-    return float(np.mean(ours) - np.mean(theirs)) if ours and theirs else None
+    """The difference of the numbers reported; None unless each line has exactly one."""
+    return None if base is None else reported_difference(cell, {base.line.label: base}, name)
 
 
 def reach(cells: tuple[Cell, ...], name: str) -> float:
