@@ -1,6 +1,6 @@
 """What to run next: the same command for what is missing, and with more seeds for what is undecided.
 
-More seeds are offered with a warning, since looking again is a second chance: of 20,000 simulated differences that are none,
+More seeds are offered with a warning, since looking again is a second chance: of 20,000 simulated differences of none,
 5.0 % are significant with 3 seeds, and 9.5 % with 3 or, after one follow-up of the number offered, with that one.
 """
 
