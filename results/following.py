@@ -1,6 +1,6 @@
 """What to run next: the same command for what is missing, and with more seeds for what is undecided.
 
-More seeds are offered with a warning, since looking again is a second chance: of 20,000 simulated differences of none,
+Looking again is a second chance, which tables that are undecided say below: of 20,000 simulated differences of none,
 5.0 % are significant with 3 seeds, and 9.5 % with 3 or, after one follow-up of the number offered, with that one.
 """
 
@@ -13,10 +13,6 @@ from results.definition import Definition, Line
 from results.trials import Trials
 
 _MOST = 50  # seeds an arm: nobody runs more, and a difference that needs them is hardly worth it
-_BEFOREHAND = (
-    "decide the number of seeds beforehand: "
-    "adding seeds until it is significant finds a difference in 10 % of cases where there is none"
-)
 _SKIP = "hydra.sweeper.incomplete="  # else lines that cannot be composed keep the others from being run
 _OF_LAUNCHERS = ("hydra/launcher=", "hydra.launcher.", "--json")
 
@@ -48,7 +44,7 @@ def commands(
     if any(_new(line, seeds) for line in definition.lines if line.label in wanted):
         more = {(line.id, seed) for line in definition.lines if line.id for seed in _new(line, seeds)} - done
         line = shlex.join([*(word for word in words if not word.startswith("seeds=")), f"seeds={_spelt(seeds)}"])
-        found.append(f"{line}  # {_trials(len(more))} more, to settle {', '.join(wanted)}; {_BEFOREHAND}")
+        found.append(f"{line}  # {_trials(len(more))} more, to settle {', '.join(wanted)}")
     return tuple(found)
 
 

@@ -16,10 +16,6 @@ from tests.results.frames import arm, frame, line, run, table
 BASE = [90.0, 90.1, 89.8, 90.2]
 BETTER = [91.1, 91.0, 90.9, 91.2]
 UNSURE = [90.4, 89.9, 90.3, 90.3]
-BEFOREHAND = (
-    "decide the number of seeds beforehand: "
-    "adding seeds until it is significant finds a difference in 10 % of cases where there is none"
-)
 
 
 def cells(made: Table) -> dict[str, Cell]:
@@ -48,7 +44,7 @@ def test_a_table_is_paired_adjusted_and_says_what_would_settle_it() -> None:
     assert unsure.needed is not None
     assert made.next == (
         f"python launch/run.py -m table=lab/made seeds={unsure.needed}"
-        f"  # {3 * (unsure.needed - 4)} trials more, to settle so so; {BEFOREHAND}",
+        f"  # {3 * (unsure.needed - 4)} trials more, to settle so so",
     )
     assert made.complete
     assert made.data == ("digits, tested on 360 of 360 images, fingerprint eeb1db75d2887405",)
@@ -227,7 +223,7 @@ def test_more_seeds_keep_those_that_there_are() -> None:
     number = build(replace(table(), lines=lines), frame(*rows)).cells[1].needed
     assert number is not None
     assert seeds == str(number), "0 and 1 are the lowest others"
-    assert note == f"{2 * (number - 4) - 1} trials more, to settle so so; {BEFOREHAND}"
+    assert note == f"{2 * (number - 4) - 1} trials more, to settle so so"
     kept = [replace(each, seeds=(2, 3, 4, 99)) for each in lines]
     rows = [[{**row, "seed": {5: 99}.get(row["seed"], row["seed"])} for row in part] for part in rows]
     (command,) = build(replace(table(), lines=tuple(kept)), frame(*rows)).next
