@@ -15,7 +15,8 @@ from results.metrics import BEST
 _COSTS = ("params", "seconds", "images_per_s", "peak_mem_mib", "weight_mib")
 _NUMBERS = ("epochs", "batch_size")
 _BUDGET = ("epochs", "batch_size", "train", "val", "test", "precision")
-_IMAGES = ("name", "train", "val", "test", "pixels", "norm", "view", "encoding", "constants", "split_seed")
+# Not the constants: they follow from pixels and norm, and trials of earlier versions do not name them.
+_IMAGES = ("name", "train", "val", "test", "pixels", "norm", "view", "encoding", "split_seed")
 _MACHINE = ("device", "torch")
 _UNKNOWN = "unknown"
 _STATES = {"RUNNING": "running", "SCHEDULED": "queued", "KILLED": "stopped"}
