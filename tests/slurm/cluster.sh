@@ -8,6 +8,7 @@
 #   cluster.sh purge             end what `up` started and every process of its jobs, remove the folder
 # Settings of `up`: SLURM_TEST_DIR, and the ones below.
 set -u
+[ "${1:-}" = install ] && SLURM_TEST_DIR=/nonexistent  # it needs none
 D=${SLURM_TEST_DIR:?a folder for all state}
 NODES=${SLURM_TEST_NODES:-3} GPUS=${SLURM_TEST_GPUS:-4} CPUS=32 MAXARRAY=${SLURM_TEST_MAXARRAY:-1001}
 ETC=$D/etc RUN=$D/run LOG=$D/log
