@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 
 from ablation.errors import AblationError, ConfigError
 from launch import sync
+from launch.asked import named
 
 EVIDENCE = Path(__file__).resolve().parents[1] / "results" / "evidence"
 
@@ -16,8 +17,8 @@ EVIDENCE = Path(__file__).resolve().parents[1] / "results" / "evidence"
 def bring(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) -> int:
     """Upload the seeds of these arms in `evidence/<sweep>/<id>/seed-K` that the tracker lacks: how many those were.
 
-    One that the tracker has from this training, or from a later one of somebody's own, is left alone. The tracker is
-    asked first, so that this costs nothing where all is there. Files are copied, since a checkout may be read-only.
+    One that the tracker has whole, or from a training of somebody's own, is left alone. The tracker is asked first, so
+    that this costs nothing where all is there. Files are copied, since a checkout may be read-only.
 
     Raises:
         AblationError: the tracker cannot be reached, or the files of a seed are damaged.
@@ -27,14 +28,19 @@ def bring(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) -> int:
     if wanted:
         with TemporaryDirectory() as scratch:
             copies = [_copy(folder, Path(scratch)) for folder in wanted]
-            failed = [str(outcome) for outcome in sync.sync(Path(scratch), uri, copies) if outcome.error]
+            titles = {id_: title for sweep in sorted(evidence.glob("*/")) for id_, title in named(sweep).items()}
+            failed = [str(outcome) for outcome in sync.sync(Path(scratch), uri, copies, titles) if outcome.error]
         if failed:
             raise AblationError(f"{evidence}: cannot be uploaded to {uri}: {'; '.join(failed)}")
     return len(wanted)
 
 
 def _lacking(uri: str, folders: Sequence[Path]) -> list[Path]:
-    """Those of which the tracker has no whole run, neither of this training nor of a later one."""
+    """Those of which the tracker has no run, or one of this training that is not whole.
+
+    Raises:
+        AblationError: files are damaged.
+    """
     from ablation.track.record import load
     from results.read import runs
 
@@ -45,9 +51,12 @@ def _lacking(uri: str, folders: Sequence[Path]) -> list[Path]:
     known = {(row["id"], row["seed"]): (int(row["started"]), row["status"]) for row in frame.to_dict("records")}
     lacking = []
     for folder in folders:
-        started, status = known.get((folder.parent.name, int(folder.name.removeprefix("seed-"))), (-1, ""))
-        own = load(folder).started
-        if started < own or (started == own and status != "FINISHED"):
+        started, status = known.get((folder.parent.name, int(folder.name.removeprefix("seed-"))), (None, ""))
+        try:
+            own = load(folder).started
+        except (OSError, ValueError, LookupError) as e:
+            raise AblationError(f"{folder}: is damaged ({type(e).__name__}: {e}); check it out again") from e
+        if started is None or (started == own and status != "FINISHED"):
             lacking.append(folder)
     return lacking
 
@@ -59,4 +68,7 @@ def _copy(seed: Path, scratch: Path) -> Path:
     for file in seed.parent.iterdir():
         if file.is_file():
             shutil.copyfile(file, arm / file.name)
-    return Path(shutil.copytree(seed, arm / seed.name, copy_function=shutil.copyfile))
+    copied = Path(shutil.copytree(seed, arm / seed.name, copy_function=shutil.copyfile))
+    for folder in (copied, *(path for path in copied.iterdir() if path.is_dir())):
+        folder.chmod(0o755)  # `copytree` copies folders' modes, and uploading makes a lock
+    return copied

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation.atomic import write_atomic
-from ablation.errors import ConfigError
+from ablation.errors import AblationError, ConfigError
 from launch import evidence
 from results import living
 from results.living import Block
@@ -56,8 +56,14 @@ class Made:
         return [(block, reasons(block.body, body)) for block, body in pairs if block.body != body]
 
     def write(self) -> None:
-        """Put the bodies into the file, if that changes it."""
+        """Put the bodies into the file, if that changes it.
+
+        Raises:
+            AblationError: somebody has changed the file since it was read.
+        """
         if self.changed:
+            if self.note.path.read_bytes().decode() != self.note.text:
+                raise AblationError(f"{self.note.name}: was changed while it was filled; run it again")
             text = living.replace(self.note.text, self.note.blocks, self.bodies)
             write_atomic(self.note.path.resolve(), text.encode())
 

@@ -35,8 +35,9 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     retry, places, cautious = policy.read(options["retry"]), slots.choose(options, planned), canary.asked(options)
     found = dead.check(planned, dead.read(options))
     made = sweep.create(planned, options, command)
-    sync.tell(made.out, made.news)
-    return _drive(made, retry, places, Console(highlight=False), cautious, found)
+    outcomes = _drive(made, retry, places, Console(highlight=False), cautious, found)
+    sync.tell(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
+    return outcomes
 
 
 def resume(submission: Submission, part: Submission, console: Console) -> dict[Trial, Outcome]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import AblationError
 from ablation.track.record import SWEEPS
 from launch.asked import named
+from launch.hint import ablation
 from launch.known import Archive
 from launch.past import Past
 
@@ -38,10 +39,16 @@ class Outcome:
         return f"{self.trial}: {self.error or f'{self.points} points'}"
 
 
-def sync(out: Path, uri: str | None = None, folders: Iterable[Path] | None = None) -> Iterator[Outcome]:
+def sync(
+    out: Path,
+    uri: str | None = None,
+    folders: Iterable[Path] | None = None,
+    titles: Mapping[str, str] | None = None,
+) -> Iterator[Outcome]:
     """Upload what trackers lack of every trial under `out`, or of these seeds' folders, one after the other.
 
     All go to the tracker at `uri`; without one each goes to that of its configuration, and those without stay away.
+    `titles` are short names of arms by id; by default those that tell the arms under `out` apart.
 
     Raises:
         AblationError: at the end, if trackers could not be reached.
@@ -49,7 +56,8 @@ def sync(out: Path, uri: str | None = None, folders: Iterable[Path] | None = Non
     if folders is None:
         folders = {journal.parents[1] for journal in out.glob("*/seed-*/attempt-*/journal.jsonl")}
     begun, trouble = sorted(folders), []
-    titles = {} if all((folder.parent / SWEEPS).exists() for folder in begun) else named(out)
+    if titles is None:
+        titles = {} if all((folder.parent / SWEEPS).exists() for folder in begun) else named(out)
     for where, mine in ({uri: begun} if uri else _by_tracker(out, begun)).items():
         try:
             yield from _bring(where, mine, titles)
@@ -68,7 +76,8 @@ def tell(out: Path, folders: Sequence[Path]) -> None:
     except AblationError as e:
         trouble = [str(e)]
     if trouble:
-        print(f"note: MLflow lacks news of trials done before: {trouble[0]}; run: ablation sync", file=sys.stderr)
+        again = ablation("sync", out)
+        print(f"note: MLflow lacks news of trials done before: {trouble[0]}; run: {again}", file=sys.stderr)
 
 
 def tracker(config: Mapping[str, Any], cwd: Path) -> str:

@@ -35,7 +35,7 @@ def publish(uri: str, experiment: str, table: str, files: Iterable[Path]) -> str
     if found is None:
         raise ConfigError(f"{uri}: has no experiment {experiment}; nothing of it was recorded there")
     run = _run(client, str(found.experiment_id), table)
-    _clear(client, run)
+    _clear(client, run, uri)
     for file in files:
         client.log_artifact(run.info.run_id, str(file))
     client.set_terminated(run.info.run_id)
@@ -67,8 +67,9 @@ def _run(client: MlflowClient, experiment: str, table: str) -> Run:
     )
 
 
-def _clear(client: MlflowClient, run: Run) -> None:
+def _clear(client: MlflowClient, run: Run, uri: str) -> None:
     from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     for artifact in client.list_artifacts(run.info.run_id):
-        get_artifact_repository(run.info.artifact_uri).delete_artifacts(artifact.path)  # type: ignore[no-untyped-call]
+        kept = get_artifact_repository(run.info.artifact_uri, tracking_uri=uri)
+        kept.delete_artifacts(artifact.path)  # type: ignore[no-untyped-call]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -120,7 +121,7 @@ def load(folder: Path, title: str = "") -> Record:
     """
     provenance = folder.parent / "provenance.json"
     arm = json.loads((folder.parent / "arm.json").read_text())
-    asked = {unquote(path.stem): json.loads(path.read_text()) for path in (folder.parent / SWEEPS).glob("*.json")}
+    asked = dict(_asked(folder.parent / SWEEPS))
     return Record(
         folder=folder,
         arm=arm,
@@ -131,6 +132,17 @@ def load(folder: Path, title: str = "") -> Record:
         events=events(folder),
         result=finished(folder) or {},
     )
+
+
+def _asked(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """By sweep; a damaged file, which says less of a trial than its own do, is passed over."""
+    for path in sorted(folder.glob("*.json")):
+        try:
+            said = json.loads(path.read_text())
+        except (OSError, ValueError):
+            continue
+        if isinstance(said, dict) and {"name", "seeds"} <= said.keys():
+            yield unquote(path.stem), said
 
 
 def _configured(path: Path) -> list[str]:

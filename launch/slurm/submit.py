@@ -24,7 +24,6 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     chosen = options.read(node)
     found = dead.check(planned, chosen.check)
     submission = sweep.create(planned, node, command)
-    sync.tell(submission.out, submission.news)
     print(f"sweep {submission.name}, submission {submission.number}: {submission.folder}")
     dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
     if dropped:
@@ -34,6 +33,6 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     report = perform(submission.folder)
     print("\n".join(tell.lines(report)))
     if not chosen.wait:
-        print("\n".join(tell.farewell(submission)))
-        return {}
-    return wait(submission)
+        print("\n".join(tell.farewell(submission)), flush=True)
+    sync.tell(submission.out, submission.news)
+    return wait(submission) if chosen.wait else {}

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from ablation.errors import ConfigError
 from launch import living
 from launch.verbs import _options
 
@@ -20,6 +21,8 @@ def check(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
     """
     made = living.make(paths, uri)
     total = sum(len(each.note.blocks) for each in made)
+    if not total:
+        raise ConfigError("no note with a block between markers was found; name notes that have one")
     stale = [(each.note.name, block, why) for each in made for block, why in each.stale]
     if as_json:
         told = [{"note": n, "line": b.line, "block": b.name, "reasons": why} for n, b, why in stale]

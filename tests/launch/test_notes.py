@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 import tiny
+from mlflow import MlflowClient
 
-from launch import evidence, sync
+from ablation.errors import AblationError
+from launch import evidence, living, sync
 from launch.arms import gather
 from launch.sweep import Planned
 from launch.table_request import initialized, request, search
@@ -198,10 +200,37 @@ def test_what_a_marker_names_wrongly_is_2_with_file_and_line(
 
 def test_evidence_is_brought_to_a_tracker_that_lacks_it_and_once(tmp_path: Path) -> None:
     uri, arm = f"sqlite:///{tmp_path}/mlflow.db", "9510d170f3368374"
-    assert evidence.bring(uri, {arm}) == 2
+    assert evidence.bring(uri, {arm}) == len(list(evidence.EVIDENCE.glob(f"*/{arm}/seed-*/result.json"))) > 0
     assert evidence.bring(uri, {arm}) == 0
     before = sorted(p for p in evidence.EVIDENCE.rglob("*") if p.name.startswith("."))
     assert before == []  # nothing is written beside what is committed
+
+
+def test_a_run_of_ones_own_is_left_alone_by_evidence(tmp_path: Path) -> None:
+    uri, arm = f"sqlite:///{tmp_path}/mlflow.db", "9510d170f3368374"
+    evidence.bring(uri, {arm})
+    client = MlflowClient(uri)
+    everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
+    (run,) = client.search_runs(everywhere, f"tags.`ablation.id` = '{arm}' and tags.`ablation.seed` = '1'")
+    client.set_tag(run.info.run_id, "ablation.started", "1")  # begun before the one that is committed
+    assert evidence.bring(uri, {arm}) == 0
+    name = run.info.run_name or ""
+    assert name == "s1 mixup alpha=0.3", "short, as among the arms of its sweep"
+
+
+def test_a_note_that_is_written_while_it_is_filled_is_left_alone(desk: Desk) -> None:
+    desk.note.write_text(desk.note.read_text().replace("| cutout | 3 |", "| cutout | 4 |"))
+    (made,) = living.make([desk.note], desk.uri)
+    assert made.changed
+    desk.note.write_text("Meanwhile")
+    with pytest.raises(AblationError, match="was changed while it was filled"):
+        made.write()
+    assert desk.note.read_text() == "Meanwhile"
+
+
+def test_a_note_without_markers_cannot_be_checked(desk: Desk) -> None:
+    desk.note.write_text("Nothing to see")
+    assert main(["check", str(desk.note), "--uri", desk.uri]) == 2
 
 
 def test_the_notes_say_what_the_committed_evidence_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
