@@ -70,6 +70,8 @@ def test_one_can_leave_after_submitting_and_the_keeper_uploads(
     assert seen["SLURM_JOB_ID"] != "nowhere"
     assert not {"SBATCH_PARTITION", "SRUN_DEBUG", "PMIX_RANK", "LOCAL_RANK"} & seen.keys()
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as connection:
-        steps = connection.execute("SELECT step FROM metrics WHERE key = 'test_acc' ORDER BY step").fetchall()
-        assert steps == [(1,), (2,), (3,)]
-        assert connection.execute("SELECT status FROM runs").fetchall() == [("FINISHED",)]
+        of_trials = "run_uuid IN (SELECT run_uuid FROM tags WHERE key = 'ablation.kind' AND value = 'trial')"
+        steps = f"SELECT step FROM metrics WHERE key = 'test_acc' AND {of_trials} ORDER BY step"
+        assert connection.execute(steps).fetchall() == [(1,), (2,), (3,)]
+        states = connection.execute("SELECT status FROM runs").fetchall()
+        assert states == [("FINISHED",)] * 2, "the trial's, and the arm's"
