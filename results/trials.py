@@ -11,12 +11,13 @@ import pandas as pd
 
 from results.definition import Line
 from results.metrics import BEST
+from results.read_frame import IMAGES
 
 _COSTS = ("params", "seconds", "images_per_s", "peak_mem_mib", "weight_mib")
 _NUMBERS = ("epochs", "batch_size")
 _BUDGET = ("epochs", "batch_size", "train", "val", "test", "precision")
 # Not the constants: they follow from pixels and norm, and trials of earlier versions do not name them.
-_IMAGES = ("name", "train", "val", "test", "pixels", "norm", "view", "encoding", "split_seed")
+_IMAGES = tuple(word for word in IMAGES if word != "constants")
 _MACHINE = ("device", "torch")
 _UNKNOWN = "unknown"
 _STATES = {"RUNNING": "running", "SCHEDULED": "queued", "KILLED": "stopped"}

@@ -1,0 +1,1 @@
+"""A table as text: for terminals, notes, spreadsheets, papers and programs."""
