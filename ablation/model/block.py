@@ -1,4 +1,4 @@
-"""Residual blocks: `join(shortcut, branch)`, with the activation after the sum (v1) or before the branch (v2)."""
+"""Residual blocks: `join(shortcut, *branches)`, with the activation after the sum (v1) or before the branch (v2)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from ablation.model.shortcut import shortcut
-from ablation.types import Drop
+from ablation.types import Drop, Join
 
 
 class Sum(nn.Module):
@@ -45,6 +45,25 @@ class Layers:
     act: Callable[[], nn.Module]
     drop: Drop | None
     shortcut: str  # kind, see ablation/model/shortcut.py
+    branches: int = 1  # side by side in a block, each of the same layers
+
+
+def joiner(join: Join | None, block: int, blocks: int, branches: int) -> nn.Module:
+    """What joins the branches of this block (from 1).
+
+    A join that takes only a certain number of branches says so in an attribute `branches`.
+
+    Raises:
+        ValueError: there is less than one branch, or the join takes another number.
+    """
+    if branches < 1:
+        raise ValueError(f"branches: {branches} is less than one")
+    joined = (join or plain)(block, blocks)
+    needed = getattr(joined, "branches", branches)
+    if branches != needed:
+        kind = type(joined).__name__
+        raise ValueError(f"branches: {kind} joins {needed} branches, here are {branches}; set model.branches={needed}")
+    return joined
 
 
 def conv3x3(inside: int, out: int, stride: int = 1) -> nn.Conv2d:
@@ -60,21 +79,26 @@ class PostBlock(nn.Module):
 
     def __init__(self, layers: Layers, inside: int, out: int, stride: int, join: nn.Module) -> None:
         super().__init__()
-        self.branch = Branch(
-            conv1=conv3x3(inside, out, stride),
-            norm1=layers.norm(out),
-            act=layers.act(),
-            drop=layers.drop() if layers.drop else None,
-            conv2=conv3x3(out, out),
-            norm2=layers.norm(out),
-        )
+
+        def branch() -> Branch:
+            return Branch(
+                conv1=conv3x3(inside, out, stride),
+                norm1=layers.norm(out),
+                act=layers.act(),
+                drop=layers.drop() if layers.drop else None,
+                conv2=conv3x3(out, out),
+                norm2=layers.norm(out),
+            )
+
+        self.branch = branch()
         self.shortcut = shortcut(layers.shortcut, inside, out, stride, layers.norm)
         self.join = join
         self.act = layers.act()
+        self.beside = nn.ModuleList(branch() for _ in range(layers.branches - 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inside, H, W) -> (N, out, H / stride, W / stride)."""
-        out: Tensor = self.act(self.join(self.shortcut(x), self.branch(x)))
+        out: Tensor = self.act(self.join(self.shortcut(x), self.branch(x), *(branch(x) for branch in self.beside)))
         return out
 
 
@@ -82,25 +106,31 @@ class PreBlock(nn.Module):
     """Basic block v2: join(shortcut, norm-act-conv-norm-act-[drop]-conv) (He et al. 2016, 1603.05027).
 
     At the start of each stage the shortcut too begins after norm-act, as in the authors' code; elsewhere it carries x
-    itself. A shortcut with a convolution has no norm.
+    itself. A shortcut with a convolution has no norm. Branches side by side share the first norm-act.
     """
 
     def __init__(self, layers: Layers, inside: int, out: int, stride: int, join: nn.Module, *, start: bool) -> None:
         super().__init__()
         self.start = start
         self.pre = nn.Sequential(layers.norm(inside), layers.act())
-        self.branch = Branch(
-            conv1=conv3x3(inside, out, stride),
-            norm1=layers.norm(out),
-            act=layers.act(),
-            drop=layers.drop() if layers.drop else None,
-            conv2=conv3x3(out, out),
-        )
+
+        def branch() -> Branch:
+            return Branch(
+                conv1=conv3x3(inside, out, stride),
+                norm1=layers.norm(out),
+                act=layers.act(),
+                drop=layers.drop() if layers.drop else None,
+                conv2=conv3x3(out, out),
+            )
+
+        self.branch = branch()
         self.shortcut = shortcut(layers.shortcut, inside, out, stride, None)
         self.join = join
+        self.beside = nn.ModuleList(branch() for _ in range(layers.branches - 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inside, H, W) -> (N, out, H / stride, W / stride)."""
         active = self.pre(x)
-        out: Tensor = self.join(self.shortcut(active if self.start else x), self.branch(active))
+        carried = self.shortcut(active if self.start else x)
+        out: Tensor = self.join(carried, self.branch(active), *(branch(active) for branch in self.beside))
         return out

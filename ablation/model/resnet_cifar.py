@@ -7,7 +7,7 @@ from functools import partial
 from torch import Tensor, nn
 
 from ablation.model.act import activation
-from ablation.model.block import Layers, PostBlock, PreBlock, plain
+from ablation.model.block import Layers, PostBlock, PreBlock, joiner
 from ablation.model.stem import find_stem
 from ablation.types import Drop, Join, Model
 
@@ -37,13 +37,13 @@ def _blocks_per_stage(depth: int) -> int:
     return n
 
 
-def _blocks(layers: Layers, widths: list[int], n: int, preact: bool, join: Join) -> list[nn.Module]:
+def _blocks(layers: Layers, widths: list[int], n: int, preact: bool, join: Join | None) -> list[nn.Module]:
     blocks: list[nn.Module] = []
     inside, total = widths[0], n * len(widths)
     for stage, out in enumerate(widths):
         for i in range(n):
             stride = 2 if stage > 0 and i == 0 else 1
-            joined = join(len(blocks) + 1, total)
+            joined = joiner(join, len(blocks) + 1, total, layers.branches)
             if preact:
                 blocks.append(PreBlock(layers, inside, out, stride, joined, start=i == 0))
             else:
@@ -64,6 +64,7 @@ def resnet_cifar(
     act: str = "relu",
     slope: float | None = None,
     bn_momentum: float = 0.1,
+    branches: int = 1,
     join: Join | None = None,
     drop: Drop | None = None,
 ) -> Model:
@@ -73,7 +74,9 @@ def resnet_cifar(
     `channels` channels; `width` multiplies all channels, the stem's too (in a Wide ResNet the stem stays at 16).
     The default shortcut is the paper's "pad": it alone has the published 0.27, 0.46, 0.66, 0.85 and 1.7 M parameters,
     and its identity brings no layer of its own into an ablation. `bn_momentum` is PyTorch's: the share of the new
-    batch. Weights start as PyTorch's layers do; see `init` for others.
+    batch. `branches`: so many residual branches side by side in each block, for regularizers that mix them, such as
+    Shake-Shake (Gastaldi 2017, 1705.07485); without one they are added. Weights start as PyTorch's layers do; see
+    `init` for others.
 
     Raises:
         ValueError: an argument is out of range, or the images are too small for the stem.
@@ -85,11 +88,11 @@ def resnet_cifar(
     if not 0 < bn_momentum <= 1:
         raise ValueError(f"bn_momentum: {bn_momentum} is not in (0, 1]")
     found = find_stem(stem, size, deeper=4)
-    layers = Layers(partial(nn.BatchNorm2d, momentum=bn_momentum), activation(act, slope), drop, shortcut)
+    layers = Layers(partial(nn.BatchNorm2d, momentum=bn_momentum), activation(act, slope), drop, shortcut, branches)
     conv, pool = found.conv(channels, widths[0]), found.maxpool()
     if preact:  # v2 moves the stem's norm and activation to the very end
         entry, tail = nn.Sequential(conv, pool), nn.Sequential(layers.norm(widths[-1]), layers.act())
     else:
         entry, tail = nn.Sequential(conv, layers.norm(widths[0]), layers.act(), pool), nn.Sequential()
-    blocks = _blocks(layers, widths, n, preact, join or plain)
+    blocks = _blocks(layers, widths, n, preact, join)
     return ResNetCifar(entry, blocks, tail, nn.Linear(widths[-1], classes))

@@ -52,6 +52,16 @@ def test_zeroes_one_weight_of_each_branch_and_nothing_else(preact: bool, where: 
     assert not any(after.state_dict()[name].any() for name in names)
 
 
+@pytest.mark.parametrize("preact", [False, True])
+def test_zeroes_every_branch_where_there_are_several(preact: bool) -> None:
+    before, after = (resnet_cifar(10, 3, 16, depth=8, preact=preact, branches=3) for _ in range(2))
+    after.load_state_dict(before.state_dict())
+    zero_gamma()(after, KEY)
+    layer = "conv2" if preact else "norm2"
+    branches = ("branch", "beside.0", "beside.1")
+    assert changed(before, after) == {f"blocks.{i}.{b}.{layer}.weight" for i in range(3) for b in branches}
+
+
 @pytest.mark.parametrize("depth", [18, 34, 50])
 def test_zeroes_what_torchvision_zeroes(depth: int) -> None:
     model = resnet(10, 3, 32, depth)

@@ -158,3 +158,35 @@ def test_convolutional_shortcuts_have_a_norm_in_v1_only(shortcut: str) -> None:
     assert kinds[False].count(nn.Conv2d) == kinds[True].count(nn.Conv2d) == 19 + more
     assert kinds[False].count(nn.BatchNorm2d) == 19 + more
     assert kinds[True].count(nn.BatchNorm2d) == 19
+
+
+@pytest.mark.parametrize("preact", [False, True])
+def test_branches_side_by_side_all_reach_the_join_and_share_the_shortcut(preact: bool, images: Images) -> None:
+    """With the same weights in both, the sum of two branches is one branch twice."""
+    torch.manual_seed(0)
+    one, two = (resnet_cifar(10, 3, 32, depth=8, preact=preact, branches=n).eval() for n in (1, 2))
+    single = one.state_dict()
+    assert not any("beside" in name for name in single)
+    added = {name: single[name.replace("beside.0", "branch")] for name in two.state_dict()}
+    two.load_state_dict(added)
+    twice = resnet_cifar(10, 3, 32, depth=8, preact=preact, join=lambda *_: Twice()).eval()
+    twice.load_state_dict(single)
+    torch.testing.assert_close(two(images()), twice(images()))
+    assert count(two) - count(one) == sum(p.numel() for n, p in one.named_parameters() if ".branch." in n)
+
+
+class Twice(nn.Module):
+    def forward(self, shortcut: Tensor, branch: Tensor) -> Tensor:
+        return shortcut + branch + branch
+
+
+class Three(Sum):
+    branches = 3
+
+
+def test_a_join_says_how_many_branches_it_takes() -> None:
+    assert resnet_cifar(10, 3, 32, depth=8, branches=3, join=lambda *_: Three()) is not None
+    with pytest.raises(ConfigError, match=r"^model.branches: Three joins 3 branches, here are 2; set model.branches=3"):
+        build({**TARGET, "branches": 2}, "model", **CONTEXT, join=lambda *_: Three())
+    with pytest.raises(ConfigError, match=r"^model.branches: 0 is less than one"):
+        build({**TARGET, "branches": 0}, "model", **CONTEXT)
