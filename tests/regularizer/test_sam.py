@@ -67,35 +67,41 @@ def test_is_the_papers_formula(rho: float) -> None:
         torch.testing.assert_close(value, weights_of(model).grads()[name])
 
 
-def test_adaptive_is_the_papers_formula() -> None:
-    """T = |w| + eta for weights, 1 for the rest."""
+@pytest.mark.parametrize(
+    ("scope", "scaled"),
+    [("weights", "0.weight 3.weight"), ("gains", "0.weight 1.weight 3.weight"), ("all", " ".join(KINDS))],
+)
+def test_adaptive_is_the_papers_formula(scope: str, scaled: str) -> None:
+    """T = |w| + eta for what is scaled, 1 for the rest."""
     g, weights, _ = plain()
-    t = {n: p.detach().abs() + 0.01 if KINDS[n] == "weight" else 1.0 for n, p in weights.params.items()}
+    t = {n: p.detach().abs() + 0.01 if n in scaled.split() else 1.0 for n, p in weights.params.items()}
     norm = torch.cat([(t[n] * v).flatten() for n, v in g.items()]).norm()
     model = network()
     with torch.no_grad():
         for name, p in model.named_parameters():
             p.add_(0.5 * t[name] ** 2 * g[name] / norm)
     filling(model, weights_of(model))()
-    for name, value in gradients(rho=0.5, adaptive=True, eta=0.01)[0].items():
+    for name, value in gradients(rho=0.5, adaptive=True, eta=0.01, scope=scope)[0].items():
         torch.testing.assert_close(value, weights_of(model).grads()[name])
 
 
-def test_trains_as_pytorch_optimizers() -> None:
+@pytest.mark.parametrize("adaptive", [False, True])
+def test_trains_as_pytorch_optimizers(adaptive: bool) -> None:
     """Three steps with momentum; a network without batch norm, whose statistics the other updates twice."""
     ends = []
     for ours in (True, False):
         torch.manual_seed(0)
         model = nn.Sequential(nn.Linear(6, 8), nn.Tanh(), nn.Linear(8, 3))
-        weights = Weights(dict(model.named_parameters()), {}, {})
+        params = dict(model.named_parameters())
+        weights = Weights(params, {}, dict.fromkeys(params, "weight"))
         if ours:
             optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         else:
-            optimizer = SAM(model.parameters(), torch.optim.SGD, rho=0.05, lr=0.1, momentum=0.9)
+            optimizer = SAM(model.parameters(), torch.optim.SGD, rho=0.05, adaptive=adaptive, lr=0.1, momentum=0.9)
         for step in range(3):
             fill = filling(model, weights, step % 2)
             if ours:
-                sam(0.05).wrap(fill, weights)()
+                sam(0.05, adaptive, eta=0.0).wrap(fill, weights)()
                 optimizer.step()
             else:
                 fill()
@@ -181,7 +187,8 @@ def test_lanes_are_single_seeds(adaptive: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [({"rho": -0.1}, "rho"), ({"eta": -1.0}, "eta"), ({"stats": "second"}, "stats")]
+    ("arguments", "named"),
+    [({"rho": -0.1}, "rho"), ({"eta": -1.0}, "eta"), ({"stats": "second"}, "stats"), ({"scope": "none"}, "scope")],
 )
 def test_refuses(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
