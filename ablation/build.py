@@ -14,7 +14,7 @@ from ablation.errors import ConfigError
 def near(name: str, names: Any) -> str:
     """A phrase that offers the valid names nearest to a wrong one, or all of them."""
     names = sorted(str(n) for n in names)
-    close = get_close_matches(name, names, n=3, cutoff=0.5)
+    close = get_close_matches(name, names, n=3, cutoff=0.8) or get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else f"valid: {', '.join(names) or 'none'}"
 
 
@@ -35,8 +35,8 @@ def factory(node: Mapping[str, Any], path: str) -> Callable[..., Any]:
     return found
 
 
-def build(node: Mapping[str, Any], path: str, **context: Any) -> Any:
-    """Call the factory with the node's arguments and the context.
+def build(node: Mapping[str, Any], path: str, offered: Mapping[str, Any] | None = None, /, **context: Any) -> Any:
+    """Call the factory with the node's arguments and the context; of what is `offered`, with what it has a name for.
 
     A factory refuses a value with `ValueError("argument: what is wrong and the way out")`.
 
@@ -46,6 +46,7 @@ def build(node: Mapping[str, Any], path: str, **context: Any) -> Any:
     make = factory(node, path)
     arguments = {k: v for k, v in node.items() if k != "_target_"}
     accepted = inspect.signature(make).parameters
+    context |= {name: value for name, value in (offered or {}).items() if name in accepted}
     if not any(p.kind is p.VAR_KEYWORD for p in accepted.values()):
         for name in arguments:
             if name not in accepted or name in context:

@@ -9,12 +9,14 @@ from typing import Any
 import torch
 
 from ablation.key import Key
-from ablation.learner import Teacher
-from ablation.parts import Parts, build_learner, build_optimizer
+from ablation.learner import Teacher, own_teacher
+from ablation.parts import Parts, build_learner, build_optimizer, build_schedules
 from ablation.precision import Precision
 from ablation.state import State, gather_weights
 from ablation.train import Plan
-from ablation.types import Data, Split
+from ablation.types import Data, Split, Taught
+
+OWN = "teacher"  # the average that is the student's own teacher, among the averages
 
 
 def to_device(data: Data, device: torch.device) -> Data:
@@ -40,24 +42,30 @@ def prepare(
     teacher: Teacher | None = None,
 ) -> tuple[Plan, State]:
     """The plan for these seeds together, and the state at step 0; `data` and `teacher` are on the device."""
-    top, roots = built.scalars, [Key.root(seed) for seed in seeds]
+    top, roots, tricks = built.scalars, [Key.root(seed) for seed in seeds], built.tricks
     learners = [build_learner(config, built, data, precision, root, teacher) for root in roots]
-    weights = gather_weights(learners)
+    weights, learner = gather_weights(learners), learners[0]
+    averages = dict(tricks.averages)
+    if isinstance(built.loss, Taught) and built.loss.own is not None:
+        averages[OWN] = built.loss.own
+    kept = {name: average.begin(weights.all()) for name, average in averages.items()}
+    if OWN in averages:
+        learner.teacher = own_teacher(learner.model, averages[OWN].weights(kept[OWN]))
+    optimizer = build_optimizer(config, weights)
     plan = Plan(
-        learner=learners[0],
+        learner=learner,
         train=data.train,
-        schedules=built.schedules,
-        grads=list(built.grads.values()),
-        averages=built.averages,
+        schedules=build_schedules(config, optimizer, len(data.train) // top.batch_size),
+        grads=list(tricks.grads.values()),
+        averages=averages,
+        reported=list(tricks.averages),
         roots=roots,
         epochs=top.epochs,
         batch_size=top.batch_size,
         compile=top.compile,
     )
-    averages = {name: average.begin(weights.all()) for name, average in built.averages.items()}
+    for group in optimizer.param_groups:
+        group.update({f"initial_{field}": group[field] for field in plan.schedules})
     per_step = (plan.steps_per_epoch,) if weights.lanes is None else (weights.lanes, plan.steps_per_epoch)
     losses, hits = (torch.zeros(per_step, device=precision.device) for _ in range(2))
-    optimizer = build_optimizer(config, weights)
-    for group in optimizer.param_groups:
-        group.update({f"initial_{field}": group[field] for field in built.schedules})
-    return plan, State(weights, optimizer, averages, losses, hits)
+    return plan, State(weights, optimizer, kept, losses, hits)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from ablation.attempt import Fenced
+from ablation.candidates import candidates
 from ablation.config import Scalars
 from ablation.errors import Stopped
 from ablation.evaluate import evaluate
@@ -143,26 +144,18 @@ class Files(Recorder):
         self._clock = time.perf_counter()
 
     def _measure(self, state: State) -> dict[str, list[float]]:
-        """Metric name -> one value a lane. The last average's weights are the ones reported; the trained are `raw_`."""
+        """Metric name -> one value a lane."""
         measured = {
             "train_loss": _rows(state.losses).mean(1).tolist(),
             "train_acc": (100 * _rows(state.hits).mean(1) / self.plan.batch_size).tolist(),
             **{field: [state.optimizer.param_groups[0][field]] * len(self.lanes) for field in self.plan.schedules},
         }
-        for prefix, weights in self._candidates(state).items():
+        for prefix, weights in candidates(self.plan, state).items():
             for name, split in (("val", self.data.val), ("test", self.data.test)):
                 if split is not None:
                     scores = evaluate(self.plan.learner, weights, split, state.weights.lanes)
                     measured |= {f"{prefix}{name}_{score}": values for score, values in scores.items()}
         return measured
-
-    def _candidates(self, state: State) -> dict[str, Tensors]:
-        averaged = {n: a.weights(state.averages[n]) for n, a in self.plan.averages.items()}
-        if not averaged:
-            return {"": state.weights.all()}
-        last = list(averaged)[-1]
-        others = {f"{name}_": weights for name, weights in averaged.items() if name != last}
-        return {"raw_": state.weights.all(), **others, "": averaged[last]}
 
     def _check_finite(self, state: State) -> None:
         """End the lanes whose loss or weights are no longer finite, so that no such weights are ever saved."""

@@ -70,7 +70,7 @@ def forward(learner: Learner, weights: Weights, compiled: bool = False) -> Forwa
 
     call = one if weights.lanes is None else torch.vmap(one, in_dims=(0, 0, 0, 0, 0, None), randomness="different")
     call = torch.compile(call) if compiled else call
-    tensors, teaching = {**weights.params, **weights.buffers}, learner.teacher.weights if learner.teacher else {}
+    tensors, teaching = {**weights.params, **weights.buffers}, learner.teacher.used() if learner.teacher else {}
     return lambda x, y, word, t: call(tensors, teaching, x, y, word, t)
 
 

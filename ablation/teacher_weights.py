@@ -11,14 +11,15 @@ import torch
 import yaml
 
 from ablation import checkpoint
-from ablation.build import build_all
+from ablation.average import Average
 from ablation.errors import Blocked, DataError
 from ablation.key import Key
 from ablation.learner import Teacher
-from ablation.parts import build_network, seeded
+from ablation.network import build_network, seeded
 from ablation.precision import Precision
 from ablation.result import finished
-from ablation.types import Average, Data, Model, Tensors
+from ablation.tricks import build_tricks
+from ablation.types import Data, Model, Tensors
 
 _ALIKE = ("encoding", "norm", "constants")  # of what is known of a trial's images
 
@@ -33,7 +34,7 @@ def load(folder: Path, seeds: Sequence[int], data: Data, precision: Precision) -
         DataError: a checkpoint is gone or damaged, or it was trained on other images than the students have.
     """
     config: dict[str, Any] = yaml.safe_load((folder / "config.yaml").read_text())
-    averages = {n: r for n, r in build_all(config["regularizer"], "regularizer").items() if isinstance(r, Average)}
+    averages = build_tricks(config).averages
     model = _network(config, data)
     lanes = []
     for seed in seeds:
@@ -58,7 +59,7 @@ def untrained(config: Mapping[str, Any], data: Data, precision: Precision) -> Te
 def _network(config: Mapping[str, Any], data: Data) -> Model:
     _, size, _, channels = data.train.x.shape
     with seeded(Key.root(0)):  # what it draws is overwritten
-        model = build_network(config, len(data.classes), channels, size)
+        model = build_network(config, build_tricks(config), len(data.classes), channels, size)
     return model.requires_grad_(False).eval().to(memory_format=torch.channels_last)
 
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ablation.average import Average, Moment
 from ablation.key import Key
 from ablation.learner import Learner
 from ablation.state import Forward, State, forward
-from ablation.types import Average, Fill, Grad, Schedule, Split, Step
+from ablation.types import Fill, Grad, Schedule, Split, Step
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class Plan:
     schedules: Mapping[str, Schedule]
     grads: Sequence[Grad]
     averages: Mapping[str, Average]
+    reported: Sequence[str]  # those of the averages that are evaluated; the last one's weights are the result
     roots: Sequence[Key]  # one a lane: the seeds' keys
     epochs: int
     batch_size: int
@@ -67,7 +69,8 @@ def train(plan: Plan, state: State, recorder: Recorder) -> None:
             done = fill()
             state.optimizer.step()
             for name, average in plan.averages.items():
-                average.update(state.averages[name], state.weights.all(), state.step)
+                moment = Moment(state.step, plan.steps, plan.steps_per_epoch)
+                average.update(state.averages[name], state.weights.all(), moment)
             state.losses[..., i], state.hits[..., i] = done.loss, done.hits
             state.step += 1
             recorder.step(state)

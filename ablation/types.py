@@ -9,11 +9,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from ablation.average import Average
 from ablation.key import Key
 
 Tensors = dict[str, Tensor]
@@ -49,14 +50,17 @@ class Pass(NamedTuple):
     features: Tensor  # (N, D)
     logits: Tensor  # (N, K)
     batch: Batch  # after augmentation
+    clean: Batch  # before it: the standard view alone
     images: Tensor  # (N, C, H, W) batch.x normalised: what the model saw
-    model: Model
+    model: Model  # called again, it draws the same noise
+    again: Callable[[Tensor, Key], tuple[Tensor, Tensor]]  # a pass with other noise: images -> features and logits
     key: Key
 
 
 class Noisy(nn.Module):
     """A layer that draws random numbers: its key is a buffer which the learner fills anew each step."""
 
+    site: str | None = None  # of its key; None: its place in the model. Layers of one site draw the same
     word: Tensor
 
     def __init__(self) -> None:
@@ -117,7 +121,7 @@ Fill = Callable[[], Step]  # zero the gradients, forward, backward
 
 @dataclass(frozen=True)
 class Weights:
-    """The tensors being trained. With lanes, each has a leading axis of that size; tricks use `each`."""
+    """The tensors being trained. With lanes, each has a leading axis of that size, for optimisers too: use `each`."""
 
     params: Tensors
     buffers: Tensors
@@ -135,13 +139,6 @@ class Weights:
     def all(self) -> Tensors:
         """Parameters (detached) and buffers under their names."""
         return {**{name: p.detach() for name, p in self.params.items()}, **self.buffers}
-
-
-@dataclass(frozen=True)
-class Taught:
-    """A loss term that needs a teacher: it is given the logits (N, K) that the teacher has for the very same images."""
-
-    term: Callable[[Pass, Tensor], Tensor]  # -> () float32
 
 
 @dataclass(frozen=True)
@@ -173,27 +170,30 @@ class Wrap:
     apply: Callable[[Model], Model]
 
 
-class Average(ABC):
-    """Regularizer that keeps other weights beside the trained ones; those are evaluated.
+@dataclass(frozen=True)
+class Repeat:
+    """Each image enters the batch so often, each time with a view of its own: all of copy 0, all of copy 1, ..."""
 
-    All state is in the dict of `begin`. With lanes its tensors have the leading axis that the weights have, but for
-    0-dim tensors, which all lanes share.
+    times: int
+
+
+@dataclass(frozen=True)
+class Team:
+    """Regularizer that trains several models in place of one."""
+
+    members: Callable[[dict[str, Any]], list[dict[str, Any]]]  # the model's configuration -> theirs
+    combine: Callable[[list[Model]], Model]
+
+
+@dataclass(frozen=True)
+class Taught:
+    """A loss term that needs a teacher: it is given the logits (N, K) that the teacher has for the very same images.
+
+    With `relabel` it is asked before the images are augmented, and the targets (N, K) made of its logits take the place
+    of the labels, to be augmented as these are.
     """
 
-    @abstractmethod
-    def begin(self, weights: Tensors) -> Tensors:
-        """The state at the start, from the weights (parameters and buffers, detached)."""
-
-    @abstractmethod
-    def update(self, state: Tensors, weights: Tensors, step: int) -> None:
-        """After optimiser step number `step` (from 0): change the state in place; `weights` are the live tensors."""
-
-    @abstractmethod
-    def weights(self, state: Tensors) -> Tensors:
-        """The weights to evaluate, by the same names as in `begin`."""
-
-
-Regularizer = Noise | Penalty | Grad | Wrap | Average
-# Takes `weights: Weights`. With lanes every tensor is stacked, so an optimiser whose update is not elementwise (a norm
-# over a tensor, say) has to be told of the lanes.
-Optim = Callable[..., torch.optim.Optimizer]
+    term: Callable[[Pass, Tensor], Tensor]  # -> () float32
+    own: Average | None = None  # the teacher is the student, as averaged by this; None: the trial that `teacher` names
+    relabel: Callable[[Tensor], Tensor] | None = None
+    batch_statistics: bool = False  # a trained teacher's batch norms use the batch's statistics, not their running ones

@@ -72,8 +72,8 @@ def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: 
     }
     losses = _train(plan, state)
     weights = state.weights.all()
-    for name, average in plan.averages.items():
-        weights = average.weights(state.averages[name])
+    for name in plan.reported:
+        weights = plan.averages[name].weights(state.averages[name])
     test = Split(data.test.x[:_TESTED], data.test.y[:_TESTED])
     return {
         **found,
@@ -120,7 +120,7 @@ def _batches(plan: Plan, size: int) -> str:
     for look in range(_LOOKS):
         epoch, i = divmod(look * whole.steps // _LOOKS, whole.steps_per_epoch)
         x, y, word, t = Feed(whole, epoch).batch(i)
-        batch = plan.learner.augment(x, y, Key(word), t)
+        batch = plan.learner.augment(plan.learner.standard(x, y, Key(word), t), Key(word))
         seen += [batch.x, batch.y]
     return _hash(map(_bytes, seen))
 

@@ -155,7 +155,7 @@ def _later(key: str, *arms: Planned) -> bool:
 
     name = key.split(".")[1] if key.startswith("regularizer.") else ""
     built = [parts(p.config) for p in arms]
-    return any(name in b.grads or name in b.penalties for b in built)
+    return any(name in b.tricks.grads or name in b.tricks.penalties for b in built)
 
 
 def _remarks(

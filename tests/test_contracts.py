@@ -6,13 +6,15 @@ import importlib
 import inspect
 import math
 import re
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 import torch
 import yaml
-from tiny import CONF, SMALL_MODEL, TINY, Silent, config, final_weights, options, run
+from tiny import CONF, NEEDS, SMALL_MODEL, TINY, Silent, config, final_weights, options, run
 
 from ablation.build import factory
 from ablation.config import GROUPS, MANY
@@ -21,8 +23,8 @@ from ablation.identity import identify
 
 CONTEXT = {
     "model": {"classes", "channels", "size", "join", "drop"},
-    "sched": {"epochs", "lr"},
-    "optim": {"weights"},
+    "sched": {"epochs", "lr", "steps_per_epoch"},
+    "optim": {"weights", "batch_size"},
 }  # what the trainer passes beside the YAML's arguments
 OFFLINE = {"data": ["digits"], "track": []}  # of these groups only what needs neither files nor a server
 EVERY = [(g, o) for g in (*GROUPS, *MANY) for o in options(g)]
@@ -44,7 +46,7 @@ def overrides(group: str, option: str) -> list[str]:
     """A tiny trial with this option at its defaults, where it can be seen."""
     small = SMALL_MODEL if group != "model" or option in FAMILY else ()
     # A learning rate that changes within three epochs shows a schedule; inits are seen in the first step anyway.
-    return [*TINY, *small, f"{group}={option}"]
+    return [*TINY, *small, f"{group}={option}", *NEEDS.get(f"{group}={option}", ())]
 
 
 @pytest.mark.parametrize("option", EVERY, ids=name)
@@ -84,14 +86,12 @@ def test_the_loop_names_no_trick() -> None:
     assert words & tricks == set()
 
 
-@pytest.fixture(scope="session")
-def baseline(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, torch.Tensor]]:
-    """The baseline's end, by precision."""
-    root, ends = tmp_path_factory.mktemp("contracts"), {}
-    for precision in ("fp32", "bf16"):
-        run(config(*TINY, *SMALL_MODEL) | {"precision": precision}, root / precision)
-        ends[precision] = final_weights(root / precision)
-    return ends
+@cache
+def baseline(precision: str, needs: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """The end of the baseline, with what an option needs beside itself."""
+    with TemporaryDirectory() as folder:
+        run(config(*TINY, *SMALL_MODEL, *needs) | {"precision": precision}, Path(folder) / "baseline")
+        return final_weights(Path(folder) / "baseline")
 
 
 def evaluated(folder: Path) -> dict[str, torch.Tensor]:
@@ -104,7 +104,7 @@ def evaluated(folder: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("option", TRAINED, ids=name)
 def test_trains_changes_something_and_resumes_bit_for_bit(
-    option: tuple[str, str], precision: str, tmp_path: Path, baseline: dict[str, dict[str, torch.Tensor]]
+    option: tuple[str, str], precision: str, tmp_path: Path
 ) -> None:
     """Straight through, and stopped inside an epoch, at its end and again: one and the same end."""
     group, chosen = option
@@ -122,8 +122,9 @@ def test_trains_changes_something_and_resumes_bit_for_bit(
     assert [k for k in one if not torch.equal(one[k], other[k])] == []
     assert resumed["test_acc"] == straight["test_acc"]
     assert resumed["attempts"] == 3
-    if identify(settings) != identify(config(*TINY, *SMALL_MODEL) | {"precision": precision}):
-        tensors, plain = evaluated(tmp_path / "straight"), baseline[precision]
+    needs = tuple(need.replace(f",{chosen}]", "]") for need in NEEDS.get(name(option), ()))
+    if identify(settings) != identify(config(*TINY, *SMALL_MODEL, *needs) | {"precision": precision}):
+        tensors, plain = evaluated(tmp_path / "straight"), baseline(precision, needs)
         same = [k for k in tensors if k in plain and torch.equal(tensors[k], plain[k])]
         assert len(same) < len(tensors) or not tensors.keys() <= plain.keys(), "a switch that changes nothing"
 

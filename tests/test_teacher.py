@@ -25,6 +25,7 @@ from ablation.key import Key
 from ablation.learner import Learner, Teacher
 from ablation.parts import build_learner, parts
 from ablation.precision import Precision, choose_precision
+from ablation.tricks import Tricks
 from ablation.types import Data, Pass, Taught
 from launch.arm import rules
 
@@ -88,7 +89,7 @@ def test_students_of_undone_teachers_are_blocked_and_the_others_trained(tmp_path
 def test_its_weights_are_those_whose_accuracy_was_reported(average: list[str], tmp_path: Path) -> None:
     settings = config(*STUDENT, *average)
     teaching, data = loaded(settings, tmp_path, 0)
-    learner = Learner(teaching.model, data, {}, {}, FP32)
+    learner = Learner(teaching.model, data, Tricks(), {}, FP32)
     scores = evaluate(learner, {f"model.{n}": w for n, w in teaching.weights.items()}, data.test)
     result = json.loads((tmp_path / settings["teacher"] / "seed-0" / "result.json").read_text())
     assert (scores["acc"], scores["loss"]) == ([result["test_acc"]], [result["test_loss"]])
@@ -119,7 +120,7 @@ def test_it_answers_for_the_very_images_the_student_sees_and_stays_what_it_is(tm
 
     built = parts(settings)
     learner = build_learner(settings, built, data, device, Key.root(0), teaching)
-    learner.terms = {"loss": Taught(term)}
+    learner.terms, learner.taught = {"loss": Taught(term)}, Taught(term)
     before = {n: w.clone() for n, w in teaching.weights.items()}
     params = dict(learner.named_parameters())
     step = functional_call(

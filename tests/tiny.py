@@ -33,6 +33,11 @@ TINY = (
 SMALL_MODEL = ("model.depth=8",)
 
 
+# What an option needs beside itself to mean anything, and what the baseline that it is compared with has too: a list
+# of several options of its group, itself last, replaces it ("regularizer=[dropout,r_drop]").
+NEEDS: dict[str, tuple[str, ...]] = {}
+
+
 def options(group: str) -> list[str]:
     """The options of a group, as a user finds them."""
     return sorted(p.stem for p in (CONF / group).glob("*.yaml") if not p.stem.startswith("_"))
@@ -45,7 +50,8 @@ def config(*overrides: str) -> dict[str, Any]:
     """The settled configuration that these overrides give; a loss that needs a teacher has one, itself with ce."""
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settled, _ = arm.settle(arm.plain(compose("config", list(overrides))), overrides)
-    if settled["teacher"] is None and isinstance(build(settled["loss"], "loss"), Taught):
+    loss = build(settled["loss"], "loss")
+    if settled["teacher"] is None and isinstance(loss, Taught) and loss.own is None:
         teacher = {**settled, "loss": {"_target_": "ablation.loss.ce.ce"}}
         settled["teacher"] = identify(teacher, arm.rules())
         TEACHERS[settled["teacher"]] = teacher

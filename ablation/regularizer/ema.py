@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import torch
 
+from ablation.average import Average, Moment
 from ablation.build import near
-from ablation.types import Average, Tensors
+from ablation.types import Tensors
 
 BUFFERS = ("average", "copy")
 _STATISTICS = ("running_mean", "running_var")
@@ -22,9 +23,9 @@ class Ema(Average):
         return {name: w.detach().clone() for name, w in weights.items()}
 
     @torch.no_grad()
-    def update(self, state: Tensors, weights: Tensors, step: int) -> None:
+    def update(self, state: Tensors, weights: Tensors, moment: Moment) -> None:
         """state = decay state + (1 - decay) weights; integers, such as counts of batches, are copied."""
-        decay = min(self.decay, (step + 1) / (step + 10)) if self.warmup else self.decay
+        decay = min(self.decay, (moment.step + 1) / (moment.step + 10)) if self.warmup else self.decay
         averaged = [name for name in state if self._is_averaged(name, state)]
         copied = [name for name in state if not self._is_averaged(name, state)]
         # With a weight of 1, lerp gives its end bit for bit.

@@ -17,7 +17,8 @@ from torchvision import transforms
 
 from ablation.build import build
 from ablation.config import scalars
-from ablation.parts import build_model, parts
+from ablation.network import build_model
+from ablation.parts import parts
 from ablation.precision import choose_device
 from ablation.types import Data
 
@@ -79,7 +80,7 @@ class Reference:
 def serve(orders: Connection, config: dict[str, Any], workers: int) -> None:
     """In a process of its own, so that nothing we set there helps or harms it: train n steps for each n that comes."""
     data: Data = build(config["data"], "data")
-    model = build_model(config, parts(config).noise, len(data.classes), data.train.x.shape[3], data.train.x.shape[1])
+    model = build_model(config, parts(config).tricks, len(data.classes), data.train.x.shape[3], data.train.x.shape[1])
     peer = Reference(model, data, scalars(config).batch_size, workers, choose_device(config["device"]))
     while (n := orders.recv()) is not None:
         orders.send(peer.steps(n))

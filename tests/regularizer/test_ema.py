@@ -6,8 +6,9 @@ from timm.utils import ModelEmaV3
 from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from ablation.average import Average, Moment
 from ablation.regularizer.ema import ema
-from ablation.types import Average, Tensors
+from ablation.types import Tensors
 
 
 def network() -> nn.Module:
@@ -28,7 +29,7 @@ def follow(average: Average, model: nn.Module, steps: int = 20, others: tuple[An
     state = average.begin(model.state_dict())
     for step in range(steps):
         wander(model, step)
-        average.update(state, model.state_dict(), step)
+        average.update(state, model.state_dict(), Moment(step, steps, steps))
         for other in others:
             other(model, step)
     return average.weights(state)
@@ -71,7 +72,7 @@ def test_warm_up_decays() -> None:
     expected = 0.0
     for step, decay in enumerate([1 / 10, 2 / 11, 3 / 12, 4 / 13, 5 / 14, 6 / 15, 7 / 16, 8 / 17, 0.5, 0.5]):
         expected = decay * expected + (1 - decay) * step
-        average.update(state, {"w": torch.full((1,), float(step))}, step)
+        average.update(state, {"w": torch.full((1,), float(step))}, Moment(step, 100, 100))
         assert state["w"].item() == pytest.approx(expected)
 
 
@@ -92,12 +93,12 @@ def test_all_of_the_state_is_in_the_dict_and_changes_in_place() -> None:
     state = average.begin(model.state_dict())
     tensors = dict(state)
     wander(model, 0)
-    average.update(state, model.state_dict(), 0)
+    average.update(state, model.state_dict(), Moment(0, 9, 9))
     assert all(state[name] is tensors[name] for name in tensors)
     saved = {name: value.clone() for name, value in state.items()}
     wander(model, 1)
-    average.update(state, model.state_dict(), 1)
-    ema(0.9, warmup=True).update(saved, model.state_dict(), 1)
+    average.update(state, model.state_dict(), Moment(1, 9, 9))
+    ema(0.9, warmup=True).update(saved, model.state_dict(), Moment(1, 9, 9))
     assert all(torch.equal(saved[name], state[name]) for name in state)
 
 

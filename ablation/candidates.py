@@ -1,0 +1,49 @@
+"""The weights that are evaluated: the trained ones, and averages of them."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from ablation.state import State, forward
+from ablation.train import Feed, Plan
+from ablation.types import Tensors, Weights
+
+_BATCHES = 50  # at most: as many as a running average with a momentum of 0.1 remembers, twice over
+
+
+def candidates(plan: Plan, state: State) -> dict[str, Tensors]:
+    """Prefix of the metrics' names -> weights, at the end of an epoch.
+
+    The last average's are the ones reported, without a prefix; the trained ones then are "raw_".
+    """
+    averaged = {name: plan.averages[name].weights(state.averages[name]) for name in plan.reported}
+    if not averaged:
+        return {"": state.weights.all()}
+    for name, weights in averaged.items():
+        if plan.averages[name].reestimate:
+            _reestimate(plan, weights, state.step // plan.steps_per_epoch - 1, state.weights.lanes)
+    last = list(averaged)[-1]
+    others = {f"{name}_": weights for name, weights in averaged.items() if name != last}
+    return {"raw_": state.weights.all(), **others, "": averaged[last]}
+
+
+@torch.no_grad()
+def _reestimate(plan: Plan, weights: Tensors, epoch: int, lanes: int | None) -> None:
+    """Set the running statistics in `weights` to the mean over up to 50 of this epoch's batches, augmented as these.
+
+    As in stochastic weight averaging (Izmailov et al. 2018, 1803.05407), there over the whole training set. They are
+    changed in place, and depend on nothing but the other weights and the batches.
+    """
+    norms = [m for m in plan.learner.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [norm.momentum for norm in norms]
+    call, feed = forward(plan.learner, Weights({}, weights, {}, lanes)), Feed(plan, epoch)
+    try:
+        for i in range(min(_BATCHES, plan.steps_per_epoch)):
+            for norm in norms:
+                norm.momentum = 1 / (i + 1)  # a running mean: the first batch leaves nothing of what was there
+            torch.manual_seed(feed.seeds[i])
+            call(*feed.batch(i))
+    finally:
+        for norm, momentum in zip(norms, momenta, strict=True):
+            norm.momentum = momentum
