@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
+from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from ablation.model.shortcut import shortcut
 from ablation.types import Drop, Join
@@ -134,3 +135,8 @@ class PreBlock(nn.Module):
         carried = self.shortcut(active if self.start else x)
         out: Tensor = self.join(carried, self.branch(active), *(branch(active) for branch in self.beside))
         return out
+
+
+def residual_blocks(model: nn.Module) -> list[nn.Module]:
+    """Every residual block in order, ours and torchvision's; a module that is called with and returns feature maps."""
+    return [m for m in model.modules() if isinstance(m, PostBlock | PreBlock | BasicBlock | Bottleneck)]
