@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from itertools import accumulate, pairwise
 
+from ablation.sched._steps import Uncounted
 from ablation.types import Schedule
 
 _POINTS = 1000  # at which a schedule is looked at, evenly over the training
@@ -19,8 +20,13 @@ def ending(schedule: Schedule, epochs: int) -> list[str]:
       as the lab notes' cosines with restarts did, of which one ended at the top and lost ten points.
     - The rate first reaches its peak late: a warm-up made for longer runs. One that rises to the very
       end, as a range test's does, is meant to.
+
+    Nothing is said of a schedule that counts steps as long as nobody knows how many an epoch has.
     """
-    rates = [schedule(i / _POINTS) for i in range(_POINTS)]
+    try:
+        rates = [schedule(i / _POINTS) for i in range(_POINTS)]
+    except Uncounted:
+        return []
     return [*_inside_a_cycle(rates, epochs), *_late_peak(rates, epochs)]
 
 

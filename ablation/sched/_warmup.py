@@ -11,40 +11,51 @@ KINDS = ("linear", "exponential")
 
 
 def warmed(
-    after: Callable[[float], float], epochs: int, lr: float, warmup: float, warmup_kind: str, warmup_start: float
+    after: Callable[[float], float],
+    epochs: int,
+    lr: float,
+    warmup: float,
+    warmup_kind: str,
+    warmup_start: float,
+    first: float | None = None,
 ) -> dict[str, Schedule]:
-    """The schedule of the field "lr": a warm-up from `warmup_start` to lr, then `after`, epoch -> learning rate.
+    """The schedule of the field "lr": a warm-up from `warmup_start`, then `after`, epoch -> learning rate.
 
-    With e in epochs from 0, W = warmup, s = warmup_start and b = lr, for e < W: linear, s + (b - s) e/W; exponential,
-    s (b/s)^(e/W). Gradual warm-up: Goyal et al. 2017, 1706.02677. Changes at every step, where much code changes once
-    an epoch; at step 0 the rate is s itself.
+    With e in epochs from 0, W = warmup, s = warmup_start and b = the rate with which `after` begins (`first`, or lr),
+    for e < W: linear, s + (b - s) e/W; exponential, s (b/s)^(e/W). Gradual warm-up: Goyal et al. 2017, 1706.02677.
+    Changes at every step, where much code changes once an epoch; at step 0 the rate is s itself.
 
     Raises:
         ValueError: an argument is out of range.
     """
-    _check(epochs, lr, warmup, warmup_kind, warmup_start)
+    _check_rate(lr)
+    top = lr if first is None else first
+    _check(epochs, top, warmup, warmup_kind, warmup_start)
 
     def schedule(t: float) -> float:
         epoch = t * epochs
         if epoch >= warmup:
             return after(epoch) / lr
         if warmup_kind == "linear":
-            return (warmup_start + (lr - warmup_start) * epoch / warmup) / lr
-        return float((warmup_start / lr) ** (1 - epoch / warmup))
+            return (warmup_start + (top - warmup_start) * epoch / warmup) / lr
+        return float((warmup_start / top) ** (1 - epoch / warmup)) * (top / lr)
 
     return {"lr": schedule}
 
 
-def _check(epochs: int, lr: float, warmup: float, warmup_kind: str, warmup_start: float) -> None:
+def _check_rate(lr: float) -> None:
     if not 0 < lr < float("inf"):
         raise ValueError(f"lr: {lr} is not a finite number above 0; set optim.lr")
+
+
+def _check(epochs: int, top: float, warmup: float, warmup_kind: str, warmup_start: float) -> None:
     if warmup_kind not in KINDS:
         raise ValueError(f"warmup_kind: there is no {warmup_kind!r}; {near(warmup_kind, KINDS)}")
     if not warmup >= 0:
         raise ValueError(f"warmup: {warmup} is negative; give a number of epochs, or 0 for none")
     if warmup >= epochs:
         raise ValueError(f"warmup: {warmup} epochs leave nothing of the {epochs} trained; shorten it or raise epochs")
-    if not 0 <= warmup_start <= lr:
-        raise ValueError(f"warmup_start: {warmup_start} is not between 0 and the learning rate {lr}")
+    if not 0 <= warmup_start <= top:
+        raise ValueError(f"warmup_start: {warmup_start} is not between 0 and the learning rate {top} to which it rises")
     if warmup > 0 and warmup_kind == "exponential" and warmup_start == 0:
         raise ValueError("warmup_start: 0 never grows under an exponential warm-up; give a small rate such as 1e-5")

@@ -1,49 +1,20 @@
+import inspect
 import itertools
 import math
-import warnings
 
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from timm.scheduler.cosine_lr import CosineLRScheduler
+from tiny import options
 from torch.optim import lr_scheduler as torchs
 
 from ablation.sched.constant import constant
 from ablation.sched.cosine import cosine
 from ablation.sched.multistep import multistep
-from ablation.types import Schedule
+from tests.sched.oracles import EPOCHS, LR, factory, optimizer, rates, stepped, warm_then
 
-LR, EPOCHS = 0.2, 200
-
-
-def rates(schedules: dict[str, Schedule], epochs: int = EPOCHS, lr: float = LR) -> list[float]:
-    """The learning rate at the beginning of each epoch."""
-    assert list(schedules) == ["lr"]
-    return [lr * schedules["lr"](epoch / epochs) for epoch in range(epochs)]
-
-
-def optimizer() -> torch.optim.SGD:
-    return torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=LR)
-
-
-def stepped(scheduler: torchs.LRScheduler, epochs: int = EPOCHS) -> list[float]:
-    """What a torch scheduler says at the beginning of each epoch."""
-    found = []
-    with warnings.catch_warnings():
-        # torch warns that the optimiser never stepped, and in SequentialLR about an argument that it passes itself.
-        warnings.simplefilter("ignore", UserWarning)
-        for _ in range(epochs):
-            found.append(float(scheduler.get_last_lr()[0]))
-            scheduler.step()
-    return found
-
-
-def warm_then(after: torchs.LRScheduler, warmup: int, start: float) -> torchs.LRScheduler:
-    warm = torchs.LinearLR(after.optimizer, start_factor=start / LR, total_iters=warmup)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        return torchs.SequentialLR(after.optimizer, [warm, after], milestones=[warmup])
+WARMED = [name for name in options("sched") if "warmup" in inspect.signature(factory(name)).parameters]
 
 
 @pytest.mark.parametrize("eta", [0.0, 1e-5, 5e-4])
@@ -118,32 +89,30 @@ def test_milestone_acts_at_the_first_step_of_its_epoch(epochs: int, per_epoch: i
     lr=st.floats(1e-4, 10),
     start=st.floats(1e-4, 1),
     kind=st.sampled_from(["linear", "exponential"]),
-    name=st.sampled_from(["constant", "cosine", "multistep"]),
+    name=st.sampled_from(WARMED),
 )
 def test_continuous_where_the_warm_up_ends(
     epochs: int, share: float, lr: float, start: float, kind: str, name: str
 ) -> None:
-    warmup, start = share * epochs, start * lr
-    if name == "constant":
-        f = constant(epochs, lr, warmup, kind, start)["lr"]
-    elif name == "cosine":
-        f = cosine(epochs, lr, lr / 100, warmup, kind, start)["lr"]
-    else:
-        f = multistep(epochs, lr, [(1 + share) / 2], 0.1, warmup, kind, start)["lr"]
-    assert f(share * (1 - 1e-9)) == pytest.approx(1, abs=1e-6)
-    assert f(share * (1 + 1e-9)) == pytest.approx(1, abs=1e-6)
-    assert f(0.0) == pytest.approx(start / lr)
-    warming = [f(share * i / 50) for i in range(50)]
-    assert warming == sorted(warming)
-    assert all(0 <= f(i / 200) <= 1 + 1e-12 for i in range(200))
+    """It rises from where it is told to, to where the schedule begins, which most do at the optimiser's rate."""
+    warmup, top = share * epochs, lr / 25 if name == "one_cycle" else lr
+    own = {"milestones": [(1 + share) / 2]} if name == "multistep" else {}
+    own |= {"every": (1 + share) / 2} if name == "step" else {}
+    f = factory(name)(epochs, lr, **own, warmup=warmup, warmup_kind=kind, warmup_start=0.99 * start * top)["lr"]
+    assert lr * f(0.0) == pytest.approx(0.99 * start * top)
+    assert lr * f(share * (1 - 1e-9)) == pytest.approx(top, rel=1e-5)
+    assert lr * f(share * (1 + 1e-9)) == pytest.approx(top, rel=1e-5)
+    half, s = f(share / 2) * lr, 0.99 * start * top
+    begun = lr * f(share)
+    assert half == pytest.approx((s + begun) / 2 if kind == "linear" else math.sqrt(s * begun))
 
 
 def test_defaults_make_sense_at_any_budget() -> None:
     for epochs in (1, 2, 3, 20, 300):
-        for factory in (constant, cosine, multistep):
-            f = factory(epochs, 0.1)["lr"]
-            assert f(0.0) == 1
-            assert (f(0.99) == 1) == (factory is constant), "a dead schedule"
+        for name in options("sched"):
+            f = factory(name)(epochs, 0.1)["lr"]
+            assert name in ("one_cycle", "range") or f(0.0) == pytest.approx(1, abs=1e-5)
+            assert (f(0.99) == f(0.0)) == (name == "constant"), "a dead schedule"
 
 
 BAD_WARMUPS: list[tuple[dict[str, object], str]] = [
@@ -158,11 +127,11 @@ BAD_WARMUPS: list[tuple[dict[str, object], str]] = [
 ]
 
 
-@pytest.mark.parametrize("factory", [constant, cosine, multistep])
+@pytest.mark.parametrize("name", WARMED)
 @pytest.mark.parametrize(("arguments", "named"), BAD_WARMUPS)
-def test_refuses_warm_ups(factory: type, arguments: dict[str, object], named: str) -> None:
+def test_refuses_warm_ups(name: str, arguments: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
-        factory(**{"epochs": EPOCHS, "lr": LR, **arguments})
+        factory(name)(**{"epochs": EPOCHS, "lr": LR, **arguments})
 
 
 @pytest.mark.parametrize("eta", [-1e-5, 0.3, float("nan")])
