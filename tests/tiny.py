@@ -35,7 +35,11 @@ SMALL_MODEL = ("model.depth=8",)
 
 # What an option needs beside itself to mean anything, and what the baseline that it is compared with has too: a list
 # of several options of its group, itself last, replaces it ("regularizer=[dropout,r_drop]").
-NEEDS: dict[str, tuple[str, ...]] = {}
+NEEDS: dict[str, tuple[str, ...]] = {
+    "regularizer=shake_shake": ("model.branches=2",),
+}
+
+CONTROLS = {"loss=kl"}  # options that by their definition train as the baseline does, bit for bit
 
 
 def options(group: str) -> list[str]:
