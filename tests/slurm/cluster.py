@@ -57,7 +57,7 @@ def call(*command: str) -> str:
     return done.stdout
 
 
-def until(look: Callable[[], T], what: str, seconds: float = 120) -> T:
+def until(look: Callable[[], T], what: str, seconds: float = 300) -> T:
     """Look again and again until it is so."""
     end = time.monotonic() + seconds
     while not (found := look()):
