@@ -26,6 +26,7 @@ CONTEXT = {
     "sched": {"epochs", "lr", "steps_per_epoch"},
     "optim": {"weights", "batch_size"},
 }  # what the trainer passes beside the YAML's arguments
+BF16 = {"precision": "bf16"}
 OFFLINE = {"data": ["digits"], "track": []}  # of these groups only what needs neither files nor a server
 EVERY = [(g, o) for g in (*GROUPS, *MANY) for o in options(g)]
 TRAINED = [(g, o) for g, o in EVERY if o in OFFLINE.get(g, [o])]
@@ -88,28 +89,29 @@ def test_the_loop_names_no_trick() -> None:
 
 
 @cache
-def baseline(precision: str, needs: tuple[str, ...]) -> dict[str, torch.Tensor]:
+def baseline(needs: tuple[str, ...]) -> dict[str, torch.Tensor]:
     """The end of the baseline, with what an option needs beside itself."""
     with TemporaryDirectory() as folder:
-        run(config(*TINY, *SMALL_MODEL, *needs) | {"precision": precision}, Path(folder) / "baseline")
+        run(config(*TINY, *SMALL_MODEL, *needs) | BF16, Path(folder) / "baseline")
         return final_weights(Path(folder) / "baseline")
 
 
 def evaluated(folder: Path) -> dict[str, torch.Tensor]:
     """What the accuracy is measured on: averaged weights if there are any, else the trained ones."""
     tensors = final_weights(folder)
-    averaged = {f"weights.{k.split('.', 2)[2]}": v for k, v in tensors.items() if k.startswith("averages.")}
+    kept = {k: v for k, v in tensors.items() if k.startswith("averages.") and not k.startswith("averages.teacher.")}
+    averaged = {f"weights.{k.split('.', 2)[2]}": v for k, v in kept.items()}
     return averaged or {k: v for k, v in tensors.items() if k.startswith("weights.")}
 
 
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
 @pytest.mark.parametrize("option", TRAINED, ids=name)
-def test_trains_changes_something_and_resumes_bit_for_bit(
-    option: tuple[str, str], precision: str, tmp_path: Path
-) -> None:
-    """Straight through, and stopped inside an epoch, at its end and again: one and the same end."""
+def test_trains_changes_something_and_resumes_bit_for_bit(option: tuple[str, str], tmp_path: Path) -> None:
+    """Straight through, and stopped inside an epoch, at its end and again: one and the same end.
+
+    In bfloat16, where a wrong type shows; seeds are fused in float32.
+    """
     group, chosen = option
-    settings = config(*overrides(group, chosen)) | {"precision": precision}
+    settings = config(*overrides(group, chosen)) | BF16
     (straight,) = run(settings, tmp_path / "straight").values()
     assert not isinstance(straight, AblationError)
     assert math.isfinite(straight["train_loss"])
@@ -124,8 +126,8 @@ def test_trains_changes_something_and_resumes_bit_for_bit(
     assert resumed["test_acc"] == straight["test_acc"]
     assert resumed["attempts"] == 3
     needs = tuple(need.replace(f",{chosen}]", "]") for need in NEEDS.get(name(option), ()))
-    if identify(settings) != identify(config(*TINY, *SMALL_MODEL, *needs) | {"precision": precision}):
-        tensors, plain = evaluated(tmp_path / "straight"), baseline(precision, needs)
+    if identify(settings) != identify(config(*TINY, *SMALL_MODEL, *needs) | BF16):
+        tensors, plain = evaluated(tmp_path / "straight"), baseline(needs)
         same = [k for k in tensors if k in plain and torch.equal(tensors[k], plain[k])]
         changed = len(same) < len(tensors) or not tensors.keys() <= plain.keys()
         assert changed == (name(option) not in CONTROLS), "a switch that changes nothing"

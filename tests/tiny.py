@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import shutil
 from collections.abc import Collection, Mapping
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -52,6 +53,11 @@ TEACHERS: dict[str, dict[str, Any]] = {}  # id -> configuration, of those that `
 
 def config(*overrides: str) -> dict[str, Any]:
     """The settled configuration that these overrides give; a loss that needs a teacher has one, itself with ce."""
+    return deepcopy(_config(overrides))
+
+
+@cache
+def _config(overrides: tuple[str, ...]) -> dict[str, Any]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
         settled, _ = arm.settle(arm.plain(compose("config", list(overrides))), overrides)
     loss = build(settled["loss"], "loss")
