@@ -37,6 +37,7 @@ SMALL_MODEL = ("model.depth=8",)
 # What an option needs beside itself to mean anything, and what the baseline that it is compared with has too: a list
 # of several options of its group, itself last, replaces it ("regularizer=[dropout,r_drop]").
 NEEDS: dict[str, tuple[str, ...]] = {
+    "regularizer=r_drop": ("regularizer=[dropout,r_drop]",),
     "regularizer=shake_shake": ("model.branches=2",),
 }
 
