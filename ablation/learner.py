@@ -77,7 +77,7 @@ class Learner(nn.Module):
             images = self.normalise(batch.x)
             features = self.model.features(images)
             logits: Tensor = self.model.head(features)
-            given = Pass(features, logits, batch, clean, images, self.model, self._again, key)
+            given = Pass(features, logits, batch, clean, images, self.model, self._again, self.normalise, key)
             losses = [
                 self._loss(term, given._replace(key=key.fold(n)), answer, teaching) for n, term in self.terms.items()
             ]
@@ -118,7 +118,10 @@ class Learner(nn.Module):
         return logits
 
     def _again(self, images: Tensor, key: Key) -> tuple[Tensor, Tensor]:
-        found: tuple[Tensor, Tensor] = functional_call(self._both[0], self.words(key, "model."), (images,))
+        # Layers of a site draw what they drew: the targets were made with it.
+        own = {f"{path}.word" for path, site in self.noisy.items() if site == path}
+        words = {name: word for name, word in self.words(key, "model.").items() if name in own}
+        found: tuple[Tensor, Tensor] = functional_call(self._both[0], words, (images,))
         return found
 
     def normalise(self, x: Tensor) -> Tensor:

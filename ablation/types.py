@@ -54,6 +54,7 @@ class Pass(NamedTuple):
     images: Tensor  # (N, C, H, W) batch.x normalised: what the model saw
     model: Model  # called again, it draws the same noise
     again: Callable[[Tensor, Key], tuple[Tensor, Tensor]]  # a pass with other noise: images -> features and logits
+    normalise: Callable[[Tensor], Tensor]  # what makes images of a batch's x
     key: Key
 
 

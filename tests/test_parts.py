@@ -152,6 +152,15 @@ def test_another_pass_draws_other_noise_and_the_same_word_the_same() -> None:
     torch.testing.assert_close(given.again(given.images, given.key.fold("other"))[1], logits, rtol=0, atol=0)
     torch.testing.assert_close(given.model(given.images), plain, rtol=0, atol=0)  # its own noise is there again
 
+    torch.testing.assert_close(given.normalise(given.batch.x), given.images, rtol=0, atol=0)
+
+
+def test_another_pass_draws_the_same_at_sites() -> None:
+    made = settings("regularizer", "noisy")
+    made["regularizer"]["noisy"]["site"] = "word"
+    given, _, _ = step(made)
+    torch.testing.assert_close(given.again(given.images, given.key.fold("other"))[1], given.logits)
+
 
 def test_layers_of_one_site_draw_what_the_augmentation_of_that_name_does() -> None:
     made = settings("regularizer", "noisy")
