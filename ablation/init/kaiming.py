@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from ablation.build import near
-from ablation.key import Key
+from ablation.init._layers import filled
 from ablation.types import Init
 
 MODES = ("fan_in", "fan_out")
@@ -28,16 +28,7 @@ def kaiming(mode: str = "fan_out", a: float = 0.0, nonlinearity: str = "leaky_re
         nn.init.calculate_gain(nonlinearity, a)  # type: ignore[arg-type]  # refuses what PyTorch does not know
     except ValueError as e:
         raise ValueError(f"nonlinearity: {e}") from e
-    kinds = (nn.Conv2d, nn.Linear) if linear else (nn.Conv2d,)
-
-    def init(model: nn.Module, key: Key) -> None:
-        layers = [(name, layer) for name, layer in model.named_modules() if isinstance(layer, kinds)]
-        if not layers:
-            raise ValueError("this model has no such layers; leave it out")
-        for name, layer in layers:
-            generator = key.fold(name).generator()
-            nn.init.kaiming_normal_(layer.weight, a, mode, nonlinearity, generator)  # type: ignore[arg-type]
-            if layer.bias is not None:
-                nn.init.zeros_(layer.bias)
-
-    return init
+    return filled(
+        lambda weight, generator: nn.init.kaiming_normal_(weight, a, mode, nonlinearity, generator),  # type: ignore[arg-type]
+        linear,
+    )
