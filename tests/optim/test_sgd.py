@@ -9,6 +9,8 @@ from torch import Tensor, nn
 from ablation.optim.sgd import sgd
 from ablation.types import Weights
 
+BATCH = 256
+
 
 def network() -> nn.Module:
     return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(4, 2))
@@ -36,14 +38,14 @@ def decayed(model: nn.Module, groups: list[dict[str, Any]]) -> set[str]:
 )
 def test_no_decay(no_decay: list[str], expected: set[str]) -> None:
     model = network()
-    groups = sgd(weights(model), no_decay=no_decay).param_groups
+    groups = sgd(weights(model), BATCH, no_decay=no_decay).param_groups
     assert decayed(model, groups) == expected
     assert sum(len(group["params"]) for group in groups) == 6, "each parameter once"
 
 
 def test_bias_and_norm_are_timms_groups() -> None:
     model = network()
-    ours = sgd(weights(model), weight_decay=1e-4, no_decay=["bias", "norm"]).param_groups
+    ours = sgd(weights(model), BATCH, weight_decay=1e-4, no_decay=["bias", "norm"]).param_groups
     assert decayed(model, ours) == decayed(model, param_groups_weight_decay(model, weight_decay=1e-4))
 
 
@@ -52,7 +54,7 @@ def test_is_the_formula(nesterov: bool) -> None:
     g = torch.Generator().manual_seed(0)
     w, v = torch.randn(5, generator=g), torch.zeros(5)
     p = nn.Parameter(w.clone())
-    optimizer = sgd(Weights({"w": p}, {}, {"w": "weight"}), lr=0.1, nesterov=nesterov, weight_decay=0.01)
+    optimizer = sgd(Weights({"w": p}, {}, {"w": "weight"}), BATCH, lr=0.1, nesterov=nesterov, weight_decay=0.01)
     for _ in range(4):
         p.grad = torch.randn(5, generator=g)
         decayed_gradient = p.grad + 0.01 * w
@@ -69,7 +71,7 @@ def test_any_memory_format_gives_the_same_step() -> None:
     ends: list[Tensor] = []
     for layout in (torch.contiguous_format, torch.channels_last):
         p = nn.Parameter(w.clone(memory_format=layout))
-        optimizer = sgd(Weights({"w": p}, {}, {"w": "weight"}))
+        optimizer = sgd(Weights({"w": p}, {}, {"w": "weight"}), BATCH)
         for _ in range(2):
             p.grad = gradient.clone()
             optimizer.step()  # type: ignore[no-untyped-call]
@@ -87,14 +89,14 @@ def test_resumes_bit_for_bit_from_a_safe_file() -> None:
     torch.manual_seed(0)
     straight, resumed = network(), network()
     resumed.load_state_dict(straight.state_dict())
-    one, other = (sgd(weights(m), lr=0.01, no_decay=["bias"]) for m in (straight, resumed))
+    one, other = (sgd(weights(m), BATCH, lr=0.01, no_decay=["bias"]) for m in (straight, resumed))
     for step in range(2):
         go(straight, one, step)
         go(resumed, other, step)
     file = io.BytesIO()
     torch.save(other.state_dict(), file)
     file.seek(0)
-    other = sgd(weights(resumed), lr=0.01, no_decay=["bias"])
+    other = sgd(weights(resumed), BATCH, lr=0.01, no_decay=["bias"])
     other.load_state_dict(torch.load(file, weights_only=True))
     go(straight, one, 2)
     go(resumed, other, 2)
@@ -115,4 +117,4 @@ def test_resumes_bit_for_bit_from_a_safe_file() -> None:
 )
 def test_refuses(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
-        sgd(weights(network()), **arguments)
+        sgd(weights(network()), BATCH, **arguments)
