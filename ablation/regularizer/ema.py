@@ -5,18 +5,25 @@ from __future__ import annotations
 import torch
 
 from ablation.average import Average, Moment
-from ablation.build import near
+from ablation.regularizer._statistics import averaged_names, check_buffers, mix, weight_names
 from ablation.types import Tensors
-
-BUFFERS = ("average", "copy")
-_STATISTICS = ("running_mean", "running_var")
 
 
 class Ema(Average):
     """See `ema`. The state is the averaged weights under the weights' own names."""
 
-    def __init__(self, decay: float, warmup: bool, buffers: str) -> None:
+    def __init__(
+        self,
+        decay: float,
+        warmup: bool,
+        buffers: str,
+        shrink: float = 0.0,
+        copy_back: bool = False,
+        reverse: bool = False,
+    ) -> None:
         self.decay, self.warmup, self.buffers = decay, warmup, buffers
+        self.shrink, self.copy_back, self.reverse = shrink, copy_back, reverse
+        self.reestimate = buffers == "reestimate"
 
     def begin(self, weights: Tensors) -> Tensors:
         """A copy."""
@@ -26,37 +33,53 @@ class Ema(Average):
     def update(self, state: Tensors, weights: Tensors, moment: Moment) -> None:
         """state = decay state + (1 - decay) weights; integers, such as counts of batches, are copied."""
         decay = min(self.decay, (moment.step + 1) / (moment.step + 10)) if self.warmup else self.decay
-        averaged = [name for name in state if self._is_averaged(name, state)]
-        copied = [name for name in state if not self._is_averaged(name, state)]
-        # With a weight of 1, lerp gives its end bit for bit.
-        torch._foreach_lerp_([state[n] for n in averaged], [weights[n] for n in averaged], 1 - decay)
-        if copied:
-            torch._foreach_copy_([state[n] for n in copied], [weights[n] for n in copied])
+        mix(state, weights, averaged_names(state, self.buffers), decay if self.reverse else 1 - decay)
+        names = weight_names(state)
+        if self.shrink:
+            torch._foreach_mul_([state[n] for n in names], 1 - self.shrink)
+        if self.copy_back:
+            torch._foreach_copy_([weights[n] for n in names], [state[n] for n in names])
 
     def weights(self, state: Tensors) -> Tensors:
         """The state itself."""
         return state
 
-    def _is_averaged(self, name: str, state: Tensors) -> bool:
-        kept = self.buffers == "copy" and name.endswith(_STATISTICS)
-        return state[name].is_floating_point() and not kept
 
-
-def ema(decay: float = 0.999, warmup: bool = False, buffers: str = "average") -> Average:
+def ema(
+    decay: float = 0.999,
+    warmup: bool = False,
+    buffers: str = "average",
+    weight_decay: float = 0.0,
+    lr: float = 0.2,
+    copy_back: bool = False,
+    reversed: bool = False,
+) -> Average:
     """Evaluate an exponential moving average of the weights (Tarvainen & Valpola 2017, 1703.01780).
 
     w' = a w' + (1 - a) w after each optimiser step, beginning with the initial weights; the memory is 1/(1 - a) steps.
     Training is untouched. decay 0 evaluates the weights themselves. `warmup`: a = min(decay, (t + 1)/(t + 10)) at step
     t from 0, so that the initial weights are soon forgotten.
 
-    `buffers`: the running statistics of batch norms are averaged likewise, or copied. They belong to other weights
-    when copied: in the lab's notes that cost 2.5 points at 0.999 and 25 at 0.9999.
+    `buffers`: the running statistics of batch norms are averaged likewise, or copied, or "reestimate"d from training
+    batches before each evaluation. They belong to other weights when copied: in the lab's notes that cost 2.5 points at
+    0.999 and 25 at 0.9999.
+
+    Variants of the lab's notes, whose code is lost, as we read them. `weight_decay`: w' is then multiplied by
+    1 - lr weight_decay, with an `lr` of its own that follows no schedule. `copy_back`: training goes on from w', which
+    takes the place of w after each step; the optimiser keeps its momentum. `reversed`: the coefficients are swapped,
+    w' = (1 - a) w' + a w. None of these is about the running statistics.
 
     Raises:
         ValueError: an argument is out of range.
     """
     if not 0 <= decay < 1:
         raise ValueError(f"decay: {decay} is not in [0, 1)")
-    if buffers not in BUFFERS:
-        raise ValueError(f"buffers: there is no {buffers!r}; {near(buffers, BUFFERS)}")
-    return Ema(decay, warmup, buffers)
+    if reversed and decay == 0:
+        raise ValueError("decay: 0 with its coefficients reversed never leaves the initial weights; use one above 0")
+    check_buffers(buffers)
+    for name, value in (("weight_decay", weight_decay), ("lr", lr)):
+        if not 0 <= value < float("inf"):
+            raise ValueError(f"{name}: {value} is not a finite number from 0 up")
+    if lr * weight_decay >= 1:
+        raise ValueError(f"weight_decay: {weight_decay} times lr {lr} leaves nothing of the average; use less")
+    return Ema(decay, warmup, buffers, lr * weight_decay, copy_back, reversed)

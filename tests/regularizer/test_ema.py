@@ -87,6 +87,51 @@ def test_buffers_copied_are_the_models_own() -> None:
             assert torch.equal(copied[name], averaged[name])
 
 
+def test_statistics_that_are_estimated_anew_are_the_models_until_then() -> None:
+    model, average = network(), ema(0.9, buffers="reestimate")
+    ours = follow(average, model)
+    assert average.reestimate
+    assert not ema().reestimate
+    assert all(torch.equal(ours[name], value) for name, value in model.state_dict().items() if "running" in name)
+
+
+W = torch.tensor([2.0, -1.0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"weight_decay": 0.5, "lr": 0.2}, [0.9 * 0.2 * W, 0.9 * (0.8 * 0.9 * 0.2 * W + 0.2 * 2 * W)]),
+        ({"reversed": True}, [0.8 * W, 0.2 * 0.8 * W + 0.8 * 2 * W]),
+        ({"copy_back": True}, [0.2 * W, 0.8 * 0.2 * W + 0.2 * (0.2 + 1) * W]),
+    ],
+)
+def test_variants_of_the_lab_notes_are_their_formulas(arguments: dict[str, Any], expected: list[torch.Tensor]) -> None:
+    """The weights start at 0 and move by W; statistics are averaged and nothing else."""
+    average = ema(0.8, **arguments)
+    live = {"w": torch.zeros(2), "running_mean": torch.zeros(2)}
+    state = average.begin(live)
+    for step in range(2):
+        live["w"] += W
+        live["running_mean"] += W
+        average.update(state, live, Moment(step, 9, 9))
+        torch.testing.assert_close(state["w"], expected[step])
+        assert torch.equal(live["w"], state["w"]) == arguments.get("copy_back", False)
+        assert torch.equal(live["running_mean"], (step + 1) * W)
+    torch.testing.assert_close(
+        state["running_mean"], (0.2 * 0.8 + 0.8 * 2) * W if "reversed" in arguments else (0.8 * 0.2 + 0.2 * 2) * W
+    )
+
+
+def test_weight_decay_of_the_average_alone_is_sgds_for_weights_that_rest() -> None:
+    average, live = ema(0.8, weight_decay=0.1, lr=0.2), {"w": torch.zeros(2)}
+    state, p = {"w": W.clone()}, torch.nn.Parameter(0.8 * W)
+    p.grad = torch.zeros(2)
+    average.update(state, live, Moment(0, 9, 9))
+    torch.optim.SGD([p], lr=0.2, weight_decay=0.1).step()
+    torch.testing.assert_close(state["w"], p.detach())
+
+
 def test_all_of_the_state_is_in_the_dict_and_changes_in_place() -> None:
     """Another instance goes on from the tensors alone."""
     model, average = network(), ema(0.9, warmup=True)
@@ -103,7 +148,16 @@ def test_all_of_the_state_is_in_the_dict_and_changes_in_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "named"), [({"decay": 1.0}, "decay"), ({"decay": -0.1}, "decay"), ({"buffers": "none"}, "buffers")]
+    ("arguments", "named"),
+    [
+        ({"decay": 1.0}, "decay"),
+        ({"decay": -0.1}, "decay"),
+        ({"decay": 0.0, "reversed": True}, "decay"),
+        ({"buffers": "none"}, "buffers"),
+        ({"weight_decay": -1.0}, "weight_decay"),
+        ({"weight_decay": 5.0}, "weight_decay"),
+        ({"lr": -1.0}, "lr"),
+    ],
 )
 def test_refuses(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
