@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 import torch.nn.functional as F
@@ -43,6 +45,27 @@ def test_the_gradient_is_the_closed_form() -> None:
     q, p = (student / 4).softmax(1), (teacher / 4).softmax(1)
     expected = (0.9 * 4 * (q - p) + 0.1 * (student.softmax(1) - y)) / len(y)
     torch.testing.assert_close(gradient(student, teacher, y, 4.0, 0.9), expected)
+
+
+@pytest.mark.parametrize("form", ["uniform", "others"])
+def test_the_sum_of_bag_of_tricks(form: str) -> None:
+    """CE with smoothed labels, and T^2 times CE with the teacher's softened answer, T = 20: the same gradient."""
+    student, teacher, y = sample()
+    leaf = student.clone().requires_grad_()
+    labels = 0.9 * y + (0.1 / 10 if form == "uniform" else 0.1 / 9 * (1 - y))
+    soft = nn.CrossEntropyLoss()(leaf / 20, (teacher / 20).softmax(1))
+    expected = torch.autograd.grad(nn.CrossEntropyLoss()(leaf, labels) + 20**2 * soft, leaf)[0]
+    taught = distill(20.0, alpha=1.0, beta=1.0, eps=0.1, form=form)
+    found = torch.autograd.grad(taught.term(passed(leaf, y), teacher), leaf)[0]
+    torch.testing.assert_close(found, expected)
+
+
+def test_neutral_arguments_change_no_bit() -> None:
+    student, teacher, y = sample()
+    plain = distill().term(passed(student, y), teacher)
+    for others in (distill(beta=1 - 0.9), distill(eps=0.0), distill(eps=0.0, form="others")):
+        assert torch.equal(others.term(passed(student, y), teacher), plain)
+    assert distill(eps=0.1).term(passed(student, y), teacher) != plain
 
 
 def test_alpha_0_has_the_gradients_of_ce_whatever_the_teacher() -> None:
@@ -96,8 +119,10 @@ def test_lanes_are_single_seeds(temperature: float, alpha: float) -> None:
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [({"temperature": 0}, "temperature"), ({"temperature": -1}, "temperature"), ({"alpha": 1.1}, "alpha"),
-     ({"alpha": -0.1}, "alpha"), ({"alpha": float("nan")}, "alpha"), ({"temperature": float("nan")}, "temperature")],
+     ({"alpha": -0.1}, "alpha"), ({"alpha": float("nan")}, "alpha"), ({"temperature": float("nan")}, "temperature"),
+     ({"alpha": -1, "beta": 1}, "alpha"), ({"beta": -1}, "beta"), ({"eps": 1.0}, "eps"), ({"form": "others"}, "form"),
+     ({"eps": 0.1, "form": "posneg"}, "form")],
 )  # fmt: skip
-def test_refuses(arguments: dict[str, float], named: str) -> None:
+def test_refuses(arguments: dict[str, Any], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
         distill(**arguments)
