@@ -7,9 +7,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ablation.aug.cutmix import cutmix
 from ablation.aug.cutout import cutout
+from ablation.aug.gaussian_blur import gaussian_blur
+from ablation.aug.gaussian_noise import gaussian_noise
 from ablation.aug.mixup import mixup
+from ablation.aug.mixup_or_cutmix import mixup_or_cutmix
 from ablation.aug.random_erasing import random_erasing
+from ablation.aug.ricap import ricap
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
@@ -17,11 +22,18 @@ Make = Callable[..., Batch]
 AUGS: dict[str, Aug] = {
     "cutout": cutout(),
     "cutout of four": cutout(7, holes=4),
+    "cutmix": cutmix(p=1.0),
+    "cutmix per sample": cutmix(0.3, per="sample"),
+    "gaussian blur": gaussian_blur(),
+    "gaussian noise": gaussian_noise(),
     "mixup": mixup(),
+    "mixup or cutmix": mixup_or_cutmix(per="sample"),
     "mixup per sample": mixup(0.2, per="sample", larger=True),
     "random erasing": random_erasing(),
     "random erasing, mean": random_erasing(fill="mean"),
     "random erasing, black": random_erasing(fill="black"),
+    "ricap": ricap(),
+    "ricap per sample": ricap(1.0, per="sample"),
 }
 each = pytest.mark.parametrize("aug", AUGS.values(), ids=AUGS.keys())
 

@@ -1,0 +1,36 @@
+"""What the augmentations with a strength per image share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from ablation.key import Key
+
+
+def between(key: Key, span: Sequence[float], n: int) -> Tensor:
+    """Uniform in [low, high), (n,) float32."""
+    low, high = span
+    return low + (high - low) * key.uniform(n)
+
+
+def check_span(name: str, span: Sequence[float], least: float = 0.0) -> None:
+    """Refuse what is not [low, high] with least <= low <= high.
+
+    Raises:
+        ValueError: says what it has to be.
+    """
+    if len(span) != 2 or not least <= span[0] <= span[1] < math.inf:
+        raise ValueError(f"{name}: {span} is not [low, high] with {least:g} <= low <= high")
+
+
+def check_probability(name: str, p: float) -> None:
+    """Refuse what is no probability.
+
+    Raises:
+        ValueError: says so.
+    """
+    if not 0 <= p <= 1:
+        raise ValueError(f"{name}: {p} is not in [0, 1]")
