@@ -26,6 +26,7 @@ SCALARS = (
     "checkpoint",
     "diverged",
     "lease",
+    "trace",
     "teacher",
     "rounds",
 )
@@ -46,6 +47,7 @@ class Scalars:
     device: str
     diverged: str  # stop or continue
     lease: float  # seconds without a heartbeat after which a trial's process is taken for dead
+    trace: bool  # whether each step's loss and scheduled fields are kept
     teacher: str | None  # the id of the arm whose trial of the same seed is the teacher
     checkpoint_epochs: int  # a checkpoint at least this often; 0: only by the clock and at the end
     checkpoint_seconds: float  # likewise; 0: only by epochs
@@ -150,6 +152,7 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
         device=str(config["device"]),
         diverged=_choice(config, "diverged", ("stop", "continue")),
         lease=_seconds(config, "lease"),
+        trace=_choice(config, "trace", (False, True)),
         teacher=_teacher(config),
         checkpoint_epochs=_whole({"checkpoint.epochs": checkpoint["epochs"]}, "checkpoint.epochs", 0),
         checkpoint_seconds=float(seconds),

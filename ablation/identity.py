@@ -14,7 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # Where, how and how often a trial is run, but not what it is.
-SURROUNDINGS = frozenset({"seeds", "device", "compile", "fuse", "out", "sweep", "track", "checkpoint", "lease"})
+SURROUNDINGS = frozenset(
+    {"seeds", "device", "compile", "fuse", "out", "sweep", "track", "checkpoint", "lease", "trace"}
+)
 SURROUNDINGS |= {f"data.{key}" for key in ("root", "cache", "download", "in_memory")}
 # Groups whose options are applied in the order given; everywhere else order means nothing.
 ORDERED = frozenset({"init", "aug", "regularizer"})

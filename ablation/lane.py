@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
-from ablation import checkpoint, journal, result
+from ablation import checkpoint, journal, result, trace
 from ablation.attempt import Attempt, Fenced
 from ablation.cause import cause
 from ablation.errors import AblationError, Cancelled, DataError, Diverged
@@ -67,6 +67,11 @@ class Lane:
         """Journal an event."""
         self.attempt.check()
         self.journal.write(event, **values)
+
+    def trace(self, first: int, fields: trace.Fields) -> None:
+        """Keep the values of an epoch's steps, the first of which is `first`."""
+        self.attempt.check()
+        trace.write(self.attempt.folder, first, fields)
 
     def save(self, content: dict[str, Any]) -> None:
         """Save a checkpoint; with the first, those of earlier attempts are of no more use."""

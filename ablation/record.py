@@ -17,6 +17,7 @@ from ablation.errors import Stopped
 from ablation.evaluate import evaluate
 from ablation.lane import Lane
 from ablation.state import State, pack
+from ablation.trace import last_epoch
 from ablation.train import Plan, Recorder
 from ablation.types import Data, Tensors
 from ablation.watch import Watch
@@ -83,9 +84,11 @@ class Files(Recorder):
         self._check_finite(state)
         images = (state.step - max(self._start, state.step - per_epoch)) * self.plan.batch_size * len(self.lanes)
         speed = images / (self._clock - self._began)
-        measured = self._measure(state)
+        measured, traced = self._measure(state), last_epoch(self.plan, state) if self.top.trace else None
 
         def tell(k: int, lane: Lane) -> None:
+            if traced:
+                lane.trace(state.step - per_epoch, traced[k])
             metrics = {name: values[k] for name, values in measured.items()} | {"images_per_s": speed}
             lane.write("epoch", epoch=number, step=state.step, metrics=_finite(metrics))
             self.watch.epoch(lane.seed, number, metrics)

@@ -70,7 +70,9 @@ def test_order_inside_a_group_is_kept() -> None:
     assert difference(BASE, other) == {"aug": (["cutout", "mixup"], ["mixup", "cutout"])}
 
 
-@pytest.mark.parametrize("key", ["seeds", "out", "device", "compile", "fuse", "track", "sweep", "checkpoint", "lease"])
+@pytest.mark.parametrize(
+    "key", ["seeds", "out", "device", "compile", "fuse", "track", "sweep", "checkpoint", "lease", "trace"]
+)
 def test_surroundings_are_left_out(key: str) -> None:
     assert identify({**BASE, key: {"anything": 1}}) == identify(BASE)
 
