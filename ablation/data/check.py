@@ -108,11 +108,22 @@ def given(argument: str, value: object) -> Path:
     return Path(value).expanduser()
 
 
-def _view(name: object, pad: int) -> View:
+def _view(chosen: object, pad: int) -> tuple[View, str]:
+    """Read a view, a name or {name: {argument: value}}; and what it is, for people."""
+    nested = isinstance(chosen, Mapping) and len(chosen) == 1
+    name, arguments = next(iter(chosen.items())) if nested and isinstance(chosen, Mapping) else (chosen, None)
     files = Path(__file__).parent.joinpath("view").glob("[!_]*.py")
-    name = one_of("view", name, tuple(f.stem for f in files))
-    found: View = getattr(importlib.import_module(f"ablation.data.view.{name}"), name)(pad)
-    return found
+    name, arguments = one_of("view", name, tuple(f.stem for f in files)), dict(arguments or {})
+    factory = getattr(importlib.import_module(f"ablation.data.view.{name}"), name)
+    accepted = set(inspect.signature(factory).parameters) - {"pad"}
+    for argument in arguments:
+        if argument not in accepted:
+            raise ValueError(f"view: {name} has no argument {argument!r}; {near(str(argument), accepted)}")
+    try:
+        found: View = factory(pad, **arguments)
+    except (ValueError, TypeError) as e:
+        raise ValueError(f"view: {name}.{e}") from e
+    return found, ", ".join([name, *(f"{k} {v}" for k, v in arguments.items()), f"pad {pad}"])
 
 
 def check(
@@ -124,9 +135,10 @@ def check(
     split_seed: object = 0,
 ) -> Choice:
     """The common arguments, read and checked; see the head of this file for what they mean."""
+    chosen, view_name = _view(view, whole("pad", pad, 0))
     return Choice(
-        view=_view(view, whole("pad", pad, 0)),
-        view_name=f"{view}, pad {pad}",
+        view=chosen,
+        view_name=view_name,
         val=held_out(val),
         subset=amount("subset", subset),
         test_subset=amount("test_subset", test_subset),

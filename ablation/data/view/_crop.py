@@ -37,3 +37,10 @@ def crop(x: Tensor, key: Key, height: int, width: int, flip: bool) -> Tensor:
 def padded(x: Tensor, pad: int) -> Tensor:
     """Images (N, H, W, C) with `pad` black pixels on every side."""
     return F.pad(x, (0, 0, pad, pad, pad, pad))
+
+
+def enlarged(x: Tensor, pad: int) -> Tensor:
+    """Images (N, H, W, C) resized (bilinear) to `pad` more pixels in height and width."""
+    size = (x.shape[1] + pad, x.shape[2] + pad)
+    large = F.interpolate(x.permute(0, 3, 1, 2).float(), size, mode="bilinear", align_corners=False)
+    return large.round().to(torch.uint8).permute(0, 2, 3, 1)

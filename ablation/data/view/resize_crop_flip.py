@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
-from ablation.data.view._crop import crop
+from ablation.data.view._crop import crop, enlarged
 from ablation.key import Key
 from ablation.types import View
 
@@ -18,8 +16,6 @@ def resize_crop_flip(pad: int) -> View:
     """
 
     def view(x: Tensor, key: Key) -> Tensor:
-        size = (x.shape[1] + pad, x.shape[2] + pad)
-        large = F.interpolate(x.permute(0, 3, 1, 2).float(), size, mode="bilinear", align_corners=False)
-        return crop(large.round().to(torch.uint8).permute(0, 2, 3, 1), key, x.shape[1], x.shape[2], flip=True)
+        return crop(enlarged(x, pad), key, x.shape[1], x.shape[2], flip=True)
 
     return view
