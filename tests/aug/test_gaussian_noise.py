@@ -24,7 +24,7 @@ def test_values_are_torchvisions(value: float) -> None:
     with torch.random.fork_rng():
         torch.manual_seed(0)
         theirs = v2.GaussianNoise(sigma=0.1)(batch.x).flatten()
-    assert stats.ks_2samp(ours, theirs).pvalue > 1e-3
+    assert stats.ks_2samp(ours, theirs, method="asymp").pvalue > 1e-3
     assert abs((ours == 0).float().mean() - stats.norm.cdf(-value / 0.1)) < 0.02
 
 
