@@ -71,8 +71,8 @@ def listed(path: Path) -> Tree:
     return Tree(classes, train, train_y, test, test_y, test_part)
 
 
-def decoded(size: int, file: Path) -> NDArray[np.uint8]:
-    """One image as RGB (size, size, 3): shorter side resized to `size` (bilinear, smoothed), then its centre.
+def decoded(size: int, resized: int, file: Path) -> NDArray[np.uint8]:
+    """One image as RGB (size, size, 3): shorter side resized to `resized` (bilinear, smoothed), then its centre.
 
     The pixels of torchvision's ImageFolder, Resize and CenterCrop; like there, orientation tags are not applied.
 
@@ -85,14 +85,14 @@ def decoded(size: int, file: Path) -> NDArray[np.uint8]:
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
         raise DataError(f"{file}: cannot be decoded ({e}); replace or delete it") from e
     shorter = min(image.size)
-    width, height = (side * size // shorter for side in image.size)
+    width, height = (side * resized // shorter for side in image.size)
     left, top = round((width - size) / 2), round((height - size) / 2)
-    image = image.resize((width, height), Image.Resampling.BILINEAR) if shorter != size else image
+    image = image.resize((width, height), Image.Resampling.BILINEAR) if shorter != resized else image
     return np.asarray(image.crop((left, top, left + size, top + size)))
 
 
-def decoded_all(size: int, files: list[Path], at_once: int = 256) -> Iterator[NDArray[np.uint8]]:
+def decoded_all(size: int, resized: int, files: list[Path], at_once: int = 256) -> Iterator[NDArray[np.uint8]]:
     """The images of these files in order, uint8 (at most at_once, size, size, 3) each time, decoded on all cores."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, len(files), at_once):
-            yield np.stack(list(pool.map(partial(decoded, size), files[start : start + at_once])))
+            yield np.stack(list(pool.map(partial(decoded, size, resized), files[start : start + at_once])))

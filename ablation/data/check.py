@@ -146,6 +146,13 @@ def check(
     )
 
 
+def cropped(value: object) -> float:
+    """Read `test_crop`: the side that is kept, as a share of the resized one."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
+        raise ValueError(f"test_crop: {value!r} is not a share in (0, 1]; 1 keeps the whole of the shorter side")
+    return value
+
+
 def memory_mode(value: object) -> bool | None:
     """Read `in_memory`: true, false, or 'auto' (None)."""
     if not isinstance(value, bool) and value != "auto":
@@ -164,6 +171,8 @@ def check_arguments(node: Mapping[str, Any]) -> None:
         one_of("norm", node["norm"], NORMS)
     if "size" in node:
         whole("size", node["size"], 1)
+    if "test_crop" in node:
+        cropped(node["test_crop"])
     if "in_memory" in node:
         memory_mode(node["in_memory"])
     if "path" in node:

@@ -17,17 +17,17 @@ from ablation.data._assemble import Source, Take, assemble, copied
 from ablation.data._cache import Array, Chunks, Recipe, cached, stamp
 from ablation.data._memory import fits
 from ablation.data._tree import Tree, decoded_all, listed
-from ablation.data.check import check, given, memory_mode, one_of, whole
+from ablation.data.check import check, cropped, given, memory_mode, one_of, whole
 from ablation.types import Data, Split
 
 
-def _recipe(tree: Tree, size: int) -> Recipe:
+def _recipe(tree: Tree, size: int, test_crop: float) -> Recipe:
     """Decode once, piece by piece; the training images' mean and std are added up on the way."""
     meta: dict[str, Any] = {}
 
     def train() -> Iterator[Array]:
         moments = _norm.Moments()
-        for part in decoded_all(size, tree.train):
+        for part in decoded_all(size, size, tree.train):
             moments.add(part)
             yield part
         meta["norm"] = moments.norm()
@@ -40,7 +40,7 @@ def _recipe(tree: Tree, size: int) -> Recipe:
 
     arrays = {
         "train_x": pixels(tree.train, train),
-        "test_x": pixels(tree.test, lambda: decoded_all(size, tree.test)),
+        "test_x": pixels(tree.test, lambda: decoded_all(size, int(size / test_crop), tree.test)),
         "train_y": numbers(tree.train_y),
         "test_y": numbers(tree.test_y),
     }
@@ -64,6 +64,7 @@ def _streamed(cache: str | None, key: str) -> Take:
 def folder(
     path: str | None = None,
     size: int = 224,
+    test_crop: float = 1.0,
     in_memory: bool | str = "auto",
     cache: str | None = None,
     norm: str = "pixel",
@@ -79,6 +80,8 @@ def folder(
     Args:
         path: the tree; its parts are train, and test or else val.
         size: pixels; the shorter side is resized to it and the centre is cut out.
+        test_crop: of test images the shorter side is resized to size / test_crop before; 0.875 gives ImageNet's usual
+            256 for 224 and 341 for 299.
         in_memory: hold the images in memory, or stream them from the cache's files; auto: hold if they fit twice.
         cache: folder for the decoded arrays; None is the variable ABLATION_CACHE, else ~/.cache/ablation.
         norm: pixel (mean and std over all images in train, so that no subset moves them) or imagenet.
@@ -91,15 +94,12 @@ def folder(
         DataError: the tree is missing or incomplete, or an image cannot be decoded.
     """
     choice, mode = check(view, pad, val, subset, test_subset, split_seed), memory_mode(in_memory)
-    norm, size, root = (
-        one_of("norm", norm, ("pixel", "imagenet")),
-        whole("size", size, 1),
-        given("path", path).resolve(),
-    )
+    norm, size, test_crop = one_of("norm", norm, ("pixel", "imagenet")), whole("size", size, 1), cropped(test_crop)
+    root = given("path", path).resolve()
     tree = listed(root)
     memory = fits(3 * size * size * (len(tree.train) + len(tree.test))) if mode is None else mode
-    key = f"folder-{stamp([*tree.train, *tree.test], size)}"
-    entry = cached(cache, key, partial(_recipe, tree, size), memory)
+    key = f"folder-{stamp([*tree.train, *tree.test], size, *([] if test_crop == 1 else [test_crop]))}"
+    entry = cached(cache, key, partial(_recipe, tree, size, test_crop), memory)
     arrays = {name: torch.from_numpy(array) for name, array in entry.arrays.items()}
     mean, std = entry.meta["norm"]
     source = Source(

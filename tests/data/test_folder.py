@@ -41,6 +41,16 @@ def test_decoding_is_torchvision_s_resize_and_centre_crop(tree: Path, size: int)
         assert np.array_equal(wanted, image.numpy())
 
 
+def test_test_images_are_cut_from_a_larger_resize(tree: Path) -> None:
+    data, plain = folder(str(tree), size=10, test_crop=0.8), folder(str(tree), size=10)
+    transform = v2.Compose([v2.Resize(12), v2.CenterCrop(10)])
+    for file, image in zip(sorted((tree / "val").glob("*/*.png")), data.test.x, strict=True):
+        with Image.open(file) as opened:
+            assert np.array_equal(np.asarray(transform(opened.convert("RGB"))), image.numpy())
+    assert torch.equal(data.train.x, plain.train.x)
+    assert not torch.equal(data.test.x, plain.test.x), "another cache entry"
+
+
 def test_memory_and_streaming_are_the_same_images(tree: Path) -> None:
     chosen = {"size": 10, "val": 2, "test_subset": 2}
     held, streamed = folder(str(tree), in_memory=True, **chosen), folder(str(tree), in_memory=False, **chosen)  # type: ignore[arg-type]
