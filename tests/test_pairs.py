@@ -1,0 +1,160 @@
+"""Every two options train together: found in conf/, so a new one is tried with all others at once.
+
+The fast suite covers each pair in one of a few trials that have many options each; `-m slow` tries each pair alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from itertools import combinations
+from typing import Any
+
+import pytest
+import torch
+from omegaconf import OmegaConf
+from one_step import begun, stepped
+from tiny import CONF, NEEDS, SMALL_MODEL, TINY, config, options
+
+from ablation.config import MANY
+from ablation.errors import ConfigError
+from ablation.parts import parts
+
+GROUPS = ("aug", "regularizer", "init", "loss", "sched", "optim")
+MOST = {"aug": 4, "regularizer": 4, "init": 2, "loss": 1, "sched": 1, "optim": 1}  # of a group in one trial
+Option = tuple[str, str]
+EVERY: list[Option] = [(group, option) for group in GROUPS for option in options(group)]
+
+# Pairs that are no experiment, and why; each is refused before anything is trained.
+JOINS = ("shake_drop", "shake_shake", "skip_init", "stochastic_depth")
+REFUSED: dict[frozenset[str], str] = {
+    frozenset(f"regularizer={one}" for one in pair): why
+    for pair, why in [
+        *((pair, "both join the branches") for pair in combinations(JOINS, 2)),
+        (("drop_block", "dropout"), "both drop at one place"),
+        (("drop_block", "r_drop"), "r_drop is tried with dropout"),
+        (("cotrain", "manifold_mixup"), "each of the models has rows of its own, whose partners are in the others"),
+        (("manifold_mixup", "rotation"), "images of different rotations would be mixed"),
+    ]
+}
+
+
+def refused(a: Option, b: Option) -> bool:
+    return frozenset(("=".join(a), "=".join(b))) in REFUSED
+
+
+@cache
+def pairs() -> list[tuple[Option, Option]]:
+    """All that can be asked for: of different groups, or two of a group that takes several."""
+    several = [(a, b) for a, b in combinations(EVERY, 2) if a[0] != b[0] or a[0] in MANY]
+    return [(a, b) for a, b in several if not refused(a, b)]
+
+
+@cache
+def design() -> list[tuple[Option, ...]]:
+    """Few trials that have every pair between them. Greedy: whichever option adds most pairs that were not yet had."""
+    missing = {frozenset(pair) for pair in pairs()}
+    trials = []
+    for first in (frozenset(pair) for pair in pairs()):
+        if first not in missing:
+            continue
+        trial = sorted(first, key=EVERY.index)
+        while more := [(gain, option) for option in EVERY if (gain := _gain(option, trial, missing))]:
+            trial.append(max(more, key=lambda found: found[0])[1])
+        missing -= {frozenset(pair) for pair in combinations(trial, 2)}
+        trials.append(tuple(sorted(trial, key=EVERY.index)))
+    return trials
+
+
+def _gain(option: Option, trial: Sequence[Option], missing: set[frozenset[Option]]) -> int:
+    full = sum(group == option[0] for group, _ in trial) >= MOST[option[0]]
+    if full or option in trial or any(refused(option, other) for other in trial):
+        return 0
+    return sum(frozenset((option, other)) in missing for other in trial)
+
+
+@cache
+def base() -> dict[str, Any]:
+    return config(*TINY, *SMALL_MODEL)
+
+
+@cache
+def settings(option: Option) -> dict[str, Any]:
+    """A tiny trial with this option, as Hydra composes it."""
+    group, name = option
+    needs = NEEDS.get(f"{group}={name}", ())
+    if not needs and group != "loss":  # 100 times as fast as Hydra, and the same (below)
+        return {**base(), group: OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))}
+    chosen = needs if any(need.startswith(f"{group}=") for need in needs) else (f"{group}={name}", *needs)
+    return config(*TINY, *SMALL_MODEL, *chosen)
+
+
+def together(chosen: Iterable[Option]) -> dict[str, Any]:
+    """The tiny trial that has all of them, in this order."""
+    whole = dict(base())
+    for one in map(settings, chosen):
+        for key in (k for k in one if one[k] != base()[k]):
+            if key in MANY:
+                whole[key] = {**whole[key], **one[key]}
+            elif isinstance(one[key], Mapping) and one[key]["_target_"] == base()[key]["_target_"]:
+                whole[key] = {**whole[key], **{k: v for k, v in one[key].items() if v != base()[key][k]}}
+            else:
+                whole[key] = one[key]
+    return whole
+
+
+def trouble(chosen: Iterable[Option]) -> str:
+    """Two real steps, an epoch; what went wrong, or nothing."""
+    try:
+        plan, state = begun(together(chosen))
+        loss = stepped(plan, state, 2)
+        averages = [average.weights(state.averages[name]) for name, average in plan.averages.items()]
+    except Exception as e:
+        return f"{type(e).__name__}: {e}"
+    tensors = [tensor for weights in (state.weights.all(), *averages) for tensor in weights.values()]
+    finite = all(bool(tensor.isfinite().all()) for tensor in (torch.tensor(loss), *tensors))
+    return "" if finite else f"loss {loss} or weights that are not finite"
+
+
+def named(chosen: Iterable[Option]) -> str:
+    return " ".join("=".join(option) for option in chosen)
+
+
+def culprits(chosen: Sequence[Option]) -> str:
+    """What went wrong in a trial of many, by the pairs of it that fail alone."""
+    if not (text := trouble(chosen)):
+        return ""
+    alone = [f"{named(pair)}: {why}" for pair in combinations(chosen, 2) if pair in pairs() and (why := trouble(pair))]
+    return "\n".join([f"{named(chosen)}: {text}", "of these, alone:", *(alone or ["none"])])
+
+
+@pytest.mark.parametrize("n", range(len(design())))
+def test_every_pair_trains_in_some_trial(n: int) -> None:
+    found = culprits(design()[n])
+    assert not found, found
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("option", EVERY, ids="=".join)
+def test_every_pair_trains_alone(option: Option) -> None:
+    found = [f"{named(pair)}: {why}" for pair in pairs() if pair[0] == option and (why := trouble(pair))]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("pair", REFUSED, ids=" ".join)
+def test_pairs_that_mean_nothing_are_refused(pair: frozenset[str]) -> None:
+    first, second = (tuple(option.split("=")) for option in sorted(pair))
+    with pytest.raises(ConfigError):
+        parts(together([first, second]))
+
+
+def test_the_trials_have_every_pair() -> None:
+    had = {frozenset(pair) for trial in design() for pair in combinations(trial, 2)}
+    assert {frozenset(pair) for pair in pairs()} <= had
+    assert len(design()) < len(pairs()) / 4
+
+
+def test_together_is_what_hydra_composes() -> None:
+    chosen = [("aug", "cutout"), ("aug", "mixup"), ("regularizer", "ema"), ("sched", "cosine"), ("init", "kaiming")]
+    typed = ["aug=[cutout,mixup]", "regularizer=ema", "sched=cosine", "init=kaiming"]
+    assert together(chosen) == config(*TINY, *SMALL_MODEL, *typed)
