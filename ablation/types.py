@@ -190,8 +190,7 @@ class Team:
 class Taught:
     """A loss term that needs a teacher: it is given the logits (N, K) that the teacher has for the very same images.
 
-    With `relabel` it is asked before the images are augmented, and the targets (N, K) made of its logits take the place
-    of the labels, to be augmented as these are.
+    With `relabel` it is asked before they are augmented; targets (N, K) made of its logits then replace the labels.
     """
 
     term: Callable[[Pass, Tensor], Tensor]  # -> () float32
