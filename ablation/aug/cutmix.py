@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ablation.aug._draw import check_probability
 from ablation.aug._pair import PERS, cutmix_box, gathered
 from ablation.build import near
 from ablation.key import Key
@@ -26,8 +27,7 @@ def cutmix(beta: float = 1.0, p: float = 0.5, per: str = "batch") -> Aug:
     """
     if not 0 <= beta < float("inf"):
         raise ValueError(f"beta: {beta} is not a finite number from 0 up")
-    if not 0 <= p <= 1:
-        raise ValueError(f"p: {p} is not in [0, 1]")
+    check_probability("p", p)
     if per not in PERS:
         raise ValueError(f"per: there is no {per!r}; {near(per, PERS)}")
 

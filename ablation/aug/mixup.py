@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import torch
 
+from ablation.aug._pair import PERS
 from ablation.build import near
 from ablation.key import Key
 from ablation.types import Aug, Batch
-
-PERS = ("batch", "sample")
 
 
 def mixup(alpha: float = 1.0, per: str = "batch", larger: bool = False) -> Aug:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ablation.aug._draw import check_probability
 from ablation.aug._pair import PERS, cutmix_box, gathered
 from ablation.build import near
 from ablation.key import Key
@@ -26,9 +27,8 @@ def mixup_or_cutmix(
     Raises:
         ValueError: an argument is out of range.
     """
-    for name, value in (("p", p), ("switch", switch)):
-        if not 0 <= value <= 1:
-            raise ValueError(f"{name}: {value} is not in [0, 1]")
+    check_probability("p", p)
+    check_probability("switch", switch)
     if per not in PERS:
         raise ValueError(f"per: there is no {per!r}; {near(per, PERS)}")
     for name, value in (("alpha", alpha), ("beta", beta)):

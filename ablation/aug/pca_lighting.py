@@ -52,12 +52,17 @@ def pca_lighting(sigma: float = 0.1, basis: str | Sequence[Sequence[float]] = "i
         if sigma == 0:
             return batch
         drawn = sigma * key.fold("direction").normal(n, 3)
-        # A sum of products and no matrix product, which autocast or a GPU would round more.
-        shift = sum(drawn[:, k, None] * batch.x.new_tensor(axis) for k, axis in enumerate(axes))
-        assert isinstance(shift, Tensor)
+        # Sums by plain numbers: a tensor of them would be copied to the device each step.
+        shift = torch.stack([_weighted(drawn, weights) for weights in zip(*axes, strict=True)], 1)
         return batch._replace(x=(batch.x + shift[:, :, None, None]).clamp(0, 1))
 
     return apply
+
+
+def _weighted(drawn: Tensor, weights: Sequence[float]) -> Tensor:
+    """(N, 3) -> (N,), the columns' sum with these weights."""
+    one, two, three = drawn.unbind(1)
+    return one * weights[0] + two * weights[1] + three * weights[2]
 
 
 def _axes(basis: str | Sequence[Sequence[float]]) -> list[list[float]]:

@@ -4,6 +4,7 @@ import pytest
 import torch
 from scipy import stats
 from torch import Tensor
+from torch.nn import functional as F
 
 from ablation.aug.mixup import mixup
 from ablation.key import Key
@@ -44,13 +45,23 @@ def test_per_batch_is_the_papers_formula_with_one_lam(make: Make) -> None:
     assert sorted(partner.tolist()) == list(range(64))
 
 
-def test_mixing_targets_is_mixing_losses(make: Make) -> None:
+@pytest.mark.parametrize(("per", "larger"), [("batch", False), ("sample", False), ("sample", True)])
+def test_label_loss_and_kl_forms_have_one_gradient(make: Make, per: str, larger: bool) -> None:
+    """The three ways to write the loss, the last two by torch: only the KL's value differs, by the targets' entropy."""
     batch, key = make(), Key.root(6)
-    logits = torch.randn(64, 10, generator=torch.Generator().manual_seed(0))
-    lam, partner = key.fold("lam").beta(1.0, 1.0, 1), key.fold("partner").permutation(64)
-    losses = [cross_entropy(logits, y) for y in (batch.y, batch.y[partner])]
-    mixed = cross_entropy(logits, mixup(1.0)(batch, key).y)
-    torch.testing.assert_close(mixed, (lam * losses[0] + (1 - lam) * losses[1])[0])
+    mixed, partner = mixup(1.0, per, larger)(batch, key).y, key.fold("partner").permutation(64)
+    lam = key.fold("lam").beta(1.0, 1.0, 64 if per == "sample" else 1)
+    lam = torch.maximum(lam, 1 - lam) if larger else lam
+    logits = torch.randn(64, 10, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    own, other = (F.cross_entropy(logits, y.argmax(1), reduction="none") for y in (batch.y, batch.y[partner]))
+    by_loss = (lam * own + (1 - lam) * other).mean()
+    by_label, by_kl = cross_entropy(logits, mixed), F.kl_div(logits.log_softmax(1), mixed, reduction="batchmean")
+    torch.testing.assert_close(by_label, by_loss)
+    torch.testing.assert_close(by_label - by_kl, torch.special.entr(mixed).sum(1).mean())
+    slopes = [torch.autograd.grad(loss, logits, retain_graph=True)[0] for loss in (by_label, by_loss, by_kl)]
+    assert slopes[0].abs().max() > 1e-3
+    for slope in slopes[1:]:
+        torch.testing.assert_close(slope, slopes[0], atol=1e-8, rtol=1e-5)
 
 
 def test_equal_images_stay_as_they_are(make: Make) -> None:
