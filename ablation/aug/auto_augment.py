@@ -74,13 +74,15 @@ def auto_augment(policy: str = "cifar10", fill: str = "black") -> Aug:
     """
     if policy not in POLICIES:
         raise ValueError(f"policy: there is no {policy!r}; {near(policy, tuple(POLICIES))}")
-    firsts, seconds = operations(policy)[::2], operations(policy)[1::2]
+    places = {"first": operations(policy)[::2], "second": operations(policy)[1::2]}
+    pairs = len(places["first"])
+    chances = {place: torch.tensor([p for _, p, _ in of]) for place, of in places.items()}
 
     def draw(key: Key, n: int) -> list[Tensor]:
-        pair = key.fold("pair").integers(len(firsts), n)
-        return [_rows(key.fold(place), pair, of) for place, of in (("first", firsts), ("second", seconds))]
+        pair = key.fold("pair").integers(pairs, n)
+        return [_rows(key.fold(place), pair, chance) for place, chance in chances.items()]
 
-    return in_steps([_table(firsts), _table(seconds)], draw, fill)
+    return in_steps([_table(of) for of in places.values()], draw, fill)
 
 
 def operations(policy: str) -> list[Operation]:
@@ -94,8 +96,7 @@ def _table(of: list[Operation]) -> list[list[float]]:
     return [r for name, _, level in of for r in signs(name, amount(name, level, STRENGTHS))] + signs("identity", 0.0)
 
 
-def _rows(key: Key, pair: Tensor, of: list[Operation]) -> Tensor:
+def _rows(key: Key, pair: Tensor, chances: Tensor) -> Tensor:
     n = len(pair)
-    chance = sum(p * (pair == i) for i, (_, p, _) in enumerate(of))
-    applied = key.fold("apply").bernoulli(chance, n)
-    return torch.where(applied, 2 * pair + key.fold("sign").bernoulli(0.5, n), 2 * len(of))
+    applied = key.fold("apply").bernoulli(chances.to(pair.device, non_blocking=True)[pair], n)
+    return torch.where(applied, 2 * pair + key.fold("sign").bernoulli(0.5, n), 2 * len(chances))

@@ -7,19 +7,25 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ablation.aug.auto_augment import auto_augment
+from ablation.aug.color_jitter import color_jitter
 from ablation.aug.cutmix import cutmix
 from ablation.aug.cutout import cutout
 from ablation.aug.gaussian_blur import gaussian_blur
 from ablation.aug.gaussian_noise import gaussian_noise
 from ablation.aug.mixup import mixup
 from ablation.aug.mixup_or_cutmix import mixup_or_cutmix
+from ablation.aug.rand_augment import rand_augment
 from ablation.aug.random_erasing import random_erasing
 from ablation.aug.ricap import ricap
+from ablation.aug.trivial_augment import trivial_augment
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
 Make = Callable[..., Batch]
 AUGS: dict[str, Aug] = {
+    "auto augment": auto_augment(fill="mean"),
+    "color jitter": color_jitter(hue=0.2),
     "cutout": cutout(),
     "cutout of four": cutout(7, holes=4),
     "cutmix": cutmix(p=1.0),
@@ -29,11 +35,13 @@ AUGS: dict[str, Aug] = {
     "mixup": mixup(),
     "mixup or cutmix": mixup_or_cutmix(per="sample"),
     "mixup per sample": mixup(0.2, per="sample", larger=True),
+    "rand augment": rand_augment(),
     "random erasing": random_erasing(),
     "random erasing, mean": random_erasing(fill="mean"),
     "random erasing, black": random_erasing(fill="black"),
     "ricap": ricap(),
     "ricap per sample": ricap(1.0, per="sample"),
+    "trivial augment": trivial_augment(),
 }
 each = pytest.mark.parametrize("aug", AUGS.values(), ids=AUGS.keys())
 
