@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
@@ -55,9 +55,20 @@ def run_arm(planned: Planned, stop: Event) -> None:
         outcomes = trial.run(config, built, folder, watch, stop.is_set)
     sync.tell(folder.parent, news)
     watch.summary(outcomes)
+    if built.scalars.trace:
+        _tell_range_test(folder, built.scalars.seeds, arm.name)
     failures = [o for o in outcomes.values() if isinstance(o, AblationError)]
     if failures:
         raise failures[0]
+
+
+def _tell_range_test(folder: Path, seeds: Sequence[int], name: str) -> None:
+    """What a run whose learning rate rises throughout was for."""
+    from launch import range_test  # only now: matplotlib takes a while
+
+    with suppress(range_test.NoRangeTest):
+        for line in range_test.show(folder, seeds, name).lines():
+            print(line)
 
 
 @contextmanager
