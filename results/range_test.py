@@ -24,7 +24,7 @@ class Reading:
     rates: Numbers  # of every step
     losses: Numbers  # nan where not finite
     smooth: Numbers  # of the first steps, as far as it is read
-    steepest: float | None  # the rate at which the smoothed loss falls fastest
+    steepest: float | None  # the rate at which the smoothed loss falls fastest below all before
     lowest: float | None  # the rate at which it is lowest
     trouble: str  # why there is no suggestion; empty if there is one
     remark: str = ""  # how far to trust it
@@ -50,7 +50,9 @@ def read(rates: Sequence[float], losses: Sequence[float | None]) -> Reading:
     if trouble:
         return Reading(x, y, smooth, None, None, trouble)
     low = int(smooth.argmin())
-    steep = int(np.gradient(smooth[: low + 1]).argmin())
+    down = smooth[: low + 1]
+    fresh = down <= np.minimum.accumulate(down)  # a fall back from a bump is no progress
+    steep = int(np.where(fresh, np.gradient(down), np.inf).argmin())
     late = low >= (1 - _LATE) * len(y) - 1
     remark = "the loss still falls at the end: raise sched.end" if late else ""
     return Reading(x, y, smooth, float(x[steep]), float(x[low]), "", remark)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from results.plots.style import COLOURS, INK, SOFT, canvas, heading, place, styled
 from results.range_test import Reading
@@ -25,7 +25,7 @@ def range_test(reading: Reading, title: str) -> Figure:
     axes.scatter(reading.rates[finite], reading.losses[finite], s=9, color=SOFT, alpha=0.55, linewidths=0, zorder=2)
     axes.plot(reading.rates[: len(reading.smooth)], reading.smooth, color=COLOURS[0], linewidth=1.8, zorder=3)
     axes.set_xscale("log")
-    behind = {"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.5}
+    behind = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
     axes.set_xlim(reading.rates[0], reading.rates[-1])
     _limits(axes, reading)
     for rate, colour, words, height in _marks(reading):
@@ -34,6 +34,7 @@ def range_test(reading: Reading, title: str) -> Figure:
             words, (rate, height), (4, 0), xycoords=("data", "axes fraction"), textcoords="offset points", size=8,
             color=colour, va="top", zorder=4, bbox=behind,
         )  # fmt: skip
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
     axes.grid(axis="y", color="#eeeeee", linewidth=0.7)
     axes.set_axisbelow(True)

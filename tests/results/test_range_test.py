@@ -63,6 +63,16 @@ def test_one_high_loss_does_not_end_it() -> None:
     assert of(losses).lowest == pytest.approx(of(curve()).lowest, rel=0.01)
 
 
+def test_a_fall_from_a_bump_is_no_fall() -> None:
+    """A single unstable stretch before the lowest loss leaves the steepest fall where it was."""
+    losses = curve(-3.0)
+    bumped = [
+        None if v is None else v + 2.0 * float(np.exp(-(((x + 1.6) / 0.2) ** 2)))
+        for v, x in zip(losses, X, strict=True)
+    ]
+    assert of(bumped).steepest == of(losses).steepest
+
+
 def test_no_suggestion_without_a_fall() -> None:
     flat = of([2.3 + 0.01 * (i % 2) for i in range(STEPS)])
     assert flat.suggestion is None
