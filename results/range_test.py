@@ -13,6 +13,7 @@ Numbers = NDArray[np.float64]
 _WIDTH = 0.03  # of the steps: the standard deviation of the smoothing
 _TOO_HIGH = 4.0  # times the lowest loss so far: not read from there on
 _FALL = 0.05  # of the first loss, at least, or nothing was learned
+_BUMP = 0.2  # of the fall: a rise on the way that is worth a remark
 _FEWEST = 20  # steps
 _LATE = 0.02  # of the steps: a lowest loss so near the end may not be the lowest
 
@@ -54,8 +55,18 @@ def read(rates: Sequence[float], losses: Sequence[float | None]) -> Reading:
     fresh = down <= np.minimum.accumulate(down)  # a fall back from a bump is no progress
     steep = int(np.where(fresh, np.gradient(down), np.inf).argmin())
     late = low >= (1 - _LATE) * len(y) - 1
-    remark = "the loss still falls at the end: raise sched.end" if late else ""
+    remark = "the loss still falls at the end: raise sched.end" if late else _bump(down, x)
     return Reading(x, y, smooth, float(x[steep]), float(x[low]), "", remark)
+
+
+def _bump(down: Numbers, rates: Numbers) -> str:
+    """A warning if the loss was clearly on its way up before it reached its lowest."""
+    lows = np.minimum.accumulate(down)
+    top = int((down - lows).argmax())
+    if down[top] - lows[top] < _BUMP * (down[0] - down[-1]):
+        return ""
+    begun = rates[int(down[: top + 1].argmin())]
+    return f"the loss rose from {begun:.2g} to {rates[top]:.2g} before it fell again; seeds=3 averages three sweeps"
 
 
 def _end(losses: Numbers) -> tuple[int, float]:

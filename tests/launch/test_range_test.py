@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import pytest
+from hydra import initialize_config_dir
 from PIL import Image
+from tiny import CONF, SMALL_MODEL, TINY
 
 from ablation import attempt, trace
+from launch.arms import gather
+from launch.run import run_arm
 from launch.sweep import Submission
 from launch.verbs import main
 from tests.launch.handmade import finish, make, seed_folder, start, sweep
@@ -77,6 +82,16 @@ def test_a_person_is_told_the_override(capsys: Capture, swept: Submission) -> No
     said = capsys.readouterr().out
     assert "optim.lr=0.02, a tenth" in said
     assert "lr.png" in said
+
+
+def test_a_single_run_ends_with_its_suggestion(capsys: Capture, tmp_path: Path) -> None:
+    line = [*TINY, *SMALL_MODEL, "data.subset=32", "epochs=6", "recipe=lr_finder", "track=[]", f"out={tmp_path}"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        (planned,) = gather([line])
+    run_arm(planned, Event())
+    folder = tmp_path / planned.arm.id
+    assert f"picture: {folder / 'lr.png'}" in "".join(capsys.readouterr().out.split("\n"))
+    assert len(trace.read(folder / "seed-0")) == 24
 
 
 @pytest.mark.parametrize(("arm", "why"), [(1, "use sched=range"), (2, "trace=true")])

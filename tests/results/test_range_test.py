@@ -71,6 +71,7 @@ def test_a_fall_from_a_bump_is_no_fall() -> None:
         for v, x in zip(losses, X, strict=True)
     ]
     assert of(bumped).steepest == of(losses).steepest
+    assert "before it fell again" in of(bumped).remark
 
 
 def test_no_suggestion_without_a_fall() -> None:
