@@ -15,7 +15,7 @@ class Gain(nn.Module):
 
     def __init__(self, start: float) -> None:
         super().__init__()
-        self.gain = nn.Parameter(torch.full((1,), start))
+        self.gain = nn.Parameter(torch.full((1,), float(start)))
 
     def forward(self, shortcut: Tensor, *branches: Tensor) -> Tensor:
         """Tensors (N, C, H, W) -> their sum, with the branches together times the gain."""
