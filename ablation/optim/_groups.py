@@ -72,8 +72,9 @@ def grouped(
     found: dict[tuple[Any, ...], Group] = {}
     for name, p in weights.params.items():
         options = {"lr": lr, **mark(name)}
-        rate = scaled(options["lr"], batch_size, lr_scaling, lr_batch) * layer_decay ** depth.get(name, 0)
+        order = (options["lr"] != lr, exempt(name), depth.get(name, 0))
+        rate = scaled(options["lr"], batch_size, lr_scaling, lr_batch) * layer_decay ** order[-1]
         options |= {"lr": rate, "weight_decay": 0.0 if exempt(name) else weight_decay}
-        found.setdefault((exempt(name), *options.items()), {"params": [], **options})["params"].append(p)
-    # The decayed first, which is the order that checkpoints know.
+        found.setdefault((order, *options.items()), {"params": [], **options})["params"].append(p)
+    # The first group's rate is the one that journals show; then the decayed, which is the order that checkpoints know.
     return [found[key] for key in sorted(found, key=lambda key: key[0])], scaled(lr, batch_size, lr_scaling, lr_batch)

@@ -69,6 +69,7 @@ def test_layer_decay_slows_all_but_the_head(option: str) -> None:
     full = {id(p): group["lr"] for group in base for p in group["params"]}
     depth = {"body.0": 3, "body.1": 3, "body.2": 2, "body.3": 1, "head": 0}
     assert len(rates) == len(given.params)
+    assert groups[0]["lr"] == base[0]["lr"] * (0.5 if option == "muon" else 1), "the rate that is shown"
     for name, p in given.params.items():
         assert rates[id(p)] == full[id(p)] * 0.5 ** depth[name.rpartition(".")[0]]
 
