@@ -37,7 +37,7 @@ def drawn(key: Key, n: int, alpha: float = 2.0) -> tuple[Tensor, Tensor]:
     return key.fold("lam").beta(alpha, alpha, 1), key.fold("partner").permutation(n)
 
 
-@pytest.mark.parametrize(("share", "after"), [(0.0, 0), (1 / 3, 1), (2 / 3, 2), (1.0, 3), (0.01, 1)])
+@pytest.mark.parametrize(("share", "after"), [(0.0, 0), (1 / 3, 1), (2 / 3, 2), (1.0, 3), (0.01, 1), (0.6, 2)])
 def test_a_step_is_the_network_mixed_by_hand(share: float, after: int) -> None:
     found, x, y = learner([share])
     loss, _ = torch.func.functional_call(found, found.words(KEY), (x, y, KEY, torch.tensor(0.0)))
