@@ -64,7 +64,8 @@ def _changed(x: Tensor, kind: Tensor, amount: Tensor, turn: bool) -> Tensor:
     grey = 0.2989 * x[:, 0] + 0.587 * x[:, 1] + 0.114 * x[:, 2] if colour else x.mean(1)
     mean = grey.mean(1, keepdim=True) * (kind == CONTRAST)[:, None]
     toward = (grey * (kind == SATURATION)[:, None] + mean) * (1 - factor)
-    mixed = (x * factor[:, None] + toward[:, None]).clamp(0, 1)
+    # In place: new memory costs more than the arithmetic. (`clamp_` has no rule for lanes.)
+    mixed = (x * factor[:, None]).add_(toward[:, None]).clamp(0, 1)
     if not (turn and colour):
         return mixed
     return torch.lerp(mixed, _turned(x, amount[:, None]), (kind == HUE).to(x.dtype)[:, None, None])  # 0 or 1: exact
