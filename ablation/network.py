@@ -27,7 +27,7 @@ def build_model(config: Mapping[str, Any], tricks: Tricks, classes: int, channel
         try:
             members = team.members(config["model"])
         except ValueError as e:
-            raise ConfigError(f"regularizer.{name}.{e}") from e
+            raise ConfigError(f"{tricks.paths[name]}.{e}") from e
         return team.combine([_one(node, tricks.noise, shape) for node in members])
     return _one(config["model"], tricks.noise, shape)
 
@@ -60,7 +60,7 @@ def wrapped(model: Model, tricks: Tricks) -> Model:
         try:
             model = wrap.apply(model)
         except ValueError as e:
-            raise ConfigError(f"regularizer.{name}.{e}") from e
+            raise ConfigError(f"{tricks.paths[name]}.{e}") from e
     return model
 
 

@@ -146,5 +146,5 @@ def _attach(model: Model, tricks: Tricks) -> dict[str, Term]:
         try:
             terms[name] = penalty.attach(model)
         except ValueError as e:
-            raise ConfigError(f"regularizer.{name}.{e}") from e
+            raise ConfigError(f"{tricks.paths[name]}.{e}") from e
     return terms

@@ -18,6 +18,7 @@ Part = Aug | Repeat | Noise | Penalty | Grad | Wrap | Average | Team
 class Tricks:
     """All parts under the names of their options, in order: augmentations first."""
 
+    paths: dict[str, str] = field(default_factory=dict)  # name -> group.name, for messages
     augs: dict[str, Aug] = field(default_factory=dict)
     repeats: dict[str, Repeat] = field(default_factory=dict)
     noise: dict[str, Any] = field(default_factory=dict)  # join=, drop= for the model
@@ -37,6 +38,7 @@ def build_tricks(config: Mapping[str, Any]) -> Tricks:
     tricks = Tricks()
     for path, part in _parts(config):
         group, name = path.split(".")
+        tricks.paths[name] = path
         if isinstance(part, Noise):
             _noise(tricks.noise, path, part)
             continue

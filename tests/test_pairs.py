@@ -28,13 +28,14 @@ EVERY: list[Option] = [(group, option) for group in GROUPS for option in options
 # Pairs that are no experiment, and why; each is refused before anything is trained.
 JOINS = ("shake_drop", "shake_shake", "skip_init", "stochastic_depth")
 REFUSED: dict[frozenset[str], str] = {
-    frozenset(f"regularizer={one}" for one in pair): why
+    frozenset(one if "=" in one else f"regularizer={one}" for one in pair): why
     for pair, why in [
         *((pair, "both join the branches") for pair in combinations(JOINS, 2)),
         (("drop_block", "dropout"), "both drop at one place"),
         (("drop_block", "r_drop"), "r_drop is tried with dropout"),
         (("cotrain", "manifold_mixup"), "each of the models has rows of its own, whose partners are in the others"),
         (("manifold_mixup", "rotation"), "images of different rotations would be mixed"),
+        (("aug=dual_cutout", "manifold_mixup"), "the two of an image would be mixed with different partners"),
     ]
 }
 

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ablation.aug.cutout import cutout
 from ablation.key import Key
-from ablation.types import Aug, Batch, Model, Pass, Penalty, Term
+from ablation.types import Aug, Batch, Model, Noisy, Pass, Penalty, Term
 
 
 def dual_cutout(size: int = 16, holes: int = 1, alpha: float = 0.1) -> tuple[Aug, Penalty]:
@@ -43,6 +43,10 @@ def dual_cutout(size: int = 16, holes: int = 1, alpha: float = 0.1) -> tuple[Aug
         return alpha * F.mse_loss(a, b)
 
     def attach(model: Model) -> Term:
+        if any(isinstance(m, Noisy) and m.site for m in model.modules()):
+            raise ValueError(
+                "alpha: something mixes images inside the model, a and b with different partners; choose one"
+            )
         return term
 
     return aug, Penalty(attach)

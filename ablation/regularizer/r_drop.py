@@ -42,7 +42,8 @@ def r_drop(alpha: float = 1.0, labels: str = "both") -> Penalty:
         return learnt + alpha / 2 * both
 
     def attach(model: Model) -> Term:
-        if not any(isinstance(m, Noisy | library._DropoutNd) for m in model.modules()):
+        drawing = [m for m in model.modules() if isinstance(m, Noisy | library._DropoutNd)]
+        if all(isinstance(m, Noisy) and m.site for m in drawing):  # what draws at a site draws the same in both passes
             raise ValueError(
                 "alpha: no two passes of this model differ; add noise, such as regularizer=[dropout,r_drop]"
             )

@@ -83,9 +83,10 @@ def test_the_passes_of_a_real_step_differ_by_their_noise_alone() -> None:
     assert stepped(plan, state) == pytest.approx(float(expected), rel=1e-5)
 
 
-def test_a_model_that_draws_nothing_is_refused_before_training() -> None:
+@pytest.mark.parametrize("others", ["r_drop", "[manifold_mixup,r_drop]"])
+def test_a_model_that_draws_nothing_is_refused_before_training(others: str) -> None:
     with pytest.raises(ConfigError, match=r"regularizer\.r_drop\.alpha: no two passes of this model differ"):
-        parts(config(*TINY, *SMALL_MODEL, "regularizer=r_drop"))
+        parts(config(*TINY, *SMALL_MODEL, f"regularizer={others}"))
 
 
 @pytest.mark.parametrize(("arguments", "named"), [({"alpha": -1.0}, "alpha"), ({"labels": "second"}, "labels")])
