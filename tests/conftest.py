@@ -6,8 +6,12 @@ import os
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Machines are shared: that others slow a test down is no failure of it.
+settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow], deadline=None)
+settings.load_profile("shared")
 
 
 @pytest.hookimpl(optionalhook=True)

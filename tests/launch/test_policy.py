@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation.errors import ConfigError
@@ -32,7 +32,6 @@ def retried(seen: list[Failure], room: Room) -> Room:
     return decision.room
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])  # long lists, on a machine that others use
 @given(st.dictionaries(causes, rules), rooms, st.lists(failures, min_size=400, max_size=400))
 def test_every_trial_is_stopped_after_finitely_many_retries(node, room, endless):
     policy = read(node)
