@@ -49,23 +49,24 @@ WHY: dict[str, str] = {
     "aug=color_jitter": "three colour operations in each image's own order, so each is computed for each place",
     "aug=dual_cutout": "twice the images are trained on: two cuts of each",
     "aug=gaussian_blur": "a kernel of its own for each image: a grouped convolution",
-    "aug=gaussian_noise": "a normal number for every pixel, from a hash instead of torch's generator",
+    "aug=gaussian_noise": "a random number for every pixel, from a hash",
     "aug=rand_augment": "warps, tables and blends of whole batches, as many as `n`",
-    "aug=random_erasing": "a normal number for every pixel, from a hash instead of torch's generator",
+    "aug=random_erasing": "a random number for every pixel, from a hash",
     "aug=trivial_augment": "one warp, one table and one blend of the whole batch",
     "loss=distill": "a forward pass of a teacher of the same size",
     "loss=online_refine": "a forward pass of the average, and the average",
     "loss=refinery": "a forward pass of a teacher of the same size",
     "optim=muon": "matrix products to make each update orthogonal",
-    "regularizer=cotrain": "two networks, of 11 channels where one has 16: widths that kernels are slow at; two views",
-    "regularizer=drop_block": "a random number for every element of the maps, and a pooling",
-    "regularizer=dropout": "a random number for every element of the maps, from a hash instead of torch's generator",
+    "regularizer=cotrain": "two networks, of 11 channels where one has 16, and two views of each image",
+    "regularizer=drop_block": "a random number for every element of the maps, from a hash, and a pooling",
+    "regularizer=dropout": "a random number for every element of the maps, from a hash",
     "regularizer=manifold_mixup": "every layer that may mix computes the mixture, whichever is drawn",
     "regularizer=r_drop": "a second forward and backward pass with other dropout",
-    "regularizer=rotation": "four turned copies of each image are trained on beside it",
+    "regularizer=rotation": "the three turned copies of each image are trained on too",
     "regularizer=sam": "two forward and backward passes",
-    "regularizer=shake_drop": "numbers of its own forward and backward on every branch",
-    "regularizer=shake_shake": "numbers of its own forward and backward on every branch",
+    "regularizer=stochastic_depth": "two more passes over each branch's output; dropped branches are computed too",
+    "regularizer=shake_drop": "two more passes over each branch's output, forward and backward",
+    "regularizer=shake_shake": "two more passes over each branch's output, forward and backward",
 }
 
 
@@ -172,11 +173,8 @@ def markdown(costs: list[Cost], head: str) -> str:
     lines += ["| option | against | step / baseline's | middle half | ms | alone | above its limit, because |"]
     lines += ["|---|---|---|---|---|---|---|"]
     for c in costs:
-        over = (
-            f"{c.limit:.2f}: {c.why or 'not explained'}"
-            if (1 + c.alone if c.alone is not None else c.low) > c.limit
-            else ""
-        )
+        dear = max(c.low, 1 + (c.alone or 0)) > c.limit
+        over = f"{c.limit:.2f}: {c.why or 'not explained'}" if dear else ""
         alone = "" if c.alone is None else f"{100 * c.alone:+.1f} %"
         spread = f"{c.low:.2f} to {c.high:.2f}"
         lines.append(
