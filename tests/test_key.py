@@ -124,6 +124,15 @@ def test_the_law_of_each_draw() -> None:
     assert ((drawn >= 0) & (drawn < high)).all()
 
 
+@pytest.mark.parametrize("p", [0.0, 0.002, 0.1, 0.5, 0.9999])
+def test_masks_have_their_share_and_both_halves_of_a_word_are_independent(p: float) -> None:
+    mask = ROOT.mask(p, N // 2, 2)
+    assert abs(mask.double().mean().item() - p) <= 4 * math.sqrt(p * (1 - p) / N) + 2**-16
+    both = mask.all(1).double().mean().item()
+    assert abs(both - p * p) <= 4 * math.sqrt(p * p / (N // 2)) + 2**-15
+    assert ROOT.mask(p, 3, 5).shape == (3, 5)
+
+
 @pytest.mark.parametrize("alpha", [0.01, 0.2, 0.3, 1.0, 2.0, 20.0])
 def test_beta(alpha: float) -> None:
     """Halves apart: float32 rounds what is near 1, so the upper half is looked at from below, as 1 - Beta."""
@@ -170,7 +179,7 @@ def everything(key: Key) -> tuple[Tensor, ...]:
     steps = torch.arange(3)
     return (
         key.fold("a").word, key.fold(7).word, key.fold(steps).word, key.bits(5, 3), key.bits(), key.uniform(33),
-        key.bernoulli(0.3, 9), key.integers(100, 9), key.normal(9), key.permutation(9), key.beta(0.3, 0.3, 5),
+        key.bernoulli(0.3, 9), key.mask(0.3, 9), key.integers(100, 9), key.normal(9), key.permutation(9), key.beta(0.3, 0.3, 5),
         key.beta(2.0, 1.0),
     )  # fmt: skip
 

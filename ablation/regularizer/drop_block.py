@@ -24,7 +24,7 @@ class DropBlock(Noisy):
         rows, columns = h - size + 1, w - size + 1  # of the places where a square fits
         # With channels last, the usual order of x in memory: a mask in another order is slow to apply.
         gamma = self.p * h * w / (size**2 * rows * columns)
-        kept = ~squares(self.key.bernoulli(gamma, n, rows, columns, 1 if self.shared else c), size).movedim(-1, 1)
+        kept = ~squares(self.key.mask(gamma, n, rows, columns, 1 if self.shared else c), size).movedim(-1, 1)
         share = (kept.sum() / kept.numel()).clamp_min(1.0 / kept.numel())
         return x * (kept * (1 / share)).to(x.dtype)
 

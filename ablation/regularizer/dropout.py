@@ -22,7 +22,7 @@ class Dropout(Noisy):
         if not self.training:
             return x
         # Drawn with channels last, the usual order of x in memory: a mask in another order is slow to apply.
-        kept = self.key.bernoulli(1.0 - self.p, *x.movedim(1, -1).shape).movedim(-1, 1)
+        kept = ~self.key.mask(self.p, *x.movedim(1, -1).shape).movedim(-1, 1)
         return x * kept / (1.0 - self.p)
 
 

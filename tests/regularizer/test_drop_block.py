@@ -29,7 +29,7 @@ def test_is_torchvisions(size: int, h: int, w: int, monkeypatch: pytest.MonkeyPa
 
     def same(noise: Tensor, gamma: float) -> Tensor:
         n, c, rows, columns = noise.shape
-        return noise.copy_(Key.root(0).bernoulli(gamma, n, rows, columns, c).movedim(-1, 1))
+        return noise.copy_(Key.root(0).mask(gamma, n, rows, columns, c).movedim(-1, 1))
 
     monkeypatch.setattr(Tensor, "bernoulli_", same)
     assert (ours == 0).any()
