@@ -26,6 +26,17 @@ def check_span(name: str, span: Sequence[float], least: float = 0.0) -> None:
         raise ValueError(f"{name}: {span} is not [low, high] with {least:g} <= low <= high")
 
 
+def whole(name: str, value: float, least: int, why: str) -> int:
+    """A count, which a configuration may spell 2.0.
+
+    Raises:
+        ValueError: no whole number from `least` up; ends with `why`, the way out.
+    """
+    if isinstance(value, bool) or not least <= value < math.inf or value != int(value):
+        raise ValueError(f"{name}: {value} is not a whole number from {least} up; {why}")
+    return int(value)
+
+
 def check_probability(name: str, p: float) -> None:
     """Refuse what is no probability.
 

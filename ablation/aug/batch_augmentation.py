@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ablation.aug._draw import whole
 from ablation.types import Repeat
 
 
@@ -16,6 +17,4 @@ def batch_augmentation(times: int = 4) -> Repeat:
     Raises:
         ValueError: `times` is not a whole number from 1 up.
     """
-    if isinstance(times, bool) or times != int(times) or times < 1:
-        raise ValueError(f"times: {times} is not a whole number from 1 up; 1 changes nothing")
-    return Repeat(int(times))
+    return Repeat(whole("times", times, 1, "1 changes nothing"))

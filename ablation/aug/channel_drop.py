@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ablation.aug._draw import whole
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
@@ -13,10 +14,9 @@ def channel_drop(most: int = 2) -> Aug:
     the nearest is SpatialDropout (Tompson et al. 2015, 1411.4280), which drops feature maps and rescales the rest.
 
     Raises:
-        ValueError: `most` is negative.
+        ValueError: `most` is not a whole number from 0 up.
     """
-    if most < 0:
-        raise ValueError(f"most: {most} is negative; give the largest number of channels to drop, 0 to change nothing")
+    most = whole("most", most, 0, "it is the largest number of channels to drop, 0 changes nothing")
 
     def apply(batch: Batch, key: Key) -> Batch:
         n, c = batch.x.shape[:2]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 
+from ablation.aug._draw import whole
 from ablation.aug._rectangle import paint
 from ablation.key import Key
 from ablation.types import Aug, Batch
@@ -22,10 +23,8 @@ def cutout(size: int = 16, holes: int = 1) -> Aug:
     Raises:
         ValueError: an argument is out of range.
     """
-    if size < 0:
-        raise ValueError(f"size: {size} is negative; give the side of the square in pixels, or 0 to change nothing")
-    if holes < 1:
-        raise ValueError(f"holes: {holes} is less than 1; leave cutout out for none")
+    size = whole("size", size, 0, "it is the side of the square in pixels, 0 changes nothing")
+    holes = whole("holes", holes, 1, "leave cutout out for none")
 
     def apply(batch: Batch, key: Key) -> Batch:
         n, _, h, w = batch.x.shape

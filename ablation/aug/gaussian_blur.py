@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ablation.aug._draw import between, check_probability, check_span
+from ablation.aug._draw import between, check_probability, check_span, whole
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
 _TENTH = 20  # pixels of the image's side for one of the kernel's radius: SimCLR's kernel is a tenth of the side
+_ODD = "it is an odd number of pixels, or null for a tenth of the image"
 
 
 def gaussian_blur(sigma: Sequence[float] = (0.1, 2.0), p: float = 0.5, size: int | None = None) -> Aug:
@@ -26,14 +27,14 @@ def gaussian_blur(sigma: Sequence[float] = (0.1, 2.0), p: float = 0.5, size: int
     """
     check_span("sigma", sigma, least=1e-3)
     check_probability("p", p)
-    if size is not None and (size < 1 or size % 2 == 0):
-        raise ValueError(f"size: {size} is not an odd number of pixels; null is a tenth of the image")
+    if size is not None and whole("size", size, 1, _ODD) % 2 == 0:
+        raise ValueError(f"size: {size} is even; {_ODD}")
 
     def apply(batch: Batch, key: Key) -> Batch:
         if p == 0 or size == 1:
             return batch
         n, _, h, w = batch.x.shape
-        radius = max(1, min(h, w) // _TENTH) if size is None else size // 2
+        radius = max(1, min(h, w) // _TENTH) if size is None else int(size) // 2
         s = between(key.fold("sigma"), sigma, n)
         offsets = torch.arange(radius + 1, device=s.device)
         weights = torch.exp(-0.5 * (offsets / s[:, None]) ** 2)

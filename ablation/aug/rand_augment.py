@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ablation.aug._draw import whole
 from ablation.aug._policy import amount, in_steps, signs
 from ablation.key import Key
 from ablation.types import Aug
@@ -29,11 +30,10 @@ def rand_augment(num_ops: int = 2, magnitude: int = 9, bins: int = 31, fill: str
     Raises:
         ValueError: an argument is out of range.
     """
-    if num_ops < 0:
-        raise ValueError(f"num_ops: {num_ops} is negative; give how many operations an image goes through, 0 for none")
-    if bins < 2:
-        raise ValueError(f"bins: {bins} is less than 2; give the number of strengths, 31 for 0 to 30")
-    if not 0 <= magnitude < bins:
+    num_ops = whole("num_ops", num_ops, 0, "an image goes through so many operations, 0 for none")
+    bins = whole("bins", bins, 2, "it is the number of strengths, 31 for 0 to 30")
+    magnitude = whole("magnitude", magnitude, 0, f"it is one of {bins} strengths, {bins - 1} the strongest")
+    if magnitude >= bins:
         raise ValueError(f"magnitude: {magnitude} is not in 0..{bins - 1}; it is one of `bins` strengths")
     table = [row for name in OPERATIONS for row in signs(name, amount(name, magnitude, bins))]
 

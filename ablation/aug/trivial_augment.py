@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from ablation.aug._draw import whole
 from ablation.aug._policy import between, in_steps, signs
 from ablation.aug.rand_augment import OPERATIONS
 from ablation.key import Key
@@ -32,8 +33,7 @@ def trivial_augment(bins: int = 31, fill: str = "black") -> Aug:
     Raises:
         ValueError: an argument is out of range.
     """
-    if bins < 2:
-        raise ValueError(f"bins: {bins} is less than 2; give the number of strengths, 31 in the paper")
+    bins = whole("bins", bins, 2, "it is the number of strengths, 31 in the paper")
     names = [name.replace("translate", "pixels") for name in OPERATIONS]
     table = [row for name in names for level in range(bins) for row in signs(name, strength(name, level, bins))]
 

@@ -32,8 +32,8 @@ def multistep(
     schedules = warmed(
         lambda epoch: lr * gamma ** bisect_right(at, epoch + _ROUNDING), epochs, lr, warmup, warmup_kind, warmup_start
     )
-    if not gamma > 0:
-        raise ValueError(f"gamma: {gamma} is not above 0; it is the factor at each milestone")
+    if not 0 < gamma < float("inf"):
+        raise ValueError(f"gamma: {gamma} is not a finite number above 0; it is the factor at each milestone")
     if not all(m > 0 for m in milestones):
         raise ValueError(f"milestones: {list(milestones)} are not all above 0, in epochs, or below 1 as shares")
     at = [m * epochs if m < 1 else float(m) for m in milestones]

@@ -31,8 +31,8 @@ def step(
         lambda epoch: float(lr * gamma ** ((epoch + _ROUNDING) // distance)),
         epochs, lr, warmup, warmup_kind, warmup_start,
     )  # fmt: skip
-    if not gamma > 0:
-        raise ValueError(f"gamma: {gamma} is not above 0; it is the factor of each step")
+    if not 0 < gamma < float("inf"):
+        raise ValueError(f"gamma: {gamma} is not a finite number above 0; it is the factor of each step")
     if not every > 0:
         raise ValueError(f"every: {every} is not above 0; give epochs, or below 1 a share of the training")
     distance = every * epochs if every < 1 else float(every)

@@ -56,7 +56,7 @@ def test_once_changes_no_bit() -> None:
     assert torch.equal(after_a_step("aug=batch_augmentation", "aug.batch_augmentation.times=1"), after_a_step())
 
 
-@pytest.mark.parametrize("times", [0, -1, 1.5, True])
+@pytest.mark.parametrize("times", [0, -1, 1.5, True, float("inf")])
 def test_refuses(times: int) -> None:
     with pytest.raises(ValueError, match=r"^times: "):
         batch_augmentation(times)

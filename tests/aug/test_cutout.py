@@ -55,7 +55,10 @@ def test_size_0_changes_nothing(make: Make) -> None:
     assert torch.equal(cutout(0)(batch, Key.root(0)).x, batch.x)
 
 
-@pytest.mark.parametrize(("arguments", "named"), [({"size": -1}, "size"), ({"holes": 0}, "holes")])
-def test_refuses(arguments: dict[str, int], named: str) -> None:
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [({"size": -1}, "size"), ({"size": 1.5}, "size"), ({"holes": 0}, "holes"), ({"holes": 1.5}, "holes")],
+)
+def test_refuses(arguments: dict[str, float], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
-        cutout(**arguments)
+        cutout(**arguments)  # type: ignore[arg-type]

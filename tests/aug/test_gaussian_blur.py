@@ -40,7 +40,13 @@ def test_neutral(make: Make, arguments: dict[str, object]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [({"sigma": [0.0, 1.0]}, "sigma"), ({"sigma": [2.0]}, "sigma"), ({"p": -1.0}, "p"), ({"size": 4}, "size")],
+    [
+        ({"sigma": [0.0, 1.0]}, "sigma"),
+        ({"sigma": [2.0]}, "sigma"),
+        ({"p": -1.0}, "p"),
+        ({"size": 4}, "size"),
+        ({"size": 1.5}, "size"),
+    ],
 )
 def test_refuses(arguments: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):

@@ -28,7 +28,15 @@ def test_no_operation_changes_nothing(make: Callable[..., Batch]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "named"),
-    [({"num_ops": -1}, "num_ops"), ({"magnitude": 31}, "magnitude"), ({"bins": 1}, "bins"), ({"fill": "x"}, "fill")],
+    [
+        ({"num_ops": -1}, "num_ops"),
+        ({"magnitude": 31}, "magnitude"),
+        ({"bins": 1}, "bins"),
+        ({"fill": "x"}, "fill"),
+        ({"num_ops": 1.5}, "num_ops"),
+        ({"magnitude": 1.5}, "magnitude"),
+        ({"bins": 2.5}, "bins"),
+    ],
 )
 def test_refuses(arguments: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):

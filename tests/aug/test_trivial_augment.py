@@ -29,7 +29,9 @@ def test_strengths_are_torchvisions_to_the_bit(name: str) -> None:
     assert found == SPACE[NAMES[name]][0](31, SIDE, SIDE).tolist()
 
 
-@pytest.mark.parametrize(("arguments", "named"), [({"bins": 1}, "bins"), ({"fill": "white"}, "fill")])
+@pytest.mark.parametrize(
+    ("arguments", "named"), [({"bins": 1}, "bins"), ({"bins": 2.5}, "bins"), ({"fill": "white"}, "fill")]
+)
 def test_refuses(arguments: dict[str, object], named: str) -> None:
     with pytest.raises(ValueError, match=f"^{named}: "):
         trivial_augment(**arguments)  # type: ignore[arg-type]

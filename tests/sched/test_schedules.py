@@ -149,6 +149,7 @@ def test_refuses_eta(eta: float) -> None:
         ({"milestones": [100, 200]}, "milestones"),
         ({"milestones": [5], "warmup": 10}, "milestones"),
         ({"gamma": 0}, "gamma"),
+        ({"gamma": float("inf")}, "gamma"),
     ],
 )
 def test_refuses_milestones(arguments: dict[str, object], named: str) -> None:
