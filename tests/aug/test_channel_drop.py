@@ -28,6 +28,11 @@ def test_the_other_channels_are_untouched(make: Make) -> None:
     assert out.is_contiguous(memory_format=torch.channels_last)
 
 
+def test_none_changes_nothing(make: Make) -> None:
+    batch = make()
+    assert torch.equal(channel_drop(0)(batch, Key.root(0)).x, batch.x)
+
+
 @pytest.mark.parametrize("most", [-1, 1.5])
 def test_refuses(most: float) -> None:
     with pytest.raises(ValueError, match=r"^most: "):
