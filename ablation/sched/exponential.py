@@ -13,6 +13,7 @@ def exponential(
     warmup: float = 0.0,
     warmup_kind: str = "linear",
     warmup_start: float = 0.0,
+    warmup_per: str = "iteration",
 ) -> dict[str, Schedule]:
     """The learning rate falls by the factor gamma an epoch: lr(e) = lr gamma^(e - W), e in epochs, W the warm-up.
 
@@ -23,7 +24,7 @@ def exponential(
         ValueError: an argument is out of range.
     """
     schedules = warmed(
-        lambda epoch: float(lr * gamma ** (epoch - warmup)), epochs, lr, warmup, warmup_kind, warmup_start
+        lambda epoch: float(lr * gamma ** (epoch - warmup)), epochs, lr, warmup, warmup_kind, warmup_start, warmup_per
     )
     if not 0 < gamma <= 1:
         raise ValueError(f"gamma: {gamma} is not above 0 and at most 1; it is the factor of an epoch")

@@ -17,6 +17,7 @@ def htd(
     warmup: float = 0.0,
     warmup_kind: str = "linear",
     warmup_start: float = 0.0,
+    warmup_per: str = "iteration",
 ) -> dict[str, Schedule]:
     """The learning rate falls as a hyperbolic tangent, longer high than a cosine (Hsueh et al. 2018, 1806.01593).
 
@@ -33,7 +34,7 @@ def htd(
     def after(epoch: float) -> float:
         return at((epoch - warmup) / (epochs - warmup))
 
-    schedules = warmed(after, epochs, lr, warmup, warmup_kind, warmup_start, first=at(0))
+    schedules = warmed(after, epochs, lr, warmup, warmup_kind, warmup_start, warmup_per, first=at(0))
     if not -math.inf < lower < upper < math.inf:
         raise ValueError(f"lower: {lower} is not below upper, {upper}; the paper has -6 and 3")
     if not 0 <= eta <= lr:

@@ -13,6 +13,7 @@ def linear(
     warmup: float = 0.0,
     warmup_kind: str = "linear",
     warmup_start: float = 0.0,
+    warmup_per: str = "iteration",
 ) -> dict[str, Schedule]:
     """A straight line from lr to eta over what the warm-up leaves: lr(e) = lr + (eta - lr) (e - W)/(T - W).
 
@@ -21,4 +22,4 @@ def linear(
     Raises:
         ValueError: an argument is out of range.
     """
-    return poly(epochs, lr, 1.0, eta, warmup, warmup_kind, warmup_start)
+    return poly(epochs, lr, 1.0, eta, warmup, warmup_kind, warmup_start, warmup_per)

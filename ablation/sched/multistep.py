@@ -20,6 +20,7 @@ def multistep(
     warmup: float = 0.0,
     warmup_kind: str = "linear",
     warmup_start: float = 0.0,
+    warmup_per: str = "iteration",
 ) -> dict[str, Schedule]:
     """The learning rate times gamma at each milestone, as for residual networks (He et al. 2015, 1512.03385).
 
@@ -30,7 +31,13 @@ def multistep(
         ValueError: an argument is out of range.
     """
     schedules = warmed(
-        lambda epoch: lr * gamma ** bisect_right(at, epoch + _ROUNDING), epochs, lr, warmup, warmup_kind, warmup_start
+        lambda epoch: lr * gamma ** bisect_right(at, epoch + _ROUNDING),
+        epochs,
+        lr,
+        warmup,
+        warmup_kind,
+        warmup_start,
+        warmup_per,
     )
     if not 0 < gamma < float("inf"):
         raise ValueError(f"gamma: {gamma} is not a finite number above 0; it is the factor at each milestone")

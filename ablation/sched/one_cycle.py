@@ -25,6 +25,7 @@ def one_cycle(
     warmup: float = 0.0,
     warmup_kind: str = "linear",
     warmup_start: float = 0.0,
+    warmup_per: str = "iteration",
 ) -> dict[str, Schedule]:
     """One rise to a large learning rate and one fall far below where it began (Smith 2018, 1803.09820; 1708.07120).
 
@@ -50,7 +51,7 @@ def one_cycle(
 
     schedules = warmed(
         lambda epoch: _along(corners, rates, share(epoch), shape),
-        epochs, lr, warmup, warmup_kind, warmup_start, first,
+        epochs, lr, warmup, warmup_kind, warmup_start, warmup_per, first,
     )  # fmt: skip
     if momentum != 1:
         schedules["momentum"] = lambda t: _along(corners, factors, share(t * epochs), shape)

@@ -14,6 +14,7 @@ def poly(
     warmup: float = 0.0,
     warmup_kind: str = "linear",
     warmup_start: float = 0.0,
+    warmup_per: str = "iteration",
 ) -> dict[str, Schedule]:
     """A power of what is left of the training: lr(e) = eta + (lr - eta) (1 - (e - W)/(T - W))^power.
 
@@ -28,7 +29,7 @@ def poly(
         left = max(0.0, 1 - (epoch - warmup) / (epochs - warmup))
         return float(eta + (lr - eta) * left**power)
 
-    schedules = warmed(after, epochs, lr, warmup, warmup_kind, warmup_start)
+    schedules = warmed(after, epochs, lr, warmup, warmup_kind, warmup_start, warmup_per)
     if not power > 0:
         raise ValueError(f"power: {power} is not above 0; 1 is a straight line")
     if not 0 <= eta <= lr:

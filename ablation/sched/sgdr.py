@@ -28,6 +28,7 @@ def sgdr(
     warmup: float = 0.0,
     warmup_kind: str = "linear",
     warmup_start: float = 0.0,
+    warmup_per: str = "iteration",
     steps_per_epoch: int | None = None,
 ) -> dict[str, Schedule]:
     """Cosines from a peak to eta, one after the other (SGDR, Loshchilov & Hutter 2016, 1608.03983).
@@ -49,6 +50,7 @@ def sgdr(
         warmup: Epochs.
         warmup_kind: "linear" or "exponential".
         warmup_start: The learning rate at step 0.
+        warmup_per: "iteration", or "epoch": held within an epoch of the warm-up.
         steps_per_epoch: None if not known; then a schedule in iterations raises Uncounted when it is asked.
 
     Raises:
@@ -66,7 +68,7 @@ def sgdr(
         peak, c = max(eta, lr * decay**i), max(0.0, since * scale - starts[i])
         return eta + (peak - eta) * (1 + math.cos(math.pi * c / (len * mult**i))) / 2
 
-    schedules = warmed(after, epochs, lr, warmup, warmup_kind, warmup_start)
+    schedules = warmed(after, epochs, lr, warmup, warmup_kind, warmup_start, warmup_per)
     if not 0 <= eta <= lr:
         raise ValueError(f"eta: {eta} is not between 0 and the learning rate {lr}; it is the final rate, not a factor")
     return schedules

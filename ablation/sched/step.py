@@ -17,6 +17,7 @@ def step(
     warmup: float = 0.0,
     warmup_kind: str = "linear",
     warmup_start: float = 0.0,
+    warmup_per: str = "iteration",
 ) -> dict[str, Schedule]:
     """The learning rate times gamma every so many epochs: lr(e) = lr gamma^floor(e/every).
 
@@ -29,7 +30,7 @@ def step(
     """
     schedules = warmed(
         lambda epoch: float(lr * gamma ** ((epoch + _ROUNDING) // distance)),
-        epochs, lr, warmup, warmup_kind, warmup_start,
+        epochs, lr, warmup, warmup_kind, warmup_start, warmup_per,
     )  # fmt: skip
     if not 0 < gamma < float("inf"):
         raise ValueError(f"gamma: {gamma} is not a finite number above 0; it is the factor of each step")

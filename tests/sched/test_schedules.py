@@ -63,6 +63,28 @@ def test_golden() -> None:
     assert {e: LR * f(e / EPOCHS) for e in golden} == pytest.approx(golden, rel=1e-3)
 
 
+def test_cosine_over_all_is_one_that_begins_late() -> None:
+    """As torch's, made as long as the training and first stepped after the warm-up."""
+    after = torchs.CosineAnnealingLR(optimizer(), T_max=300)
+    torch_says = stepped(warm_then(after, 20, 1e-5), 300)
+    found = rates(cosine(300, LR, warmup=20, warmup_start=1e-5, over="all"), 300)
+    assert found == pytest.approx(torch_says, rel=1e-5)
+    assert found[-1] == pytest.approx(LR * (1 + math.cos(math.pi * 279 / 300)) / 2)
+    assert cosine(300, LR, over="all")["lr"](0.7) == cosine(300, LR)["lr"](0.7)
+
+
+@pytest.mark.parametrize("name", WARMED)
+@pytest.mark.parametrize("per_epoch", [1, 49, 97])
+def test_warm_up_by_the_epoch(name: str, per_epoch: int) -> None:
+    """Each step has the rate with which its epoch began; nothing changes after the warm-up."""
+    make, steps = factory(name), EPOCHS * per_epoch
+    given = {"warmup": 10, "warmup_kind": "exponential", "warmup_start": 1e-5}
+    held, plain = make(EPOCHS, LR, **given, warmup_per="epoch")["lr"], make(EPOCHS, LR, **given)["lr"]
+    first = [held(i / steps) for i in range(10 * per_epoch)]
+    assert first == pytest.approx([plain(i // per_epoch / EPOCHS) for i in range(10 * per_epoch)])
+    assert all(held(i / steps) == plain(i / steps) for i in range(10 * per_epoch, steps))
+
+
 def test_bag_of_tricks_cosine() -> None:
     """He et al. 2018: (1 + cos(t pi/T))/2 times the rate, per batch."""
     f = cosine(3, 0.1)["lr"]
@@ -123,6 +145,7 @@ BAD_WARMUPS: list[tuple[dict[str, object], str]] = [
     ({"warmup": 5, "warmup_start": 0.3}, "warmup_start"),
     ({"warmup": 5, "warmup_start": -0.1}, "warmup_start"),
     ({"warmup": 5, "warmup_kind": "exponential"}, "warmup_start"),
+    ({"warmup_per": "step"}, "warmup_per"),
     ({"lr": 0.0}, "lr"),
 ]
 

@@ -147,7 +147,7 @@ BAD = [
     ("one_cycle", {"shape": "cos"}, "shape"), ("one_cycle", {"momentum": 0.95, "div": 0}, "div"),
     ("one_cycle", {"momentum": 1.1}, "momentum"), ("sgdr", {"len": 0}, "len"), ("sgdr", {"mult": 0.5}, "mult"),
     ("sgdr", {"len": 0.5, "unit": "iteration"}, "len"), ("sgdr", {"decay": 0}, "decay"), ("sgdr", {"eta": 0.3}, "eta"),
-    ("sgdr", {"per": "epochs"}, "per"), ("sgdr", {"unit": "step"}, "unit"),
+    ("cosine", {"over": "half"}, "over"), ("sgdr", {"per": "epochs"}, "per"), ("sgdr", {"unit": "step"}, "unit"),
     ("sgdr", {"per": "epoch", "unit": "iteration"}, "per"), ("range", {"start": 0}, "start"),
     ("range", {"start": 11}, "start"), ("range", {"shape": "log"}, "shape"), ("range", {"lr": 0}, "lr"),
 ]  # fmt: skip
