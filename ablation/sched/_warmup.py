@@ -28,8 +28,8 @@ def warmed(
 
     With e in epochs from 0, W = warmup, s = warmup_start and b = the rate with which `after` begins (`first`, or lr),
     for e < W: linear, s + (b - s) e/W; exponential, s (b/s)^(e/W). Gradual warm-up: Goyal et al. 2017, 1706.02677.
-    Changes at every step; at step 0 the rate is s itself. With `warmup_per` "epoch" e is whole: the rate changes once an
-    epoch, as in much code, that of the lab notes among it.
+    Changes at every step; at step 0 the rate is s itself. With `warmup_per` "epoch" e is whole, so that it changes once
+    an epoch, as in much code, that of the lab notes among it.
 
     Raises:
         ValueError: an argument is out of range.
