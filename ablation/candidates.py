@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
-from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from ablation.state import State, forward
 from ablation.train import Feed, Plan
@@ -33,17 +35,23 @@ def _reestimate(plan: Plan, weights: Tensors, epoch: int, lanes: int | None) -> 
     """Set the running statistics in `weights` to the mean over up to 50 of this epoch's batches, augmented as these.
 
     As in stochastic weight averaging (Izmailov et al. 2018, 1803.05407), there over the whole training set. They are
-    changed in place, and depend on nothing but the other weights and the batches.
+    changed in place, and depend on nothing but the other weights and the batches. Where a step has several passes, each
+    counts alike.
     """
-    norms = [m for m in plan.learner.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
-    momenta = [norm.momentum for norm in norms]
+    norms = [m for m in plan.learner.modules() if isinstance(m, _BatchNorm)]
+    momenta, seen = [norm.momentum for norm in norms], dict.fromkeys(norms, 0)
+
+    def running_mean(norm: _BatchNorm, _: Any) -> None:
+        seen[norm] += 1
+        norm.momentum = 1 / seen[norm]  # the first pass leaves nothing of what was there
+
     call, feed = forward(plan.learner, Weights({}, weights, {}, lanes)), Feed(plan, epoch)
+    hooks = [norm.register_forward_pre_hook(running_mean) for norm in norms]
     try:
         for i in range(min(_BATCHES, plan.steps_per_epoch)):
-            for norm in norms:
-                norm.momentum = 1 / (i + 1)  # a running mean: the first batch leaves nothing of what was there
             torch.manual_seed(feed.seeds[i])
             call(*feed.batch(i))
     finally:
-        for norm, momentum in zip(norms, momenta, strict=True):
+        for norm, momentum, hook in zip(norms, momenta, hooks, strict=True):
             norm.momentum = momentum
+            hook.remove()

@@ -83,6 +83,11 @@ def last() -> Average:
     return Last()
 
 
+def halved() -> Penalty:
+    """A second pass, of darker images."""
+    return Penalty(lambda model: lambda p: p.again(p.images / 2, p.key)[1].mean())
+
+
 def refuses() -> Wrap:
     def apply(model: Model) -> Model:
         raise ValueError("strength: is no good here")
@@ -182,8 +187,10 @@ def test_a_team_takes_the_models_place(tmp_path: Path) -> None:
     assert outcome["params"] == first["params"] + second["params"]  # type: ignore[index]
 
 
-def test_statistics_estimated_anew_are_those_of_the_batches(tmp_path: Path) -> None:
-    made = settings("regularizer", "last")
+@pytest.mark.parametrize("others", [(), ("halved",)])
+def test_statistics_estimated_anew_are_those_of_the_batches(others: tuple[str, ...], tmp_path: Path) -> None:
+    """Of every pass alike where a step has two."""
+    made = settings("regularizer", "last", *others)
     made["data"]["view"] = "none"
     run(made, tmp_path)
     found = final_weights(tmp_path)
@@ -196,7 +203,8 @@ def test_statistics_estimated_anew_are_those_of_the_batches(tmp_path: Path) -> N
         norm.momentum = None  # torch's cumulative mean
     with torch.no_grad():
         for index in Key.root(0).fold("order").fold(2).permutation(16).split(8):
-            model(x[index])
+            for brightness in (1.0, 0.5)[: 1 + len(others)]:
+                model(brightness * x[index])
     for name, norm in norms.items():
         torch.testing.assert_close(found[f"averages.last.model.{name}.running_mean"], norm.running_mean)
         torch.testing.assert_close(found[f"averages.last.model.{name}.running_var"], norm.running_var)
