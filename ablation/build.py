@@ -55,6 +55,9 @@ def build(node: Mapping[str, Any], path: str, offered: Mapping[str, Any] | None 
         given = name in arguments or name in context
         if not given and parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
             raise ConfigError(f"{path}.{name}: is missing")
+        # Any text is true to Python, also "no" and "off".
+        if name in arguments and isinstance(parameter.default, bool) and not isinstance(arguments[name], bool):
+            raise ConfigError(f"{path}.{name}: {arguments[name]!r} is neither true nor false")
     try:
         return make(**arguments, **context)
     except ValueError as e:

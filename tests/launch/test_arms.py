@@ -86,6 +86,13 @@ def test_what_is_typed_as_a_mapping_is_never_dropped(typed: str, said: str) -> N
         gather([[typed]])
 
 
+@pytest.mark.parametrize("value", ["no", "off", "0", "null"])
+def test_what_is_true_or_false_is_said_so(value: str) -> None:
+    """Any text is true to Python."""
+    with pytest.raises(ConfigError, match=r"model\.preact: .* is neither true nor false"):
+        gather([[f"model.preact={value}"]])
+
+
 def test_what_a_recipe_set_for_another_option_is_dropped_with_a_note() -> None:
     (planned,) = gather([["recipe=lab_resnet20", "sched=multistep", "++optim={momentum: 0.8}"]])
     assert planned.config["optim"]["momentum"] == 0.8
