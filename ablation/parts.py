@@ -20,7 +20,7 @@ from ablation.learner import Learner, Teacher
 from ablation.network import build_model, build_network, seeded, wrapped
 from ablation.precision import Precision
 from ablation.tricks import Tricks, build_tricks
-from ablation.types import Data, Init, Model, Schedule, Taught, Term, Weights
+from ablation.types import Batch, Data, Init, Model, Schedule, Taught, Term, Weights
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,22 @@ def build_learner(
         model = wrapped(model, built.tricks)
         penalties = _attach(model, built.tricks)
     learner = Learner(model, data, built.tricks, {"loss": built.loss, **penalties}, precision, teacher)
-    return learner.to(precision.device).to(memory_format=torch.channels_last)
+    learner = learner.to(precision.device).to(memory_format=torch.channels_last)
+    _try_augs(learner, data, built.tricks, root)
+    return learner
+
+
+def _try_augs(learner: Learner, data: Data, tricks: Tricks, key: Key) -> None:
+    """On two black images: what cannot be done to these data is said before the training."""
+    _, height, width, channels = data.train.x.shape
+    x = learner.mean.new_zeros(2, height, width, channels).permute(0, 3, 1, 2)
+    y = learner.mean.new_full((2, len(data.classes)), 1 / len(data.classes))
+    batch, key = Batch(x, y, y.new_zeros(()), learner.mean), Key(key.word.to(x.device))
+    for name, aug in learner.augs.items():
+        try:
+            batch = aug(batch, key.fold(name))
+        except ValueError as e:
+            raise ConfigError(f"{tricks.paths[name]}.{e}") from e
 
 
 def _attach(model: Model, tricks: Tricks) -> dict[str, Term]:
