@@ -20,7 +20,7 @@ from ablation.learner import Learner, Teacher
 from ablation.network import build_model, build_network, seeded, wrapped
 from ablation.precision import Precision
 from ablation.tricks import Tricks, build_tricks
-from ablation.types import Batch, Data, Init, Model, Schedule, Taught, Term, Weights
+from ablation.types import Batch, Data, Init, Model, Noisy, Schedule, Taught, Term, Weights
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,9 @@ def parts(config: Mapping[str, Any]) -> Parts:
     _try_data(config)
     size = config["data"].get("size", 32)
     augs = {n: node for n, node in config["aug"].items() if n in tricks.penalties or n in tricks.wraps}
+    asked = isinstance(built.loss, Taught) and built.loss.relabel is None
     depends = {"model": config["model"], "regularizer": config["regularizer"], "aug": augs, "size": size}
-    _try_model(json.dumps(depends))
+    _try_model(json.dumps(depends | {"asked": asked}))
     return built
 
 
@@ -87,6 +88,11 @@ def _try_model(text: str) -> None:
     with torch.device("meta"):
         model = build_network(config, tricks, classes=10, channels=3, size=config["size"])
         _attach(model, tricks)
+    if config["asked"] and any(isinstance(m, Noisy) and m.site for m in model.modules()):
+        raise ConfigError(
+            "loss: its teacher answers for the images, which are then mixed inside the model (manifold_mixup); choose "
+            "another loss, loss=refinery with loss.mixed=clean, or mix the images alone"
+        )
 
 
 def _try_optimizer(config: Mapping[str, Any]) -> torch.optim.Optimizer:

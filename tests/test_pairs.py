@@ -26,6 +26,7 @@ Option = tuple[str, str]
 EVERY: list[Option] = [(group, option) for group in GROUPS for option in options(group)]
 
 # Pairs that are no experiment, and why; each is refused before anything is trained.
+TAUGHT = ("loss=distill", "loss=online_refine", "loss=refinery")
 JOINS = ("shake_drop", "shake_shake", "skip_init", "stochastic_depth")
 REFUSED: dict[frozenset[str], str] = {
     frozenset(one if "=" in one else f"regularizer={one}" for one in pair): why
@@ -35,6 +36,7 @@ REFUSED: dict[frozenset[str], str] = {
         (("drop_block", "r_drop"), "r_drop is tried with dropout"),
         (("cotrain", "manifold_mixup"), "each of the models has rows of its own, whose partners are in the others"),
         (("manifold_mixup", "rotation"), "images of different rotations would be mixed"),
+        *(((loss, "manifold_mixup"), "answers for the images are not mixed as they are inside") for loss in TAUGHT),
         (("aug=dual_cutout", "manifold_mixup"), "the two of an image would be mixed with different partners"),
     ]
 }
