@@ -59,6 +59,6 @@ def drop_block(p: float = 0.1, size: int = 7, shared: bool = False) -> Noise:
     """
     if not 0 <= p < 1:
         raise ValueError(f"p: {p} is not in [0, 1)")
-    if size < 1:
-        raise ValueError(f"size: {size} is not at least 1")
-    return Noise(drop=lambda: DropBlock(p, size, shared))
+    if size != int(size) or size < 1:
+        raise ValueError(f"size: {size} is not a whole number of elements from 1 up")
+    return Noise(drop=lambda: DropBlock(p, int(size), shared))

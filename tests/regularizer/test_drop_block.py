@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from joins import lanes_agree, tensors
@@ -76,5 +78,15 @@ def test_refuses() -> None:
     for p in (-0.1, 1.0):
         with pytest.raises(ValueError, match=r"^p: .* is not in \[0, 1\)"):
             drop_block(p)
-    with pytest.raises(ValueError, match=r"^size: 0 is not at least 1"):
-        drop_block(size=0)
+    sizes: list[Any] = [0, 3.5]
+    for size in sizes:
+        with pytest.raises(ValueError, match=rf"^size: {size} is not a whole number"):
+            drop_block(size=size)
+
+
+def test_a_whole_number_written_with_a_point_is_one() -> None:
+    size: Any = 7.0
+    drop = drop_block(size=size).drop
+    assert drop is not None
+    (x,) = tensors(1, 4, 8, 8, 8)
+    assert drop()(x[0]).shape == x[0].shape
