@@ -71,8 +71,8 @@ def cotrain(
     trained with the gradient that it would have alone, at the same lr. The loss reported is 1/splits of the paper's.
 
     Differs: where augmentations mix images, whose partners differ from view to view here, the networks need only agree
-    on an image as far as its targets do: JS counts by the mass that these have in common, else always 1 (with mixup,
-    `larger` keeps most of it). The paper also lowers weight decay, and ShakeDrop's probability by sqrt(splits); here
+    on an image as far as its targets do: JS counts by the mass that these have in common, 1 for plain labels (with
+    mixup, `larger` keeps most of it; a teacher's answers, refinery's "clean" ones, differ from view to view too). The paper also lowers weight decay, and ShakeDrop's probability by sqrt(splits); here
     that is left to `optim` and `regularizer`. What other regularizers put on the logits or features is one for all
     networks, and images that they add are divided among these by rows.
 
