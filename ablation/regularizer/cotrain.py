@@ -72,9 +72,10 @@ def cotrain(
 
     Differs: where augmentations mix images, whose partners differ from view to view here, the networks need only agree
     on an image as far as its targets do: JS counts by the mass that these have in common, 1 for plain labels (with
-    mixup, `larger` keeps most of it; a teacher's answers, refinery's "clean" ones, differ from view to view too). The paper also lowers weight decay, and ShakeDrop's probability by sqrt(splits); here
-    that is left to `optim` and `regularizer`. What other regularizers put on the logits or features is one for all
-    networks, and images that they add are divided among these by rows.
+    mixup, `larger` keeps most of it; a teacher's answers, refinery's "clean" ones, differ from view to view too). The
+    paper also lowers weight decay, and ShakeDrop's probability by sqrt(splits); here that is left to `optim` and
+    `regularizer`. What other regularizers put on the logits or features is one for all networks, and images that they
+    add are divided among these by rows.
 
     Raises:
         ValueError: an argument is out of range, or the model has no width to divide.

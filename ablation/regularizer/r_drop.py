@@ -22,9 +22,9 @@ def r_drop(alpha: float = 1.0, labels: str = "both") -> Penalty:
     H(y, p1), and this is the paper's sum. alpha 1 to 5 for text there, 0.6 for images.
 
     `labels`: "both" passes learn the labels, as in the paper: the gradient is about twice as large, so a like baseline
-    has twice the optim.lr and half the decay. "first": without H(y, p2), which keeps the size; also the one to take with
-    a loss that has other targets than the labels, such as refinery, or smooths them: H(y, p2) does not. Batch norms'
-    running statistics follow both passes.
+    has twice the optim.lr and half the decay. "first": without H(y, p2), which keeps the size; also the one to take
+    with a loss that has other targets than the labels, such as refinery, or smooths them: H(y, p2) does not. Batch
+    norms' running statistics follow both passes.
 
     Needs noise in the model: dropout, stochastic depth, ...
 
