@@ -58,8 +58,10 @@ def known(names: Collection[str], valid: Collection[str], argument: str) -> None
     """Refuse a name that there is not.
 
     Raises:
-        ValueError: names the argument, the first such name and what is near it.
+        ValueError: names the argument, the first such name and what is near it; or the names are not a list.
     """
+    if isinstance(names, str):  # else its letters would be looked up
+        raise ValueError(f"{argument}: {names!r} is not a list; write [{names}]")
     for name in names:
         if name not in valid:
             raise ValueError(f"{argument}: there is no {name!r}; {near(name, valid)}")

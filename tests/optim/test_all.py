@@ -94,6 +94,7 @@ def test_gradients_are_left_as_they_are_and_some_may_be_missing(option: str) -> 
         ({"lr": float("inf")}, "lr"),
         ({"weight_decay": -1e-4}, "weight_decay"),
         ({"no_decay": ["biases"]}, "no_decay: there is no 'biases'; did you mean bias"),
+        ({"no_decay": "bias"}, r"no_decay: 'bias' is not a list; write \[bias\]"),
         ({"layer_decay": 0}, "layer_decay"),
         ({"layer_decay": 1.1}, "layer_decay"),
         ({"lr_scaling": "root"}, "lr_scaling: there is no 'root'; did you mean sqrt"),
