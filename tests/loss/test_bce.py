@@ -30,6 +30,11 @@ def test_the_gradient_is_sigmoid_less_target() -> None:
     torch.testing.assert_close(slope, (logits.sigmoid() - soft) / 32)
 
 
+def test_a_threshold_of_0_leaves_plain_labels_as_they_are() -> None:
+    logits, hard, _ = sample()
+    assert torch.equal(bce(threshold=0.0)(passed(logits, hard)), bce()(passed(logits, hard)))
+
+
 def test_with_a_threshold_both_images_of_a_mixture_are_there() -> None:
     logits, hard, _ = sample()
     mixed = torch.lerp(hard, hard.roll(1, 1), 0.3)
