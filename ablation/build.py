@@ -55,15 +55,34 @@ def build(node: Mapping[str, Any], path: str, offered: Mapping[str, Any] | None 
         given = name in arguments or name in context
         if not given and parameter.default is parameter.empty and parameter.kind is not parameter.VAR_KEYWORD:
             raise ConfigError(f"{path}.{name}: is missing")
-        # Any text is true to Python, also "no" and "off".
-        if name in arguments and isinstance(parameter.default, bool) and not isinstance(arguments[name], bool):
-            raise ConfigError(f"{path}.{name}: {arguments[name]!r} is neither true nor false")
+        if name in arguments:
+            arguments[name] = _settled(arguments[name], parameter, f"{path}.{name}")
     try:
         return make(**arguments, **context)
     except ValueError as e:
         raise ConfigError(f"{path}.{e}") from e
     except TypeError as e:
         raise ConfigError(f"{path}: {e}") from e
+
+
+def _settled(value: Any, parameter: inspect.Parameter, key: str) -> Any:
+    """A value as the signature wants it: a truth value, or a number, as an integer where that is wanted.
+
+    Any text is true to Python, also "no" and "off"; and a factory that compares text with a number does not say which.
+    """
+    kind = getattr(parameter.annotation, "__name__", str(parameter.annotation))
+    if value is None and kind.endswith(" | None"):
+        return None
+    kind = kind.removesuffix(" | None")
+    if kind == "bool" and not isinstance(value, bool):
+        raise ConfigError(f"{key}: {value!r} is neither true nor false")
+    if kind not in ("int", "float"):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise ConfigError(f"{key}: {value!r} is not a number")
+    if kind == "int" and not float(value).is_integer():
+        raise ConfigError(f"{key}: {value!r} is not a whole number")
+    return int(value) if kind == "int" else value
 
 
 def build_all(group: Mapping[str, Any], path: str) -> dict[str, Any]:
