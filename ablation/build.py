@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any
@@ -11,9 +12,9 @@ from typing import Any
 from ablation.errors import ConfigError
 
 
-def near(name: str, names: Any) -> str:
+def near(name: Any, names: Any) -> str:
     """A phrase that offers the valid names nearest to a wrong one, or all of them."""
-    names = sorted(str(n) for n in names)
+    name, names = str(name), sorted(str(n) for n in names)
     close = get_close_matches(name, names, n=3, cutoff=0.8) or get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else f"valid: {', '.join(names) or 'none'}"
 
@@ -66,7 +67,7 @@ def build(node: Mapping[str, Any], path: str, offered: Mapping[str, Any] | None 
 
 
 def _settled(value: Any, parameter: inspect.Parameter, key: str) -> Any:
-    """A value as the signature wants it: a truth value, or a number, as an integer where that is wanted.
+    """A value as the signature wants it: a truth value, text, numbers; an integer where that is wanted.
 
     Any text is true to Python, also "no" and "off"; and a factory that compares text with a number does not say which.
     """
@@ -76,13 +77,21 @@ def _settled(value: Any, parameter: inspect.Parameter, key: str) -> Any:
     kind = kind.removesuffix(" | None")
     if kind == "bool" and not isinstance(value, bool):
         raise ConfigError(f"{key}: {value!r} is neither true nor false")
-    if kind not in ("int", "float"):
-        return value
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if kind == "str" and isinstance(value, list | dict):
+        raise ConfigError(f"{key}: {value!r} is not text")
+    if kind == "Sequence[float]" and not (isinstance(value, list | tuple) and all(map(_number, value))):
+        raise ConfigError(f"{key}: {value!r} is not a list of numbers")
+    if kind == "Collection[str]" and not isinstance(value, list | tuple):
+        raise ConfigError(f"{key}: {value!r} is not a list of names such as [bias,norm]")
+    if kind in ("int", "float") and not _number(value):
         raise ConfigError(f"{key}: {value!r} is not a number")
     if kind == "int" and not float(value).is_integer():
         raise ConfigError(f"{key}: {value!r} is not a whole number")
     return int(value) if kind == "int" else value
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def build_all(group: Mapping[str, Any], path: str) -> dict[str, Any]:

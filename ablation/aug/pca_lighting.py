@@ -72,7 +72,7 @@ def _axes(basis: str | Sequence[Sequence[float]]) -> list[list[float]]:
             raise ValueError(f"basis: there is no {basis!r}; {near(basis, BASES)}, or a 3 x 3 covariance")
         values, vectors = (torch.tensor(part, dtype=torch.float64) for part in BASES[basis])
     else:
-        if [len(row) for row in basis] != [3, 3, 3]:
+        if not isinstance(basis, Sequence) or [isinstance(row, Sequence) and len(row) for row in basis] != [3, 3, 3]:
             raise ValueError(f"basis: {basis} is not three rows of three numbers, the covariance of RGB")
         covariance = torch.tensor([[float(v) for v in row] for row in basis], dtype=torch.float64)
         if not torch.equal(covariance, covariance.T):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from ablation.build import near
 
@@ -42,7 +42,7 @@ def share(**values: float) -> None:
             raise ValueError(f"{name}: {value} is not in [0, 1)")
 
 
-def pair(betas: Collection[float]) -> tuple[float, float]:
+def pair(betas: Sequence[float]) -> tuple[float, float]:
     """The two decay rates of Adam's averages.
 
     Raises:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -45,7 +45,7 @@ def adabound(
     batch_size: int,
     lr: float = 1e-3,
     final_lr: float = 0.1,
-    betas: Collection[float] = (0.9, 0.999),
+    betas: Sequence[float] = (0.9, 0.999),
     gamma: float = 1e-3,
     eps: float = 1e-8,
     amsbound: bool = False,

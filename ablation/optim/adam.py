@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import torch
 
@@ -15,7 +15,7 @@ def adam(
     weights: Weights,
     batch_size: int,
     lr: float = 1e-3,
-    betas: Collection[float] = (0.9, 0.999),
+    betas: Sequence[float] = (0.9, 0.999),
     eps: float = 1e-8,
     amsgrad: bool = False,
     weight_decay: float = 0.0,

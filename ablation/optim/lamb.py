@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -32,7 +32,7 @@ def lamb(
     weights: Weights,
     batch_size: int,
     lr: float = 5e-3,
-    betas: Collection[float] = (0.9, 0.999),
+    betas: Sequence[float] = (0.9, 0.999),
     eps: float = 1e-6,
     no_adapt: Collection[str] = ("bias", "norm"),
     weight_decay: float = 0.01,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import torch
@@ -57,7 +57,7 @@ def muon(
     head: bool = False,
     rest: str = "adamw",
     rest_lr: float = 3e-4,
-    betas: Collection[float] = (0.9, 0.95),
+    betas: Sequence[float] = (0.9, 0.95),
     eps: float = 1e-10,
     weight_decay: float = 0.0,
     no_decay: Collection[str] = (),
