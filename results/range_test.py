@@ -97,5 +97,9 @@ def _trouble(smooth: Numbers, steps: int) -> str:
         return f"{few}: lower sched.start, or train longer"
     low = int(smooth.argmin())
     if low < 2 or smooth[low] > (1 - _FALL) * smooth[0]:
-        return "the loss never fell: sweep other rates (sched.start, sched.end), or train longer"
+        fell = max(0.0, 100 * (1 - smooth[low] / smooth[0]))
+        return (
+            f"the loss fell by {fell:.1f} % only, in {len(smooth)} steps: sweep other rates (sched.start, sched.end), "
+            "or train longer"
+        )
     return ""
