@@ -90,7 +90,7 @@ def held_out(value: object) -> Amount | None:
 def whole(argument: str, value: object, least: int) -> int:
     """Read an integer that has a lower bound."""
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{argument}: {value!r} is not an integer of at least {least}")
+        raise ValueError(f"{argument}: {value!r} is not a whole number of at least {least}")
     return value
 
 

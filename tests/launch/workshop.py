@@ -33,6 +33,8 @@ def mischief(how, step=3, once=""):
         subprocess.run(["echo", "a child prints"])
     calls = [0]
     def aug(batch, key):
+        if len(batch.x) == 2:  # augmentations are tried on two images before the training
+            return batch
         calls[0] += 1
         if calls[0] == step and not (once and Path(once).exists()):
             if once:
