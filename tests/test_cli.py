@@ -152,7 +152,7 @@ def test_a_wrong_name_is_refused_with_the_nearest(overrides: list[str], said: st
         (["optim.no_decay=[gamma]"], "optim.no_decay"),
         (["optim.lr=fast"], "optim.lr: 'fast' is not a number"),
         (["regularizer=dropout", "regularizer.dropout.p=null"], "regularizer.dropout.p: None is not a number"),
-        (["regularizer=lookahead", "regularizer.lookahead.k=2.5"], "regularizer.lookahead.k: 2.5 is not a whole number"),
+        (["regularizer=lookahead", "regularizer.lookahead.k=2.5"], "lookahead.k: 2.5 is not a whole number"),
         (["regularizer=lookahead", "regularizer.lookahead.k=inf"], "regularizer.lookahead.k: inf is not a number"),
         (["model.depth=[20]"], "model.depth: [20] is not a number"),
         (["model.depth=20.0"], None),  # as its id has it, that is 20

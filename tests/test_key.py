@@ -179,8 +179,8 @@ def everything(key: Key) -> tuple[Tensor, ...]:
     steps = torch.arange(3)
     return (
         key.fold("a").word, key.fold(7).word, key.fold(steps).word, key.bits(5, 3), key.bits(), key.uniform(33),
-        key.bernoulli(0.3, 9), key.mask(0.3, 9), key.integers(100, 9), key.normal(9), key.permutation(9), key.beta(0.3, 0.3, 5),
-        key.beta(2.0, 1.0),
+        key.bernoulli(0.3, 9), key.mask(0.3, 9), key.integers(100, 9), key.normal(9), key.permutation(9),
+        key.beta(0.3, 0.3, 5), key.beta(2.0, 1.0),
     )  # fmt: skip
 
 
