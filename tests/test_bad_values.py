@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any
 
 import pytest
-from tiny import NEEDS, SMALL_MODEL, TINY, config, options
+from tiny import NEEDS, SMALL, SMALL_MODEL, TINY, config, options
 
 from ablation.config import MANY
 from ablation.errors import ConfigError
@@ -16,13 +16,14 @@ from ablation.parts import parts
 GROUPS = ("aug", "regularizer", "init", "loss", "optim", "sched", "model")
 VALUES: tuple[Any, ...] = ("text", None, -1, math.nan, [], {"a": 1})
 # The presets of a family have its arguments.
-EVERY = [(g, o) for g in GROUPS for o in options(g) if g != "model" or o in ("resnet18", "resnet_cifar")]
+EVERY = [(g, o) for g in GROUPS for o in options(g) if g != "model" or o in SMALL]
 
 
 @pytest.mark.parametrize(("group", "option"), EVERY, ids=map("=".join, EVERY))
 def test_a_bad_value_is_refused_by_its_name(group: str, option: str) -> None:
     chosen = f"{group}={option}"
-    base = config(*TINY, *(SMALL_MODEL if group != "model" else ()), chosen, *NEEDS.get(chosen, ()))
+    small = SMALL[option] if group == "model" else SMALL_MODEL
+    base = config(*TINY, *small, chosen, *NEEDS.get(chosen, ()))
     place = f"{group}.{option}" if group in MANY else group
     for argument in (base[group][option] if group in MANY else base[group]).keys() - {"_target_"}:
         for value in VALUES:

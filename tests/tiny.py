@@ -41,6 +41,14 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "regularizer=shake_shake": ("model.branches=2",),
 }
 
+# Of each kind of model one is trained in every run of the tests, made small by these; the others by `-m slow`.
+SMALL: dict[str, tuple[str, ...]] = {
+    "resnet_cifar": SMALL_MODEL,
+    "resnet18": (),
+}
+
+UNFUSED: dict[str, str] = {}  # models that cannot be trained as one batched model: why
+
 CONTROLS = {"loss=kl"}  # options that by their definition train as the baseline does, bit for bit
 
 

@@ -11,6 +11,8 @@ from torchvision.models.resnet import BasicBlock, Bottleneck
 from ablation.model.shortcut import shortcut
 from ablation.types import Drop, Join
 
+Attend = Callable[[int, int], nn.Module]  # (channels, side of the maps in px) -> layer that keeps the maps' shape
+
 
 class Sum(nn.Module):
     """The plain join: shortcut + branches."""
@@ -47,6 +49,19 @@ class Layers:
     drop: Drop | None
     shortcut: str  # kind, see ablation/model/shortcut.py
     branches: int = 1  # side by side in a block, each of the same layers
+    attend: Attend | None = None  # at the very end of each branch
+
+    def dropping(self) -> nn.Module | None:
+        """A layer of noise before the last convolution of a branch, if there is to be one."""
+        return self.drop() if self.drop else None
+
+    def attending(self, channels: int, side: int) -> nn.Module | None:
+        """The layer that ends a branch with maps of so many channels and pixels a side, if there is to be one."""
+        return self.attend(channels, side) if self.attend else None
+
+
+class Block(nn.Module):
+    """Marks residual blocks: modules that are called with and return feature maps."""
 
 
 def joiner(join: Join | None, block: int, blocks: int, branches: int) -> nn.Module:
@@ -72,13 +87,13 @@ def conv3x3(inside: int, out: int, stride: int = 1) -> nn.Conv2d:
     return nn.Conv2d(inside, out, 3, stride, 1, bias=False)
 
 
-class PostBlock(nn.Module):
+class PostBlock(Block):
     """Basic block v1: act(join(shortcut(x), conv-norm-act-[drop]-conv-norm)) (He et al. 2015, 1512.03385).
 
     A shortcut with a convolution has a norm of its own.
     """
 
-    def __init__(self, layers: Layers, inside: int, out: int, stride: int, join: nn.Module) -> None:
+    def __init__(self, layers: Layers, inside: int, out: int, stride: int, join: nn.Module, *, side: int = 0) -> None:
         super().__init__()
 
         def branch() -> Branch:
@@ -86,9 +101,10 @@ class PostBlock(nn.Module):
                 conv1=conv3x3(inside, out, stride),
                 norm1=layers.norm(out),
                 act=layers.act(),
-                drop=layers.drop() if layers.drop else None,
+                drop=layers.dropping(),
                 conv2=conv3x3(out, out),
                 norm2=layers.norm(out),
+                attend=layers.attending(out, side),
             )
 
         self.branch = branch()
@@ -103,14 +119,16 @@ class PostBlock(nn.Module):
         return out
 
 
-class PreBlock(nn.Module):
+class PreBlock(Block):
     """Basic block v2: join(shortcut, norm-act-conv-norm-act-[drop]-conv) (He et al. 2016, 1603.05027).
 
     At the start of each stage the shortcut too begins after norm-act, as in the authors' code; elsewhere it carries x
     itself. A shortcut with a convolution has no norm. Branches side by side share the first norm-act.
     """
 
-    def __init__(self, layers: Layers, inside: int, out: int, stride: int, join: nn.Module, *, start: bool) -> None:
+    def __init__(
+        self, layers: Layers, inside: int, out: int, stride: int, join: nn.Module, *, start: bool, side: int = 0
+    ) -> None:
         super().__init__()
         self.start = start
         self.pre = nn.Sequential(layers.norm(inside), layers.act())
@@ -120,8 +138,9 @@ class PreBlock(nn.Module):
                 conv1=conv3x3(inside, out, stride),
                 norm1=layers.norm(out),
                 act=layers.act(),
-                drop=layers.drop() if layers.drop else None,
+                drop=layers.dropping(),
                 conv2=conv3x3(out, out),
+                attend=layers.attending(out, side),
             )
 
         self.branch = branch()
@@ -139,4 +158,4 @@ class PreBlock(nn.Module):
 
 def residual_blocks(model: nn.Module) -> list[nn.Module]:
     """Every residual block in order, ours and torchvision's; a module that is called with and returns feature maps."""
-    return [m for m in model.modules() if isinstance(m, PostBlock | PreBlock | BasicBlock | Bottleneck)]
+    return [m for m in model.modules() if isinstance(m, Block | BasicBlock | Bottleneck)]
