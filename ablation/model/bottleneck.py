@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor, nn
 
 from ablation.model.block import Block, Branch, Layers
@@ -21,7 +23,8 @@ class PostBottleneck(Block):
 
     `mid` channels between the two 1x1, in `groups` of the 3x3, which has the stride, as is usual since Gross and Wilber
     (2016); with `stride_first` the first 1x1 has it, as in the paper. A shortcut with a convolution has a norm of its
-    own. `side`: of the maps that come out, in pixels.
+    own. `side`: of the maps that come out, in pixels. `spatial` makes what stands in place of the 3x3 with its norm and
+    activation, of (channels, stride, groups).
     """
 
     def __init__(
@@ -36,6 +39,7 @@ class PostBottleneck(Block):
         groups: int = 1,
         stride_first: bool = False,
         side: int = 0,
+        spatial: Callable[[int, int, int], nn.Module] | None = None,
     ) -> None:
         super().__init__()
         first, second = (stride, 1) if stride_first else (1, stride)
@@ -45,9 +49,9 @@ class PostBottleneck(Block):
                 conv1=_conv1x1(inside, mid, first),
                 norm1=layers.norm(mid),
                 act1=layers.act(),
-                conv2=_conv3x3(mid, second, groups),
-                norm2=layers.norm(mid),
-                act2=layers.act(),
+                conv2=(spatial or _conv3x3)(mid, second, groups),
+                norm2=None if spatial else layers.norm(mid),
+                act2=None if spatial else layers.act(),
                 drop=layers.dropping(),
                 conv3=_conv1x1(mid, out),
                 norm3=layers.norm(out),
