@@ -14,30 +14,24 @@ lower end of the middle half.
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import platform
 import statistics
-import subprocess
-import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "tests"))
+from measured import commit, machine, middle, milliseconds, write  # first: it sets the threads and where tests lie
 
-import torch  # noqa: E402
-from one_step import begun, imitation, stepped  # noqa: E402
-from tiny import NEEDS, config, options  # noqa: E402
+# isort: split
+import torch
+from one_step import begun, imitation, stepped
+from tiny import NEEDS, config, options
 
-from ablation.key import Key  # noqa: E402
-from ablation.memory import keep_freed_memory  # noqa: E402
-from ablation.precision import Precision, choose_device, choose_precision  # noqa: E402
-from ablation.prepare import to_device  # noqa: E402
-from ablation.state import State  # noqa: E402
-from ablation.train import Feed, Plan  # noqa: E402
+from ablation.key import Key
+from ablation.memory import keep_freed_memory
+from ablation.precision import Precision, choose_device, choose_precision
+from ablation.prepare import to_device
+from ablation.state import State
+from ablation.train import Feed, Plan
 
 GROUPS = ("aug", "regularizer", "init", "loss", "optim", "sched")
 SETTING = ("model=resnet20", "batch_size=128", "epochs=100", "track=[]", "data.subset=null")
@@ -98,16 +92,7 @@ class Timer:
         state.step = plan.steps * 4 // 5
 
     def __call__(self) -> float:
-        if self.plan.learner.mean.device.type == "cuda":
-            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            begin.record()
-            stepped(self.plan, self.state)
-            end.record()
-            torch.cuda.synchronize()
-            return float(begin.elapsed_time(end))
-        began = time.process_time()
-        stepped(self.plan, self.state)
-        return 1000 * (time.process_time() - began)
+        return milliseconds(lambda: stepped(self.plan, self.state), self.plan.learner.mean.device)
 
     def augmenting(self, repeats: int = 9) -> float:
         """Milliseconds of the view and the augmentations alone, as the least of some times."""
@@ -142,30 +127,12 @@ def cost(group: str, name: str, rounds: int, precision: Precision) -> Cost:
     option, baseline = timer(mine, precision), timer(theirs, precision)
     option(), baseline(), option(), baseline()
     times = [(option(), baseline()) if n % 2 else (baseline(), option())[::-1] for n in range(rounds)]
-    low, middle, high = statistics.quantiles((a / b for a, b in times), n=4, method="inclusive")
+    low, ratio, high = middle([a / b for a, b in times])
     own, label = statistics.median(a for a, _ in times), f"{group}={name}"
     alone = None
     if group == "aug" and precision.device.type == "cpu":
         alone = (option.augmenting() - baseline.augmenting()) / statistics.median(b for _, b in times)
-    return Cost(label, " ".join(theirs), middle, low, high, own, alone, limit(group, name), WHY.get(label, ""))
-
-
-def machine(precision: Precision) -> str:
-    """In words, without names."""
-    if precision.device.type == "cuda":
-        return torch.cuda.get_device_name(precision.device)
-    info = Path("/proc/cpuinfo")
-    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.exists() else []
-    name = names[0].partition(":")[2].strip() if names else platform.machine()
-    return f"{name}, {torch.get_num_threads()} thread{'s' * (torch.get_num_threads() > 1)}"
-
-
-def commit() -> str:
-    def git(*words: str) -> str:
-        return subprocess.run(["git", *words], cwd=ROOT, capture_output=True, text=True).stdout.strip()
-
-    changed = git("status", "--porcelain", "--untracked-files=no", "--", "ablation", "conf")
-    return (git("rev-parse", "--short", "HEAD") or "unknown") + (" with uncommitted changes" if changed else "")
+    return Cost(label, " ".join(theirs), ratio, low, high, own, alone, limit(group, name), WHY.get(label, ""))
 
 
 def markdown(costs: list[Cost], head: str) -> str:
@@ -181,14 +148,6 @@ def markdown(costs: list[Cost], head: str) -> str:
             f"| {c.option} | {c.against} | {c.ratio:.2f} | {spread} | {c.milliseconds:.0f} | {alone} | {over} |"
         )
     return "\n".join(lines) + "\n"
-
-
-def write(stem: Path, costs: list[Cost], head: str) -> None:
-    """What there is so far, as a table and as JSON."""
-    stem.parent.mkdir(parents=True, exist_ok=True)
-    stem.with_suffix(".md").write_text(markdown(costs, head))
-    facts = {"about": " ".join(head.split()), "costs": [asdict(c) for c in costs]}
-    stem.with_suffix(".json").write_text(json.dumps(facts, indent=1) + "\n")
 
 
 def main() -> None:
@@ -218,7 +177,8 @@ def main() -> None:
             flush=True,
         )
         if arguments.to:
-            write(arguments.to / f"tricks-{device.type}", costs, head)
+            rows = [asdict(c) for c in costs]
+            write(arguments.to / f"tricks-{device.type}", markdown(costs, head), head, rows)
 
 
 if __name__ == "__main__":
