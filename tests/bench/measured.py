@@ -28,7 +28,7 @@ from ablation.precision import Precision  # noqa: E402
 def milliseconds(work: Callable[[], Any], device: torch.device) -> float:
     """Processor time of this process, which other programs disturb little, or between two events of the GPU."""
     if device.type == "cuda":
-        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+        begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
         begin.record()
         work()
         end.record()
