@@ -45,6 +45,22 @@ NEEDS: dict[str, tuple[str, ...]] = {
 SMALL: dict[str, tuple[str, ...]] = {
     "resnet_cifar": SMALL_MODEL,
     "resnet18": (),
+    "resnext_cifar": ("model.depth=11", "model.width=0.25", "model.cardinality=4"),
+    "lenet": (),
+    "toynet": (),
+    "resnet9": ("model.width=8",),
+    "airbench": ("model.width=8",),
+    "nasnet": ("model.cells=1", "model.filters=2", "model.stem=4"),
+    "pnasnet": ("model.cells=1", "model.width=4"),
+    "wide_resnet": ("model.depth=10", "model.width=0.5"),
+    "shake_resnet": ("model.depth=8", "model.width=8"),
+    "pyramidnet": ("model.depth=8", "model.alpha=12"),
+    "rir": ("model.width=4",),
+    "vit": ("model.depth=1", "model.dim=32", "model.heads=2"),
+    "swin_t": ("model.depths=[1,2,1,1]", "model.dim=8", "model.heads=[1,1,2,2]"),
+    "coatnet_0": ("model.depths=[1,1,1,1]", "model.dims=[8,16,32,64]", "model.stem=8"),
+    "mobilevit_s": ("model.variant=xxs", "model.depths=[1,1,1]"),
+    "cvt": ("model.depths=[1,1,1]", "model.dims=[8,16,32]", "model.heads=[1,2,2]"),
 }
 
 UNFUSED: dict[str, str] = {}  # models that cannot be trained as one batched model: why
