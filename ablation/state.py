@@ -19,6 +19,7 @@ from ablation.learner import Learner
 from ablation.types import Step, Tensors, Weights
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
+_NO_MATRIX = ("bias", "bias_table", "pos_embed", "token", "gamma")  # ends of names: timm's, and ours
 Forward = Callable[[Tensor, Tensor, Tensor, Tensor], Step]  # x, y, key word, t
 
 
@@ -36,13 +37,17 @@ class State:
 
 
 def kinds(module: nn.Module) -> dict[str, str]:
-    """Parameter name -> "norm" (both of a normalisation layer's), "bias" or "weight"."""
+    """Parameter name -> "norm" (both of a normalisation layer's), "bias" or "weight".
+
+    What transformers add or multiply by without a matrix is "bias" too, as their authors do not decay it: positions,
+    their tables, class tokens, the scales of layers.
+    """
     norms = {f"{path}." for path, m in module.named_modules() if isinstance(m, _NORMS)}
 
     def kind(name: str) -> str:
         if name[: name.rfind(".") + 1] in norms:
             return "norm"
-        return "bias" if name.endswith("bias") else "weight"
+        return "bias" if name.endswith(_NO_MATRIX) else "weight"
 
     return {name: kind(name) for name, _ in module.named_parameters()}
 
