@@ -158,7 +158,7 @@ def test_a_wrong_name_is_refused_with_the_nearest(overrides: list[str], said: st
         (["model.depth=20.0"], None),  # as its id has it, that is 20
         (["+foo=1"], "foo: no such key"),
         (["+aug.cutout.size=3"], "aug.cutout"),
-        (["regularizer=stochastic_depth", "model=resnet18"], "takes no `join`"),
+        (["regularizer=stochastic_depth", "model=lenet"], "takes no `join`"),
         (["data=cifar10", "data.root=/nowhere", "data.download=false"], None),  # needs the files: refused when loaded
     ],
 )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from ablation.build import near
 from ablation.key import Key
@@ -16,15 +15,8 @@ PREACT = ("last_conv", "norm")
 
 def _branches(model: nn.Module) -> list[list[Layer]]:
     """The weighted layers that end each residual branch, in order."""
-    found: list[list[Layer]] = []
-    for module in model.modules():
-        if isinstance(module, Branch):
-            found.append([layer for layer in module if isinstance(layer, Layer)])
-        elif isinstance(module, BasicBlock):
-            found.append([module.conv2, module.bn2])
-        elif isinstance(module, Bottleneck):
-            found.append([module.conv3, module.bn3])
-    return found
+    branches = [module for module in model.modules() if isinstance(module, Branch)]
+    return [[layer for layer in branch if isinstance(layer, Layer)] for branch in branches]
 
 
 def zero_gamma(preact: str = "last_conv") -> Init:

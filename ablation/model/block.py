@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from torch import Tensor, nn
-from torchvision.models.resnet import BasicBlock, Bottleneck
 
 from ablation.model.shortcut import shortcut
 from ablation.types import Drop, Join
@@ -157,5 +156,5 @@ class PreBlock(Block):
 
 
 def residual_blocks(model: nn.Module) -> list[nn.Module]:
-    """Every residual block in order, ours and torchvision's; a module that is called with and returns feature maps."""
-    return [m for m in model.modules() if isinstance(m, Block | BasicBlock | Bottleneck)]
+    """Every residual block in order; a module that is called with and returns feature maps."""
+    return [m for m in model.modules() if isinstance(m, Block)]

@@ -15,15 +15,23 @@ BASE = 16  # channels of the first stage at width 1; 32 and 64 follow
 
 
 class ResNetCifar(Model):
-    """Stem, blocks, tail (v2's last norm-act), mean over the map, linear head."""
+    """[Image norm], stem, blocks, tail (v2's last norm-act), mean over the map, linear head."""
 
-    def __init__(self, stem: nn.Module, blocks: list[nn.Module], tail: nn.Module, head: nn.Linear) -> None:
+    def __init__(
+        self,
+        stem: nn.Module,
+        blocks: list[nn.Module],
+        tail: nn.Module,
+        head: nn.Linear,
+        image_norm: nn.Module | None = None,
+    ) -> None:
         super().__init__()
+        self.image_norm = image_norm or nn.Identity()
         self.stem, self.blocks, self.tail, self.head = stem, nn.Sequential(*blocks), tail, head
 
     def features(self, x: Tensor) -> Tensor:
-        """Normalised images (N, C, H, W) -> features (N, 64 width)."""
-        maps: Tensor = self.tail(self.blocks(self.stem(x)))
+        """Normalised images (N, C, H, W) -> features (N, D), D the channels of the last stage."""
+        maps: Tensor = self.tail(self.blocks(self.stem(self.image_norm(x))))
         return maps.mean((2, 3))
 
 
@@ -65,6 +73,7 @@ def resnet_cifar(
     slope: float | None = None,
     bn_momentum: float = 0.1,
     branches: int = 1,
+    image_norm: bool = False,
     join: Join | None = None,
     drop: Drop | None = None,
 ) -> Model:
@@ -75,8 +84,8 @@ def resnet_cifar(
     The default shortcut is the paper's "pad": it alone has the published 0.27, 0.46, 0.66, 0.85 and 1.7 M parameters,
     and its identity brings no layer of its own into an ablation. `bn_momentum` is PyTorch's: the share of the new
     batch. `branches`: so many residual branches side by side in each block, for regularizers that mix them, such as
-    Shake-Shake (Gastaldi 2017, 1705.07485); without one they are added. Weights start as PyTorch's layers do; see
-    `init` for others.
+    Shake-Shake (Gastaldi 2017, 1705.07485); without one they are added. `image_norm`: a batch norm on the image before
+    the stem, as the lab's notes had in v2. Weights start as PyTorch's layers do; see `init` for others.
 
     Raises:
         ValueError: an argument is out of range, or the images are too small for the stem.
@@ -89,10 +98,11 @@ def resnet_cifar(
         raise ValueError(f"bn_momentum: {bn_momentum} is not in (0, 1]")
     found = find_stem(stem, size, deeper=4)
     layers = Layers(partial(nn.BatchNorm2d, momentum=bn_momentum), activation(act, slope), drop, shortcut, branches)
-    conv, pool = found.conv(channels, widths[0]), found.maxpool()
+    conv, pool = found.conv(channels, widths[0], layers.norm, layers.act), found.maxpool()
     if preact:  # v2 moves the stem's norm and activation to the very end
         entry, tail = nn.Sequential(conv, pool), nn.Sequential(layers.norm(widths[-1]), layers.act())
     else:
         entry, tail = nn.Sequential(conv, layers.norm(widths[0]), layers.act(), pool), nn.Sequential()
     blocks = _blocks(layers, widths, n, preact, join)
-    return ResNetCifar(entry, blocks, tail, nn.Linear(widths[-1], classes))
+    image = layers.norm(channels) if image_norm else None
+    return ResNetCifar(entry, blocks, tail, nn.Linear(widths[-1], classes), image)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from ablation.build import near
 
-KERNELS = {"1x1": 1, "3x3": 3}
+KERNELS = {"1x1": 1, "3x3": 3, "avg": 1}
 
 
 class Pad(nn.Module):
@@ -27,7 +27,8 @@ class Pad(nn.Module):
 def shortcut(kind: str, inside: int, out: int, stride: int, norm: Callable[[int], nn.Module] | None) -> nn.Module:
     """The identity where the shape stays, else "pad" (option A), or a "1x1" (option B) or "3x3" convolution.
 
-    A norm, if any, follows the convolution.
+    "avg" averages 2x2 pixels before a 1x1 convolution, which has no stride then, so that no pixel is left out
+    (ResNet-D; He et al. 2018, 1812.01187). A norm, if any, follows the convolution.
 
     Raises:
         ValueError: there is no such kind.
@@ -38,6 +39,9 @@ def shortcut(kind: str, inside: int, out: int, stride: int, norm: Callable[[int]
         return nn.Identity()
     if kind == "pad":
         return Pad(out - inside, stride)
-    kernel = KERNELS[kind]
-    conv = nn.Conv2d(inside, out, kernel, stride, kernel // 2, bias=False)
-    return nn.Sequential(conv, norm(out)) if norm else conv
+    kernel, pooled = KERNELS[kind], kind == "avg" and stride > 1
+    conv = nn.Conv2d(inside, out, kernel, 1 if pooled else stride, kernel // 2, bias=False)
+    # The last pixel of an odd side is averaged by itself.
+    pool = nn.AvgPool2d(2, stride, ceil_mode=True, count_include_pad=False) if pooled else None
+    layers = [layer for layer in (pool, conv, norm(out) if norm else None) if layer]
+    return nn.Sequential(*layers) if len(layers) > 1 else conv

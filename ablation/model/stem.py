@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 from torch import nn
@@ -10,19 +11,38 @@ from ablation.build import near
 
 
 class Stem(NamedTuple):
-    """A first convolution of kernel x kernel pixels, with or without a max-pool after it."""
+    """The first convolution, or three of them ("deep"), with or without a max-pool after it."""
 
     kernel: int
     stride: int
     pool: bool
+    deep: bool = False
 
-    def conv(self, channels: int, width: int) -> nn.Conv2d:
-        """The convolution (N, channels, H, W) -> (N, width, H / stride, W / stride)."""
-        return nn.Conv2d(channels, width, self.kernel, self.stride, self.kernel // 2, bias=False)
+    def conv(
+        self, channels: int, width: int, norm: Callable[[int], nn.Module], act: Callable[[], nn.Module]
+    ) -> nn.Module:
+        """What maps (N, channels, H, W) to (N, width, H / stride, W / stride), without the norm that follows.
+
+        "deep" is Inception-v2's in place of the 7x7 (He et al. 2018, 1812.01187: ResNet-C): three 3x3 convolutions of
+        width / 2, width / 2 and width channels, with norms and activations between them.
+        """
+        if not self.deep:
+            return _conv(channels, width, self.kernel, self.stride)
+        half = max(width // 2, 1)
+        first, second, third = _conv(channels, half, 3, self.stride), _conv(half, half, 3), _conv(half, width, 3)
+        return nn.Sequential(first, norm(half), act(), second, norm(half), act(), third)
 
     def maxpool(self) -> nn.Module:
         """The 3x3/2 max-pool of ImageNet's ResNet, or nothing."""
         return nn.MaxPool2d(3, 2, 1) if self.pool else nn.Identity()
+
+    def side(self, size: int) -> int:
+        """Of the maps that come out of images of `size` px, in pixels."""
+        return -(-size // (self.stride * (2 if self.pool else 1)))
+
+
+def _conv(inside: int, out: int, kernel: int, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inside, out, kernel, stride, kernel // 2, bias=False)
 
 
 STEMS = {
@@ -31,6 +51,9 @@ STEMS = {
     "3x3/2+maxpool": Stem(3, 2, pool=True),
     "7x7/2": Stem(7, 2, pool=False),
     "7x7/2+maxpool": Stem(7, 2, pool=True),
+    "deep/1": Stem(3, 1, pool=False, deep=True),
+    "deep/2": Stem(3, 2, pool=False, deep=True),
+    "deep/2+maxpool": Stem(3, 2, pool=True, deep=True),
 }
 
 

@@ -62,16 +62,22 @@ def test_zeroes_every_branch_where_there_are_several(preact: bool) -> None:
     assert changed(before, after) == {f"blocks.{i}.{b}.{layer}.weight" for i in range(3) for b in branches}
 
 
-@pytest.mark.parametrize("depth", [18, 34, 50])
+@pytest.mark.parametrize("depth", [18, 50])
 def test_zeroes_what_torchvision_zeroes(depth: int) -> None:
-    model = resnet(10, 3, 32, depth)
+    model = resnet(10, 3, 32, depth, stem="7x7/2+maxpool")
     zero_gamma()(model, KEY)
-    make = {18: library.resnet18, 34: library.resnet34, 50: library.resnet50}[depth]
-    theirs = make(zero_init_residual=True).state_dict()
-    ours = {name.removeprefix("body."): p for name, p in model.named_parameters()}
-    zero = {name for name, p in ours.items() if name.endswith("weight") and not p.any()}
-    assert zero == {name for name, value in theirs.items() if name.endswith("weight") and not value.any()}
-    assert len(zero) == {18: 8, 34: 16, 50: 16}[depth]
+    theirs = getattr(library, f"resnet{depth}")(num_classes=10, zero_init_residual=True)
+    pairs = list(zip(model.named_parameters(), theirs.parameters(), strict=True))
+    zero = [name for (name, p), _ in pairs if name.endswith("weight") and not p.any()]
+    assert zero == [name for (name, _), p in pairs if name.endswith("weight") and not p.any()]
+    assert len(zero) == {18: 8, 50: 16}[depth]
+
+
+def test_zeroes_the_last_convolution_of_bottlenecks_v2_before_their_attention() -> None:
+    before, after = (resnet(10, 3, 32, 50, width=0.25, preact=True, attention="se") for _ in range(2))
+    after.load_state_dict(before.state_dict())
+    zero_gamma()(after, KEY)
+    assert changed(before, after) == {f"blocks.{i}.branch.conv3.weight" for i in range(16)}
 
 
 @pytest.mark.parametrize(("where", "learns"), [("last_conv", True), ("norm", False)])

@@ -92,7 +92,7 @@ def test_refuses_images_too_small_for_the_stem(stem: str, smallest: int, images:
         ({"depth": 7}, "model.depth: 7 is not 6n+2; the smallest is 8"),
         ({"width": 0.01}, "model.width: 0.01 leaves no channel; use at least 0.0625"),
         ({"stem": "3x3"}, "model.stem: there is no '3x3'; did you mean 3x3/2 or 3x3/1"),
-        ({"shortcut": "A"}, "model.shortcut: there is no 'A'; valid: 1x1, 3x3, pad"),
+        ({"shortcut": "A"}, "model.shortcut: there is no 'A'; valid: 1x1, 3x3, avg, pad"),
         ({"act": "rely"}, "model.act: there is no 'rely'; did you mean relu"),
         ({"slope": 0.1}, "model.slope: relu has none; leave it null or choose act=leaky_relu"),
         ({"bn_momentum": 0.0}, "model.bn_momentum: 0.0 is not in (0, 1]"),

@@ -52,11 +52,11 @@ def test_our_blocks_stem_and_head(preact: bool) -> None:
     assert {found[name] for name in found} == set(range(8))
 
 
-def test_torchvisions_blocks() -> None:
+def test_blocks_of_stages_are_counted_through() -> None:
     found = of(build(lambda: resnet(10, 3, 32, 18)))
-    assert found["model.body.conv1.weight"] == found["model.body.bn1.bias"] == 9
-    assert found["model.body.layer1.0.conv1.weight"] == 8
-    assert found["model.body.layer2.0.downsample.0.weight"] == found["model.body.layer2.0.conv1.weight"] == 6
+    assert found["model.stem.0.weight"] == found["model.stem.1.bias"] == 9
+    assert found["model.blocks.0.branch.conv1.weight"] == 8
+    assert found["model.blocks.2.shortcut.0.weight"] == found["model.blocks.2.branch.conv1.weight"] == 6
     assert found["model.head.weight"] == 0
 
 
