@@ -1,7 +1,8 @@
 """The files of `conf/table`: a table's rows, what was reported of them, and what it says of itself.
 
 Beside the grid (launch/grid.py) a table has a `title`, a `source`, the `protocol` under which the source measured,
-`notes`, `flags` and a `baseline`; and each of its rows, beside its `overrides`:
+`notes`, `flags`, a `baseline` and a `rank`, the reported number whose order of the rows is held against ours; and each
+of its rows, beside its `overrides`:
 
     label     what the row is called, once in a table
     reported  metric -> the number the source gives, or several; accuracies in percent
@@ -31,7 +32,7 @@ SEQUENCES = {
     "repeats": "the numbers are repeats of one setting",
     "unknown": "the source does not say what its several numbers are",
 }
-_OF_SWEEPERS = ("incomplete", "baseline", "title", "source", "protocol", "notes", "flags")
+_OF_SWEEPERS = ("incomplete", "baseline", "title", "source", "protocol", "notes", "flags", "rank")
 _OF_ROWS = ("label", "overrides", "reported", "seq", "against", "flags", "notes")
 # What rows may report. Beside the metrics of results: err = 100 - accuracy, err of the paper, top-5 accuracy, what
 # others reached by the same, cost.
@@ -53,6 +54,7 @@ class About:
     flags: tuple[str, ...]
     baseline: str | None
     incomplete: str
+    rank: str  # empty: not ranked
 
 
 @cache
@@ -77,6 +79,7 @@ def read(sweeper: Mapping[str, Any], name: str) -> tuple[About, dict[str, Any]]:
         raise ConfigError(f"hydra.sweeper.incomplete={said['incomplete']}: use refuse or skip")
     if labels:
         _check_label(said["baseline"], [FIRST, *labels], f"{where}: baseline")
+    _check_rank(said["rank"], grid, where)
     return About(
         title=str(said["title"] or ""),
         source=str(said["source"] or ""),
@@ -85,6 +88,7 @@ def read(sweeper: Mapping[str, Any], name: str) -> tuple[About, dict[str, Any]]:
         flags=tuple(said["flags"] or ()),
         baseline=said["baseline"],
         incomplete=said["incomplete"],
+        rank=said["rank"] or "",
     ), grid
 
 
@@ -142,6 +146,13 @@ def _check_reported(row: Mapping[str, Any], where: str) -> None:
             raise ConfigError(f"{where}.reported.{metric}={value}: give a number or a list of numbers")
     if several and row.get("seq") not in SEQUENCES:
         raise ConfigError(f"{where}.seq={row.get('seq')}: say what its several numbers are: {', '.join(SEQUENCES)}")
+
+
+def _check_rank(rank: Any, grid: Mapping[str, Any], where: str) -> None:
+    names = sorted({name for _, row in _entries(grid, where) for name in row.get("reported") or {}})
+    if rank is not None and rank not in names:
+        way = near(str(rank), names) if names else "give null"
+        raise ConfigError(f"{where}: rank={rank}: no row reports it; {way}")
 
 
 def _texts(value: Any, where: str) -> tuple[str, ...]:

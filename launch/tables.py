@@ -106,6 +106,7 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
         changed=tuple(changed),
         notes=(*asked.about.notes, *(f"{flag}: {flags()[flag]}" for flag in used)),
         flags=asked.about.flags,
+        rank=asked.about.rank,
     )
 
 

@@ -38,4 +38,5 @@ class Definition:
     changed: tuple[str, ...] = ()  # overrides on top of the table: another budget, another model
     notes: tuple[str, ...] = ()
     flags: tuple[str, ...] = ()
+    rank: str = ""  # a reported number: rows are ranked, and their ranks compared with those of that number
     metric: str = "test_acc"  # the one that is compared

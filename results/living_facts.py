@@ -50,7 +50,8 @@ def _cell(cell: Cell) -> dict[str, Any]:
 def _file(definition: Definition) -> str:
     """A digest of all that a table's file says beside its arms."""
     lines = [[x.label, x.seeds, x.reported, x.against, x.flags, x.notes] for x in definition.lines]
-    return _digest([definition.title, definition.source, definition.protocol, definition.notes, lines])
+    ranked = [definition.rank] if definition.rank else []  # digests of tables without it stay what they were
+    return _digest([definition.title, definition.source, definition.protocol, definition.notes, lines, *ranked])
 
 
 def _arms(definition: Definition) -> str:

@@ -25,6 +25,7 @@ _WORDS = {
     "test_loss": "test loss of the last epoch",
     "train_loss": "training loss of the last epoch",
 }
+_LESS = ("err", "paper_err", "loss", "params_m", "gpu_mem_mib", "gflops", "minutes_per_epoch")  # only reported
 _SPLITS = [
     f"{weights}{split}_{score}" for weights in ("", "raw_") for split in ("test", "val") for score in ("acc", "loss")
 ]
@@ -79,4 +80,4 @@ def reported(name: str) -> Metric:
     """How a number is printed that somebody reported: it may be one that no run of ours measures."""
     if name in _WORDS or name in _OTHERS:
         return metric(name)
-    return Metric(name, True, 4 if name.endswith("loss") else 2, name)
+    return Metric(name, name not in _LESS, 4 if name.endswith("loss") else 2, name)

@@ -16,6 +16,7 @@ from results.definition import Definition, Line
 from results.following import commands
 from results.metrics import RESULTS, metric
 from results.pairing import Pairing, Side, decide, needed, pair
+from results.ranking import Ranking, rank
 from results.stats.compare import Comparison
 from results.stats.holm import adjust
 from results.stats.summary import Summary, summarize
@@ -58,6 +59,7 @@ class Table:
     data: tuple[str, ...]  # data set, test images and their number, fingerprint: one line each distinct
     warnings: tuple[str, ...]
     next: tuple[str, ...]  # commands: fill what is missing; more seeds to settle what is undecided
+    ranking: Ranking | None = None  # if the definition asks for one; then the cells are in its order
 
     @property
     def complete(self) -> bool:
@@ -88,6 +90,9 @@ def build(definition: Definition, frame: pd.DataFrame) -> Table:
     pairs = _pairs(definition, trials)
     adjusted = _adjusted(pairs)
     cells = [_cell(definition, line, each, pairs, adjusted) for line, each in zip(lines, trials, strict=True)]
+    ranking = rank(definition, trials, {cell.line.label: cell.same_as for cell in cells})
+    if ranking:
+        cells.sort(key=lambda cell: ranking.order.index(cell.line.label))
     wanted = {c.line.label: c.needed for c in cells if c.comparison and c.needed and c.needed > c.comparison.n}
     finished = [(run["id"], int(run["seed"])) for rows in runs.values() for run in rows if run["status"] == "FINISHED"]
     return Table(
@@ -96,6 +101,7 @@ def build(definition: Definition, frame: pd.DataFrame) -> Table:
         remarks.images(lines, trials),
         remarks.warnings(lines, trials),
         commands(definition, trials, wanted, finished),
+        ranking,
     )
 
 

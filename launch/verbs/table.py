@@ -89,7 +89,8 @@ def _one(asked: Definition, as_json: bool) -> int:
         return 0
     console = _options.console()
     console.print(f"{asked.name}: {asked.title}")
-    for head, text in (("source", asked.source), ("protocol", asked.protocol), ("changed", " ".join(asked.changed))):
+    said = {"source": asked.source, "protocol": asked.protocol, "changed": " ".join(asked.changed)}
+    for head, text in {**said, "ranked beside": asked.rank}.items():
         if text:
             console.print(f"{head}: {text}")
     view, footnotes = _view("row", "id", "what sets it apart", "reported", "notes"), list[str]()

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
+from results.ranking import Ranking
 from results.render.text import reported_difference
 from results.stats.compare import Comparison
 from results.stats.summary import summarize
@@ -60,11 +61,23 @@ def _row(table: Table, cell: Cell, cells: Mapping[str, Cell], reported: list[str
     for name in reported:
         found[f"reported_{name}"] = " ".join(map(str, cell.line.reported.get(name, ())))
         found[f"reported_{name}_diff"] = reported_difference(cell, cells, name)
+    if table.ranking:
+        found |= _ranks(table.ranking, cell.line.label)
     found |= {word: cell.budget.get(word) for word in _BUDGET}
     found |= {name: cell.cost.get(name) for name in _COSTS}
     found |= _origin(table)
     found |= {"marks": "; ".join(cell.marks), "flags": " ".join(cell.line.flags), "notes": "; ".join(cell.line.notes)}
     return {key: _spelt(value) for key, value in found.items()}
+
+
+def _ranks(ranking: Ranking, label: str) -> dict[str, object]:
+    """A row's ranks, and how far those of all rows agree."""
+    place, agreed = ranking.places.get(label), ranking.agreement
+    found: dict[str, object] = {"rank": place and place.rank, "rank_low": place and place.low}
+    found |= {"rank_high": place and place.high, f"rank_of_reported_{ranking.name}": place and place.reported}
+    found |= {"ranked": len(ranking.places), "spearman": agreed and agreed.spearman}
+    found |= {"spearman_low": agreed and agreed.low, "spearman_high": agreed and agreed.high}
+    return found | {"kendall_tau_b": agreed and agreed.kendall}
 
 
 def _origin(table: Table) -> dict[str, str]:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from results.metrics import BEST, metric, reported
-from results.render import text
+from results.render import ranked, text
 from results.render.reading import below
 from results.table import Table
 
@@ -57,6 +57,8 @@ def grid(table: Table, best: bool = False) -> Grid:
     for name in names:
         head = "reported" if name == shown.name else f"reported {name}"
         columns[f"{head} (difference)"] = [text.reported(cell, cells, reported(name)) for cell in table.cells]
+        if table.ranking and name == table.ranking.name:
+            columns |= ranked.columns(table.ranking, table.cells)
     columns = {head: column for head, column in columns.items() if head in _ALWAYS or any(column)}
     rows = [
         Row(

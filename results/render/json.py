@@ -20,7 +20,11 @@ def facts(table: Table) -> dict[str, Any]:
     """Likewise, as plain values."""
     definition = asdict(table.definition)
     del definition["lines"]
+    if not definition["rank"]:
+        del definition["rank"]
     found = {**definition, "complete": table.complete, "lines": [_facts(cell) for cell in table.cells]}
+    if table.ranking:
+        found["ranking"] = {key: value for key, value in asdict(table.ranking).items() if key not in ("name", "order")}
     plain: dict[str, Any] = _plain({**found, "data": table.data, "warnings": table.warnings, "next": table.next})
     return plain
 

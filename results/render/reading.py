@@ -6,7 +6,7 @@ import math
 
 from results.metrics import Metric
 from results.pairing import CONTROL
-from results.render import text
+from results.render import ranked, text
 from results.table import Cell, Table
 
 _FOLLOWED = (
@@ -27,6 +27,7 @@ def below(table: Table, shown: Metric, usual: str | None) -> list[str]:
     unsure = [cell for cell in compared if cell.verdict == "undecided"]
     if unsure:
         lines.append(_undecided(unsure, shown))
+    lines += ranked.sentences(table.ranking) if table.ranking else []
     return [*lines, *(f"Note: {note}" for note in table.definition.notes)]
 
 

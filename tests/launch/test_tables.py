@@ -72,10 +72,18 @@ def test_a_line_is_what_its_command_runs() -> None:
     assert "launcher" not in made.command
 
 
+def test_a_table_may_name_the_number_whose_ranking_ours_is_held_against() -> None:
+    assert define(["table=tricks/3_3", "epochs=1"]).rank == "best_test_acc"
+    assert define(["table=tricks/3_3", "epochs=1", "hydra.sweeper.rank=null"]).rank == ""
+    assert define(["table=tricks/3_3", "epochs=1", "hydra.sweeper.rank=loss"]).rank == "loss"
+    with pytest.raises(ConfigError, match=r"conf/table/start\.yaml: rank=err: no row reports it; give null"):
+        define(["table=start", "hydra.sweeper.rank=err"])
+
+
 def test_what_is_typed_wins_over_a_row_and_makes_it_composable() -> None:
-    as_published = lines("table=tricks/3_5")
-    assert [line.lacks for line in as_published.values()] == ["model=shake_resnet26_2x64d: no such option"] * 4
-    assert [line.name for line in as_published.values()] == [
+    lacking = lines("table=tricks/3_5", "model=nothing")
+    assert [line.lacks for line in lacking.values()] == ["model=nothing: no such option"] * 4
+    assert [line.name for line in lacking.values()] == [
         "baseline",
         "aug=cutout",
         "aug=mixup",
@@ -191,6 +199,11 @@ def test_on_the_command_line_a_table_is_refused_or_cut(tmp_path: Path) -> None:
         ({"rows": [{"label": "a", "notes": [1]}]}, r"rows\[0\].notes=\[1\]: give text"),
         ({"union": [{"rows": [{"label": "a", "against": "b"}]}]}, r"union\[0\]: rows\[0\].against=b"),
         ({"rows": [{"label": "a"}], "baseline": "b"}, r"baseline=b: no row has this label"),
+        (
+            {"rows": [{"label": "a", "reported": {"err": 3}}], "rank": "er"},
+            "rank=er: no row reports it; did you mean err",
+        ),
+        ({"rows": [{"label": "a"}], "rank": ["err"]}, "no row reports it; give null"),
         ({"flags": ["odd"]}, "flags: odd: no such flag"),
         ({"incomplete": "maybe"}, "hydra.sweeper.incomplete=maybe: use refuse or skip"),
     ],
