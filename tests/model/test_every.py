@@ -15,15 +15,14 @@ from typing import Any
 
 import pytest
 import torch
-from networks import arguments, multiply_adds, network, parameters
+from networks import arguments, multiply_adds, network, parameters, small
 from one_step import Enough, begun
 from published import PARAMETERS
-from tiny import CONF, config, options
+from tiny import CONF, SMALL, config, options
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ablation.errors import ConfigError
 from ablation.precision import choose_precision
 from ablation.state import State
 from ablation.train import Recorder, train
@@ -33,7 +32,13 @@ EVERY = options("model")
 SIZES, CHANNELS, CLASSES = (32, 64, 224), (1, 3), (10, 100, 1000)
 # Each value at least once; all combinations are in the slow suite.
 FEW = [(32, 3, 10), (64, 1, 100), (224, 3, 1000)]
-REFUSED: dict[str, set[int]] = {}  # option -> sizes that it is not meant for
+# Of every kind a small one in each run of the tests, and all at their full size in the slow suite.
+FULL = [pytest.param(o, {}, id=o, marks=pytest.mark.slow) for o in EVERY]
+ALL = [*[pytest.param(o, small(o), id=f"small {o}") for o in SMALL], *FULL]
+# Of some hundred layers: half a second each.
+DEEP = {
+    "inception_resnet_v2", "inception_v3", "nasnet", "pyramidnet", "pyramidnet110", "pyramidnet272", "resnet152",
+}  # fmt: skip
 
 
 class Drawn(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -65,54 +70,54 @@ def unsaved(model: nn.Module) -> dict[str, tuple[int, int]]:
     return {name: (id(b), b._version) for name, b in found.items() if name not in kept | words}
 
 
-def on_meta(option: str, size: int, channels: int, classes: int) -> tuple[Model, Tensor]:
+def on_meta(option: str, size: int = 32, channels: int = 3, classes: int = 10, **changed: Any) -> tuple[Model, Tensor]:
     with torch.device("meta"):
-        return network(option, classes, channels, size), torch.zeros(2, channels, size, size)
+        return network(option, classes, channels, size, **changed), torch.zeros(2, channels, size, size)
 
 
-@pytest.mark.parametrize("option", EVERY)
-def test_trains_all_it_has_and_draws_nothing_itself(option: str) -> None:
-    """A gradient reaches every parameter, what training changes is saved, and layers that draw are Noisy."""
-    model, x = on_meta(option, 32 if 32 not in REFUSED.get(option, ()) else 224, 3, 10)
+def check_training_pass(model: Model, x: Tensor) -> Tensor:
     before = unsaved(model)
     logits, found = drawn(model, x)
     assert not found, "layers of a library that draw are built with rate 0: randomness comes from keys"
-    assert unsaved(model) == before
-    assert logits.shape == (2, 10)
-    logits.sum().backward()  # type: ignore[no-untyped-call]
+    assert unsaved(model) == before, "what training changes is saved"
+    return logits
+
+
+@pytest.mark.parametrize("option", PARAMETERS)
+def test_has_the_published_parameters_and_draws_by_keys_alone(option: str) -> None:
+    published = PARAMETERS[option]
+    model, x = on_meta(option, classes=published.classes)
+    assert parameters(model) / 1e6 == pytest.approx(published.millions, rel=0.01), published.source
+    if option not in DEEP:
+        assert check_training_pass(model, x).shape == (2, published.classes)
+
+
+@pytest.mark.parametrize(("option", "changed"), ALL)
+def test_a_gradient_reaches_every_parameter(option: str, changed: dict[str, Any]) -> None:
+    model, x = on_meta(option, **changed)
+    check_training_pass(model, x).sum().backward()  # type: ignore[no-untyped-call]
     assert [name for name, p in model.named_parameters() if p.grad is None] == []
 
 
-def check_shapes(option: str, size: int, channels: int, classes: int) -> None:
-    if size in REFUSED.get(option, ()):
-        with pytest.raises(ConfigError, match=rf"^model\.\w+: .*\b{size}\b"):
-            on_meta(option, size, channels, classes)
-        return
-    model, x = on_meta(option, size, channels, classes)
+def check_shapes(option: str, changed: dict[str, Any], size: int, channels: int, classes: int) -> None:
+    model, x = on_meta(option, size, channels, classes, **changed)
     features = model.eval().features(x)
     assert features.ndim == 2
     assert len(features) == 2
     assert model.head(features).shape == (2, classes)
 
 
-@pytest.mark.parametrize("option", EVERY)
+@pytest.mark.parametrize("option", SMALL)
 def test_shapes(option: str) -> None:
     for size, channels, classes in FEW:
-        check_shapes(option, size, channels, classes)
+        check_shapes(option, small(option), size, channels, classes)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("option", EVERY)
-def test_shapes_all(option: str) -> None:
+def test_all_shapes_at_full_size(option: str) -> None:
     for size, channels, classes in product(SIZES, CHANNELS, CLASSES):
-        check_shapes(option, size, channels, classes)
-
-
-@pytest.mark.parametrize("option", PARAMETERS)
-def test_has_the_published_parameters(option: str) -> None:
-    published = PARAMETERS[option]
-    model, _ = on_meta(option, 32, 3, published.classes)
-    assert parameters(model) / 1e6 == pytest.approx(published.millions, rel=0.01), published.source
+        check_shapes(option, {}, size, channels, classes)
 
 
 @pytest.mark.parametrize("layer", [nn.Dropout(0.1), nn.RReLU(), nn.MultiheadAttention(4, 2, 0.1)])
