@@ -45,6 +45,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 SMALL: dict[str, tuple[str, ...]] = {
     "resnet_cifar": SMALL_MODEL,
     "resnet18": (),
+    "timm": ("model.name=test_resnet",),
     "resnext_cifar": ("model.depth=11", "model.width=0.25", "model.cardinality=4"),
     "lenet": (),
     "toynet": (),

@@ -10,7 +10,8 @@ from timm.models.inception_v4 import InceptionV4
 from torch import nn
 
 from ablation.build import near
-from ablation.model._library import Library, check_size, global_means, lower_stride
+from ablation.model._library import Library, check_size, global_means
+from ablation.model._stride import lower_stride
 from ablation.types import Model
 
 ORIGINAL = 32  # the stride of all of them

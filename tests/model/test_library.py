@@ -9,7 +9,8 @@ import torchvision.models as library
 from timm.layers import Conv2dSame
 from torch import Tensor, nn
 
-from ablation.model._library import GlobalMean, Library, check_size, global_means, lower_stride, own_stride
+from ablation.model._library import GlobalMean, Library, check_size, global_means
+from ablation.model._stride import lower_stride, own_stride
 
 Images = Callable[..., Tensor]
 
@@ -93,13 +94,21 @@ def test_one_layer_of_stride_4_may_step_by_2() -> None:
     assert side(model, 32) == 32
 
 
+def test_patches_become_smaller() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 400, 4, 4), nn.Conv2d(400, 4, 2, 2))
+    spread = model[0].weight.std()
+    lower_stride(model, 4, 32, 3)
+    assert isinstance(model[0], nn.Conv2d)
+    assert (model[0].kernel_size, model[0].stride, model[0].weight.shape) == ((2, 2), (2, 2), (400, 3, 2, 2))
+    torch.testing.assert_close(model[0].weight.std(), 2 * spread, rtol=0.05, atol=0)  # half the side: a 4th of the fan
+    assert side(model, 32) == 8
+
+
 def test_refuses_strides_that_cannot_be() -> None:
     with pytest.raises(ValueError, match=r"^stride: this network, of 16, cannot have 3; valid: 1, 2, 4, 8, 16$"):
         lower_stride(net(), 3, 32, 3)
     with pytest.raises(ValueError, match=r"^stride: 16 leaves no map of images of 8 px; use at most 8$"):
         lower_stride(net(), 16, 8, 3)
-    with pytest.raises(ValueError, match=r"^stride: 0 cuts patches of 4 px; choose their size instead"):
-        lower_stride(nn.Sequential(nn.Conv2d(3, 4, 4, 4), nn.Conv2d(4, 4, 3, 2, 1)), 4, 32, 3)
     with pytest.raises(ValueError, match=r"^stride: 0 is a pooling that could step by 2 only"):
         lower_stride(nn.Sequential(nn.AvgPool2d(4), nn.Conv2d(3, 4, 3, 2, 1)), 4, 32, 3)
     with pytest.raises(ValueError, match=r"^stride: this network takes images of one size only; leave it null"):
