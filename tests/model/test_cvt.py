@@ -110,7 +110,7 @@ def test_one_key_is_left_of_the_last_map_and_attention_has_no_choice(
     """Ten of the notes' thirteen layers: whatever is asked, the answer is the only value."""
     model = cvt(10, 3, 32, **SMALL, kv_stride=kv_stride).eval()
     scramble(model)
-    answers = model.get_submodule("stages.2.layers.0.attention")(images(2, 1, 8).reshape(2, 4, 16), False)
+    answers = model.get_submodule("stages.2.layers.0.attention")(100 * images(2, 1, 8).reshape(2, 4, 16), False)
     assert (not torch.allclose(answers, answers[:, :1].expand(-1, 4, -1))) == choice
 
 
