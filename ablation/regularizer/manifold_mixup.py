@@ -73,9 +73,9 @@ def manifold_mixup(alpha: float = 2.0, layers: Sequence[float] = (0.0, 1 / 3, 2 
     Beta(alpha, alpha) and partner a random permutation of the batch: one of each a step. Gradients go through both.
     `layers` are shares of the model's depth in residual blocks: 0 is the images, 1/3 the maps after a third of the
     blocks, which in the 6n+2 layers of `resnet_cifar` is the end of the first stage. The paper's PreActResNet18 takes
-    the images or the maps after its first or second of four stages: [0, 0.25, 0.5] of `resnet18`. [0] alone is mixup.
-    alpha 0 changes nothing. Goes after other regularizers that change images. A teacher's answers are mixed as these
-    targets are only where they take the labels' place before (`loss=refinery` with `mixed` "clean").
+    the images or the maps after its first or second of four stages: [0, 0.25, 0.5] of `preact_resnet18`. [0] alone is
+    mixup. alpha 0 changes nothing. Goes after other regularizers that change images. A teacher's answers are mixed as
+    these targets are only where they take the labels' place before (`loss=refinery` with `mixed` "clean").
 
     Raises:
         ValueError: an argument is out of range; and when applied, the model has no residual blocks, or is several.

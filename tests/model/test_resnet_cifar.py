@@ -190,3 +190,13 @@ def test_a_join_says_how_many_branches_it_takes() -> None:
         build({**TARGET, "branches": 2}, "model", **CONTEXT, join=lambda *_: Three())
     with pytest.raises(ConfigError, match=r"^model.branches: 0 is less than one"):
         build({**TARGET, "branches": 0}, "model", **CONTEXT)
+
+
+@pytest.mark.parametrize("preact", [False, True])
+def test_norm_on_the_image_is_that_and_renames_nothing(preact: bool, images: Images) -> None:
+    plain, normed = (resnet_cifar(10, 1, 32, depth=8, preact=preact, image_norm=on) for on in (False, True))
+    missing, unexpected = normed.load_state_dict(plain.state_dict(), strict=False)
+    assert not unexpected
+    assert {name.split(".")[0] for name in missing} == {"image_norm"}
+    x = images(channels=1) * 3 + 2
+    torch.testing.assert_close(normed(x), plain(nn.functional.batch_norm(x, None, None, training=True)))
