@@ -42,13 +42,14 @@ def shake_shake(forward: str = "shake", backward: str = "shake", level: str = "i
     """Two residual branches are mixed by other random shares forward than backward (Gastaldi 2017, 1705.07485).
 
     y = x + a F1(x) + (1 - a) F2(x) in training, with a uniform in [0, 1], and c in place of a for the gradient;
-    y = x + (F1(x) + F2(x))/2 in evaluation. Needs a model with two branches: `model.branches=2`.
+    y = x + (F1(x) + F2(x))/2 in evaluation. Needs a model with two branches: `model=shake_resnet`, which is the paper's
+    and has this without being told, or `model.branches=2`.
 
     `forward`: a is drawn ("shake") or 1/2 ("even"). `backward`: c is drawn anew ("shake"), 1/2 ("even"), or a itself
     ("keep"). `level`: one draw an "image" or a "batch", for each block. By default the paper's best, S-S-I.
 
-    Differs: the branches are the model's own, where the paper's begin with a ReLU and its shortcut reads two shifted
-    grids where the shape changes.
+    Differs: with `model.branches=2` the branches are the model's own, where the paper's begin with a ReLU and its
+    shortcut reads two shifted grids where the shape changes.
 
     Raises:
         ValueError: there is no such mode or level; and from the model, that it has not two branches.
