@@ -15,6 +15,7 @@ from launch.arm import parsed
 
 _DOTTED = re.compile(r"(?!hydra\.)\w+\.[\w.]+=.")
 _CHOICE = re.compile(r"(?P<key>[^=]+)=choice\((?P<value>.*)\)$", re.DOTALL)
+_NULLS = "null,null"  # choice(null) is refused by Hydra
 
 
 def past(arguments: Sequence[str]) -> list[str]:
@@ -27,7 +28,7 @@ def _swept(text: str) -> str:
     if override.is_sweep_override() or override.type is not OverrideType.CHANGE:
         return text
     key, _, value = text.partition("=")
-    return f"{key}=choice({value})"
+    return f"{key}={_NULLS}" if override.value() is None else f"{key}=choice({value})"
 
 
 def typed(overrides: Sequence[str]) -> list[str]:
@@ -36,6 +37,9 @@ def typed(overrides: Sequence[str]) -> list[str]:
 
 
 def _plain(text: str) -> str:
+    key, _, told = text.partition("=")
+    if told == _NULLS:
+        return f"{key}=null"
     found = _CHOICE.match(text)
     if not found:
         return text

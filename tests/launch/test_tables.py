@@ -273,11 +273,11 @@ def plan(tmp_path: Path, *line: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_keys_that_only_the_rows_bring_can_be_typed(tmp_path: Path) -> None:
-    line = ["table=lab/postact_mixup", "sched.eta=1e-5", "data.root=elsewhere", "sched.warmup=1", "seeds=2"]
+    line = ["table=lab/postact_mixup", "sched.eta=1e-5", "data.root=elsewhere", "sched.warmup=1", "data.subset=null"]
     done = plan(tmp_path, *line, "--json")
     told = json.loads(done.stdout)
     assert len(told["arms"]) == 5
-    assert all("sched.eta=1e-5" in arm["overrides"] for arm in told["arms"])
+    assert all({"sched.eta=1e-5", "data.subset=null"} < set(arm["overrides"]) for arm in told["arms"])
     assert " ".join(line) in told["command"], "as typed"
     wrong = plan(tmp_path, *line, "sched.etta=1")
     assert wrong.returncode == 2
