@@ -44,7 +44,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
 # Of each kind of model one is trained in every run of the tests, made small by these; the others by `-m slow`.
 SMALL: dict[str, tuple[str, ...]] = {
     "resnet_cifar": SMALL_MODEL,
-    "resnet18": (),
+    "resnet18": ("model.width=0.125",),
     "timm": ("model.name=test_resnet",),
     "resnext_cifar": ("model.depth=11", "model.width=0.25", "model.cardinality=4"),
     "lenet": (),
