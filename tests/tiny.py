@@ -48,7 +48,7 @@ SMALL: dict[str, tuple[str, ...]] = {
     "timm": ("model.name=test_resnet",),
     "vgg11": (),
     "densenet": ("model.depth=10", "model.growth=4"),
-    "squeezenet": ("model.version=1.1", "model.stride=16"),
+    "squeezenet": ("model.version=v1.1", "model.stride=16"),
     "googlenet": ("model.stem=7x7", "model.wide=3x3", "model.stride=32"),
     "resnext_cifar": ("model.depth=11", "model.width=0.25", "model.cardinality=4"),
     "lenet": (),

@@ -11,7 +11,7 @@ from ablation.model._library import GlobalMean, Library, replace
 from ablation.model._stride import lower_stride, shrink_kernel
 from ablation.types import Model
 
-VERSIONS = {"1.0": "1_0", "1.1": "1_1"}  # torchvision's names for them
+VERSIONS = {"v1.0": "1_0", "v1.1": "1_1"}  # torchvision's names for them
 
 
 class _Bypass(nn.Module):
@@ -29,17 +29,17 @@ def squeezenet(
     classes: int,
     channels: int,
     size: int,
-    version: str = "1.0",
+    version: str = "v1.0",
     stride: int = 8,
     stem_kernel: int = 3,
     norm: bool = True,
     bypass: bool = True,
 ) -> Model:
-    """SqueezeNet (Iandola et al. 2016, 1602.07360): torchvision's, of version 1.0 (the paper's) or 1.1 (cheaper).
+    """SqueezeNet (Iandola et al. 2016, 1602.07360): torchvision's, of version v1.0 (the paper's) or v1.1 (cheaper).
 
     Images are `size` px wide and have `channels` channels. `stride` is image side / side of the last map, 16 in the
     original: the first strided layers are set to step by 1. `stem_kernel` is the first convolution's, in pixels; 7 is
-    that of 1.0. With `norm` a batch norm follows each convolution, with `bypass` a shortcut passes each fire module
+    that of v1.0. With `norm` a batch norm follows each convolution, with `bypass` a shortcut passes each fire module
     that keeps the channels (the paper's simple bypass): with both it is the tricks README's. `features` are (N, 512).
 
     Differs from the paper: the last convolution is the linear layer after the mean, which is the same but for its ReLU,
@@ -48,7 +48,7 @@ def squeezenet(
     Raises:
         ValueError: an argument is out of range, or the images are too small for the stride.
     """
-    found = VERSIONS.get(str(version))  # typed without quotes it is a number
+    found = VERSIONS.get(version)
     if found is None:
         raise ValueError(f"version: there is no {version!r}; {near(version, VERSIONS)}")
     layers = Theirs(found, classes).features

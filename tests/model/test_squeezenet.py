@@ -13,9 +13,9 @@ from ablation.types import Model
 Images = Callable[..., Tensor]
 
 
-@pytest.mark.parametrize(("version", "kernel"), [("1.0", 7), ("1.1", 3)])
+@pytest.mark.parametrize(("version", "kernel"), [("v1.0", 7), ("v1.1", 3)])
 def test_without_what_is_added_it_is_torchvisions(version: str, kernel: int, images: Images) -> None:
-    theirs = getattr(library, f"squeezenet{version.replace('.', '_')}")(num_classes=10, dropout=0.0)
+    theirs = getattr(library, f"squeezenet{version[1:].replace('.', '_')}")(num_classes=10, dropout=0.0)
     theirs.classifier[2] = nn.Identity()  # its ReLU on logits
     ours = squeezenet(10, 3, 64, version, 16, kernel, norm=False, bypass=False)
     state = zip(theirs.state_dict().items(), ours.state_dict().values(), strict=True)
@@ -24,7 +24,7 @@ def test_without_what_is_added_it_is_torchvisions(version: str, kernel: int, ima
 
 
 def by_hand(model: Model, x: Tensor) -> Tensor:
-    """Version 1.0 with norms and bypasses at stride 8, from the paper's table 1 and figure 2 (middle)."""
+    """Version v1.0 with norms and bypasses at stride 8, from the paper's table 1 and figure 2 (middle)."""
     state = list(model.state_dict().values())
 
     def conv(x: Tensor, pad: int) -> Tensor:
@@ -61,7 +61,7 @@ def test_has_the_published_parameters() -> None:
 
 
 def test_refuses() -> None:
-    with pytest.raises(ValueError, match=r"^version: there is no '2'; valid: 1.0, 1.1"):
+    with pytest.raises(ValueError, match=r"^version: there is no '2'; valid: v1.0, v1.1"):
         squeezenet(10, 3, 32, version="2")
     with pytest.raises(ValueError, match=r"^stem_kernel: 4 is not an odd number up to 7"):
         squeezenet(10, 3, 32, stem_kernel=4)
