@@ -104,7 +104,7 @@ def one_of(argument: str, value: object, names: tuple[str, ...]) -> str:
 def given(argument: str, value: object) -> Path:
     """Read a path that has no default."""
     if not isinstance(value, str) or not value:
-        raise ValueError(f"{argument}: is {value!r}; say where the data is, data.{argument}=PATH")
+        raise ValueError(f"{argument}: is {value!r}: say where the images are with data.{argument}=PATH")
     return Path(value).expanduser()
 
 
