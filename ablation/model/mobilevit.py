@@ -48,7 +48,7 @@ def mobilevit(
     paper's 5.6, 2.3 and 1.3 M with 1000 classes, 4.94, 1.94 and 0.95 M with ten.
 
     Differs: the notes' weights are of 19.2, 7.78 and 4.0 MiB, these of 18.9, 7.42 and 3.66, for the notes' source has
-    MLPs of four instead of two times the width in the last two stages, and attention of 32 channels. Dropout of the
+    MLPs of four instead of two times the width in the last two stages, and one head of 32 channels. Dropout of the
     paper is off.
 
     Raises:

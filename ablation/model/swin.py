@@ -87,8 +87,8 @@ def swin(
     those in their window of `window` x `window`, in every second layer windows are shifted by half; the next stage has
     twice the numbers and maps `strides` times as small. The notes' down-scaling (2, 1, 2, 2) is patch=2 and strides
     [1, 2, 2], of a total stride of 8: maps of 16, 16, 8 and 4 px of a CIFAR image. The paper's for 224 px is patch=4,
-    window=7, strides=[2, 2, 2]. Features are (N, 8 dim). Parameters with ten classes: 27.3 M (depths 2, 2, 6, 2; 104
-    MiB as reported) and 48.6 M (2, 2, 18, 2; 185 MiB, reported 184).
+    window=7, strides=[2, 2, 2]. Features are (N, 8 dim). Parameters with ten classes: 27.5 M (depths 2, 2, 6, 2; 104.7
+    MiB, reported 104) and 48.8 M (2, 2, 18, 2; 186.0 MiB, reported 184).
 
     Differs: stochastic depth of the paper is off. A stride of 1 is a norm and a linear layer. The notes' source has no
     norm between the stages and one table of positions for all heads; here are the paper's. A window as wide as its map

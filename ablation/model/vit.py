@@ -32,8 +32,10 @@ def vit(
     `mlp` times as wide follow. What is classified is a class token ("token") or the mean of the patches ("mean");
     features are (N, dim), normalised. The default has 12.5 M parameters with ten classes, 47.6 MiB as reported.
 
-    Differs: dropout of the original is off (`regularizer=dropout` with place=features has it before
-    the head). Weights start as timm's, truncated normal of std 0.02, where the notes' source began with PyTorch's own.
+    Differs: dropout of the original is off (`regularizer=dropout` with place=features has it before the head). Weights
+    start as timm's, truncated normal of std 0.02, where the notes' source has PyTorch's own start and positions of std
+    1. That source also divides attention's scores by sqrt(dim) instead of a head's sqrt(48) and has a second GELU after
+    each MLP: not here, and a reason why its network may not have fitted.
 
     Raises:
         ValueError: an argument is out of range, the patches do not fill the image, or the heads not the tokens.
