@@ -32,8 +32,9 @@ def scaled(lr: float, batch_size: int, lr_scaling: str, lr_batch: int) -> float:
 
 
 def exempts(weights: Weights, kinds: Collection[str], argument: str) -> Callable[[str], bool]:
-    """Whether a parameter is of these kinds: "bias" is every bias, that of a normalisation (beta) too; "norm" is both
-    of a normalisation's parameters (gamma and beta).
+    """Whether a parameter is of these kinds: "bias" is every bias, that of a normalisation (beta) too, and what
+    a transformer adds alike: positions and tokens (`state.kinds`); "norm" is both of a normalisation's parameters
+    (gamma and beta).
 
     Raises:
         ValueError: an unknown kind; names the argument.
