@@ -8,6 +8,7 @@ from functools import partial
 from torch import nn
 
 from ablation.build import near
+from ablation.model._stages import batch_norm, blocks_per_stage
 from ablation.model.act import activation
 from ablation.model.attention import KINDS, SelectiveKernel
 from ablation.model.attention import attention as attention_of
@@ -23,17 +24,7 @@ OUT = 256  # of the first stage's blocks; 512 and 1024 follow
 STAGES = 3
 
 
-def _blocks_per_stage(depth: int) -> int:
-    """The n of depth = 9n + 2."""
-    n, rest = divmod(depth - 2, 9)
-    if n < 1:
-        raise ValueError(f"depth: {depth} is not 9n+2; the smallest is 11")
-    if rest:
-        raise ValueError(f"depth: {depth} is not 9n+2; nearest are {9 * n + 2} and {9 * n + 11}")
-    return n
-
-
-def _check(cardinality: int, base_width: int, width: float, attention: str | None, bn_momentum: float) -> None:
+def _check(cardinality: int, base_width: int, width: float, attention: str | None) -> None:
     """Raise ValueError for an argument that is out of range."""
     if cardinality < 1:
         raise ValueError(f"cardinality: {cardinality} is less than one group")
@@ -43,8 +34,6 @@ def _check(cardinality: int, base_width: int, width: float, attention: str | Non
         raise ValueError(f"width: {width} leaves no channel; use at least {1 / STEM}")
     if attention not in (None, "sk", *KINDS):
         raise ValueError(f"attention: there is no {attention!r}; {near(attention, ['sk', *KINDS])}, or null for none")
-    if not 0 < bn_momentum <= 1:
-        raise ValueError(f"bn_momentum: {bn_momentum} is not in (0, 1]")
 
 
 def resnext_cifar(
@@ -86,10 +75,10 @@ def resnext_cifar(
     Raises:
         ValueError: an argument is out of range, or the images are too small for the stem.
     """
-    n = _blocks_per_stage(depth)
-    _check(cardinality, base_width, width, attention, bn_momentum)
+    n, norm = blocks_per_stage(depth, 9, 2), batch_norm(bn_momentum)
+    _check(cardinality, base_width, width, attention)
     check_kernels(spp)
-    found, norm = find_stem(stem, size, deeper=4), partial(nn.BatchNorm2d, momentum=bn_momentum)
+    found = find_stem(stem, size, deeper=4)
     selective = attention == "sk"
     attend = None if selective else attention_of(attention, norm)
     layers = Layers(norm, activation(act, slope), drop, shortcut, branches, attend)
