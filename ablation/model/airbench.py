@@ -46,14 +46,14 @@ class Airbench(Model):
 
 
 def airbench(
-    classes: int, channels: int, size: int, width: int = 64, factor: float = 1 / 9, bn_momentum: float = 0.4
+    classes: int, channels: int, size: int, width: float = 64, factor: float = 1 / 9, bn_momentum: float = 0.4
 ) -> Model:
     """The network of airbench94 (Jordan 2024, 2404.00498).
 
     A 2x2 convolution without padding to 8 maps per channel, GELU; three groups of conv3x3 - max-pool 2 - BN - GELU -
-    conv3x3 - BN - GELU with 1, 4 and 4 times `width` channels; 3x3 max-pool; a linear head without bias, logits times
-    `factor`. The norms have a bias and no weight, and the share `bn_momentum` of the new batch. A 3x3 convolution
-    starts as the identity of its inputs, further outputs as PyTorch's do. 1.97 M parameters at 3 channels and 10
+    conv3x3 - BN - GELU with 1, 4 and 4 times `width` channels (rounded); 3x3 max-pool; a linear head without bias,
+    logits times `factor`. The norms have a bias and no weight, and the share `bn_momentum` of the new batch. A 3x3
+    convolution starts as the identity of its inputs, further outputs as PyTorch's do. 1.97 M parameters at 3 channels and 10
     classes, as the author's code has. Images are `size` px wide and have `channels` channels; 32 px become maps of 31,
     15, 7, 3 and 1 px.
 
@@ -65,7 +65,8 @@ def airbench(
     Raises:
         ValueError: an argument is out of range, or the images are too small.
     """
-    if width < 1:
+    base = round(width)
+    if base < 1:
         raise ValueError(f"width: {width} leaves no channel; use at least 1")
     if factor <= 0:
         raise ValueError(f"factor: {factor} is not above 0; {1 / 9:.3f} is the author's")
@@ -76,8 +77,8 @@ def airbench(
     inside = 2 * 4 * channels  # every direction of a 2x2 patch, and its opposite
     groups = []
     for times in GROUPS:
-        groups.append(_group(inside, times * width, bn_momentum))
-        inside = times * width
+        groups.append(_group(inside, times * base, bn_momentum))
+        inside = times * base
     body = nn.Sequential(nn.Conv2d(channels, 8 * channels, 2), nn.GELU(), *groups, nn.MaxPool2d(3))
     side = (size - 1) // 8 // 3
     return Airbench(body, factor, nn.Linear(inside * side * side, classes, bias=False))

@@ -70,11 +70,11 @@ class PNASNet(Model):
         return maps.mean((2, 3))
 
 
-def pnasnet(classes: int, channels: int, size: int, cell: str = "b", cells: int = 6, width: int = 32) -> Model:
+def pnasnet(classes: int, channels: int, size: int, cell: str = "b", cells: int = 6, width: float = 32) -> Model:
     """PNASNet-A or -B of the CIFAR tricks' table 3.3: cells of one and of two sums, after Liu et al. 2017, 1712.00559.
 
-    conv3x3(`width`) - BN - ReLU; three stages of so many `cells`, each stage but the first begun by one more that
-    halves the map and doubles the channels; mean, linear. "b": 0.45 M parameters at width 32 for 3 channels and 10
+    conv3x3(`width`, rounded) - BN - ReLU; three stages of so many `cells`, each stage but the first begun by one more
+    that halves the map and doubles the channels; mean, linear. "b": 0.45 M parameters at width 32 for 3 channels and 10
     classes, as the tables' network has; "a": one sum a cell, 0.13 M at width 44 by this count. Images are `size` px
     wide and have `channels` channels; 32 px become maps of 32, 16 and 8 px.
 
@@ -88,15 +88,16 @@ def pnasnet(classes: int, channels: int, size: int, cell: str = "b", cells: int 
         raise ValueError(f"cell: there is no {cell!r}; {near(cell, CELLS)}")
     if cells < 1:
         raise ValueError(f"cells: {cells} is less than one a stage; the tables' network has 6")
-    if width < 1:
+    base = round(width)
+    if base < 1:
         raise ValueError(f"width: {width} leaves no channel; use at least 1")
     if size < SMALLEST:
         raise ValueError(f"size: PNASNet needs images of at least {SMALLEST} px, these have {size}")
-    stem = nn.Sequential(conv3x3(channels, width), nn.BatchNorm2d(width), nn.ReLU())
+    stem = nn.Sequential(conv3x3(channels, base), nn.BatchNorm2d(base), nn.ReLU())
     made: list[nn.Module] = []
     for stage in range(STAGES):
-        out = width * 2**stage
+        out = base * 2**stage
         if stage:
             made.append(CELLS[cell](out // 2, out, 2))
         made += [CELLS[cell](out, out, 1) for _ in range(cells)]
-    return PNASNet(stem, made, nn.Linear(4 * width, classes))
+    return PNASNet(stem, made, nn.Linear(4 * base, classes))

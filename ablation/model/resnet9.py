@@ -53,7 +53,7 @@ def resnet9(
     classes: int,
     channels: int,
     size: int,
-    width: int = 64,
+    width: float = 64,
     factor: float = 0.125,
     bn_momentum: float = 0.1,
     join: Join | None = None,
@@ -61,8 +61,8 @@ def resnet9(
 ) -> Model:
     """ResNet-9 (Page 2018, myrtle.ai, "How to train your ResNet"; no paper), of the DAWNBench entries of 2018.
 
-    Layers are conv3x3-BN-ReLU: one of `width` channels, then three with twice the channels of the last and a 2x2
-    max-pool; after the first and the third of these a residual block of two layers. Maximum over the map, a linear head
+    Layers are conv3x3-BN-ReLU: one of `width` channels (rounded), then three with twice the channels of the last and a
+    2x2 max-pool; after the first and the third of these a residual block of two layers. Maximum over the map, a linear head
     without bias, logits times `factor`. 6.57 M parameters at width 64 for 3 channels and 10 classes: the source says
     6.6 M. Images are `size` px wide and have `channels` channels; 32 px leave 4 px maps.
 
@@ -72,7 +72,8 @@ def resnet9(
     Raises:
         ValueError: an argument is out of range, or the images are too small.
     """
-    if width < 1:
+    base = round(width)
+    if base < 1:
         raise ValueError(f"width: {width} leaves no channel; use at least 1")
     if factor <= 0:
         raise ValueError(f"factor: {factor} is not above 0; 0.125 is the source's")
@@ -82,12 +83,12 @@ def resnet9(
         raise ValueError(f"size: ResNet-9 needs images of at least {SMALLEST} px, these have {size}")
     layers = Layers(partial(nn.BatchNorm2d, momentum=bn_momentum), nn.ReLU, drop, "pad")
     blocks = nn.Sequential(
-        _layer(layers, channels, width, pool=False),
-        _layer(layers, width, 2 * width, pool=True),
-        Residual(layers, 2 * width, joiner(join, 1, BLOCKS, 1)),
-        _layer(layers, 2 * width, 4 * width, pool=True),
-        _layer(layers, 4 * width, 8 * width, pool=True),
-        Residual(layers, 8 * width, joiner(join, 2, BLOCKS, 1)),
+        _layer(layers, channels, base, pool=False),
+        _layer(layers, base, 2 * base, pool=True),
+        Residual(layers, 2 * base, joiner(join, 1, BLOCKS, 1)),
+        _layer(layers, 2 * base, 4 * base, pool=True),
+        _layer(layers, 4 * base, 8 * base, pool=True),
+        Residual(layers, 8 * base, joiner(join, 2, BLOCKS, 1)),
     )
-    head = nn.Linear(8 * width, classes, bias=False)
+    head = nn.Linear(8 * base, classes, bias=False)
     return ResNet9(blocks, nn.MaxPool2d(size // 8), factor, head)

@@ -77,6 +77,13 @@ def test_noise_and_zero_gamma_find_its_two_blocks(images: Images) -> None:
     torch.testing.assert_close(plain(images()), model(images()))  # a branch of zeros is no branch
 
 
+def test_a_share_of_the_width_is_rounded() -> None:
+    """As co-training divides it."""
+    with torch.device("meta"):
+        convs = [m for m in resnet9(10, 3, 32, 64 / 2**0.5).modules() if isinstance(m, nn.Conv2d)]
+    assert [c.out_channels for c in convs] == [45, 90, 90, 90, 180, 360, 360, 360]
+
+
 def test_refuses() -> None:
     with pytest.raises(ValueError, match=r"^width: 0 leaves no channel; use at least 1"):
         resnet9(10, 3, 32, width=0)
