@@ -53,9 +53,9 @@ def airbench(
     A 2x2 convolution without padding to 8 maps per channel, GELU; three groups of conv3x3 - max-pool 2 - BN - GELU -
     conv3x3 - BN - GELU with 1, 4 and 4 times `width` channels (rounded); 3x3 max-pool; a linear head without bias,
     logits times `factor`. The norms have a bias and no weight, and the share `bn_momentum` of the new batch. A 3x3
-    convolution starts as the identity of its inputs, further outputs as PyTorch's do. 1.97 M parameters at 3 channels and 10
-    classes, as the author's code has. Images are `size` px wide and have `channels` channels; 32 px become maps of 31,
-    15, 7, 3 and 1 px.
+    convolution starts as the identity of its inputs, further outputs as PyTorch's do. 1.97 M parameters at 3 channels
+    and 10 classes, as the author's code has. Images are `size` px wide and have `channels` channels; 32 px become maps
+    of 31, 15, 7, 3 and 1 px.
 
     Differs: the author's first convolution is made of the whitening of 2x2 patches of the training images, and frozen;
     a network here is made before it meets data, so it starts as PyTorch's do and is trained. The factor, which has no

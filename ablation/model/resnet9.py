@@ -62,9 +62,9 @@ def resnet9(
     """ResNet-9 (Page 2018, myrtle.ai, "How to train your ResNet"; no paper), of the DAWNBench entries of 2018.
 
     Layers are conv3x3-BN-ReLU: one of `width` channels (rounded), then three with twice the channels of the last and a
-    2x2 max-pool; after the first and the third of these a residual block of two layers. Maximum over the map, a linear head
-    without bias, logits times `factor`. 6.57 M parameters at width 64 for 3 channels and 10 classes: the source says
-    6.6 M. Images are `size` px wide and have `channels` channels; 32 px leave 4 px maps.
+    2x2 max-pool; after the first and the third of these a residual block of two layers. Maximum over the map, a linear
+    head without bias, logits times `factor`. 6.57 M parameters at width 64 for 3 channels and 10 classes: the source
+    says 6.6 M. Images are `size` px wide and have `channels` channels; 32 px leave 4 px maps.
 
     Differs: the factor, which has no effect on what follows, is applied to the features. What belongs to its training
     (half precision, Nesterov, a triangular rate, label smoothing, cutout) is not in the network: see `recipe=fast`.
