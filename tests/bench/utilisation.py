@@ -11,7 +11,8 @@ second are what the machine can do. Of a row:
   these as a share of the large convolution's: the median of the rounds' ratios;
 - input: cropping, flipping and normalising a batch, by itself, as a share of the step;
 - convolutions: their share of the time that torch's profiler sees in operators, matrix products included; the rest of
-  it is norms, activations, poolings, copies, the loss, the optimiser and the input;
+  it is norms, activations, poolings, copies, the loss, the optimiser and the input. The profiler's time is that of the
+  clock, in which other programs are, so it is the median of the rounds and good to some hundredths at best;
 - operators that a step calls, without those that operators call; and launching: that many of the cheapest operator
   there is (one number added to one number), as a share of the step: an estimate of what calling alone costs.
 
@@ -26,7 +27,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from measured import commit, machine, milliseconds, write  # first: it sets the threads and where tests lie
 
@@ -110,8 +111,16 @@ def _inside(event: Any) -> bool:
     return event is not None and (event.name.startswith("aten::") or _inside(event.cpu_parent))
 
 
-def profiled(step: Callable[[], float], steps: int, precision: Precision) -> tuple[float, float, float | None]:
-    """Share of the operators' time in those that multiply; calls a step; share of time that a GPU computes."""
+class Profiled(NamedTuple):
+    """What torch's profiler sees."""
+
+    convolving: float  # share of the operators' time in those that multiply
+    operators: float  # that a step calls
+    busy: float | None  # share of the time that a GPU computes
+
+
+def profiled(step: Callable[[], float], steps: int, precision: Precision) -> Profiled:
+    """Of one more stretch of steps."""
     gpu = precision.device.type == "cuda"
     seen = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if gpu else [])]
     with profile(activities=seen) as found:
@@ -125,7 +134,7 @@ def profiled(step: Callable[[], float], steps: int, precision: Precision) -> tup
     products = sum(t for name, t in spent.items() if any(word in name for word in PRODUCTS))
     outer = [e for e in found.events() if e.name.startswith("aten::") and not _inside(e.cpu_parent)]
     total = sum(spent.values())
-    return products / total, len(outer) / steps, total / took if gpu else None
+    return Profiled(products / total, len(outer) / steps, total / took if gpu else None)
 
 
 def use(row: tuple[str, float, int, int, int], rounds: int, precision: Precision) -> Use:
@@ -153,7 +162,8 @@ def use(row: tuple[str, float, int, int, int], rounds: int, precision: Precision
     step(), work(), feed()
     times = [[milliseconds(f, precision.device) for f in (step, work, feed)] for _ in range(rounds)]
     mine = statistics.median(a for a, _, _ in times) / steps
-    convolving, operators, busy = profiled(step, steps, precision)
+    seen = [profiled(step, steps, precision) for _ in range(rounds)]
+    operators = seen[0].operators
     return Use(
         varied,
         scale,
@@ -164,10 +174,10 @@ def use(row: tuple[str, float, int, int, int], rounds: int, precision: Precision
         multiply_adds=1000 * of_step / mine,
         best=statistics.median((of_step * steps / a) / (of_best / b) for a, b, _ in times),
         feeding=statistics.median(c / a for a, _, c in times),
-        convolving=convolving,
+        convolving=statistics.median(p.convolving for p in seen),
         operators=operators,
         launching=operators * least(precision) / mine,
-        busy=busy,
+        busy=None if seen[0].busy is None else statistics.median(p.busy for p in seen if p.busy is not None),
     )
 
 
@@ -180,7 +190,7 @@ def markdown(uses: Sequence[Use], head: str) -> str:
     lines += ["|---|" + "---|" * (11 + gpu)]
     for u in uses:
         cells = [u.varied, f"{u.scale:g}", str(u.kernel), str(u.depth), str(u.batch), f"{u.images:.0f}"]
-        cells += [f"{u.multiply_adds / 1e9:.2g}", f"{100 * u.best:.1f} %", f"{100 * u.feeding:.1f} %"]
+        cells += [f"{u.multiply_adds / 1e9:.3g}", f"{100 * u.best:.1f} %", f"{100 * u.feeding:.1f} %"]
         cells += [f"{100 * u.convolving:.0f} %", f"{u.operators:.0f}", f"{100 * u.launching:.1f} %"]
         cells += [f"{100 * u.busy:.0f} %"] if u.busy is not None else []
         lines.append(f"| {' | '.join(cells)} |")
