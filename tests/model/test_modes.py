@@ -1,4 +1,4 @@
-"""How the trainer runs a model: in lanes under vmap, compiled, channels-last with bf16. Of every kind a small one.
+"""How the trainer runs a model: in lanes under vmap, compiled, channels-last, in bf16. Of every kind a small one.
 
 All options at their full size are in the slow suite. That they build on the meta device is seen in test_every.
 """
@@ -131,7 +131,7 @@ def ends(model: Model, call: Callable[[Tensor], Tensor], x: Tensor) -> dict[str,
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_channels_last_and_bf16(make: Make, images: Images, request: pytest.FixtureRequest) -> None:
+def test_stays_channels_last(make: Make, images: Images, request: pytest.FixtureRequest) -> None:
     name = request.node.callspec.id.removeprefix("small ")
     turned = name in options("model") and arguments(name)["_target_"] in TURNED
     model, x = make(), images(16).to(memory_format=torch.channels_last)
@@ -144,10 +144,24 @@ def test_channels_last_and_bf16(make: Make, images: Images, request: pytest.Fixt
                 if not turned:
                     module.register_forward_pre_hook(has_channels_last)
         torch.testing.assert_close(model.features(x), expected, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("make", ALL)
+def test_bf16(make: Make, images: Images) -> None:
+    """Rounding each result moves the features little more than rounding the images and the weights alone, once.
+
+    How far that is, is the network's: batch norm makes much of it where its maps hardly vary.
+    """
+    model, x = make(), images(16)
+    with torch.no_grad():
+        expected = model.features(x)
         with torch.autocast("cpu", torch.bfloat16):
             assert model(x).dtype == torch.bfloat16
-            error = (model.features(x).float() - expected).norm() / expected.norm()
-    assert error < 0.05
+            error = (model.features(x).float() - expected).norm()
+        for p in model.parameters():
+            p.copy_(p.bfloat16())
+        least = (model.features(x.bfloat16().float()) - expected).norm()
+    assert error < 4 * least  # measured: 1 to 2.8
 
 
 def gives_channels_last(module: object, given: tuple[Tensor, ...], out: Tensor) -> None:
