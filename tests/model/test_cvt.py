@@ -26,7 +26,8 @@ class ByHand:
     """The paper's equations on a state of ours: no layer, no attention and no norm of a library but the convolution."""
 
     def __init__(self, model: nn.Module, training: bool, heads: tuple[int, ...], kv_stride: int) -> None:
-        self.state, self.training = model.state_dict(), training
+        self.state: dict[str, Tensor] = model.state_dict()
+        self.training = training
         self.heads, self.kv_stride = heads, kv_stride
 
     def linear(self, x: Tensor, name: str) -> Tensor:
