@@ -92,7 +92,7 @@ PARAMETERS: dict[str, Published] = {
     "shake_resnet26_2x32d": Published(2.923, "pytorchcv's shakeshakeresnet26_2x32d"),
     "shake_resnet26_2x64d": Published(11.654, "pytorchcv's, made as wide"),
     "shake_resnet26_2x96d": Published(26.2, "1705.07485"),
-    "sk_resnext29_16x32d": Published(27.7, "1903.06586, table 4"),
+    "sk_resnext29_16x32d": Published(27.9, TRICKS),
     "squeezenet": Published(0.735, TRICKS),
     "swin_s": Published(49.606, "torchvision's swin_s, of a wider window", 1000),
     "swin_t": Published(27.263, "104 MiB: CIFAR tricks README, table 1.0"),

@@ -74,9 +74,9 @@ class GatherExcite(nn.Module):
 class SelectiveKernel(nn.Module):
     """In place of a convolution with norm and activation: a 1x1 and a 3x3 one, and a softmax between them per channel.
 
-    Li et al. 2019, 1903.06586. The softmax is of linear-norm-ReLU-linear of the means of their sum; timm's layer. The
-    kernels 1 and 3 are those for small images, for which the paper's 27.7 M parameters hold; on ImageNet it has 3 and
-    5. The hidden width is channels / 32, at least 32.
+    Li et al. 2019, 1903.06586. The softmax is of linear-norm-ReLU-linear of the means of their sum; timm's layer. On
+    ImageNet the paper's kernels are 3 and 5. 1 and 3, and a hidden width of channels / 32 but at least 32, are from the
+    code of the CIFAR tricks README, whose norm and activation behind the sum, and biases, are left out.
     """
 
     def __init__(

@@ -32,11 +32,10 @@ def count(model: nn.Module) -> int:
     [
         ({"cardinality": 8}, 34.4, PAPER),
         ({"cardinality": 16}, 68.1, PAPER),
-        ({"cardinality": 16, "base_width": 32}, 25.2, "1903.06586, table 4"),
         ({"cardinality": 2}, 9.129, TRICKS),
         ({"attention": "ge"}, 36.33, TRICKS),
         ({"attention": "cbam", "cardinality": 16}, 68.7, TRICKS),
-        ({"attention": "sk", "cardinality": 16, "base_width": 32}, 27.7, "1903.06586, table 4; 27.9 in the README"),
+        ({"attention": "sk", "cardinality": 16, "base_width": 32}, 27.9, TRICKS),
         *[
             ({"depth": depth, "cardinality": 16, "base_width": 8, "spp": spp}, millions, TRICKS)
             for depth, sizes in ((11, (1.912, 4.0, 5.4)), (20, (3.489, 7.6, 10.4)), (29, (5.066, 11.3, 15.4)))
