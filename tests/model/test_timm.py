@@ -1,14 +1,18 @@
 """timm's networks as ours: equal to timm's own, and to those of others with their strides set by hand."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
+import timm as library
 import torch
 import torchvision.models as vision
 from networks import network
 from pytorchcv.model_provider import get_model
 from pytorchcv.models.dpn import DPN
 from torch import Tensor, nn
+
+from ablation.model.timm import timm
 
 Images = Callable[..., Tensor]
 
@@ -97,3 +101,53 @@ def test_computes_what_others_compute_with_strides_set_by_hand(option: str, imag
     filled(theirs)
     filled(ours, iter(theirs.state_dict().values()))
     check_equal(ours, theirs, images(4))
+
+
+# A head of one linear layer, a 1x1 convolution, one after further layers, of a transformer, and of a gated network.
+@pytest.mark.parametrize("name", ["test_resnet", "dpn48b", "lcnet_050", "test_vit", "test_efficientnet"])
+def test_unchanged_it_is_timms(name: str, images: Images) -> None:
+    with torch.device("meta"):
+        theirs = library.create_model(name, num_classes=10, **({"img_size": 64} if "vit" in name else {}))
+        ours = timm(10, 3, 64, name)
+    filled(theirs)
+    filled(ours, iter(theirs.state_dict().values()))
+    check_equal(ours, theirs, images(2, size=64))
+    assert isinstance(ours.head, nn.Linear)
+    assert ours.features(images(2, size=64)).shape == (2, ours.head.in_features)
+
+
+def test_rates_of_what_draws_are_zero(images: Images) -> None:
+    model = timm(10, 3, 32, "test_resnet", arguments={"drop_rate": 0.5, "drop_path_rate": 0.5})
+    torch.testing.assert_close(model(images()), model(images()))
+
+
+def test_the_stems_kernel_is_the_middle_of_the_librarys() -> None:
+    torch.manual_seed(0)
+    ours = timm(10, 1, 32, "resnet10t", stem_kernel=1)
+    torch.manual_seed(0)
+    theirs = library.create_model("resnet10t", num_classes=10, in_chans=1)
+    conv = next(m for m in ours.modules() if isinstance(m, nn.Conv2d))
+    assert (conv.kernel_size, conv.padding) == ((1, 1), (0, 0))
+    torch.testing.assert_close(conv.weight, 3 * theirs.conv1[0].weight[:, :, 1:2, 1:2])
+
+
+def test_refuses() -> None:
+    bads: list[tuple[dict[str, Any], str]] = [
+        ({"name": "resnet27"}, r"^name: timm has no 'resnet27'; did you mean .*resnet"),
+        ({"name": "resnet50.a1_in1k"}, r"^name: timm has no .*; did you mean "),
+        ({"name": "deit_tiny_distilled_patch16_224"}, r"^name: .* has not one classifier"),
+        ({"name": "volo_d1_224"}, r"^name: .* does not end with its classifier"),
+        ({"name": "inception_v3"}, r"^size: this network cannot run on images of 32 px"),
+        ({"stride": 3}, r"^stride: this network, of 32, cannot have 3; valid: 1, 2, 4, 8, 16, 32"),
+        (
+            {"stride": 8, "name": "vit_tiny_patch16_224"},
+            r"^stride: this network takes images of one size only; leave it null",
+        ),
+        ({"stem_kernel": 2}, r"^stem_kernel: 2 cannot be cut from the first convolution's 7 px"),
+        ({"arguments": {"wings": 2}}, r"^arguments: resnet26 cannot be built with .*wings"),
+        ({"arguments": {"num_classes": 2}}, r"^arguments: num_classes cannot be set here"),
+        ({"arguments": "text"}, r"^arguments: 'text' is not a mapping such as \{patch_size: 2\}"),
+    ]
+    for bad, message in bads:
+        with torch.device("meta"), pytest.raises(ValueError, match=message):
+            timm(10, 3, 32, **bad)
