@@ -37,6 +37,7 @@ def count(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", TIMM)
 def test_has_the_librarys_parameters(version: str) -> None:
     model, _ = on_meta(version, 4, 32, classes=1000)
