@@ -51,10 +51,7 @@ MAKES: dict[str, Make] = {
 }
 FULL = [pytest.param(partial(option, name), id=name, marks=pytest.mark.slow) for name in options("model")]
 ALL = [*[pytest.param(make, id=name) for name, make in MAKES.items()], *FULL]
-TRACED = [
-    pytest.param(make, id=name, marks=() if name in TRACE else pytest.mark.slow)
-    for name, make in MAKES.items()
-]
+TRACED = [pytest.param(make, id=name, marks=() if name in TRACE else pytest.mark.slow) for name, make in MAKES.items()]
 
 
 def words(model: Model, key: Key) -> dict[str, Tensor]:
