@@ -34,7 +34,7 @@ ROWS = [
     {"label": "cut out", "overrides": "aug=cutout", "reported": {"test_acc": [93, 94.5]}, "seq": "unknown"},
     {"label": "explodes", "overrides": "optim.lr=1e30"},
     {"label": "never run", "overrides": "aug=mixup"},
-    {"label": "lenet", "overrides": "model=lenet", "flags": ["control"]},
+    {"label": "lenet", "overrides": "model=nothing", "flags": ["control"]},
 ]
 TABLE = {"title": "Of a test", "source": "nobody", "protocol": "none", "params": {"seeds": 2}, "rows": ROWS}
 
@@ -135,7 +135,7 @@ def test_every_line_says_what_it_has(lab: Lab) -> None:
     assert list(lines) == [row["label"] for row in ROWS]
     assert {label: line["verdict"] for label, line in lines.items()} == {
         "plain": "baseline", "cut out": "one pair", "explodes": "no runs", "never run": "no runs",
-        "lenet": "cannot run yet: model=lenet: no such option",
+        "lenet": "cannot run yet: model=nothing: no such option",
     }  # fmt: skip
     assert lines["cut out"]["waiting"] == {"0": "missing"}
     assert lines["explodes"]["waiting"] == {"0": "failed: diverged", "1": "missing"}
