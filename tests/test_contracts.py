@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import torch
 import yaml
-from tiny import CONF, CONTROLS, NEEDS, SMALL, SMALL_MODEL, TINY, UNFUSED, Silent, config, final_weights, options, run
+from tiny import CONF, CONTROLS, NEEDS, SMALL, SMALL_MODEL, TINY, Silent, config, final_weights, options, run
 
 from ablation.build import factory
 from ablation.config import GROUPS, MANY
@@ -145,8 +145,6 @@ def flat(tensors: dict[str, torch.Tensor], part: str) -> torch.Tensor:
 def test_fused_seeds_are_the_single_seeds(option: tuple[str, str], tmp_path: Path) -> None:
     """Two steps of two seeds as one batched model, and one after the other; in float32, to rounding."""
     group, chosen = option
-    if group == "model" and chosen in UNFUSED:
-        pytest.skip(UNFUSED[chosen])
     # The gradients of the deep ones, as they start, turn the rounding of one step into per cents of the next.
     one_step = ["batch_size=16"] if group == "model" and chosen != "resnet_cifar" else []
     settings = config(*overrides(group, chosen), "seeds=[3,5]", "epochs=1", "optim.lr=0.001", *one_step)

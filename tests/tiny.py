@@ -68,8 +68,6 @@ SMALL: dict[str, tuple[str, ...]] = {
     "cvt": ("model.depths=[1,1,1]", "model.dims=[8,16,32]", "model.heads=[1,2,2]"),
 }
 
-UNFUSED: dict[str, str] = {}  # models that cannot be trained as one batched model: why
-
 CONTROLS = {"loss=kl"}  # options that by their definition train as the baseline does, bit for bit
 
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from functools import partial
-
 from torch import Tensor, nn
 
+from ablation.model._stages import batch_norm, blocks_per_stage
 from ablation.model.act import activation
 from ablation.model.block import Layers, PostBlock, PreBlock, joiner
 from ablation.model.stem import find_stem
@@ -33,16 +32,6 @@ class ResNetCifar(Model):
         """Normalised images (N, C, H, W) -> features (N, D), D the channels of the last stage."""
         maps: Tensor = self.tail(self.blocks(self.stem(self.image_norm(x))))
         return maps.mean((2, 3))
-
-
-def _blocks_per_stage(depth: int) -> int:
-    """The n of depth = 6n + 2."""
-    n, rest = divmod(depth - 2, 6)
-    if n < 1:
-        raise ValueError(f"depth: {depth} is not 6n+2; the smallest is 8")
-    if rest:
-        raise ValueError(f"depth: {depth} is not 6n+2; nearest are {6 * n + 2} and {6 * n + 8}")
-    return n
 
 
 def _blocks(layers: Layers, widths: list[int], n: int, preact: bool, join: Join | None) -> list[nn.Module]:
@@ -90,14 +79,12 @@ def resnet_cifar(
     Raises:
         ValueError: an argument is out of range, or the images are too small for the stem.
     """
-    n = _blocks_per_stage(depth)
+    n = blocks_per_stage(depth, 6, 2)
     widths = [round(BASE * 2**stage * width) for stage in range(3)]
     if widths[0] < 1:
         raise ValueError(f"width: {width} leaves no channel; use at least {1 / BASE}")
-    if not 0 < bn_momentum <= 1:
-        raise ValueError(f"bn_momentum: {bn_momentum} is not in (0, 1]")
     found = find_stem(stem, size, deeper=4)
-    layers = Layers(partial(nn.BatchNorm2d, momentum=bn_momentum), activation(act, slope), drop, shortcut, branches)
+    layers = Layers(batch_norm(bn_momentum), activation(act, slope), drop, shortcut, branches)
     conv, pool = found.conv(channels, widths[0], layers.norm, layers.act), found.maxpool()
     if preact:  # v2 moves the stem's norm and activation to the very end
         entry, tail = nn.Sequential(conv, pool), nn.Sequential(layers.norm(widths[-1]), layers.act())

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 from networks import arguments, network, small
-from tiny import SMALL, UNFUSED, options
+from tiny import SMALL, options
 from torch import Tensor, nn
 from torch.func import functional_call, stack_module_state
 
@@ -59,11 +59,8 @@ def words(model: Model, key: Key) -> dict[str, Tensor]:
 
 
 @pytest.mark.parametrize("make", ALL)
-def test_lanes_equal_single_models(make: Make, images: Images, request: pytest.FixtureRequest) -> None:
+def test_lanes_equal_single_models(make: Make, images: Images) -> None:
     """In float64, for batch norm makes much of rounding."""
-    name = request.node.callspec.id.removeprefix("small ")
-    if name in UNFUSED:
-        pytest.skip(UNFUSED[name])
     models = [make().double() for _ in range(2)]
     inputs = torch.stack([images(2, seed=i).double() for i in range(2)])
     params, buffers = stack_module_state(models)
