@@ -1,7 +1,9 @@
 """What a run is: the hash of its resolved configuration, surroundings left out.
 
 Asking for the same configuration again is a resume or a no-op. Rules keep old ids when the code grows: a key added
-later at its neutral value, or an empty new group, changes nothing; a renamed key keeps its id by a rename rule.
+later at its neutral value, or an empty new group, changes nothing; a renamed key keeps its id by a rename rule. A
+correction of what an option computes is the one thing that gives new ids to configurations that read the same: the
+option's revision is then part of the id of those that use it, and of no other.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ class Rules:
     neutral: Mapping[str, Any] = field(default_factory=dict)  # dotted key -> the value at which it changes nothing
     # New dotted key, or its beginning -> the old one; likewise for a `_target_`, when a factory moves.
     renamed: Mapping[str, str] = field(default_factory=dict)
+    # Option, or several joined by "+" that have to be chosen together -> the revision of what they compute.
+    revised: Mapping[str, int] = field(default_factory=dict)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -72,6 +76,17 @@ def _rename(key: str, renamed: Mapping[str, str]) -> str:
     return key
 
 
+def revisions(config: Mapping[str, Any], rules: Rules) -> dict[str, int]:
+    """The corrected options that a configuration uses, with their revision.
+
+    An option is known by its factory, so that it may be called anything: `loss.refinery` is `ablation.loss.refinery`.
+    """
+    leaves = flatten(config)
+    factories = [str(v).rpartition(".")[0] for k, v in leaves.items() if k.endswith("_target_")]
+    used = {name.removeprefix("ablation.") for name in factories}
+    return {options: number for options, number in rules.revised.items() if used.issuperset(options.split("+"))}
+
+
 def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str, Any]:
     """The configuration as sorted dotted keys, one spelling for each value: what is hashed and what is compared."""
     rules = rules or Rules()
@@ -82,6 +97,7 @@ def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str
     for group in ORDERED:
         if len(config.get(group) or ()) > 1:
             kept[group] = [_rename(f"{group}.{name}", rules.renamed).partition(".")[2] for name in config[group]]
+    kept |= {f"revised.{options}": number for options, number in revisions(config, rules).items()}
     return dict(sorted(kept.items()))
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from ablation.identity import Rules, canonical, difference, identify
+from ablation.identity import Rules, canonical, difference, identify, revisions
 
 BASE: dict[str, Any] = {
     "epochs": 20,
@@ -133,3 +133,30 @@ def test_what_has_no_spelling_is_refused() -> None:
 def test_golden_id() -> None:
     """Ids on users' disks must not change; if this fails, old runs are orphaned."""
     assert identify(BASE) == "b359c96a8761b00f"
+
+
+def option(target: str) -> dict[str, Any]:
+    return {"_target_": target}
+
+
+def test_a_correction_gives_a_new_id_to_whoever_uses_the_option_and_to_nobody_else() -> None:
+    rules = Rules(revised={"loss.refinery": 2})
+    refinery = {**BASE, "loss": option("ablation.loss.refinery.refinery")}
+    assert identify(refinery, rules) != identify(refinery)
+    assert canonical(refinery, rules)["revised.loss.refinery"] == 2
+    other = {**BASE, "loss": option("ablation.loss.ce.ce")}
+    assert identify(other, rules) == identify(other)
+    assert identify(refinery, rules) != identify(refinery, Rules(revised={"loss.refinery": 3}))
+
+
+def test_a_correction_is_found_by_the_factory_whatever_the_option_is_called() -> None:
+    mine = {**BASE, "aug": {"mine": option("ablation.aug.mixup.mixup")}}
+    assert revisions(mine, Rules(revised={"aug.mixup": 2})) == {"aug.mixup": 2}
+
+
+def test_a_correction_of_two_options_together_concerns_only_configurations_with_both() -> None:
+    rules = Rules(revised={"regularizer.clip+regularizer.cotrain": 2})
+    clip, cotrain = (option(f"ablation.regularizer.{name}.{name}") for name in ("clip", "cotrain"))
+    alone, both = {**BASE, "regularizer": {"clip": clip}}, {**BASE, "regularizer": {"clip": clip, "cotrain": cotrain}}
+    assert identify(alone, rules) == identify(alone)
+    assert identify(both, rules) != identify(both)
