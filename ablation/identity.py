@@ -12,7 +12,8 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import islice, product
 from typing import Any
 
 # Where, how and how often a trial is run, but not what it is.
@@ -22,7 +23,9 @@ SURROUNDINGS = frozenset(
 SURROUNDINGS |= {f"data.{key}" for key in ("root", "cache", "download", "in_memory")}
 # Groups whose options are applied in the order given; everywhere else order means nothing.
 ORDERED = frozenset({"init", "aug", "regularizer"})
+REVISED = "revised."  # before the options, in canonical keys
 _DIGITS = 16  # 64 bits
+_TRIED = 10_000  # sets of earlier revisions
 
 
 @dataclass(frozen=True)
@@ -97,19 +100,50 @@ def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str
     for group in ORDERED:
         if len(config.get(group) or ()) > 1:
             kept[group] = [_rename(f"{group}.{name}", rules.renamed).partition(".")[2] for name in config[group]]
-    kept |= {f"revised.{options}": number for options, number in revisions(config, rules).items()}
-    return dict(sorted(kept.items()))
+    return _revised(kept, revisions(config, rules))
+
+
+def _revised(keys: Mapping[str, Any], numbers: Mapping[str, int]) -> dict[str, Any]:
+    """With the revisions among the keys; the first is that of everything that was never corrected, and is left out."""
+    return dict(sorted([*keys.items(), *((f"{REVISED}{o}", number) for o, number in numbers.items() if number > 1)]))
 
 
 def identify(config: Mapping[str, Any], rules: Rules | None = None) -> str:
     """The id: 64 bits of SHA-256 in hex."""
-    text = json.dumps(canonical(config, rules), ensure_ascii=True, separators=(",", ":"))
+    return _hashed(canonical(config, rules))
+
+
+def _hashed(keys: Mapping[str, Any]) -> str:
+    text = json.dumps(keys, ensure_ascii=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]
 
 
+def made_under(id_: str, config: Mapping[str, Any], rules: Rules) -> dict[str, int]:
+    """The revisions under which a run was made, of the options that it uses and that were ever corrected; the first: 1.
+
+    A stored configuration does not hold them, but the run's id does: they are those that give it. If none do, because
+    the configuration was edited or the rules are others, they are today's.
+    """
+    today = revisions(config, rules)
+    keys = canonical(config, replace(rules, revised={}))
+    ways = product(*([number, *range(1, number)] for number in today.values()))
+    tried = (dict(zip(today, numbers, strict=True)) for numbers in islice(ways, _TRIED))
+    return next((numbers for numbers in tried if _hashed(_revised(keys, numbers)) == id_), today)
+
+
 def difference(
-    old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules | None = None
+    old: Mapping[str, Any], new: Mapping[str, Any], rules: Rules | None = None, ids: tuple[str, str] | None = None
 ) -> dict[str, tuple[Any, Any]]:
-    """Canonical keys whose values differ, with both values; None where a side lacks the key."""
-    a, b = canonical(old, rules), canonical(new, rules)
-    return {k: (a.get(k), b.get(k)) for k in sorted({*a, *b}) if a.get(k) != b.get(k)}
+    """Canonical keys whose values differ, with both values; None where a side lacks the key.
+
+    With the `ids` of both also the revisions of options that both use, as `revised.<option>`: what is the same to read
+    may have been made before a correction and after it.
+    """
+    rules = rules or Rules()
+    a, b = (canonical(config, replace(rules, revised={})) for config in (old, new))
+    changed = {k: (a.get(k), b.get(k)) for k in sorted({*a, *b}) if a.get(k) != b.get(k)}
+    if ids is not None:
+        was, now = made_under(ids[0], old, rules), made_under(ids[1], new, rules)
+        both = sorted(option for option in was.keys() & now.keys() if was[option] != now[option])
+        changed |= {f"{REVISED}{option}": (was[option], now[option]) for option in both}
+    return changed

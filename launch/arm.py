@@ -66,7 +66,8 @@ class Arm:
             found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
         if earlier["id"] != self.id and earlier["name"] == self.name and ran(path.parent):
             old = yaml.safe_load((path.parent / "config.yaml").read_text())
-            found.append(f"stale: {path.parent} came of the same command, but {told(difference(old, config, rules()))}")
+            changed = told(difference(old, config, rules(), (earlier["id"], self.id)))
+            found.append(f"stale: {path.parent} came of the same command, but {changed}")
         return found
 
     def _json(self) -> str:

@@ -5,10 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ablation.identity import REVISED
+
 
 def told(changes: Mapping[str, tuple[Any, Any]]) -> str:
-    """In one line, of key -> (was, is): `sched.eta was 1e-05, is 0.0001`."""
-    return ", ".join(f"{key} was {_value(a)}, is {_value(b)}" for key, (a, b) in changes.items())
+    """In one line, of key -> (was, is): `sched.eta was 1e-05, is 0.0001`.
+
+    Corrections come last: `it was made before revision 2 of loss.refinery; see CHANGELOG.md`.
+    """
+    keys = [f"{key} was {_value(a)}, is {_value(b)}" for key, (a, b) in changes.items() if not key.startswith(REVISED)]
+    corrections = [(key.removeprefix(REVISED), *numbers) for key, numbers in changes.items() if key.startswith(REVISED)]
+    before = [f"revision {b} of {option}" for option, a, b in corrections if a < b]
+    after = [f"revision {a} of {option}, which is now {b}" for option, a, b in corrections if a > b]
+    made = [f"it was made {how} {' and '.join(o)}" for how, o in (("before", before), ("under", after)) if o]
+    return ", ".join(keys + made) + ("; see CHANGELOG.md" if made else "")
 
 
 def _value(value: Any) -> str:

@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 
 from ablation import attempt
 from ablation.errors import AblationError
-from ablation.identity import difference
+from ablation.identity import difference, made_under
 from launch.arm import rules
 from launch.known import Known
 from launch.provenance import ROOT, SOURCE
@@ -31,7 +31,7 @@ def differ(a: Known, b: Known) -> Changes:
     Raises:
         AblationError: a configuration is lost.
     """
-    return difference(_config(a), _config(b), rules())
+    return difference(_config(a), _config(b), rules(), (a.id, b.id))
 
 
 def _config(run: Known) -> Mapping[str, Any]:
@@ -55,7 +55,13 @@ def stale(run: Known) -> tuple[str, Changes] | None:
     hydra = initialize_config_dir(str(ROOT / "conf"), version_base="1.3")
     with hydra, redirect_stdout(sys.stderr):  # a trick's module may print
         today = gather([overrides], search)[-1]
-    return None if today.arm.id == run.id else (today.arm.id, difference(_config(run), today.config, rules()))
+    ids = (run.id, today.arm.id)
+    return None if today.arm.id == run.id else (today.arm.id, difference(_config(run), today.config, rules(), ids))
+
+
+def revised(run: Known) -> dict[str, int]:
+    """The options that it uses and that were ever corrected, and under which revision it was made; the first is 1."""
+    return made_under(run.id, run.config, rules()) if run.config is not None else {}
 
 
 def code(run: Known) -> list[dict[str, Any]]:

@@ -13,6 +13,7 @@ import yaml
 
 from ablation.identity import difference
 from launch.arm import Config, ran, rules
+from launch.changes import told
 from launch.sweep import Planned
 
 _ARMS = 20  # of the same groups that are compared, the newest that have a result
@@ -20,13 +21,13 @@ _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten t
 
 
 class Stale(NamedTuple):
-    """An earlier arm of the same command, whose trials no longer count because a default has changed since."""
+    """An earlier arm of the same command, whose trials no longer count: a default or an option has changed since."""
 
     folder: Path
     changed: Mapping[str, tuple[Any, Any]]  # key -> what it was, what it is
 
     def __str__(self) -> str:
-        return ", ".join(f"{key} was {was}, is {now}" for key, (was, now) in self.changed.items())
+        return told(self.changed)
 
 
 class Past:
@@ -42,7 +43,8 @@ class Past:
         for folder in self._by_name.get(planned.arm.name, []):
             other = folder.name != planned.arm.id and folder.name not in present
             if other and ran(folder) and (config := self.config(folder)):
-                return Stale(folder, difference(config, planned.config, rules()))
+                ids = (folder.name, planned.arm.id)
+                return Stale(folder, difference(config, planned.config, rules(), ids))
         return None
 
     def alike(self, planned: Planned) -> list[Path]:

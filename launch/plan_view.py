@@ -78,7 +78,7 @@ def _lines(report: Report) -> list[str]:
     stale = [arm for arm in report.arms if arm.stale]
     lines = [f"{len(report.arms)} arm{'s' * (len(report.arms) != 1)}, {spelt(_ordered(trials))}"]
     if stale:
-        lines[0] += f"; {len(stale)} stale: run before with other defaults, will be run anew"
+        lines[0] += f"; {len(stale)} stale: run before with other defaults or before a correction, will be run anew"
     known = [arm.seconds for arm in report.arms if arm.seconds]
     if known:
         hours = ", ".join(f"{value:.2g} {kind}-hours" for kind, value in sorted(report.hours().items()))

@@ -60,7 +60,8 @@ def _stale(planned: Sequence[Planned]) -> dict[str, str]:
     """Of arms, newest first: those whose name a newer one has, and how the newer one differs, by id."""
     names: dict[str, Planned] = {}
     older = [p for p in planned if names.setdefault(p.arm.name, p) is not p]
-    return {p.arm.id: told(difference(p.config, names[p.arm.name].config, rules())) for p in older}
+    pairs = [(p, names[p.arm.name]) for p in older]
+    return {p.arm.id: told(difference(p.config, newer.config, rules(), (p.arm.id, newer.arm.id))) for p, newer in pairs}
 
 
 def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight, write: bool = True) -> Standing:

@@ -17,7 +17,7 @@ import yaml
 
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from ablation.identity import SURROUNDINGS, identify
+from ablation.identity import SURROUNDINGS, identify, made_under, revisions
 from ablation.parts import parts
 from ablation.teacher import agree, ready
 from launch.arm import Arm, Config, parsed, rules
@@ -128,7 +128,8 @@ def _earlier(student: Config, prefix: str) -> list[Planned]:
     try:
         arm = Arm(**json.loads((folder / "arm.json").read_bytes()))
         config = {"teacher": None, "rounds": 1, **yaml.safe_load((folder / "config.yaml").read_bytes()), **here}
-        named = identify(config, rules())
+        made = made_under(folder.name, config, rules())
+        named = identify(config, replace(rules(), revised=made))
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as e:
         way = "run it again by its command, or take another teacher"
         raise ConfigError(f"teacher={prefix}: {folder} is not whole ({' '.join(str(e).split())}); {way}") from e
@@ -137,5 +138,12 @@ def _earlier(student: Config, prefix: str) -> list[Planned]:
     planned = Planned(replace(arm, sweep=student["sweep"]), config, teacher=config["teacher"])
     if all(ready(out, folder.name, seed).state == "done" for seed in planned.seeds):
         return [planned]
+    if outdated := [
+        f"revision {n} of {option}" for option, n in revisions(config, rules()).items() if n != made[option]
+    ]:
+        raise ConfigError(
+            f"teacher={prefix}: {folder} was made before {' and '.join(outdated)} (see CHANGELOG.md), so it cannot be "
+            "trained further or with other seeds; take one that is made today, by teacher='model=resnet56 epochs=30'"
+        )
     parts(config)  # else today's code may not be able to train it
     return [*(_earlier(student, planned.teacher) if planned.teacher else []), planned]

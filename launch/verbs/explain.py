@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.errors import ConfigError
+from ablation.identity import REVISED
 from launch import explain as reasons
 from launch import state
 from launch.changes import told
@@ -51,7 +52,8 @@ def _two(a: Known, b: Known, as_json: bool) -> int:
         for head in ("key", a.id[:8], b.id[:8]):
             table.add_column(head, overflow="fold")
         for key, values in changes.items():
-            table.add_row(Text(key), *(Text("" if v is None else str(v)) for v in values))
+            head = f"revision of {key.removeprefix(REVISED)}" if key.startswith(REVISED) else key
+            table.add_row(Text(head), *(Text("" if v is None else str(v)) for v in values))
         console.print(table)
     _options.warn(sorted({*a.trouble, *b.trouble}))
     return 0
@@ -67,6 +69,8 @@ def _one(run: Known, as_json: bool) -> int:
     lines.append(("differs", f"from the defaults in {sets}" if sets else "in nothing from the defaults"))
     lines += [("sweep", f"{s.name}, submission {s.number}: {s.command}") for s in run.submissions]
     lines += [("code", _code(c)) for c in facts["code"]]
+    made = ", ".join(f"revision {number} of {option}" for option, number in facts["revisions"].items())
+    lines += [("revised", f"made under {made}; see CHANGELOG.md")] * bool(made)
     lines.append(("stale", _stale(facts)))
     for t in facts["trials"]:
         cause = f" ({t['cause']}): {t['message']}" if t["cause"] else ""
@@ -84,6 +88,7 @@ def _facts(run: Known) -> dict[str, Any]:
     sweeps = [{"name": s.name, "submission": s.number, "command": s.command} for s in run.submissions]
     arm = {key: run.facts.get(key) for key in ("name", "command", "overrides", "groups", "params")}
     facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.code(run)}
+    facts |= {"revisions": reasons.revised(run)}
     return {**facts, "stale": None, "refused": "", **_today(run), "trials": trials, "trouble": run.trouble}
 
 

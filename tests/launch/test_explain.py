@@ -115,6 +115,11 @@ def test_an_unknown_or_ambiguous_run_is_2(capsys: Capture, two: Submission) -> N
 def test_changes_in_words() -> None:
     changes = {"sched.eta": (1e-5, 1e-4), "aug.mixup.alpha": (None, 1)}
     assert told(changes) == "sched.eta was 1e-05, is 0.0001, aug.mixup.alpha was not there, is 1"
+    corrected = {"epochs": (1, 2), "revised.aug.mixup": (1, 2), "revised.loss.kl": (2, 3), "revised.optim.sgd": (3, 2)}
+    assert told(corrected) == (
+        "epochs was 1, is 2, it was made before revision 2 of aug.mixup and revision 3 of loss.kl, "
+        "it was made under revision 3 of optim.sgd, which is now 2; see CHANGELOG.md"
+    )
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])
