@@ -40,12 +40,17 @@ class Lane:
         """A trial ends in the precision in which it began, whichever machine resumes it; None if it is new."""
         return next((str(e["precision"]) for e in reversed(self.events) if e["event"] == "start"), None)
 
+    @property
+    def threads(self) -> int | None:
+        """Threads with which it began on a CPU; None if it is new, or began elsewhere or before this was kept."""
+        return next((e.get("threads") for e in reversed(self.events) if e["event"] == "start"), None)
+
     def look(self, newest: bool) -> None:
         """Load the checkpoints from which it can go on, or only the newest."""
         found = islice(checkpoint.usable(self.attempt.seed_folder), 1 if newest else None)
         self.saved = {int(c["step"]): c for c in found}
 
-    def begin(self, step: int, device: str, precision: str, pixels: str) -> None:
+    def begin(self, step: int, device: str, precision: str, pixels: str, threads: int | None = None) -> None:
         """Journal that the attempt starts at this step, on the images with this fingerprint.
 
         Raises:
@@ -61,7 +66,8 @@ class Lane:
                     f"seed {self.seed}: {self.attempt.seed_folder} was begun on {what} with the fingerprint {began}, "
                     f"now {now}; bring the old back, or move that folder away to start anew"
                 )
-        self.write("start", attempt=self.attempt.number, step=step, device=device, precision=precision, **fixed)
+        about = {"device": device, "precision": precision} | ({"threads": threads} if threads else {})
+        self.write("start", attempt=self.attempt.number, step=step, **about, **fixed)
 
     def write(self, event: str, **values: Any) -> None:
         """Journal an event."""

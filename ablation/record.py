@@ -52,7 +52,8 @@ class Files(Recorder):
             DataError: it would go on with other images.
         """
         about = {"device": device, "precision": self.plan.learner.precision.name, "pixels": self.data.about["pixels"]}
-        self._each(lambda _, lane: lane.begin(self._start, **about))
+        threads = torch.get_num_threads() if state.losses.device.type == "cpu" else None
+        self._each(lambda _, lane: lane.begin(self._start, **about, threads=threads))
         if self._start:
             self.save(state)
         self._clock = self._began = time.perf_counter()

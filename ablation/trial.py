@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ablation import teacher, teacher_weights
+from ablation import teacher, teacher_weights, threads
 from ablation.attempt import Busy
 from ablation.build import build, build_all
 from ablation.claim import Finished, claim
@@ -164,6 +164,15 @@ class _Shared:
         return groups
 
     def _train(self, lanes: Sequence[Lane], precision: Precision, step: int) -> Outcomes:
+        if self.device.type != "cpu" or not step:
+            return self._trained(lanes, precision, step)
+        begun = lanes[0].threads
+        with threads.as_begun(begun) as now:
+            if begun is not None and begun != now:
+                self.watch.note(f"begun with {begun} threads, goes on with {now}: the last bits may differ")
+            return self._trained(lanes, precision, step)
+
+    def _trained(self, lanes: Sequence[Lane], precision: Precision, step: int) -> Outcomes:
         reset_peak_memory(self.device)
         top, seeds = self.built.scalars, [lane.seed for lane in lanes]
         plan, state = prepare(self.config, self.built, self.data, precision, seeds, self._teacher(lanes, precision))

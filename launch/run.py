@@ -21,22 +21,25 @@ from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
 from launch import asked, console, later, messages, provenance, stages, sync, teachers
 from launch.arms import gather
+from launch.load import Load, give_way
 from launch.sweep import Planned
 
 
 @hydra.main(version_base="1.3", config_path="../conf", config_name="config")
 def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
+    load = Load()
     typed = HydraConfig.get().overrides
     planned = gather([list(typed.task)], [text for text in typed.hydra if text.startswith("hydra.searchpath=")])
     depth = stages.depths(planned)
     with _stop_on_signal() as stop:
+        notes = give_way(load)
         for arm in sorted(planned, key=lambda p: depth[p.arm.id]):
-            run_arm(arm, stop)
+            run_arm(arm, stop, notes)
 
 
-def run_arm(planned: Planned, stop: Event) -> None:
-    """Run one arm, all of its seeds.
+def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
+    """Run one arm, all of its seeds; `notes` are told beside its own.
 
     Raises:
         AblationError: refused, or a seed failed.
@@ -45,7 +48,7 @@ def run_arm(planned: Planned, stop: Event) -> None:
     arm, config = planned.arm, planned.config
     folder = Path(config["out"]) / arm.id
     watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
-    for note in [*planned.notes, *arm.notes(folder.parent, config)]:
+    for note in [*notes, *planned.notes, *arm.notes(folder.parent, config)]:
         watch.note(note)
     built = parts(config)
     with closing(watch):

@@ -11,6 +11,7 @@ import torch
 from ablation.errors import ConfigError
 from launch import allowance
 from launch.child import Slot
+from launch.load import Load
 from launch.sweep import Planned
 
 _WORKER_BYTES = 2 << 30  # of memory that a worker on the CPU is counted with: libraries 0.6 GB, and a trial's data
@@ -20,8 +21,8 @@ _KEY = "hydra.launcher"
 def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]:
     """One slot for each visible GPU (or `per_gpu`), or `workers` on the CPU.
 
-    It depends on the machine and the whole grid, never on what is done already: on a CPU the number of threads can
-    change a result's last bits, so a sweep that is started again must get the same.
+    How many depends on the machine and the whole grid, never on what is done already. On a CPU the number of threads
+    can change a result's last bits: a trial goes on with those it began with, as far as there are so many.
 
     Raises:
         ConfigError: an impossible option, or a device that this machine lacks.
@@ -36,7 +37,9 @@ def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]
         workers = max(1, min(cores, sum(len(p.works) for p in planned), allowance.memory() // _WORKER_BYTES))
     else:
         workers = _count(options, "workers")
-    threads = str(max(1, cores // workers))
+    share = cores // workers
+    # Two processes of several threads each wait for each other far longer than they compute: see launch/load.py.
+    threads = str(max(1, min(share, Load().free() // workers) if share > 1 else share))
     env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
     return [Slot(f"cpu-{n}", env, device="cpu") for n in range(workers)]
 

@@ -1,0 +1,32 @@
+"""How many threads a trial computes with on a CPU: on their number depend the last bits of its result."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def most() -> int:
+    """Threads that this process may use: as OMP_NUM_THREADS says, or one a core."""
+    said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
+    if said.isdecimal() and int(said):
+        return int(said)
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def as_begun(begun: int | None) -> Iterator[int]:
+    """Compute with the number of threads with which a trial began, or with as many of them as there are here.
+
+    Yields the number; `begun` None, for a new trial, leaves it as it is. Afterwards it is what it was.
+    """
+    before = torch.get_num_threads()
+    now = before if begun is None else min(begun, most())
+    torch.set_num_threads(now)
+    try:
+        yield now
+    finally:
+        torch.set_num_threads(before)
