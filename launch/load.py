@@ -24,24 +24,28 @@ class Load:
     """Watches from its making on what other processes take of the cores that this one may use."""
 
     def __init__(self, stat: Path = _STAT) -> None:
-        self._stat = stat
+        self._stat, self._told = stat, stat.exists()
         self._began, self._busy, self._own = time.monotonic(), self._all(), _own()
 
     def free(self) -> int:
         """Cores that others left free since, at least 1; all that are allowed where the kernel does not tell."""
         cores = allowance.cores()
-        if self._busy is None:
+        if not self._told:
             return cores
-        time.sleep(max(0.0, _LEAST - (time.monotonic() - self._began)))
-        busy = (self._all() or 0.0) - self._busy - (_own() - self._own)
-        taken = busy / (time.monotonic() - self._began)
         # Where a quota allows fewer cores than there are, others may well be busy on those that are left over.
-        return max(1, min(cores, round(_present() - taken)))
+        there = max(cores, len(os.sched_getaffinity(0)))
+        return max(1, min(cores, round(there - self.taken())))
 
-    def _all(self) -> float | None:
+    def taken(self) -> float:
+        """Cores that others kept busy since, on average."""
+        time.sleep(max(0.0, _LEAST - (time.monotonic() - self._began)))
+        busy = self._all() - self._busy - (_own() - self._own)
+        return busy / (time.monotonic() - self._began)
+
+    def _all(self) -> float:
         """Seconds that all processes have been running on the cores this one may use, nice ones left out."""
-        if not self._stat.exists():
-            return None
+        if not self._told:
+            return 0.0
         names = {f"cpu{n}" for n in os.sched_getaffinity(0)}
         rows = [line.split() for line in self._stat.read_text().splitlines()]
         # user nice system idle iowait irq softirq steal: what is nice gives way to us
@@ -62,7 +66,3 @@ def give_way(load: Load) -> list[str]:
 def _own() -> float:
     spent = os.times()
     return spent.user + spent.system + spent.children_user + spent.children_system
-
-
-def _present() -> int:
-    return len(os.sched_getaffinity(0))

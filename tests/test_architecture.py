@@ -35,7 +35,7 @@ def test_house_rules(path: Path) -> None:
     if path.is_relative_to(ROOT / "results"):
         assert not imported(path) & {"hydra", "omegaconf", "submitit", "launch", "torch"}, "floors"
     assert "hasattr(" not in text
-    assert len(text.splitlines()) < 200, "files are read in one sitting"
+    assert len(text.splitlines()) <= 300, "a file holds one concept and is read in one sitting"
 
 
 def test_nothing_is_re_exported() -> None:

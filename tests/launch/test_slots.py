@@ -27,6 +27,7 @@ def six() -> list[Planned]:
 def machine(monkeypatch: pytest.MonkeyPatch, cores: int = 4, gpus: int = 0, visible: str = "", gib: int = 64) -> None:
     monkeypatch.setattr(allowance, "cores", lambda: cores)
     monkeypatch.setattr(allowance, "memory", lambda: gib << 30)
+    monkeypatch.setattr("launch.load.Load.taken", lambda self: 0.0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
@@ -110,3 +111,12 @@ def test_the_limits_of_a_container_are_kept(tmp_path: Path) -> None:
     (inner / "memory.max").write_text(f"{64 << 20}\n")
     (inner.parent / "memory.max").write_text(f"{32 << 20}\n")
     assert (allowance.cores(tmp_path / "root", own), allowance.memory(tmp_path / "root", own)) == (1, 32 << 20)
+
+
+def test_workers_of_several_threads_leave_busy_cores_to_others(
+    monkeypatch: pytest.MonkeyPatch, six: list[Planned]
+) -> None:
+    machine(monkeypatch, 24, gib=64)
+    monkeypatch.setattr("launch.load.Load.taken", lambda self: 11.6)
+    chosen = slots.choose({**OPTIONS, "workers": "auto"}, six)
+    assert (len(chosen), {s.env["OMP_NUM_THREADS"] for s in chosen}) == (6, {"2"})
