@@ -29,9 +29,11 @@ SCALARS = (
     "trace",
     "teacher",
     "rounds",
+    "draws",
 )
 
 _CHECKPOINT = ("epochs", "seconds")
+_DRAWS = ("own", "seed")
 
 
 @dataclass(frozen=True)
@@ -138,6 +140,7 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
     if not re.fullmatch(r"[\w][\w.-]{0,99}", _text(config, "sweep")):
         raise ConfigError(f"sweep={config['sweep']}: it names a folder; use letters, digits, '_', '-' and '.'")
     _text(config, "out")
+    _choice(config, "draws", _DRAWS)
     checkpoint = _checkpoint(config)
     seconds = checkpoint["seconds"]
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:

@@ -13,6 +13,7 @@ from ablation.learner import Teacher, own_teacher
 from ablation.parts import Parts, build_learner, build_optimizer, build_schedules
 from ablation.precision import Precision
 from ablation.state import State, gather_weights
+from ablation.teacher import draws
 from ablation.train import Plan
 from ablation.types import Data, Split, Taught
 
@@ -33,6 +34,12 @@ def to_device(data: Data, device: torch.device) -> Data:
     return replace(data, train=move(data.train), test=move(data.test), val=val)
 
 
+def _root(config: Mapping[str, Any], seed: int) -> Key:
+    """The key that all draws of a trial are folded from."""
+    root, own = Key.root(seed), draws(config)
+    return root.fold("teacher").fold(own) if own else root
+
+
 def prepare(
     config: Mapping[str, Any],
     built: Parts,
@@ -42,7 +49,7 @@ def prepare(
     teacher: Teacher | None = None,
 ) -> tuple[Plan, State]:
     """The plan for these seeds together, and the state at step 0; `data` and `teacher` are on the device."""
-    top, roots, tricks = built.scalars, [Key.root(seed) for seed in seeds], built.tricks
+    top, roots, tricks = built.scalars, [_root(config, seed) for seed in seeds], built.tricks
     learners = [build_learner(config, built, data, precision, root, teacher) for root in roots]
     weights, learner = gather_weights(learners), learners[0]
     averages = dict(tricks.averages)

@@ -15,6 +15,18 @@ from ablation.result import Damaged, look
 _COMMON = ("_target_", "norm", "size")
 
 
+def draws(config: Mapping[str, Any]) -> str:
+    """What a trial's random numbers are derived from beside its seed: its teacher's id, or nothing (empty).
+
+    First weights, order of the images, crops and every other draw of a student are its own, so that it repeats no
+    training that taught it; with `draws: seed` they are those that every arm of the seed has, its teacher too.
+
+    Args:
+        config: Of a settled configuration, or its canonical keys.
+    """
+    return str(config["teacher"]) if config.get("teacher") and config.get("draws") == "own" else ""
+
+
 @dataclass(frozen=True)
 class Readiness:
     """How a teacher stands; unless it is done, `message` names it and says what to do."""

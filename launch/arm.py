@@ -96,7 +96,8 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
     """Drop what a recipe set for an option that was then replaced; the notes say what was dropped.
 
     A recipe sets `sched.eta` for its cosine; with `sched=multistep` on the command line that key has no reader. What
-    the command line itself sets is never dropped: building the option refuses it.
+    the command line itself sets is never dropped: building the option refuses it. Without a teacher, a trial's own
+    draws are the seed's.
 
     Raises:
         ConfigError: a group or an option is missing, or no mapping.
@@ -104,6 +105,8 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
     _check_shape(config)
     typed = _typed(overrides)
     notes, settled = [], dict(config)
+    if config["teacher"] is None and config["draws"] == "own":
+        settled["draws"] = "seed"
     for group in GROUPS:
         accepted = inspect.signature(factory(config[group], group)).parameters
         keep = {k: v for k, v in config[group].items() if k == "_target_" or k in accepted or f"{group}.{k}" in typed}

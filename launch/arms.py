@@ -75,7 +75,7 @@ def attempts(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[P
     Hydra must be initialized.
     """
     composer = Composer(search)
-    defaults = plain(composer(()).config)
+    defaults, _ = settle(plain(composer(()).config), ())
 
     @cache
     def compose(row: tuple[str, ...]) -> list[Planned]:

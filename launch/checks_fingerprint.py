@@ -44,12 +44,14 @@ _POINTS = 1000  # at which schedules are compared, evenly over the training
 def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: int) -> dict[str, str]:
     """Hash by aspect; arms that are alike in all of them are one training as far as was looked.
 
-    Which teacher it is, is left to who asks: before it is trained, one is like another.
+    Which teacher it is, and so which draws of its own a student has, is left to who asks: before it is trained, one is
+    like another.
 
     Raises:
         Exception: whatever a trick raises.
     """
     plain = {**config, "seeds": [seed], "track": {}, "fuse": False, "compile": False, "device": "cpu"}
+    plain["draws"] = "seed"
     built, data, precision = (
         parts(plain),
         _data(json.dumps(config["data"])),
@@ -63,6 +65,7 @@ def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: 
     plan, state = prepare(plain, few, data, precision, [seed], taught)
     found = {
         "images": _hash(data.about[k] for k in ("pixels", "val", "encoding", "constants")),
+        "draws": config["draws"],
         "length": _hash([built.scalars.epochs, built.scalars.batch_size, config["precision"]]),
         "parameters": _hash(sorted(str(tuple(p.shape)) for p in state.weights.params.values())),
         "schedule": _hash(

@@ -23,10 +23,11 @@ from ablation.teacher import agree, ready
 from launch.arm import Arm, Config, parsed, rules
 from launch.sweep import Planned
 
-_STUDENTS = ("teacher", "rounds", "loss")  # what a student's overrides say of how it learns
+_STUDENTS = ("teacher", "rounds", "draws", "loss")  # what a student's overrides say of how it learns
 _SHARED = ("seeds", "out", "sweep")  # what a teacher has from its student
 _ID = re.compile(r"[0-9a-f]{4,16}")
 _ROUNDS = 50  # the longest chain; each round is an arm of its own, composed inside the next
+_BEFORE = {"teacher": None, "rounds": 1, "draws": "seed"}  # of runs from before there was a choice
 _WAYS = "give teacher=same, teacher='model=resnet56 epochs=30' or the id of a run"
 Row = Sequence[str]
 
@@ -127,7 +128,7 @@ def _earlier(student: Config, prefix: str) -> list[Planned]:
     here = {key: student[key] for key in SURROUNDINGS if key in student}
     try:
         arm = Arm(**json.loads((folder / "arm.json").read_bytes()))
-        config = {"teacher": None, "rounds": 1, **yaml.safe_load((folder / "config.yaml").read_bytes()), **here}
+        config = {**_BEFORE, **yaml.safe_load((folder / "config.yaml").read_bytes()), **here}
         made = made_under(folder.name, config, rules())
         named = identify(config, replace(rules(), revised=made))
     except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as e:

@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ablation.teacher import draws
 from results.definition import Line
 from results.metrics import Metric
 from results.stats import power
@@ -15,6 +16,7 @@ from results.trials import Trials
 
 CONTROL = "control"  # flag of an A/A line, which differs from its baseline in name or in rounding only
 OVER = "difference over"  # begins the mark of a line whose pairs are fewer than its seeds or its baseline's
+_OTHER_DRAWS = "not paired: other random numbers than the baseline's, for a student's are derived from its teacher too"
 _SPENT = ("epochs", "batch_size", "train", "val", "precision")  # the budget, without the test images
 _KEYS = {"train": r"data(\.\w+)?", "val": r"data(\.\w+)?"}  # overrides that say so, where not named alike
 # Keys by which other training images, or others of the same test images, are taken: the fingerprint is of both. It
@@ -64,12 +66,13 @@ def pair(arm: Side, base: Side | None, same_as: str | None, is_base: bool, metri
     refused = _refused(arm, base, spent, metric)
     if refused:
         return Pairing(verdict=refused)
-    found = compare(trials.values, base.trials.values)
+    alike = draws(arm.line.config) == draws(base.line.config)
+    found = compare(trials.values, base.trials.values, alike)
     assert found is not None
     if found.identical:  # accuracies of few images are equal by chance
         found = replace(found, identical=_one_training(trials, base.trials))
     marks = [f"other budget: {', '.join(spent.values())}"] if spent else []
-    marks += _pairs(trials.values, base.trials.values)
+    marks += _pairs(trials.values, base.trials.values) if alike else [_OTHER_DRAWS]
     if metric.counted:
         nan = math.nan
         found = replace(found, low=nan, high=nan, boot_low=nan, boot_high=nan, p=nan, p_exact=nan)

@@ -87,11 +87,12 @@ def config(*overrides: str) -> dict[str, Any]:
 @cache
 def _config(overrides: tuple[str, ...]) -> dict[str, Any]:
     with initialize_config_dir(str(CONF), version_base="1.3"):
-        settled, _ = arm.settle(arm.plain(compose("config", list(overrides))), overrides)
+        composed = arm.plain(compose("config", list(overrides)))
+    settled, _ = arm.settle(composed, overrides)
     loss = build(settled["loss"], "loss")
     if settled["teacher"] is None and isinstance(loss, Taught) and loss.own is None:
         teacher = {**settled, "loss": {"_target_": "ablation.loss.ce.ce"}}
-        settled["teacher"] = identify(teacher, arm.rules())
+        settled |= {"teacher": identify(teacher, arm.rules()), "draws": composed["draws"]}
         TEACHERS[settled["teacher"]] = teacher
     return settled
 

@@ -36,6 +36,9 @@ def distill(
     al.'s (2019, 1910.10699, appendix). The plain sum of He et al. (2018, 1812.01187, section 5.3) is alpha = beta = 1
     with T = 20.
 
+    The student's first weights, order of the images and crops are not its teacher's, nor those of the arms of its seed
+    that have no teacher (`draws=own`); with `draws=seed` they are.
+
     `eps` smooths the labels y, by `form` as in `label_smoothing` (null: "uniform"); the teacher's answers stay.
 
     Differs: KL for the cross-entropy with p_T: less the teacher's entropy, a constant.

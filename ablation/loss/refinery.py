@@ -19,7 +19,8 @@ def refinery(temperature: float = 1.0, mixed: str = "augmented", statistics: str
     loss = KL(q || p), q = softmax(g/T) of the frozen teacher's logits g for the very crop that the student sees
     ("dynamic" labels), p the student's softmax, mean over the batch; the labels are not used. T = 1 in the paper, below
     1 sharpens. The paper repeats it: each student, trained anew from random weights, teaches the next: `teacher=same`
-    with `rounds=4`, say.
+    with `rounds=4`, say. Each link of such a chain has other first weights, another order of the images and other crops
+    than its teacher (`draws=own`); with `draws=seed` all have those of the seed.
 
     `mixed`: the teacher answers for the "augmented" images, or for the "clean" ones (standard crop and flip alone),
     whose answers are then mixed with the images if an augmentation mixes, as the lab's notes did with mixup. With

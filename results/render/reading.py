@@ -38,6 +38,8 @@ def _how(compared: list[Cell]) -> str:
     welch = "Welch's test, " if known else ""
     if _all_paired(compared):
         return ", paired by seed" + f",{interval}" * known
+    if not any(cell.comparison.paired for cell in compared if cell.comparison):
+        return f"{interval}, {welch}not paired"
     return f"{interval}, paired by seed; where marked, {welch}not paired"
 
 

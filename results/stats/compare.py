@@ -1,4 +1,4 @@
-"""An arm against its baseline, paired by seed: arms share their random numbers, so that much of the noise cancels."""
+"""An arm against its baseline, paired by seed if they share their random numbers, so that much of the noise cancels."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Comparison:
     """
 
     n: int  # pairs; seeds of the smaller group if not paired
-    paired: bool  # False: no seed in common; Welch's test over all values
+    paired: bool  # False: no seed in common, or other random numbers; Welch's test over all values
     diff: float
     std: float  # of the paired differences; not paired: as if the groups were pairs; nan for n = 1
     low: float  # 95 % t interval; nan for n = 1
@@ -43,8 +43,13 @@ class Comparison:
     identical: bool = False  # every pair is equal: the same training, or a switch that does nothing
 
 
-def compare(arm: Mapping[int, float], base: Mapping[int, float]) -> Comparison | None:
+def compare(arm: Mapping[int, float], base: Mapping[int, float], alike: bool = True) -> Comparison | None:
     """Compare two arms by their values (seed -> value). Seeds that only one of them has are left out, unless all are.
+
+    Args:
+        arm: The arm's values.
+        base: Its baseline's.
+        alike: Whether trials of one seed have the same random numbers on both sides; if not, no two of them are a pair.
 
     Returns:
         None if one of them has no values.
@@ -58,7 +63,7 @@ def compare(arm: Mapping[int, float], base: Mapping[int, float]) -> Comparison |
     if not arm or not base:
         return None
     common = sorted(arm.keys() & base.keys())
-    if common:
+    if common and alike:
         return _paired(_array(arm, common), _array(base, common))
     return _welch(_array(arm, sorted(arm)), _array(base, sorted(base)))
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from scipy import stats
 
 from ablation.errors import ConfigError
 from results.table import Cell, build
@@ -89,6 +90,39 @@ def test_a_difference_over_fewer_pairs_than_a_mean_says_so() -> None:
     one = build(table(line("good")), frame(arm("base", BASE)[2:], arm("good", BETTER)[:3])).cells[1]
     assert (one.verdict, one.marks) == ("one pair", ("difference over 1 pair (seed 2)",))
     assert build(table(line("good")), frame(arm("base", BASE[:2]), arm("good", BETTER[:2]))).cells[1].marks == ()
+
+
+def test_students_with_draws_of_their_own_are_compared_unpaired() -> None:
+    """Only sides whose random numbers are the same are pairs: neither has a teacher, or both have the same one."""
+    taught = {name: {"teacher": name, "draws": "own"} for name in ("a", "b")}
+    alike = {"teacher": "a"}  # whose draws are the seed's
+
+    def compared(own: dict[str, Any], other: dict[str, Any]) -> Cell:
+        lines = [line("other", config=other), line("good", "other", config=own)]
+        return build(table(*lines), frame(arm("base", BASE), arm("other", BASE), arm("good", BETTER))).cells[2]
+
+    mark = "not paired: other random numbers than the baseline's, for a student's are derived from its teacher too"
+    for own, other in ((taught["a"], {}), ({}, taught["a"]), (taught["a"], taught["b"]), (taught["a"], alike)):
+        cell = compared(own, other)
+        assert cell.comparison
+        assert (cell.comparison.paired, cell.comparison.n, cell.marks) == (False, 4, (mark,))
+        welch = stats.ttest_ind(BETTER, BASE, equal_var=False)
+        interval = welch.confidence_interval()
+        assert (cell.comparison.p, cell.comparison.low, cell.comparison.high) == pytest.approx(
+            (welch.pvalue, interval.low, interval.high)
+        )
+    for own, other in (({}, {}), (taught["a"], taught["a"]), (alike, {})):
+        cell = compared(own, other)
+        assert cell.comparison
+        assert (cell.comparison.paired, cell.marks) == (True, ())
+
+
+def test_unpaired_sides_use_all_of_their_seeds() -> None:
+    lines = line("good", config={"teacher": "a", "draws": "own"})
+    cell = build(table(lines), frame(arm("base", BASE), arm("good", BETTER)[2:])).cells[1]
+    assert cell.comparison
+    assert cell.comparison.n == 2
+    assert cell.comparison.diff == pytest.approx(sum(BETTER[2:]) / 2 - sum(BASE) / 4)
 
 
 def test_no_verdict_begins_with_a_label() -> None:

@@ -65,7 +65,7 @@ def test_an_interval_is_spoken_of_only_where_there_is_one() -> None:
     assert "Difference to base, paired by seed.\n" in text
     late = replace(line("late"), seeds=(4,))
     text = markdown.render(made([run("late", 4, 91.0)], of=table(late)))
-    assert "Difference to base, paired by seed; where marked, not paired.\n" in text
+    assert "Difference to base, not paired.\n" in text
 
 
 def test_the_family_of_comparisons_is_open_until_all_has_been_run() -> None:
