@@ -13,9 +13,15 @@ from ablation.types import Split, Tensors
 _PIXELS = 1000 * 32 * 32  # in one batch of all lanes together
 
 
-@torch.no_grad()
 def evaluate(learner: Learner, weights: Tensors, split: Split, lanes: int | None = None) -> dict[str, list[float]]:
     """Top-1 accuracy in percent ("acc") and mean cross-entropy ("loss"), a number a lane, read from the device once."""
+    hits, loss = (tally(learner, weights, split, lanes) / len(split)).tolist()
+    return {"acc": [100.0 * h for h in hits], "loss": loss}
+
+
+@torch.no_grad()
+def tally(learner: Learner, weights: Tensors, split: Split, lanes: int | None = None) -> Tensor:
+    """Hits and cross-entropies, each summed over the images: (2, lanes) float64 on the device, which is not read."""
     tensors = {name.removeprefix("model."): v for name, v in weights.items() if name.startswith("model.")}
     device = learner.mean.device
 
@@ -34,5 +40,4 @@ def evaluate(learner: Learner, weights: Tensors, split: Split, lanes: int | None
         sums[0] += (logits.argmax(2) == y).sum(1)
         sums[1] += torch.stack([F.cross_entropy(lane, y, reduction="sum") for lane in logits]).double()
     learner.model.train()
-    hits, loss = (sums / len(split)).tolist()
-    return {"acc": [100.0 * h for h in hits], "loss": loss}
+    return sums

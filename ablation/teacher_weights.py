@@ -52,8 +52,9 @@ def load(folder: Path, seeds: Sequence[int], data: Data, precision: Precision) -
 def untrained(config: Mapping[str, Any], data: Data, precision: Precision) -> Teacher:
     """A teacher as `load` would give for one seed, but as it was before its training; `config` is its own."""
     model = _network(config, data)
-    weights = dict(model.state_dict())
-    return Teacher(model.to(precision.device), weights, (_fingerprint(weights),))
+    fingerprint = _fingerprint(model.state_dict())
+    model = model.to(precision.device)
+    return Teacher(model, dict(model.state_dict()), (fingerprint,))
 
 
 def _network(config: Mapping[str, Any], data: Data) -> Model:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cache
 from typing import Any
 
@@ -52,12 +53,16 @@ def images(node: str) -> Data:
     return data
 
 
-def begun(config: Mapping[str, Any], data: Data | None = None, precision: Precision = CPU) -> tuple[Plan, State]:
-    """The plan and the state at step 0; a teacher is one that has not been trained."""
+def begun(
+    config: Mapping[str, Any], data: Data | None = None, precision: Precision = CPU, seeds: Sequence[int] = (0,)
+) -> tuple[Plan, State]:
+    """The plan and the state at step 0, of several seeds fused; a teacher is one that has not been trained."""
     built, data = parts(config), data or images(json.dumps(config["data"]))
     baseline = {**config, "loss": {"_target_": "ablation.loss.ce.ce"}, "regularizer": {}}
     taught = untrained(baseline, data, precision) if config["teacher"] else None
-    return prepare(config, built, data, precision, [0], taught)
+    if taught and len(seeds) > 1:
+        taught = replace(taught, weights={n: torch.stack([w] * len(seeds)) for n, w in taught.weights.items()})
+    return prepare(config, built, data, precision, seeds, taught)
 
 
 def stepped(plan: Plan, state: State, steps: int = 1) -> float:

@@ -5,45 +5,22 @@ The fast suite covers each pair in one of a few trials that have many options ea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cache
 from itertools import combinations
-from typing import Any
 
 import pytest
 import torch
-from omegaconf import OmegaConf
 from one_step import begun, stepped
-from tiny import CONF, NEEDS, SMALL_MODEL, TINY, config, options
+from tiny import SMALL, SMALL_MODEL, TINY, config, options
+from together import MOST, REFUSED, Option, refused, together
 
 from ablation.config import MANY
 from ablation.errors import ConfigError
 from ablation.parts import parts
 
 GROUPS = ("aug", "regularizer", "init", "loss", "sched", "optim")
-MOST = {"aug": 4, "regularizer": 4, "init": 2, "loss": 1, "sched": 1, "optim": 1}  # of a group in one trial
-Option = tuple[str, str]
 EVERY: list[Option] = [(group, option) for group in GROUPS for option in options(group)]
-
-# Pairs that are no experiment, and why; each is refused before anything is trained.
-TAUGHT = ("loss=distill", "loss=online_refine", "loss=refinery")
-JOINS = ("shake_drop", "shake_shake", "skip_init", "stochastic_depth")
-REFUSED: dict[frozenset[str], str] = {
-    frozenset(one if "=" in one else f"regularizer={one}" for one in pair): why
-    for pair, why in [
-        *((pair, "both join the branches") for pair in combinations(JOINS, 2)),
-        (("drop_block", "dropout"), "both drop at one place"),
-        (("drop_block", "r_drop"), "r_drop is tried with dropout"),
-        (("cotrain", "manifold_mixup"), "each of the models has rows of its own, whose partners are in the others"),
-        (("manifold_mixup", "rotation"), "images of different rotations would be mixed"),
-        *(((loss, "manifold_mixup"), "answers for the images are not mixed as they are inside") for loss in TAUGHT),
-        (("aug=dual_cutout", "manifold_mixup"), "the two of an image would be mixed with different partners"),
-    ]
-}
-
-
-def refused(a: Option, b: Option) -> bool:
-    return frozenset(("=".join(a), "=".join(b))) in REFUSED
 
 
 @cache
@@ -74,36 +51,6 @@ def _gain(option: Option, trial: Sequence[Option], missing: set[frozenset[Option
     if full or option in trial or any(refused(option, other) for other in trial):
         return 0
     return sum(frozenset((option, other)) in missing for other in trial)
-
-
-@cache
-def base() -> dict[str, Any]:
-    return config(*TINY, *SMALL_MODEL)
-
-
-@cache
-def settings(option: Option) -> dict[str, Any]:
-    """A tiny trial with this option, as Hydra composes it."""
-    group, name = option
-    needs = NEEDS.get(f"{group}={name}", ())
-    if not needs and group != "loss":  # 100 times as fast as Hydra, and the same (below)
-        return {**base(), group: OmegaConf.to_container(OmegaConf.load(CONF / group / f"{name}.yaml"))}
-    chosen = needs if any(need.startswith(f"{group}=") for need in needs) else (f"{group}={name}", *needs)
-    return config(*TINY, *SMALL_MODEL, *chosen)
-
-
-def together(chosen: Iterable[Option]) -> dict[str, Any]:
-    """The tiny trial that has all of them, in this order."""
-    whole = dict(base())
-    for one in map(settings, chosen):
-        for key in (k for k in one if one[k] != base()[k]):
-            if key in MANY:
-                whole[key] = {**whole[key], **one[key]}
-            elif isinstance(one[key], Mapping) and one[key]["_target_"] == base()[key]["_target_"]:
-                whole[key] = {**whole[key], **{k: v for k, v in one[key].items() if v != base()[key][k]}}
-            else:
-                whole[key] = one[key]
-    return whole
 
 
 def trouble(chosen: Iterable[Option]) -> str:
@@ -161,3 +108,5 @@ def test_together_is_what_hydra_composes() -> None:
     chosen = [("aug", "cutout"), ("aug", "mixup"), ("regularizer", "ema"), ("sched", "cosine"), ("init", "kaiming")]
     typed = ["aug=[cutout,mixup]", "regularizer=ema", "sched=cosine", "init=kaiming"]
     assert together(chosen) == config(*TINY, *SMALL_MODEL, *typed)
+    for model in ("resnet20", "swin_t"):  # made from another option, and with a small form
+        assert together([("model", model)]) == config(*TINY, f"model={model}", *SMALL.get(model, ()))

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ablation.aug._levels import NEUTRAL, blend, look_up, to_images, to_levels, warp
 from ablation.build import near
+from ablation.constant import Constant
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
@@ -73,7 +74,7 @@ def in_steps(tables: Sequence[Sequence[Sequence[float]]], draw: Draw, fill: str)
     """
     if fill not in FILLS:
         raise ValueError(f"fill: there is no {fill!r}; {near(fill, FILLS)}")
-    steps = [torch.tensor(table, dtype=torch.float32) for table in tables]
+    steps = [Constant(torch.tensor(table, dtype=torch.float32)) for table in tables]
 
     def apply(batch: Batch, key: Key) -> Batch:
         if not steps:
@@ -82,8 +83,7 @@ def in_steps(tables: Sequence[Sequence[Sequence[float]]], draw: Draw, fill: str)
         shade = (batch.mean * 255).round() if fill == "mean" else batch.mean.new_full((c,), 128.0 * (fill == "grey"))
         levels = to_levels(batch.x)
         for table, row in zip(steps, draw(key, n), strict=True):
-            # A few kilobytes, which the device takes without being waited for; on the CPU they are there already.
-            chosen = table.to(levels.device, non_blocking=True).index_select(0, row)
+            chosen = table.on(levels.device).index_select(0, row)
             p = dict(zip(NEUTRAL, chosen.unbind(1), strict=True))
             levels = blend(look_up(warp(levels, p, height, shade), p), p, height)
         return batch._replace(x=to_images(levels, height))

@@ -7,6 +7,7 @@ from torch import Tensor
 
 from ablation.aug._policy import amount, in_steps, signs
 from ablation.build import near
+from ablation.constant import Constant
 from ablation.key import Key
 from ablation.types import Aug
 
@@ -77,11 +78,11 @@ def auto_augment(policy: str = "cifar10", fill: str = "black") -> Aug:
         raise ValueError(f"policy: there is no {policy!r}; {near(policy, tuple(POLICIES))}")
     places = {"first": operations(policy)[::2], "second": operations(policy)[1::2]}
     pairs = len(places["first"])
-    chances = {place: torch.tensor([p for _, p, _ in of]) for place, of in places.items()}
+    chances = {place: Constant(torch.tensor([p for _, p, _ in of])) for place, of in places.items()}
 
     def draw(key: Key, n: int) -> list[Tensor]:
         pair = key.fold("pair").integers(pairs, n)
-        return [_rows(key.fold(place), pair, chance) for place, chance in chances.items()]
+        return [_rows(key.fold(place), pair, chance.on(pair.device)) for place, chance in chances.items()]
 
     return in_steps([_table(of) for of in places.values()], draw, fill)
 
@@ -99,5 +100,5 @@ def _table(of: list[Operation]) -> list[list[float]]:
 
 def _rows(key: Key, pair: Tensor, chances: Tensor) -> Tensor:
     n = len(pair)
-    applied = key.fold("apply").bernoulli(chances.to(pair.device, non_blocking=True)[pair], n)
+    applied = key.fold("apply").bernoulli(chances[pair], n)
     return torch.where(applied, 2 * pair + key.fold("sign").bernoulli(0.5, n), 2 * len(chances))

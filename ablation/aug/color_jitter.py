@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ablation.constant import Constant
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
@@ -32,16 +33,17 @@ def color_jitter(brightness: float = 0.4, contrast: float = 0.4, saturation: flo
             raise ValueError(f"{name}: {value} is not a finite number from 0 up; 0 leaves it as it is")
     if not 0 <= hue <= 0.5:
         raise ValueError(f"hue: {hue} is not in [0, 0.5]; 0 leaves it as it is, 0.5 is any hue")
-    changes = torch.tensor([i for i, value in enumerate((*strengths.values(), hue)) if value > 0])
+    used = [i for i, value in enumerate((*strengths.values(), hue)) if value > 0]
+    changes = Constant(torch.tensor(used))
 
     def apply(batch: Batch, key: Key) -> Batch:
-        if len(changes) == 0:
+        if not used:
             return batch
         n, c, height, width = batch.x.shape
         drawn = [_uniform(key.fold(name), max(0.0, 1 - a), 1 + a, n) for name, a in strengths.items()]
         amounts = torch.stack([*drawn, _uniform(key.fold("hue"), -hue, hue, n)])
-        order = key.fold("order").bits(n, len(changes)).argsort(1)
-        kinds = changes.to(batch.x.device, non_blocking=True)[order]
+        order = key.fold("order").bits(n, len(used)).argsort(1)
+        kinds = changes.on(batch.x.device)[order]
         # Channels-last pixels would be mixed with their grey level by loops of three.
         x = batch.x.flatten(2).contiguous()
         for kind in kinds.unbind(1):
