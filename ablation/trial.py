@@ -100,6 +100,8 @@ class _Shared:
             raise ConfigError(
                 f"batch_size={self.built.scalars.batch_size}: there are only {len(data.train)} training images"
             )
+        for note in data.notes:
+            self.watch.note(note)
         return to_device(data, self.device)
 
     def run(self, seeds: Sequence[int]) -> Outcomes:

@@ -40,8 +40,7 @@ class Model(nn.Module, ABC):
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalised images (N, C, H, W) -> logits (N, K)."""
-        out: Tensor = self.head(self.features(x))
-        return out
+        return self.head(self.features(x))  # type: ignore[no-any-return]
 
 
 class Pass(NamedTuple):
@@ -108,6 +107,7 @@ class Data:
     std: Tensor  # (C,) float32
     mapped: bool = False  # the images are memory-mapped files, too many to be held in memory
     about: dict[str, str] = field(default_factory=dict)  # which images, for people: stands beside every result
+    notes: tuple[str, ...] = ()  # what is odd about them, said before the training
 
 
 class Step(NamedTuple):

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from ablation.data import _select
+from ablation.data import _balance, _select
 from ablation.data._norm import Norm
 from ablation.data.check import Amount, Choice
 from ablation.key import Key
@@ -28,6 +28,7 @@ class Source(NamedTuple):
     norm: Norm
     digest: str  # of all images and labels
     about: dict[str, str]
+    notes: tuple[str, ...] = ()  # what is odd about its files
 
 
 def copied(x: Tensor, index: Tensor) -> Tensor:
@@ -88,4 +89,5 @@ def assemble(source: Source, choice: Choice, take: Take = copied) -> Data:
         mean=torch.tensor(source.norm[0], dtype=torch.float32),
         std=torch.tensor(source.norm[1], dtype=torch.float32),
         about={**about, **source.about},
+        notes=(*source.notes, *_balance.notes(source.classes, source.train.y[train], source.test.y[test], choice)),
     )

@@ -1,22 +1,22 @@
-"""A tree of image files, `<path>/<part>/<class>/*`: listing it, and decoding it to one size."""
+"""A tree of image files, `<path>/<part>/<class>/*`: which files are in it, and what in it is odd."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from ablation.build import near
 from ablation.errors import DataError
 
 _SUFFIXES = frozenset((".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"))
+_LITTER = frozenset(("__MACOSX", "@eaDir", "lost+found", "Thumbs.db", "desktop.ini"))  # of systems, as hidden files are
 
 
 class Tree(NamedTuple):
@@ -28,28 +28,79 @@ class Tree(NamedTuple):
     test: list[Path]
     test_y: NDArray[np.int64]
     test_part: str  # "test" or "val", whichever folder it is
+    notes: tuple[str, ...]  # what was passed over
+
+
+@dataclass
+class _Found:
+    """The images below a folder, and the other files."""
+
+    images: list[Path] = field(default_factory=list)
+    others: list[Path] = field(default_factory=list)
+
+
+def _litter(name: str) -> bool:
+    return name.startswith(".") or name in _LITTER
 
 
 def _folders(part: Path) -> list[str]:
-    return sorted(d.name for d in part.iterdir() if d.is_dir() and not d.name.startswith("."))
+    return sorted(d.name for d in part.iterdir() if d.is_dir() and not _litter(d.name))
 
 
-def _images(folder: Path) -> list[Path]:
-    files = (Path(top, name) for top, _, names in os.walk(folder) for name in names if not name.startswith("."))
-    return sorted(f for f in files if f.suffix.lower() in _SUFFIXES)
+def _walk(folder: Path, found: _Found, above: tuple[str, ...] = ()) -> _Found:
+    """All files below a folder, also through links.
+
+    Raises:
+        DataError: a link leads to nothing, or back to a folder that it lies in.
+    """
+    real = os.path.realpath(folder)
+    if real in above:
+        raise DataError(f"{folder}: is a link to a folder that it lies in; delete it")
+    with os.scandir(folder) as entries:
+        visible = [entry for entry in entries if not _litter(entry.name)]
+    for entry in visible:
+        path = Path(entry.path)
+        if entry.is_dir():
+            _walk(path, found, (*above, real))
+        elif not entry.is_file():
+            raise DataError(f"{path}: is a link to nothing, or no file; restore or delete it")
+        else:
+            (found.images if path.suffix.lower() in _SUFFIXES else found.others).append(path)
+    return found
 
 
-def _list(part: Path, classes: tuple[str, ...]) -> tuple[list[Path], NDArray[np.int64]]:
-    files = [_images(part / name) for name in classes]
-    labels = np.repeat(np.arange(len(classes)), [len(f) for f in files])
-    return [file for group in files for file in group], labels.astype(np.int64)
+def _list(part: Path, classes: tuple[str, ...], others: list[Path]) -> tuple[list[Path], NDArray[np.int64]]:
+    found = [_walk(part / name, _Found()) if (part / name).is_dir() else _Found() for name in classes]
+    labels = np.repeat(np.arange(len(classes)), [len(f.images) for f in found])
+    others += sorted(file for each in found for file in each.others)
+    return [file for each in found for file in sorted(each.images)], labels.astype(np.int64)
+
+
+def _loose(part: Path) -> list[Path]:
+    """Images that lie beside the folders of the classes."""
+    return sorted(f for f in part.iterdir() if f.is_file() and not _litter(f.name) and f.suffix.lower() in _SUFFIXES)
+
+
+def _classes(path: Path, test_part: str) -> tuple[str, ...]:
+    """The names of the folders in train, which those of the test part are among."""
+    classes = tuple(_folders(path / "train"))
+    if len(classes) < 2:
+        inner = f"{path / 'train' / classes[0]}: is the only class" if classes else f"{path / 'train'}: has no folder"
+        raise DataError(
+            f"{inner}; images are told apart by the folder in train that they lie in, so it needs one for every class, "
+            "two or more"
+        )
+    for name in _folders(path / test_part):
+        if name not in classes:
+            raise DataError(f"{path / test_part / name}: no such class in train; {near(name, classes)}")
+    return classes
 
 
 def listed(path: Path) -> Tree:
-    """What is in the tree; files that are not images are passed over.
+    """What is in the tree. Hidden files and folders and what systems leave lie there as if they did not.
 
     Raises:
-        DataError: a part or a class is missing, empty or unknown.
+        DataError: a part or a class is missing, empty or unknown, or a link is broken.
     """
     wanted = f"it needs {path}/train/<class>/* and {path}/test/<class>/* (or val)"
     if not path.is_dir():
@@ -57,42 +108,28 @@ def listed(path: Path) -> Tree:
     test_part = next((part for part in ("test", "val") if (path / part).is_dir()), None)
     if test_part is None or not (path / "train").is_dir():
         raise DataError(f"{path}: has no folder {'train' if test_part else 'test or val'}; {wanted}")
-    classes = tuple(_folders(path / "train"))
-    for name in _folders(path / test_part):
-        if name not in classes:
-            raise DataError(f"{path / test_part / name}: no such class in train; {near(name, classes)}")
-    train, train_y = _list(path / "train", classes)
+    classes = _classes(path, test_part)
+    others: list[Path] = []
+    train, train_y = _list(path / "train", classes, others)
     counts = np.bincount(train_y, minlength=len(classes))
     if not counts.all():
         raise DataError(f"{path / 'train' / classes[counts.argmin()]}: has no image; add some or delete the folder")
-    test, test_y = _list(path / test_part, classes)
-    if not train or not test:
-        raise DataError(f"{path / (test_part if train else 'train')}: has no image; {wanted}")
-    return Tree(classes, train, train_y, test, test_y, test_part)
+    test, test_y = _list(path / test_part, classes, others)
+    if not test:
+        raise DataError(f"{path / test_part}: has no image in the folders of the classes; {wanted}")
+    loose = [*_loose(path / "train"), *_loose(path / test_part)]
+    return Tree(classes, train, train_y, test, test_y, test_part, _notes(path, test_part, loose, others))
 
 
-def decoded(size: int, resized: int, file: Path) -> NDArray[np.uint8]:
-    """One image as RGB (size, size, 3): shorter side resized to `resized` (bilinear, smoothed), then its centre.
-
-    The pixels of torchvision's ImageFolder, Resize and CenterCrop; like there, orientation tags are not applied.
-
-    Raises:
-        DataError: it cannot be decoded.
-    """
-    try:
-        with Image.open(file) as opened:
-            image = opened.convert("RGB")
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as e:
-        raise DataError(f"{file}: cannot be decoded ({e}); replace or delete it") from e
-    shorter = min(image.size)
-    width, height = (side * resized // shorter for side in image.size)
-    left, top = round((width - size) / 2), round((height - size) / 2)
-    image = image.resize((width, height), Image.Resampling.BILINEAR) if shorter != resized else image
-    return np.asarray(image.crop((left, top, left + size, top + size)))
-
-
-def decoded_all(size: int, resized: int, files: list[Path], at_once: int = 256) -> Iterator[NDArray[np.uint8]]:
-    """The images of these files in order, uint8 (at most at_once, size, size, 3) each time, decoded on all cores."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(files), at_once):
-            yield np.stack(list(pool.map(partial(decoded, size, resized), files[start : start + at_once])))
+def _notes(path: Path, test_part: str, loose: Sequence[Path], others: Sequence[Path]) -> tuple[str, ...]:
+    notes = []
+    if loose:
+        count = f"{len(loose)} image{'s' * (len(loose) > 1)} such as {loose[0].relative_to(path)}"
+        notes.append(f"passed over, as no class's folder holds them: {count}")
+    if others:
+        kinds = Counter(file.suffix.lower() or "without a suffix" for file in others)
+        said = ", ".join(f"{n} {kind}" for kind, n in kinds.most_common(5))
+        notes.append(f"passed over, as their names are none of images: {said}, such as {others[0].relative_to(path)}")
+    if test_part == "test" and (path / "val").is_dir():
+        notes.append("the folder val is not used: test is there, and data.val holds out images of train")
+    return tuple(notes)

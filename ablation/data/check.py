@@ -153,6 +153,13 @@ def cropped(value: object) -> float:
     return value
 
 
+def truth(argument: str, value: object) -> bool:
+    """Read a truth value."""
+    if not isinstance(value, bool):
+        raise ValueError(f"{argument}: {value!r} is neither true nor false")
+    return value
+
+
 def memory_mode(value: object) -> bool | None:
     """Read `in_memory`: true, false, or 'auto' (None)."""
     if not isinstance(value, bool) and value != "auto":
@@ -173,6 +180,8 @@ def check_arguments(node: Mapping[str, Any]) -> None:
         whole("size", node["size"], 1)
     if "test_crop" in node:
         cropped(node["test_crop"])
+    if "exif_orientation" in node:
+        truth("exif_orientation", node["exif_orientation"])
     if "in_memory" in node:
         memory_mode(node["in_memory"])
     if "path" in node:

@@ -15,22 +15,28 @@ from torch import Tensor
 from ablation.data import _norm
 from ablation.data._assemble import Source, Take, assemble, copied
 from ablation.data._cache import Array, Chunks, Recipe, cached, stamp
+from ablation.data._decode import REVISION, How, Tally, decoded_all, notes
 from ablation.data._memory import fits
-from ablation.data._tree import Tree, decoded_all, listed
-from ablation.data.check import check, cropped, given, memory_mode, one_of, whole
+from ablation.data._tree import Tree, listed
+from ablation.data.check import check, cropped, given, memory_mode, one_of, truth, whole
 from ablation.types import Data, Split
 
 
-def _recipe(tree: Tree, size: int, test_crop: float) -> Recipe:
-    """Decode once, piece by piece; the training images' mean and std are added up on the way."""
+def _recipe(root: Path, tree: Tree, size: int, test_crop: float, exif_orientation: bool) -> Recipe:
+    """Decode once, piece by piece; the training images' mean and std are added up on the way, and what is odd noted."""
     meta: dict[str, Any] = {}
+    train, test = Tally(tree.train, tree.train_y), Tally(tree.test, tree.test_y)
 
-    def train() -> Iterator[Array]:
+    def train_x() -> Iterator[Array]:
         moments = _norm.Moments()
-        for part in decoded_all(size, size, tree.train):
+        for part in decoded_all(How(size, size, exif_orientation), train):
             moments.add(part)
             yield part
         meta["norm"] = moments.norm()
+
+    def test_x() -> Iterator[Array]:
+        yield from decoded_all(How(size, int(size / test_crop), exif_orientation), test)
+        meta["notes"] = notes(root, train, test)
 
     def pixels(files: list[Path], parts: Callable[[], Iterator[Array]]) -> Chunks:
         return Chunks((len(files), size, size, 3), "|u1", parts)
@@ -39,8 +45,8 @@ def _recipe(tree: Tree, size: int, test_crop: float) -> Recipe:
         return Chunks(y.shape, "<i8", lambda: iter([y]))
 
     arrays = {
-        "train_x": pixels(tree.train, train),
-        "test_x": pixels(tree.test, lambda: decoded_all(size, int(size / test_crop), tree.test)),
+        "train_x": pixels(tree.train, train_x),
+        "test_x": pixels(tree.test, test_x),
         "train_y": numbers(tree.train_y),
         "test_y": numbers(tree.test_y),
     }
@@ -65,6 +71,7 @@ def folder(
     path: str | None = None,
     size: int = 224,
     test_crop: float = 1.0,
+    exif_orientation: bool = False,
     in_memory: bool | str = "auto",
     cache: str | None = None,
     norm: str = "pixel",
@@ -77,11 +84,16 @@ def folder(
 ) -> Data:
     """An image tree, decoded once into the cache as uint8 RGB (n, size, size, 3), and again when any file changes.
 
+    `ablation.data._picture` says what becomes of each kind of image, and which are refused. Links are followed; hidden
+    files are passed over.
+
     Args:
         path: the tree; its parts are train, and test or else val.
         size: pixels; the shorter side is resized to it and the centre is cut out.
         test_crop: of test images the shorter side is resized to size / test_crop before; 0.875 gives ImageNet's usual
             256 for 224 and 341 for 299.
+        exif_orientation: turn and mirror images as the EXIF tag says that cameras write; torchvision's ImageFolder does
+            not. Files that have one are counted in a note.
         in_memory: hold the images in memory, or stream them from the cache's files; auto: hold if they fit twice.
         cache: folder for the decoded arrays; None is the variable ABLATION_CACHE, else ~/.cache/ablation.
         norm: pixel (mean and std over all images in train, so that no subset moves them) or imagenet.
@@ -95,11 +107,12 @@ def folder(
     """
     choice, mode = check(view, pad, val, subset, test_subset, split_seed), memory_mode(in_memory)
     norm, size, test_crop = one_of("norm", norm, ("pixel", "imagenet")), whole("size", size, 1), cropped(test_crop)
+    turned = truth("exif_orientation", exif_orientation)
     root = given("path", path).resolve()
     tree = listed(root)
     memory = fits(3 * size * size * (len(tree.train) + len(tree.test))) if mode is None else mode
-    key = f"folder-{stamp([*tree.train, *tree.test], size, *([] if test_crop == 1 else [test_crop]))}"
-    entry = cached(cache, key, partial(_recipe, tree, size, test_crop), memory)
+    key = f"folder-{stamp([*tree.train, *tree.test], REVISION, size, test_crop, turned)}"
+    entry = cached(cache, key, partial(_recipe, root, tree, size, test_crop, turned), memory)
     arrays = {name: torch.from_numpy(array) for name, array in entry.arrays.items()}
     mean, std = entry.meta["norm"]
     source = Source(
@@ -110,5 +123,6 @@ def folder(
         norm=_norm.chosen(norm, (tuple(mean), tuple(std))),
         digest=entry.digest,
         about={"norm": norm, "test_part": tree.test_part, "storage": "in memory" if memory else "memory-mapped"},
+        notes=(*tree.notes, *entry.meta["notes"]),
     )
     return replace(assemble(source, choice, copied if memory else _streamed(cache, key)), mapped=not memory)

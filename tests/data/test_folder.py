@@ -134,5 +134,87 @@ def test_a_test_part_without_images(tree: Path) -> None:
         folder(str(tree))
     shutil.rmtree(tree / "train")
     (tree / "train").mkdir()
-    with pytest.raises(DataError):
+    with pytest.raises(DataError, match=r"train: has no folder; .* two or more"):
         folder(str(tree))
+
+
+def test_one_class_is_no_data_set(tree: Path) -> None:
+    shutil.move(tree / "train", tree / "all")
+    (tree / "train").mkdir()
+    shutil.move(tree / "all", tree / "train" / "all")
+    with pytest.raises(DataError, match=r"train/all: is the only class; .*two or more"):
+        folder(str(tree))
+
+
+def test_classes_that_lack_images_are_said(tree: Path) -> None:
+    shutil.rmtree(tree / "val" / "dog")
+    for number in (1, 2):
+        (tree / "train" / "dog" / f"{number}.png").unlink()
+    assert folder(str(tree), size=10).notes[1:] == (
+        "1 of 2 classes have a single image to train on: dog",
+        "1 of 2 classes have no test image: the accuracy says nothing of them: dog",
+    )
+
+
+def test_what_is_passed_over_is_said(tree: Path) -> None:
+    shutil.copy(tree / "train" / "cat" / "0.png", tree / "train" / "loose.png")
+    shutil.copy(tree / "train" / "cat" / "0.png", tree / "train" / "dog" / "0.heic")
+    (tree / "test").mkdir()
+    shutil.move(tree / "val" / "cat", tree / "test" / "cat")
+    notes = folder(str(tree), size=10).notes
+    assert notes[:3] == (
+        "passed over, as no class's folder holds them: 1 image such as train/loose.png",
+        "passed over, as their names are none of images: 1 .txt, 1 .heic, such as train/cat/notes.txt",
+        "the folder val is not used: test is there, and data.val holds out images of train",
+    )
+
+
+def test_what_systems_leave_is_no_image(tree: Path) -> None:
+    before = folder(str(tree), size=10)
+    for litter in ("train/__MACOSX/._0.png", "train/cat/@eaDir/0.png", "train/cat/.thumbs/0.png", "train/.git/x/0.png"):
+        (tree / litter).parent.mkdir(parents=True)
+        shutil.copy(tree / "train" / "cat" / "0.png", tree / litter)
+    (tree / "train" / "cat" / ".DS_Store").write_bytes(b"")
+    after = folder(str(tree), size=10)
+    assert (after.about["pixels"], after.notes) == (before.about["pixels"], before.notes)
+
+
+def test_suffixes_of_any_case(tree: Path) -> None:
+    shutil.move(tree / "train" / "cat" / "0.png", tree / "train" / "cat" / "0.PNG")
+    assert len(folder(str(tree), size=10).train) == 6
+
+
+def test_links_are_followed_but_not_in_circles(tree: Path) -> None:
+    shutil.move(tree / "train" / "cat", tree / "elsewhere")
+    (tree / "train" / "cat").mkdir()
+    (tree / "train" / "cat" / "more").symlink_to(tree / "elsewhere")
+    assert len(folder(str(tree), size=10).train) == 6
+    (tree / "elsewhere" / "again").symlink_to(tree / "train" / "cat")
+    with pytest.raises(DataError, match=r"cat/more/again: is a link to a folder that it lies in; delete it"):
+        folder(str(tree), size=10)
+    (tree / "elsewhere" / "again").unlink()
+    (tree / "elsewhere" / "lost.png").symlink_to(tree / "nothing")
+    with pytest.raises(DataError, match=r"lost\.png: is a link to nothing"):
+        folder(str(tree), size=10)
+
+
+def test_the_same_file_twice_is_said(tree: Path) -> None:
+    shutil.copy(tree / "train" / "cat" / "0.png", tree / "val" / "cat" / "copy.png")
+    shutil.copy(tree / "train" / "cat" / "1.png", tree / "train" / "dog" / "copy.png")
+    assert folder(str(tree), size=10).notes[1:] == (
+        "1 of 5 images of test are in train too, byte for byte: val/cat/copy.png is train/cat/0.png",
+        "1 images of train lie in two classes, byte for byte: train/cat/1.png is train/dog/copy.png",
+    )
+
+
+def test_a_choice_that_empties_a_class_is_said_or_refused(tree: Path) -> None:
+    (tree / "train" / "bird").mkdir()
+    shutil.copy(tree / "train" / "cat" / "0.png", tree / "train" / "bird")
+    by_subset = folder(str(tree), size=10, subset="first:4").notes
+    assert any("1 of 3 classes have no image to train on (data.subset took the others)" in note for note in by_subset)
+    by_val = folder(str(tree), size=10, val=4).notes
+    assert any("have a single image to train on (data.val took the others): " in note for note in by_val)
+    by_test = folder(str(tree), size=10, test_subset="first:2").notes
+    assert any("no test image (data.test_subset took the others)" in note and "dog" in note for note in by_test)
+    with pytest.raises(ValueError, match=r"^subset: leaves 1 training images, all of the class bird; .*'first:'"):
+        folder(str(tree), size=10, subset="first:1")
