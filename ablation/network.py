@@ -12,6 +12,7 @@ import torch
 from ablation.build import build, factory
 from ablation.errors import ConfigError
 from ablation.key import Key
+from ablation.onednn import guard
 from ablation.tricks import Tricks
 from ablation.types import Model
 
@@ -51,16 +52,20 @@ def build_network(config: Mapping[str, Any], tricks: Tricks, classes: int, chann
 
 
 def wrapped(model: Model, tricks: Tricks) -> Model:
-    """The model as regularizers change it once it is built.
+    """The model as regularizers change it once it is built, kept from what a library computes wrongly.
 
     Raises:
-        ConfigError: one refuses the model.
+        ConfigError: one refuses the model, or a layer of it cannot be computed safely.
     """
     for name, wrap in tricks.wraps.items():
         try:
             model = wrap.apply(model)
         except ValueError as e:
             raise ConfigError(f"{tricks.paths[name]}.{e}") from e
+    try:
+        guard(model)
+    except ValueError as e:
+        raise ConfigError(f"model: {e}") from e
     return model
 
 
