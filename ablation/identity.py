@@ -21,6 +21,9 @@ SURROUNDINGS = frozenset(
     {"seeds", "device", "compile", "fuse", "out", "sweep", "track", "checkpoint", "lease", "trace"}
 )
 SURROUNDINGS |= {f"data.{key}" for key in ("root", "cache", "download", "in_memory")}
+# Where images of one's own lie is a surrounding if it is known what they are. Of runs from before that was looked at,
+# and of images that are not here, the path has to do.
+PATH, CONTENT = "data.path", "data.content"
 # Groups whose options are applied in the order given; everywhere else order means nothing.
 ORDERED = frozenset({"init", "aug", "regularizer"})
 REVISED = "revised."  # before the options, in canonical keys
@@ -94,6 +97,8 @@ def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str
     """The configuration as sorted dotted keys, one spelling for each value: what is hashed and what is compared."""
     rules = rules or Rules()
     flat = {key: _scalar(value, key) for key, value in flatten(config).items() if not _surrounding(key)}
+    if flat.get(CONTENT) is not None:
+        flat.pop(PATH, None)
     neutral = {key: _scalar(value, key) for key, value in rules.neutral.items()}
     kept = {_rename(k, rules.renamed): v for k, v in flat.items() if k not in neutral or neutral[k] != v}
     kept |= {k: _rename(v, rules.renamed) for k, v in kept.items() if k.endswith("_target_")}

@@ -20,7 +20,7 @@ from ablation.atomic import write_atomic
 from ablation.build import factory
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from ablation.identity import SURROUNDINGS, Rules, canonical, difference, flatten, identify
+from ablation.identity import PATH, SURROUNDINGS, Rules, canonical, difference, flatten, identify
 from launch.changes import told
 from launch.provenance import ROOT
 
@@ -178,6 +178,8 @@ def describe(
     """The arm of a settled configuration; `defaults` is the configuration of no overrides, `choices` Hydra's."""
     base = canonical(defaults)
     changed = {k: v for k, v in canonical(config).items() if base.get(k) != v and not k.endswith("_target_")}
+    if config["data"].get("path"):  # for people: the images are known by their content
+        changed[PATH] = config["data"]["path"]
     groups = {g: str(choices[g]) for g in GROUPS} | {g: "+".join(config[g]) or "none" for g in MANY if g != "track"}
     return Arm(
         id=identify(config, rules()),

@@ -11,10 +11,10 @@ from functools import cache
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.errors import ConfigError
+from ablation.errors import ConfigError, DataError
 from ablation.identity import flatten
 from ablation.parts import parts
-from launch import messages, teachers
+from launch import contents, messages, teachers
 from launch.arm import Config, describe, parsed, plain, settle
 from launch.checks_config import traps
 from launch.compose import Composer
@@ -75,17 +75,18 @@ def attempts(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[P
     Hydra must be initialized.
     """
     composer = Composer(search)
+    find = contents.finder()
     defaults, _ = settle(plain(composer(()).config), ())
 
     @cache
     def compose(row: tuple[str, ...]) -> list[Planned]:
         """Of one row: the teachers it needs, then its own arm. Students of one teacher ask for it in the same words."""
-        return _arms(composer, defaults, row, lambda teachers: compose(tuple(teachers)))
+        return _arms(composer, defaults, row, lambda teachers: compose(tuple(teachers)), find)
 
     for row in rows:
         try:
             yield compose(tuple(row))
-        except (ConfigError, HydraException, OmegaConfBaseException, ValueError) as e:
+        except (ConfigError, DataError, HydraException, OmegaConfBaseException, ValueError) as e:
             yield e
 
 
@@ -97,14 +98,17 @@ def merge(planned: Iterable[Planned]) -> list[Planned]:
     return list(arms.values())
 
 
-def _arms(composer: Composer, defaults: Config, row: Row, others: Callable[[Row], list[Planned]]) -> list[Planned]:
+def _arms(
+    composer: Composer, defaults: Config, row: Row, others: Callable[[Row], list[Planned]], find: contents.Find
+) -> list[Planned]:
     if any(parsed(text).key_or_group == "table" for text in row):
         raise ConfigError("table: is a grid, not an arm; run it with -m")
     composed = composer(row)
     settled, notes = settle(plain(composed.config), row)
+    settled, unknown = contents.known(settled, find)
     config, before = teachers.expand(settled, row, others)
     parts(config)
-    notes += traps(config)
+    notes += [*unknown, *traps(config)]
     arm = describe(config, defaults, composed.choices, row, command="")
     return [*before, Planned(arm, config, tuple(notes), config["teacher"])]
 

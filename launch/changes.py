@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ablation.identity import REVISED
+from ablation.identity import CONTENT, PATH, REVISED
+
+_BY_PATH = "its images were known by their path only, are known by their content"
 
 
 def told(changes: Mapping[str, tuple[Any, Any]]) -> str:
@@ -13,6 +15,9 @@ def told(changes: Mapping[str, tuple[Any, Any]]) -> str:
 
     Corrections come last: `it was made before revision 2 of loss.refinery; see CHANGELOG.md`.
     """
+    if CONTENT in changes and changes[CONTENT][0] is None:
+        rest = told({key: values for key, values in changes.items() if key not in (PATH, CONTENT)})
+        return ", ".join(filter(None, [_BY_PATH, rest]))
     keys = [f"{key} was {_value(a)}, is {_value(b)}" for key, (a, b) in changes.items() if not key.startswith(REVISED)]
     corrections = [(key.removeprefix(REVISED), *numbers) for key, numbers in changes.items() if key.startswith(REVISED)]
     before = [f"revision {b} of {option}" for option, a, b in corrections if a < b]

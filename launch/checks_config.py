@@ -65,7 +65,7 @@ def _other_test_images(planned: Sequence[Planned]) -> list[str]:
     chosen: dict[str, dict[str, Planned]] = {}
     for p in planned:
         data = p.config["data"]
-        source = json.dumps([data["_target_"], data.get("path")])
+        source = json.dumps([data["_target_"], data.get("content") or data.get("path")])
         chosen.setdefault(source, {}).setdefault(json.dumps(_images(data)), p)
     return [
         f"{' and '.join(p.arm.name for p in list(arms.values())[:_NAMED])} are measured on different test images "

@@ -44,9 +44,10 @@ def stale(run: Known) -> tuple[str, Changes] | None:
     """What the run's command gives today, if that is another run: its id, and the keys that changed (was, is).
 
     Raises:
-        ConfigError: the command is refused today; the message says why.
+        ConfigError, DataError: the command is refused today; the message says why.
     """
-    from launch.arms import gather  # imports torch, which takes seconds
+    from launch import contents  # imports torch, which takes seconds
+    from launch.arms import gather
 
     overrides = list(run.facts.get("overrides", []))
     typed = shlex.split(str(run.facts.get("command", "")))
@@ -55,6 +56,7 @@ def stale(run: Known) -> tuple[str, Changes] | None:
     hydra = initialize_config_dir(str(ROOT / "conf"), version_base="1.3")
     with hydra, redirect_stdout(sys.stderr):  # a trick's module may print
         today = gather([overrides], search)[-1]
+    contents.require([today.config])
     ids = (run.id, today.arm.id)
     return None if today.arm.id == run.id else (today.arm.id, difference(_config(run), today.config, rules(), ids))
 

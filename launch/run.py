@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
-from launch import asked, console, later, messages, provenance, stages, sync, teachers
+from launch import asked, console, contents, later, messages, provenance, stages, sync, teachers
 from launch.arms import gather
 from launch.load import Load, give_way
 from launch.sweep import Planned
@@ -51,6 +51,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     for note in [*notes, *planned.notes, *arm.notes(folder.parent, config)]:
         watch.note(note)
     built = parts(config)
+    contents.require([config])
     with closing(watch):
         arm.write(folder, config)
         news = asked.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})

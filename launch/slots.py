@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from ablation import allowance
 from ablation.errors import ConfigError
-from launch import allowance
 from launch.child import Slot
 from launch.load import Load
 from launch.sweep import Planned

@@ -18,7 +18,7 @@ from typing import Any
 from ablation.atomic import write_atomic
 from ablation.config import seeds
 from ablation.errors import AblationError
-from launch import asked, provenance, snapshot, stages
+from launch import asked, contents, provenance, snapshot, stages
 from launch.arm import Arm, Config
 
 STORE = ".sweeps"
@@ -97,8 +97,10 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
 
     Raises:
         ConfigError: a trick's package is too large to be frozen.
+        DataError: images of one's own are not there.
         OSError: it cannot be written.
     """
+    contents.require(p.config for p in planned)
     out = Path(planned[0].config["out"]).resolve()
     name = planned[0].arm.sweep
     code = snapshot.freeze(out / CODE, [p.config for p in planned])

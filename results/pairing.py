@@ -142,7 +142,7 @@ def _measured(arm: Side, base: Side, metric: Metric) -> str:
     if "(" in own.get("test", "") and not metric.held_out:  # a part, which the split's seed decides
         words.append("split_seed")
     differing = _differing(arm.line, base.line)
-    if "data.path" in differing or not differing & _PIXELS:
+    if {"data.path", "data.content"} & differing or not differing & _PIXELS:
         words.append("pixels")
     if "data.size" not in differing:
         words.append("encoding")

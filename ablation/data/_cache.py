@@ -53,11 +53,11 @@ def directory(cache: str | None) -> Path:
 
 
 def stamp(files: Iterable[Path], *more: object) -> str:
-    """16 hexadecimal digits for these files as they are now (path, size, time of change) and whatever else matters."""
+    """16 hexadecimal digits for these files as they are now (path, size, times of change) and whatever else matters."""
     h = hashlib.sha256(repr(more).encode())
     for file in files:
         stat = file.stat()
-        h.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
+        h.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\0{stat.st_ctime_ns}\n".encode())
     return h.hexdigest()[:16]
 
 
@@ -119,7 +119,13 @@ def _made(recipe: Recipe) -> Entry:
     return Entry(arrays, recipe.meta, digest(arrays))
 
 
-def cached(cache: str | None, key: str, make: Callable[[], Recipe], memory: bool = True) -> Entry:
+def cached(
+    cache: str | None,
+    key: str,
+    make: Callable[[], Recipe],
+    memory: bool = True,
+    still: Callable[[], object] = lambda: None,
+) -> Entry:
     """The entry of this key, made if it is not there.
 
     Args:
@@ -127,6 +133,7 @@ def cached(cache: str | None, key: str, make: Callable[[], Recipe], memory: bool
         key: names the entry, and must say what it is made from.
         make: called on a miss; must turn its own `OSError`s into `DataError`s.
         memory: read and verify the arrays; otherwise map the files, and only sizes are checked.
+        still: called when the entry is made and before it counts; raises if what it is made from has changed meanwhile.
     """
     folder = directory(cache) / key
     if found := _find(folder, memory):
@@ -140,6 +147,7 @@ def cached(cache: str | None, key: str, make: Callable[[], Recipe], memory: bool
             shutil.rmtree(folder, ignore_errors=True)
             work.mkdir()
             _save(work, make())
+            still()
             work.rename(folder)
             return _load(folder, memory)
     except (OSError, NotImplementedError) as e:

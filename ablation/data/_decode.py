@@ -1,10 +1,9 @@
-"""Image files decoded to one size, on all cores, with a tally of what is remarkable about them."""
+"""Image files decoded to one size, on all cores that this process may use, with a tally of what is remarkable about them."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import os
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
+from ablation.allowance import cores
 from ablation.data import _picture
 from ablation.errors import DataError
 
@@ -89,7 +89,7 @@ class Tally:
 
 def decoded_all(how: How, tally: Tally, at_once: int = 256) -> Iterator[NDArray[np.uint8]]:
     """The images of the tally's files in order, uint8 (at most at_once, size, size, 3) each time, on all cores."""
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
+    with ThreadPoolExecutor(cores()) as pool:
         for start in range(0, len(tally.files), at_once):
             images = list(pool.map(partial(decoded, how), tally.files[start : start + at_once]))
             tally.add(images)

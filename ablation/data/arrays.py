@@ -13,6 +13,7 @@ from ablation.data import _images, _norm
 from ablation.data._assemble import Source, assemble
 from ablation.data._cache import Array, digest
 from ablation.data.check import check, given, one_of
+from ablation.data.content import confirm
 from ablation.errors import DataError
 from ablation.types import Data, Split
 
@@ -25,8 +26,7 @@ def _read(path: Path) -> dict[str, Array]:
     Raises:
         DataError: no such file, not an .npz, damaged, with pickled objects, or without one of the four arrays.
     """
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; data.path=X.npz needs the arrays {', '.join(_KEYS)}")
+    files(path)
     try:
         with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             missing = [key for key in _KEYS if key not in file.files]
@@ -39,9 +39,21 @@ def _read(path: Path) -> dict[str, Array]:
         raise DataError(f"{path}: not a whole .npz file of plain arrays ({e}); {way}") from e
 
 
-def _whole(file: Path, norm: str) -> Source:
+def files(path: Path) -> list[Path]:
+    """What is read: the file.
+
+    Raises:
+        DataError: no such file.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: no such file; data.path=X.npz needs the arrays {', '.join(_KEYS)}")
+    return [path]
+
+
+def _whole(file: Path, content: str | None, norm: str) -> Source:
     """Everything in the file, checked."""
     found = _read(file)
+    confirm(file, [file], content)
     x_train, x_test = (_images.images(f"{file}: {key}", found[key]) for key in ("x_train", "x_test"))
     y_train = _images.labels(f"{file}: y_train", found["y_train"], len(x_train))
     y_test = _images.labels(f"{file}: y_test", found["y_test"], len(x_test))
@@ -56,6 +68,7 @@ def _whole(file: Path, norm: str) -> Source:
 
 def arrays(
     path: str | None = None,
+    content: str | None = None,
     norm: str = "pixel",
     view: str = "pad_crop_flip",
     pad: int = 4,
@@ -68,6 +81,7 @@ def arrays(
 
     Args:
         path: the .npz file; classes in it are names in the order of the labels.
+        content: the digest that the file must have (`ablation.data.content`); None: any.
         norm: pixel (mean and std over all training images of the file, so that no subset moves them) or imagenet.
         view: name of a file in ablation/data/view.
         pad: pixels on each side.
@@ -75,7 +89,7 @@ def arrays(
 
     Raises:
         ValueError: an argument is impossible.
-        DataError: the file is missing, damaged, or not as described above.
+        DataError: the file is missing, damaged, other than `content` says, or not as described above.
     """
     choice, file = check(view, pad, val, subset, test_subset, split_seed), given("path", path)
-    return assemble(_whole(file, one_of("norm", norm, ("pixel", "imagenet"))), choice)
+    return assemble(_whole(file, content, one_of("norm", norm, ("pixel", "imagenet"))), choice)

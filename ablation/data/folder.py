@@ -19,7 +19,18 @@ from ablation.data._decode import REVISION, How, Tally, decoded_all, notes
 from ablation.data._memory import fits
 from ablation.data._tree import Tree, listed
 from ablation.data.check import check, cropped, given, memory_mode, one_of, truth, whole
+from ablation.data.content import confirm
 from ablation.types import Data, Split
+
+
+def files(path: Path) -> list[Path]:
+    """What is read: the images of both parts.
+
+    Raises:
+        DataError: the tree is missing or incomplete.
+    """
+    tree = listed(path)
+    return [*tree.train, *tree.test]
 
 
 def _recipe(root: Path, tree: Tree, size: int, test_crop: float, exif_orientation: bool) -> Recipe:
@@ -69,6 +80,7 @@ def _streamed(cache: str | None, key: str) -> Take:
 
 def folder(
     path: str | None = None,
+    content: str | None = None,
     size: int = 224,
     test_crop: float = 1.0,
     exif_orientation: bool = False,
@@ -89,6 +101,7 @@ def folder(
 
     Args:
         path: the tree; its parts are train, and test or else val.
+        content: the digest that the images must have (`ablation.data.content`); None: any.
         size: pixels; the shorter side is resized to it and the centre is cut out.
         test_crop: of test images the shorter side is resized to size / test_crop before; 0.875 gives ImageNet's usual
             256 for 224 and 341 for 299.
@@ -103,7 +116,7 @@ def folder(
 
     Raises:
         ValueError: an argument is impossible.
-        DataError: the tree is missing or incomplete, or an image cannot be decoded.
+        DataError: the tree is missing, incomplete or other than `content` says, or an image cannot be decoded.
     """
     choice, mode = check(view, pad, val, subset, test_subset, split_seed), memory_mode(in_memory)
     norm, size, test_crop = one_of("norm", norm, ("pixel", "imagenet")), whole("size", size, 1), cropped(test_crop)
@@ -111,8 +124,11 @@ def folder(
     root = given("path", path).resolve()
     tree = listed(root)
     memory = fits(3 * size * size * (len(tree.train) + len(tree.test))) if mode is None else mode
-    key = f"folder-{stamp([*tree.train, *tree.test], REVISION, size, test_crop, turned)}"
-    entry = cached(cache, key, partial(_recipe, root, tree, size, test_crop, turned), memory)
+    confirmed = partial(confirm, root, [*tree.train, *tree.test])
+    found = confirmed(content, cache)
+    key = f"folder-{stamp([], found, REVISION, size, test_crop, turned)}"
+    make = partial(_recipe, root, tree, size, test_crop, turned)
+    entry = cached(cache, key, make, memory, still=lambda: confirmed(found, cache))
     arrays = {name: torch.from_numpy(array) for name, array in entry.arrays.items()}
     mean, std = entry.meta["norm"]
     source = Source(

@@ -10,7 +10,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from ablation.errors import ConfigError
+from ablation.errors import ConfigError, DataError
 from ablation.identity import REVISED
 from launch import explain as reasons
 from launch import state
@@ -98,7 +98,7 @@ def _today(run: Known) -> dict[str, Any]:
         return {"refused": "it is not known from what it was made"}
     try:
         found = reasons.stale(run)
-    except ConfigError as e:
+    except (ConfigError, DataError) as e:
         return {"refused": str(e)}
     return {"stale": found and {"id": found[0], "keys": found[1]}}
 

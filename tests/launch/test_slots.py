@@ -9,8 +9,9 @@ import pytest
 from hydra import initialize_config_dir
 from tiny import CONF, TINY
 
+from ablation import allowance
 from ablation.errors import ConfigError
-from launch import allowance, slots
+from launch import slots
 from launch.arms import gather
 from launch.sweep import Planned
 

@@ -1,0 +1,62 @@
+"""Images of one's own in a configuration: what they are is found out when it is composed, and needed to run it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ablation.data import content
+from ablation.errors import ConfigError
+from launch.arm import Config
+
+Find = Callable[[str, str, str | None], str | None]  # `_target_`, `path` and `cache` of the group data -> the digest
+
+
+def finder() -> Find:
+    """Looks at every path once, so that a thousand arms list a tree of images once."""
+
+    @cache
+    def find(target: str, path: str, store: str | None) -> str | None:
+        node = {"_target_": target, "path": path, "cache": store}
+        return content.asked(node, lambda text: print(text, file=sys.stderr, flush=True))
+
+    return find
+
+
+def known(config: Config, find: Find) -> tuple[Config, list[str]]:
+    """The configuration with the digest of its images and with their absolute path, and a note if they are not here.
+
+    Raises:
+        ConfigError: a digest was asked for, and the images are others.
+        DataError: there is no such data set at the path, or it cannot be read.
+    """
+    node = config["data"]
+    if not _own(node):
+        return config, []
+    found = find(node["_target_"], node["path"], node.get("cache"))
+    if found is None:
+        said = f"data.path={node['path']}: is not here, so that runs on these images are not found by what they are"
+        return config, [said] if node["content"] is None else []
+    if node["content"] not in (None, found):
+        raise ConfigError(
+            f"data.content={node['content']}: data.path={node['path']} holds {found}; give the other images"
+        )
+    return {**config, "data": {**node, "path": str(Path(node["path"]).expanduser().absolute()), "content": found}}, []
+
+
+def require(configs: Iterable[Mapping[str, Any]]) -> None:
+    """Before a run is begun: what its images are is known.
+
+    Raises:
+        DataError: they are not there.
+    """
+    for node in (config["data"] for config in configs):
+        if _own(node) and node["content"] is None:
+            content.files(node)  # refuses, as loading them would
+
+
+def _own(node: Mapping[str, Any]) -> bool:
+    return "content" in node and isinstance(node.get("path"), str) and node["path"] != ""
