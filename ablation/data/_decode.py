@@ -1,4 +1,4 @@
-"""Image files decoded to one size, on all cores that this process may use, with a tally of what is remarkable about them."""
+"""Image files decoded to one size, on all cores there are to use, with a tally of what is remarkable about them."""
 
 from __future__ import annotations
 

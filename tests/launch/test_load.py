@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablation import threads
-from launch import allowance
+from ablation import allowance, threads
 from launch.load import Load, give_way
 
 LINUX = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells how busy each core is")
