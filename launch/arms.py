@@ -54,10 +54,11 @@ def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[P
             planned += arms
             ids.append(arms[-1].arm.id)
             rows_of[ids[-1], arms[-1].arm.name, arms[-1].seeds] += 1
-    if refused and len(rows) == 1:
-        raise Refused(messages.explain(refused[0][2], rows[0]))
     if refused:
-        told = [f"  arm {n} ({_spelt(row)}): {messages.explain(e, row)}" for n, row, e in refused[:_TOLD]]
+        reasons = [messages.explain(e, row) for _, row, e in refused[:_TOLD]]
+        if len(refused) == len(rows) and len(set(reasons)) == 1:  # what all arms share is said once
+            raise Refused(reasons[0])
+        told = [f"  arm {n} ({_spelt(row)}): {why}" for (n, row, _), why in zip(refused, reasons, strict=False)]
         told += [f"  and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
         raise Refused("\n".join([f"{len(refused)} of {len(rows)} arms refused, nothing was started:", *told]))
     _check_common(planned)

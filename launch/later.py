@@ -1,6 +1,6 @@
-"""Values of keys that only a table's rows bring, such as `sched.eta` where the table chooses the cosine.
+"""Values of keys that only the arms of a sweep have: `aug.mixup.alpha` where every arm chooses mixup.
 
-Hydra composes the configuration of a whole sweep without its rows, and would refuse such a key. What sweeps it leaves
+Hydra composes the configuration of a whole sweep without its arms, and would refuse such a key. What sweeps it leaves
 to the sweeper; so a value goes past it as a sweep over that one value.
 """
 
@@ -19,7 +19,7 @@ _NULLS = "null,null"  # choice(null) is refused by Hydra
 
 
 def past(arguments: Sequence[str]) -> list[str]:
-    """Arguments for Hydra, of a command line that names a table."""
+    """Arguments for Hydra, of a command line that sweeps."""
     return [_swept(text) if _DOTTED.match(text) else text for text in arguments]
 
 

@@ -95,12 +95,12 @@ def _stop_on_signal() -> Iterator[Event]:
 def arguments(typed: Sequence[str]) -> list[str]:
     """What Hydra is given: naming a launcher asks for it also without `-m`, `--json` is an option of launchers.
 
-    The overrides that name a teacher are one value; keys that a table's rows may bring go past Hydra.
+    The overrides that name a teacher are one value; of a sweep, keys that only its arms may have go past Hydra.
     """
     given = ["hydra.launcher.json=true" if text == "--json" else teachers.quoted(text) for text in typed]
-    given = later.past(given) if any(text.startswith("table=") for text in given) else given
     launched = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
-    return ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
+    given = ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
+    return later.past(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
 
 
 def cli() -> None:

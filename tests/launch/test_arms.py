@@ -48,7 +48,7 @@ def test_every_bad_arm_is_told_before_any_starts() -> None:
 
 def test_a_thousand_bad_arms_are_counted_not_listed() -> None:
     with pytest.raises(ConfigError) as refused:
-        gather([["epochs=-1", f"optim.lr=0.{n:02d}"] for n in range(1, 41)])
+        gather([[f"epochs=-{n}"] for n in range(1, 41)])
     assert len(str(refused.value).splitlines()) == 22
     assert str(refused.value).endswith("and 20 more")
 
