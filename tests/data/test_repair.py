@@ -1,4 +1,4 @@
-"""Files of arrays in which something is wrong: the line in the message, typed, puts it right; or nobody else can know."""
+"""Files in which something is wrong: the line in the message, typed, puts it right; or nobody else can know."""
 
 from __future__ import annotations
 
