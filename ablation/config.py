@@ -143,7 +143,7 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
     _choice(config, "draws", _DRAWS)
     checkpoint = _checkpoint(config)
     seconds = checkpoint["seconds"]
-    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or seconds < 0:
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise ConfigError(f"checkpoint.seconds={seconds}: give a number of seconds, 0 for never")
     return Scalars(
         epochs=_whole(config, "epochs", 1),

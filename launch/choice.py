@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
+from hydra.errors import HydraException
 
 from ablation.build import near
 from ablation.config import MANY
 from ablation.errors import AblationError, ConfigError
 from ablation.identity import flatten
+from launch.arm import parsed
 from launch.standing import Trial, sweep_states
 from launch.sweep import Submission, load, submissions
 
@@ -109,8 +110,9 @@ def _parsed(text: str) -> tuple[str, Any]:
     if not equals:
         raise ConfigError(f"--where {text}: give key=value, such as --where aug=mixup or --where optim.lr=0.1")
     try:
-        return key, yaml.safe_load(value)
-    except yaml.YAMLError as e:
+        read = parsed(text)  # as the same words were read that made the trial
+        return key, value if read.is_sweep_override() else read.value()
+    except HydraException as e:
         raise ConfigError(f"--where {text}: {value} is no value; close its brackets and quotes") from e
 
 

@@ -11,11 +11,23 @@ from ablation.build import near
 from ablation.errors import ConfigError
 from launch import dead, policy
 from launch.policy import Policy, Room
-from launch.slurm.units import mebibytes, seconds
+from launch.slurm.units import mebibytes, seconds, size
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
 _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
 _OURS = ("array", "dependency", "job-name", "signal", "output", "error", "chdir", "export", "nodes", "ntasks", "wrap")
+_TIMES = ("time", "time-min")
+_SIZES = ("mem", "mem-per-cpu", "mem-per-gpu", "tmp")
+_SWITCHES = (
+    "exclusive",
+    "requeue",
+    "no-requeue",
+    "oversubscribe",
+    "overcommit",
+    "contiguous",
+    "spread-job",
+    "use-min-nodes",
+)
 _EARLY = 60  # seconds by which SLURM may send the warning too early
 _KEYS = (
     "kind", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check", "grace",
@@ -46,7 +58,7 @@ class Options:
     def room(self) -> Room:
         """What a trial is given at first."""
         mem = self.resources.get("mem")
-        return Room(self.pack, None if mem is None else mebibytes(mem))
+        return Room(self.pack, None if mem is None else mebibytes("hydra.launcher.resources.mem", mem))
 
     @property
     def devices(self) -> int:
@@ -83,7 +95,7 @@ def read(node: Mapping[str, Any]) -> Options:
             _check_resource(f"hydra.launcher.{key}.{name}", str(name), value)
     resources, parallel, grace = dict(node.get("resources") or {}), node.get("parallel"), _whole(node, "grace", 1)
     time = resources.get("time")
-    if time is not None and seconds(time) <= grace + _EARLY:
+    if time is not None and seconds("hydra.launcher.resources.time", time) <= grace + _EARLY:
         raise ConfigError(
             f"hydra.launcher.resources.time={time}: is over before training gets anywhere, since trials save and stop "
             f"hydra.launcher.grace={grace} seconds before, or up to {_EARLY} earlier"
@@ -113,13 +125,22 @@ def _check_resource(path: str, name: str, value: Any) -> None:
         raise ConfigError(f"{path}={value!r}: should be one value, as sbatch takes it")
     if isinstance(value, str) and "\n" in value:
         raise ConfigError(f"{path}={value!r}: should be one line")
-    if name == "mem" and value is not None:
-        mebibytes(value)
+    option = name.replace("_", "-")
+    if isinstance(value, bool) and option not in _SWITCHES:
+        raise ConfigError(
+            f"{path}={str(value).lower()}: is a truth value, as yes, no, on and off are in YAML; put text in quotes, "
+            f"or give null for the cluster's own; switches are {', '.join(_SWITCHES)}"
+        )
+    if option in _TIMES and value is not None:
+        seconds(path, value)
+    if option in _SIZES and value is not None:
+        mebibytes(path, value)
 
 
 def _flags(resources: Mapping[str, Any]) -> Flags:
     """Without what is null or false; `gpus: 0` asks for none."""
     named = {_FLAGS.get(key, key.replace("_", "-")): value for key, value in resources.items()}
+    named |= {key: size(key, named[key]) for key in _SIZES if named.get(key) is not None}
     none = named.get("gpus-per-node") == 0
     return {k: v for k, v in named.items() if v is not None and v is not False and not (none and k == "gpus-per-node")}
 

@@ -8,35 +8,39 @@ from typing import Any
 from ablation.errors import ConfigError
 
 _MIB = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
+_NUMBER = r"([0-9]+)"
+_TIMES = (
+    re.compile(rf"(?P<m>{_NUMBER})(:(?P<s>{_NUMBER}))?"),
+    re.compile(rf"(?P<h>{_NUMBER}):(?P<m>{_NUMBER}):(?P<s>{_NUMBER})"),
+    re.compile(rf"(?P<d>{_NUMBER})-(?P<h>{_NUMBER})(:(?P<m>{_NUMBER})(:(?P<s>{_NUMBER}))?)?"),
+)
+_SECONDS = {"d": 86400, "h": 3600, "m": 60, "s": 1}
 
 
-def mebibytes(mem: Any) -> int:
+def mebibytes(key: str, mem: Any) -> int:
     """Memory, such as `8G` or `500M`; a bare number is in MiB already.
 
     Raises:
         ConfigError: it is not that.
     """
-    found = re.fullmatch(r"(\d+(?:\.\d+)?)([KMGT]?)B?", str(mem).strip().upper())
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?", str(mem).strip().upper())
     if not found or float(found[1]) == 0:
-        raise ConfigError(f"hydra.launcher.resources.mem={mem!r}: should be a size such as 8G or 500M")
+        raise ConfigError(f"{key}={mem!r}: should be a size such as 8G or 500M")
     return max(1, round(float(found[1]) * _MIB[found[2] or "M"]))
 
 
-def seconds(time: Any) -> int:
+def size(key: str, mem: Any) -> int | str:
+    """Memory as sbatch takes it, which knows neither fractions nor `GB`."""
+    return mem if re.fullmatch(r"[0-9]+[KMGT]?", str(mem)) else f"{mebibytes(key, mem)}M"
+
+
+def seconds(key: str, time: Any) -> int:
     """A time limit: `minutes`, `minutes:seconds`, `hours:minutes:seconds`, `days-hours[:minutes[:seconds]]`.
 
     Raises:
         ConfigError: it is not that.
     """
-    days, dash, clock = str(time).rpartition("-")
-    parts = clock.split(":")
-    if not all(part.isdigit() for part in [*parts, days or "0"]) or len(parts) > 3:
-        raise ConfigError(
-            f"hydra.launcher.resources.time={time!r}: should be a time such as 240 (minutes), '4:00:00' or 1-12"
-        )
-    numbers = [int(part) for part in parts]
-    if dash or len(parts) == 3:
-        hours, minutes, rest = [*numbers, 0, 0][:3]
-    else:
-        hours, minutes, rest = 0, numbers[0], numbers[1] if len(numbers) > 1 else 0
-    return ((int(days or 0) * 24 + hours) * 60 + minutes) * 60 + rest
+    found = next((match for form in _TIMES if (match := form.fullmatch(str(time)))), None)
+    if found is None:
+        raise ConfigError(f"{key}={time!r}: should be a time such as 240 (minutes), '4:00:00' or 1-12 (days and hours)")
+    return sum(_SECONDS[unit] * int(number) for unit, number in found.groupdict().items() if number)

@@ -69,11 +69,82 @@ def test_whatever_sbatch_takes_can_be_asked_for() -> None:
     [(90, 5400), ("90:30", 5430), ("4:00:00", 14400), ("1-12", 129600), ("1-0:30", 88200), ("2-1:02:03", 176523)],
 )
 def test_times(text: Any, expected: int) -> None:
-    assert seconds(text) == expected
+    assert seconds("time", text) == expected
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "soon",
+        "",
+        -5,
+        "-5",
+        "4:",
+        ":30",
+        "1:2:3:4",
+        "1-",
+        "-12",
+        "1-2-3",
+        1e3,
+        "1e3",
+        "4h",
+        True,
+        "²",
+        "1_000",
+        "4:00.5",
+    ],
+)
+@pytest.mark.parametrize("key", ["resources.time", "keeper_resources.time", "keeper_resources.time_min"])
+def test_no_times(key: str, value: Any) -> None:
+    node, _, name = key.partition(".")
+    with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{key}=.*: (should be a time such as|is a truth value)"):
+        read(options(**{node: {name: value}}))
+
+
+@pytest.mark.parametrize("value", ["lots", "8 G B", -1, "-8G", 0, "0G", "1:30", "8GB2", True, "1_000M", "٣G"])
+@pytest.mark.parametrize(
+    "key", ["resources.mem", "resources.mem_per_cpu", "keeper_resources.mem", "keeper_resources.tmp"]
+)
+def test_no_sizes(key: str, value: Any) -> None:
+    node, _, name = key.partition(".")
+    with pytest.raises(ConfigError, match=rf"^hydra\.launcher\.{key}=.*: (should be a size such as|is a truth value)"):
+        read(options(**{node: {name: value}}))
+
+
+@pytest.mark.parametrize("key", ["partition", "qos", "account", "constraint", "gpus", "cpus", "reservation"])
+@pytest.mark.parametrize("value", [True, False])
+def test_yes_and_no_are_no_names(key: str, value: bool) -> None:
+    with pytest.raises(ConfigError, match=rf"resources\.{key}={str(value).lower()}: is a truth value, as yes, no"):
+        read(options(resources={key: value}))
+    switch = read(options(resources={"exclusive": value}))
+    assert switch.flags(switch.room).get("exclusive", False) is value
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"),
+    [
+        ("64G", "64G"),
+        (1000, 1000),
+        ("1.5G", "1536M"),
+        ("2GB", "2048M"),
+        (1e3, "1000M"),
+        ("500m", "500M"),
+        (" 8G", "8192M"),
+    ],
+)
+def test_sizes_are_given_as_sbatch_reads_them(asked: Any, given: Any) -> None:
+    chosen = read(options(resources={"mem_per_cpu": asked}, keeper_resources={"mem": asked}))
+    assert (chosen.flags(chosen.room)["mem-per-cpu"], chosen.keeper_flags()["mem"]) == (given, given)
 
 
 def test_sizes() -> None:
-    assert [mebibytes(text) for text in (500, "500M", "8G", "1.5g", "2TB")] == [500, 500, 8192, 1536, 2 * 1024**2]
+    assert [mebibytes("mem", text) for text in (500, "500M", "8G", "1.5g", "2TB")] == [
+        500,
+        500,
+        8192,
+        1536,
+        2 * 1024**2,
+    ]
 
 
 def test_tasks_that_never_started_are_told_apart() -> None:

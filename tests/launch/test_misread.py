@@ -1,0 +1,139 @@
+"""Numbers that a file says and YAML reads otherwise are refused with file, line and way out, wherever Hydra looks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
+from tiny import CONF
+
+from ablation.config import scalars
+from ablation.errors import ConfigError
+from launch.arms import gather
+from launch.misread import misread
+
+FILES = {"launcher": "hydra/launcher/mine.yaml", "recipe": "recipe/mine.yaml", "group": "optim/mine.yaml"}
+
+
+def said(folder: Path, line: str, file: str = "hydra/launcher/mine.yaml") -> tuple[str, ...]:
+    (folder / file).parent.mkdir(parents=True, exist_ok=True)
+    (folder / file).write_text(f"defaults:\n  - slurm\n  - _self_\n\n{line}\n")
+    misread.cache_clear()
+    return misread(folder)
+
+
+@pytest.mark.parametrize("file", FILES.values(), ids=FILES)
+@pytest.mark.parametrize(
+    ("line", "value", "number", "base"),
+    [
+        ("resources: {time: 4:00:00}", "4:00:00", 14400, 60),
+        ("resources:\n  time: 4:00", "4:00", 240, 60),
+        ("keeper_resources: {time: 1:30}", "1:30", 90, 60),
+        ("lease: 1:00", "1:00", 60, 60),
+        ("checkpoint: {seconds: 0:10:00.5}", "0:10:00.5", 600.5, 60),
+        ("resources: {account: 0123}", "0123", 83, 8),
+        ("batch_size: 010", "010", 8, 8),
+        ("setup: [1, 2:30]", "2:30", 150, 60),
+    ],
+)
+def test_what_yaml_misreads(line: str, value: str, number: float, base: int, file: str, tmp_path: Path) -> None:
+    (found,) = said(tmp_path, line, file)
+    assert found.startswith(f"{tmp_path / file}, line {6 if 'time: 4:00' in line and ':00:' not in line else 5}: ")
+    assert found.endswith(f"{value} is {number} to YAML, which reads it in base {base}; put it in quotes: '{value}'")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "time: '4:00:00'  # not 4:00:00",
+        'time: "4:00"',
+        "time: 1-0",
+        "mem: 64G",
+        "lr: 1e-3",
+        "n: 1_000",
+        "sweep: 2026-11-29",
+        "a: 0",
+        "b: 0.10",
+        "text: |\n  at 4:00\n",
+        "gpus: a100:1",
+        "c: 089",
+        "seed: 0x10",
+        "url: http://h:5000",
+        "broken: [",
+    ],
+)
+def test_what_is_as_it_stands(line: str, tmp_path: Path) -> None:
+    assert said(tmp_path, line) == ()
+
+
+def test_other_files_are_not_looked_at(tmp_path: Path) -> None:
+    assert said(tmp_path, "a: 4:00", "results/runs/x/config.yaml") == ()
+
+
+def test_our_own_files_are_well(tmp_path: Path) -> None:
+    assert misread(Path(CONF)) == ()
+
+
+def test_a_sweep_over_such_a_file_is_refused(tmp_path: Path) -> None:
+    said(tmp_path, "resources: {time: 4:00:00}")
+    with (
+        initialize_config_dir(str(CONF), version_base="1.3"),
+        pytest.raises(ConfigError, match=r"line 5: 4:00:00 is 14400"),
+    ):
+        gather([["epochs=1"]], [f"hydra.searchpath=[file://{tmp_path}]"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "read"),
+    [
+        ("4:00:00", "4:00:00"),
+        ("4:00", "4:00"),
+        ("1-0", "1-0"),
+        ("010", "010"),
+        ("1_000", 1000),
+        ("90", 90),
+        ("1e3", 1000.0),
+    ],
+)
+def test_the_command_line_reads_it_as_text(typed: str, read: Any) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose(
+            "config", ["hydra/launcher=slurm", f"hydra.launcher.resources.time={typed}"], return_hydra_config=True
+        )
+    assert config.hydra.launcher.resources.time == read
+
+
+@pytest.mark.parametrize("name", ["2026-11-29", "010", "yes"])
+def test_names_that_look_like_other_things_are_text(name: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("config", [f"sweep={name}"]), resolve=True)
+    assert config["sweep"] == name
+    scalars(config)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "lease=4:00",
+        "lease=yes",
+        "lease=null",
+        "lease=-1",
+        "lease=nan",
+        "checkpoint.seconds=5:00",
+        "checkpoint.seconds=null",
+        "checkpoint.seconds=nan",
+        "checkpoint.seconds=inf",
+        "checkpoint.seconds=true",
+        "sweep=true",
+        "sweep=1e3",
+        "sweep=null",
+    ],
+)
+def test_durations_and_names_that_are_none_are_refused(typed: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config: Any = OmegaConf.to_container(compose("config", [typed]), resolve=True)
+    with pytest.raises(ConfigError, match=f"^{typed.partition('=')[0]}="):
+        scalars(config)
