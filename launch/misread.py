@@ -1,6 +1,6 @@
 """What stands in a file of configuration and YAML 1.1 reads as another number: `4:00:00` is 14400, `010` is 8.
 
-Hydra sees the number only, so the files are looked at. On the command line, of which Hydra has a grammar, both are text.
+Hydra sees the number only, so the files are looked at. On the command line, of which Hydra has a grammar, it is text.
 """
 
 from __future__ import annotations
