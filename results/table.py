@@ -71,7 +71,7 @@ def build(definition: Definition, frame: pd.DataFrame) -> Table:
     """The table of a definition, from the frame of `results.read.runs`, which may hold other runs too.
 
     A line is paired with its baseline by the seeds that are finished on both sides. Holm's adjustment is over all
-    comparisons but those of controls, of one pair, and of lines that are the same runs or bitwise equal.
+    comparisons but those of controls, of fewer than three pairs, and of lines that are the same runs or bitwise equal.
 
     Raises:
         ConfigError: a metric that cannot be compared, a line against a label that the table lacks, or a label twice.

@@ -68,8 +68,8 @@ def auto_augment(policy: str = "cifar10", fill: str = "black") -> Aug:
     Differs: factors are 1 + or - 0.1 a magnitude as in torchvision, where the authors' code goes from 0.1 to 1.9
     without a sign; equal to torchvision's on uint8 tensors, but for blended levels (contrast, color, sharpness) that
     rounding leaves just below a whole number, which differ by one, and sheared pixels whose source is halfway between
-    two. The paper's cutout comes after:
-    `aug=[auto_augment,cutout]`.
+    two. PIL's AutoContrast, which the authors' code uses, differs from both by one level for some pixels. The paper's
+    cutout comes after: `aug=[auto_augment,cutout]`.
 
     Raises:
         ValueError: an argument is out of range.

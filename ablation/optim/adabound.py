@@ -59,8 +59,9 @@ def adabound(
 
     With m and v as in Adam and t from 1, w = w - r m, where r = lr sqrt(1 - b2^t)/(1 - b1^t) / (sqrt(v) + eps) is cut
     to [f (1 - 1/(gamma t + 1)), f (1 + 1/(gamma t))] and f is `final_lr`. `amsbound` takes the largest v so far. The
-    decay is L2. The tricks' tables have lr=0.1. Differs: as in the authors' code rates are not divided by sqrt(t), and
-    f follows lr: it is multiplied by the schedule, the batch's scaling and the layers' decay.
+    decay is L2. No table has it: the CIFAR tricks README names it without a number, and its code passes lr=0.1.
+    Differs: as in the authors' code rates are not divided by sqrt(t), and f follows lr: it is multiplied by the
+    schedule, the batch's scaling and the layers' decay.
 
     `no_decay`, `layer_decay`, `lr_scaling` and `lr_batch` are as of `sgd`.
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 
 from results.metrics import Metric
-from results.pairing import CONTROL
+from results.pairing import CONTROL, LEAST, TOO_FEW
 from results.render import ranked, text
 from results.table import Cell, Table
 
+_FEW = (
+    "No verdict: an interval of two differences holds only if noise is normal, which two cannot show. A verdict needs"
+    " three seeds, of the arm and of what it is compared with."
+)
 _FOLLOWED = (
     "Seeds added because of a look at the result weaken its p: with one such follow-up 8 to 10 % of tables"
     " without effect find one instead of 5 %."
@@ -24,6 +28,8 @@ def below(table: Table, shown: Metric, usual: str | None) -> list[str]:
     lines = [f"{shown.words[0].upper()}{shown.words[1:]}: mean ± standard deviation over n seeds."]
     if compared:
         lines[0] += f" Difference to {usual}{_how(compared)}.{_tested(table, compared)}"
+    if any(cell.verdict.startswith(TOO_FEW.partition(" (")[0]) for cell in compared):
+        lines.append(_FEW)
     unsure = [cell for cell in compared if cell.verdict == "undecided"]
     if unsure:
         lines.append(_undecided(unsure, shown))
@@ -75,7 +81,7 @@ def _waits(cell: Cell, base: Cell) -> bool:
         return False
     if cell.verdict.startswith("other ") or (cell.comparison is not None and cell.comparison.identical):
         return False
-    return bool(cell.waiting or base.waiting) and min(len(cell.line.seeds), len(base.line.seeds)) > 1
+    return bool(cell.waiting or base.waiting) and min(len(cell.line.seeds), len(base.line.seeds)) >= LEAST
 
 
 def _undecided(unsure: list[Cell], shown: Metric) -> str:

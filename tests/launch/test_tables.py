@@ -257,7 +257,7 @@ def test_a_table_is_shown_with_its_footnotes(capsys: pytest.CaptureFixture[str])
 
 
 def test_every_table_is_valid() -> None:
-    assert len(names()) == 54
+    assert len(names()) == 55
     for name in names():
         asked = request([f"table={name}"])
         assert asked.about.title, name

@@ -9,6 +9,8 @@ import pytest
 from scipy import stats
 
 from ablation.errors import ConfigError
+from results.metrics import metric
+from results.render import reading
 from results.table import Cell, build
 from tests.results.frames import arm, frame, line, run, table
 
@@ -186,3 +188,33 @@ def test_a_label_twice_and_a_metric_that_nobody_knows_are_refused() -> None:
         build(replace(table(), metric=name), frame())
     own = [{**row, "slow_test_acc": 5.0} for row in arm("base", BASE)]
     assert build(replace(table(), metric="slow_test_acc"), frame(own)).cells[0].values == dict.fromkeys(range(4), 5.0)
+
+
+@pytest.mark.parametrize("flags", [(), ("control",)])
+def test_two_seeds_give_a_difference_and_its_interval_but_no_verdict(flags: tuple[str, ...]) -> None:
+    lines = [line("good", flags=flags), line("other")]
+    rows = (arm("base", BASE), arm("good", [value + 9 for value in BASE[:2]][::-1]), arm("other", BETTER))
+    few, enough = build(table(*lines), frame(*rows)).cells[1:]
+    assert few.comparison
+    assert few.comparison.p < 0.05, "or there would be nothing to hold back"
+    assert few.comparison.low > 0
+    assert few.verdict == "no verdict (two pairs)"
+    assert few.p_holm != few.p_holm, "it takes no part in the adjustment either"
+    assert enough.p_holm == enough.comparison.p if enough.comparison else False
+    apart = [run("good", seed, value) for seed, value in ((8, 99.0), (9, 99.1))]
+    unpaired = build(table(line("good", seeds=10, flags=flags)), frame(rows[0], apart)).cells[1]
+    assert unpaired.verdict == "no verdict (two seeds)"
+
+
+def test_three_seeds_give_a_verdict_and_the_table_says_why_two_do_not() -> None:
+    made = build(
+        table(line("good"), line("few")), frame(arm("base", BASE), arm("good", BETTER[:3]), arm("few", BETTER[:2]))
+    )
+    assert [cell.verdict for cell in made.cells] == ["baseline", "better", "no verdict (two pairs)"]
+    below = [
+        sentence for sentence in reading.below(made, metric("test_acc"), "base") if sentence.startswith("No verdict")
+    ]
+    assert len(below) == 1
+    assert "three" in below[0]
+    whole = build(table(line("good")), frame(arm("base", BASE), arm("good", BETTER)))
+    assert not any(sentence.startswith("No verdict") for sentence in reading.below(whole, metric("test_acc"), "base"))

@@ -47,7 +47,7 @@ def test_a_sentence_warns_of_seeds_added_after_a_look() -> None:
 
 def test_what_is_not_paired_is_not_called_paired() -> None:
     other = [run("late", seed, value) for seed, value in ((4, 91.0), (5, 91.5), (6, 90.9))]
-    flat = [run("flat", seed, 91.0) for seed in (4, 5)]
+    flat = [run("flat", seed, 91.0) for seed in (4, 5, 6)]
     late = replace(line("late"), seeds=(4, 5, 6))
     asked = table(line("so so"), late)
     text = markdown.render(made(arm("so so", SOSO), other, of=asked))
@@ -55,7 +55,7 @@ def test_what_is_not_paired_is_not_called_paired() -> None:
     assert f"{how} p: t test, adjusted by Holm for 2 comparisons." in text
     assert "| late <sup>1</sup> |" in text
     assert "- (1) not paired: no seed is finished on both sides" in text
-    both = table(replace(line("flat"), seeds=(4, 5)))
+    both = table(replace(line("flat"), seeds=(4, 5, 6)))
     level = markdown.render(build(both, frame(arm("base", [90.0] * 4), flat)))
     assert "on each side all values are equal: no interval; p is that of all ways to split them" in level
 
@@ -80,7 +80,12 @@ def test_the_family_of_comparisons_is_open_until_all_has_been_run() -> None:
         line("single", seeds=1),
         line("long"),
     ]
-    rows = [arm("so so", SOSO), arm("one", [90.5]), arm("partial", [91.0, 91.2]), arm("long", [91.0], epochs=20.0)]
+    rows = [
+        arm("so so", SOSO),
+        arm("one", [90.5]),
+        arm("partial", [91.0, 91.2, 91.1]),
+        arm("long", [91.0], epochs=20.0),
+    ]
     text = markdown.render(made(*rows, of=table(*lines)))
     assert "adjusted by Holm for 2 of 4 comparisons so far." in text, "void and one can still get a p"
     whole = made(arm("so so", SOSO), of=table(line("so so"), line("single", seeds=1)))

@@ -57,11 +57,11 @@ def test_markdown(made: Table) -> None:
     for row in (
         "| base | 4 | 90.02 ± 0.17 |  |  | baseline | 92.39 |  |",
         r"| good | 4 | 91.05 ± 0.13 | +1.03 \[+0.87, +1.18\] | \<0.001 | better | 92.94 (+0.55) |  |",
-        r"| long\_1 <sup>1</sup> | 4 | 91.08 ± 0.22 | +1.05 \[+0.75, +1.35\] | 0.005 | better "
+        r"| long\_1 <sup>1</sup> | 4 | 91.08 ± 0.22 | +1.05 \[+0.75, +1.35\] | 0.003 | better "
         "| 93.06 / 93.10 |  |",
-        r"| so so <sup>2</sup> | 4 | 90.23 ± 0.22 | +0.20 \[-0.30, +0.70\] | 0.30 | undecided (27 seeds) |  |  |",
-        r"| partial <sup>3, 4</sup> | 2/4 | 91.10 ± 0.14, failed 1/4, missing 1/4 | +1.05 \[+0.41, +1.69\] | 0.061 "
-        "| undecided (3 seeds) |  | 6.50 |",
+        r"| so so <sup>2</sup> | 4 | 90.23 ± 0.22 | +0.20 \[-0.30, +0.70\] | 0.30 | undecided (22 seeds) |  |  |",
+        r"| partial <sup>3, 4</sup> | 2/4 | 91.10 ± 0.14, failed 1/4, missing 1/4 | +1.05 \[+0.41, +1.69\] |  "
+        "| no verdict (two pairs) |  | 6.50 |",
         "| void | 0/4 | missing 4/4 |  |  | no runs |  |  |",
         r"| lenet\|5 <sup>5</sup> |  |  |  |  | cannot run yet |  |  |",
         r"| tie <sup>6</sup> | 4 | 90.05 ± 0.06 | +0.02 \[-0.21, +0.26\] | (0.76) | control: tie |  |  |",

@@ -57,6 +57,33 @@ def test_95_percent_intervals_hold_the_truth_in_95_percent(n: int, noise: Noise)
     assert 0.93 < np.mean((low <= 0) & (high >= 0)) < 0.97
 
 
+def bimodal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
+    """A training finds its way, or does not: +1 or -1, with a little noise."""
+    return rng.choice([-1.0, 1.0], shape) + rng.normal(0, 0.05, shape)
+
+
+@pytest.mark.parametrize(
+    ("noise", "n", "claimed"),
+    [(normal, 2, 0.05), (normal, 3, 0.05), (bimodal, 2, 0.49), (bimodal, 3, 0.25), (bimodal, 4, 0.12)],
+)
+def test_two_seeds_claim_falsely_no_oftener_than_three_only_if_noise_is_normal(
+    n: int, noise: Noise, claimed: float
+) -> None:
+    """The rates that `results.pairing.LEAST` is explained by."""
+    _, _, p = judged(noise(np.random.default_rng(n), (20_000, n)))
+    assert np.mean(p < 0.05) == pytest.approx(claimed, abs=0.01)
+
+
+@pytest.mark.parametrize(("n", "found", "wrong"), [(2, 0.26, 0.14), (3, 0.74, 0.06)])
+def test_two_seeds_find_little_and_err_in_its_direction(n: int, found: float, wrong: float) -> None:
+    rng = np.random.default_rng(n)
+    _, _, p = judged(rng.normal(3, 1, (20_000, n)))
+    assert np.mean(p < 0.05) == pytest.approx(found, abs=0.015)
+    small = rng.normal(0.5, 1, (100_000, n))
+    _, _, p = judged(small)
+    assert np.mean(small[p < 0.05].mean(-1) < 0) == pytest.approx(wrong, abs=0.02)
+
+
 @pytest.mark.parametrize(("n", "held"), [(3, 0.74), (5, 0.84), (10, 0.89)])
 def test_the_bootstrap_interval_is_as_much_too_narrow_as_it_says(n: int, held: float) -> None:
     differences = normal(np.random.default_rng(n), (500, n))
