@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ablation.ahead import Ahead
 from ablation.state import State, forward
 from ablation.train import Feed, Plan
 from ablation.types import Tensors, Weights
@@ -45,12 +46,12 @@ def _reestimate(plan: Plan, weights: Tensors, epoch: int, lanes: int | None) -> 
         seen[norm] += 1
         norm.momentum = 1 / seen[norm]  # the first pass leaves nothing of what was there
 
-    call, feed = forward(plan.learner, Weights({}, weights, {}, lanes)), Feed(plan, epoch)
+    call, feed = forward(plan.learner, Weights({}, weights, {}, lanes)), Feed(plan, epoch, Ahead())
     hooks = [norm.register_forward_pre_hook(running_mean) for norm in norms]
     try:
         for i in range(min(_BATCHES, plan.steps_per_epoch)):
             torch.manual_seed(feed.seeds[i])
-            call(*feed.batch(i))
+            call(*feed.batch(i), feed.drawn(i))
     finally:
         for norm, momentum, hook in zip(norms, momenta, hooks, strict=True):
             norm.momentum = momentum

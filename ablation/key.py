@@ -11,7 +11,6 @@ SplitMix64 (Steele et al. 2014) for words and lowbias32 (Wellons, "Hash Prospect
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -53,16 +52,40 @@ def _mix32(x: Tensor) -> Tensor:
 
 def _site(site: str | int) -> int:
     """A well mixed word for a name or number, in plain arithmetic, which `torch.compile` folds to a constant."""
+    if not isinstance(site, str | int):
+        raise TypeError(f"a key is folded by a name, a whole number or a tensor of those, not by {site!r}")
     number = site if isinstance(site, int) else 0
     for letter in site if isinstance(site, str) else "":
         number = ((number ^ ord(letter)) * 0x100000001B3) & _MASK  # FNV-1a
     return _signed(_splitmix(number & _MASK))
 
 
-class Key(NamedTuple):
-    """One 64-bit word, int64 of shape () (or more keys at once: any shape, for `fold` only)."""
+def normal_of(radius: Tensor, angle: Tensor) -> Tensor:
+    """Standard normal numbers of two uniform ones each (Box and Muller 1958)."""
+    return torch.sqrt(-2.0 * torch.log1p(-radius)) * torch.cos(2.0 * math.pi * angle)
 
-    word: Tensor
+
+_TRIES = 16
+_TRY = (("normal", "radius"), ("normal", "angle"), ("accept",))  # the sites of a gamma's tries
+Path = tuple[str | int, ...]  # of sites
+
+
+class Key:
+    """One 64-bit word, int64 of shape () (or more keys at once: any shape, for `fold` only).
+
+    The draws of `ablation.ahead.EXACT` are whole numbers, or such times a power of two: the same bits for one key and
+    for many at once. The others make logarithms of them.
+    """
+
+    __slots__ = ("_word",)
+
+    def __init__(self, word: Tensor) -> None:
+        self._word = word
+
+    @property
+    def word(self) -> Tensor:
+        """The word, int64 of shape ()."""
+        return self._word
 
     @staticmethod
     def root(seed: int) -> Key:
@@ -92,6 +115,16 @@ class Key(NamedTuple):
         """Float32 in [0, 1), 24 random bits each."""
         return _shift(self.bits(*shape), 8, 32).to(torch.float32) * 2.0**-24
 
+    def uniforms(self, paths: tuple[Path, ...], *shape: int) -> Tensor:
+        """As many uniform draws as one, (paths, *shape): each that of the key folded by a path of sites."""
+        keys = []
+        for path in paths:
+            key = self
+            for site in path:
+                key = key.fold(site)
+            keys.append(key)
+        return torch.stack([key.uniform(*shape) for key in keys])
+
     def bernoulli(self, p: float | Tensor, *shape: int) -> Tensor:
         """Booleans, true with probability p."""
         return self.uniform(*shape) < p
@@ -106,14 +139,13 @@ class Key(NamedTuple):
         """Int64 in [0, high), for high up to 2^20 or so (24 random bits each)."""
         return (self.uniform(*shape) * high).to(torch.int64)
 
-    def normal(self, *shape: int) -> Tensor:
-        """Standard normal float32 (Box and Muller 1958)."""
-        radius = torch.sqrt(-2.0 * torch.log1p(-self.fold("radius").uniform(*shape)))
-        return radius * torch.cos(2.0 * math.pi * self.fold("angle").uniform(*shape))
-
     def permutation(self, n: int) -> Tensor:
         """A random order of 0..n-1, int64 of shape (n,)."""
         return torch.argsort(self.bits(n), stable=True)
+
+    def normal(self, *shape: int) -> Tensor:
+        """Standard normal float32."""
+        return normal_of(self.fold("radius").uniform(*shape), self.fold("angle").uniform(*shape))
 
     def log_gamma(self, shape_parameter: float, *shape: int) -> Tensor:
         """Logarithm of Gamma(shape_parameter, 1) in float32: Marsaglia and Tsang (2000), with the tries drawn at once.
@@ -121,16 +153,36 @@ class Key(NamedTuple):
         One try is accepted with probability above 0.95; all 16 fail with less than 1e-20. In logarithms because draws
         with a small parameter underflow.
         """
-        d = shape_parameter + (1.0 if shape_parameter < 1 else 0.0) - 1.0 / 3.0
-        z, u = self.fold("normal").normal(16, *shape), self.fold("accept").uniform(16, *shape)
-        v = (1.0 + z / math.sqrt(9.0 * d)) ** 3
-        accepted = (v > 0) & (torch.log(u) < 0.5 * z**2 + d - d * v + d * torch.log(v.clamp_min(1e-30)))
-        first = accepted.to(torch.uint8).argmax(0, keepdim=True)
-        draw = torch.log(d * v.gather(0, first).squeeze(0).clamp_min(1e-30))
-        if shape_parameter < 1:
-            draw = draw + torch.log1p(-self.fold("boost").uniform(*shape)) / shape_parameter
-        return draw
+        return self._log_gammas(((),), shape_parameter, *shape).squeeze(0)
 
     def beta(self, a: float, b: float, *shape: int) -> Tensor:
         """Beta(a, b) in float32."""
-        return torch.sigmoid(self.fold("a").log_gamma(a, *shape) - self.fold("b").log_gamma(b, *shape))
+        (drawn,) = self.betas(((),), a, b, *shape)
+        return drawn
+
+    def betas(self, paths: tuple[Path, ...], a: float, b: float, *shape: int) -> list[Tensor]:
+        """`beta` of the key folded by each of these paths of sites, in one go."""
+        return [torch.sigmoid(log_odds) for log_odds in self._log_odds(paths, a, b, *shape).unbind(0)]
+
+    def _log_odds(self, paths: tuple[Path, ...], a: float, b: float, *shape: int) -> Tensor:
+        """(paths, *shape)."""
+        ones, others = (tuple((*path, site) for path in paths) for site in ("a", "b"))
+        if a != b:
+            return self._log_gammas(ones, a, *shape) - self._log_gammas(others, b, *shape)
+        one, other = self._log_gammas((*ones, *others), a, *shape).chunk(2)
+        return one - other
+
+    def _log_gammas(self, paths: tuple[Path, ...], shape_parameter: float, *shape: int) -> Tensor:
+        """(paths, *shape): `log_gamma` of the key folded by each path, all of them in one go."""
+        d = shape_parameter + (1.0 if shape_parameter < 1 else 0.0) - 1.0 / 3.0
+        tries = self.uniforms(tuple((*path, *of) for of in _TRY for path in paths), _TRIES, *shape)
+        radius, angle, u = tries.chunk(len(_TRY))
+        z = normal_of(radius, angle)
+        v = (1.0 + z / math.sqrt(9.0 * d)) ** 3
+        accepted = (v > 0) & (torch.log(u) < 0.5 * z**2 + d - d * v + d * torch.log(v.clamp_min(1e-30)))
+        first = accepted.to(torch.uint8).argmax(1, keepdim=True)
+        draw = torch.log(d * v.gather(1, first).squeeze(1).clamp_min(1e-30))
+        if shape_parameter < 1:
+            boost = self.uniforms(tuple((*path, "boost") for path in paths), *shape)
+            draw = draw + torch.log1p(-boost) / shape_parameter
+        return draw

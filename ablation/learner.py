@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call, replace_all_batch_norm_modules_
 
+from ablation.constant import places
 from ablation.key import Key
 from ablation.precision import Precision
 from ablation.tricks import Tricks
@@ -66,8 +67,7 @@ class Learner(nn.Module):
         self.term_modules = nn.ModuleDict({n: t for n, t in terms.items() if isinstance(t, nn.Module)})
         self.register_buffer("mean", data.mean.clone(), persistent=False)
         self.register_buffer("std", data.std.clone(), persistent=False)
-        self.noisy = {path: m.site or path for path, m in self.named_modules() if isinstance(m, Noisy)}
-        self._both = (Both(model),)  # in a tuple it is no module of this one's
+        self.noisy = {path: m for path, m in self.named_modules() if isinstance(m, Noisy)}
 
     def forward(self, x: Tensor, y: Tensor, key: Key, t: Tensor, teaching: Tensors | None = None) -> Step:
         """One batch: x (N, H, W, C) uint8, y (N,) int64, t () progress in [0, 1); `teaching`: the teacher's weights."""
@@ -75,15 +75,17 @@ class Learner(nn.Module):
         batch = self.augment(clean, key)
         with self.precision.autocast():
             images = self.normalise(batch.x)
-            features = self.model.features(images)
-            logits: Tensor = self.model.head(features)
-            given = Pass(features, logits, batch, clean, images, self.model, self._again, self.normalise, key)
-            losses = [
-                self._loss(term, given._replace(key=key.fold(n)), answer, teaching) for n, term in self.terms.items()
-            ]
+            with Drawing(self.keys(key)):
+                features = self.model.features(images)
+                logits: Tensor = self.model.head(features)
+                given = Pass(features, logits, batch, clean, images, self.model, self._again, self.normalise, key)
+                losses = [
+                    self._loss(term, given._replace(key=key.fold(name)), answer, teaching)
+                    for name, term in self.terms.items()
+                ]
         predicted = one_hot(logits.detach().argmax(1), self.classes)
         hits = (predicted * batch.y).sum() * (len(x) / len(batch.y))  # of copies, an image counts as one
-        return Step(torch.stack(losses).sum(), hits)
+        return Step(losses[0] if len(losses) == 1 else torch.stack(losses).sum(), hits)
 
     def standard(self, x: Tensor, y: Tensor, key: Key, t: Tensor) -> Batch:
         """The batch in its standard view; arguments as of `forward`."""
@@ -119,31 +121,34 @@ class Learner(nn.Module):
 
     def _again(self, images: Tensor, key: Key) -> tuple[Tensor, Tensor]:
         # Layers of a site draw what they drew: the targets were made with it.
-        own = {f"{path}.word" for path, site in self.noisy.items() if site == path}
-        words = {name: word for name, word in self.words(key, "model.").items() if name in own}
-        found: tuple[Tensor, Tensor] = functional_call(self._both[0], words, (images,))
-        return found
+        own = {layer: of for layer, of in self.keys(key, "model.").items() if layer.site is None}
+        with Drawing(own):
+            features = self.model.features(images)
+            return features, self.model.head(features)
 
     def normalise(self, x: Tensor) -> Tensor:
         """Images in [0, 1] to zero mean and unit deviation per channel."""
         return (x - self.mean[:, None, None]) / self.std[:, None, None]
 
-    def words(self, key: Key, under: str = "") -> Tensors:
-        """The buffers that hold the keys of the layers that draw, of those under a path."""
-        return {f"{path}.word": key.fold(site).word for path, site in self.noisy.items() if path.startswith(under)}
+    def keys(self, key: Key, under: str = "") -> dict[Noisy, Key]:
+        """The keys of the layers that draw, of those under a path."""
+        return {m: key.fold(m.site or path) for path, m in self.noisy.items() if path.startswith(under)}
 
 
-class Both(nn.Module):
-    """A model that returns its features too."""
+class Drawing:
+    """Inside, layers draw with these keys, and afterwards with those that they had."""
 
-    def __init__(self, model: Model) -> None:
-        super().__init__()
-        self.model = model
+    def __init__(self, keys: Mapping[Noisy, Key]) -> None:
+        self.keys = keys
 
-    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalised images (N, C, H, W) -> features (N, D) and logits (N, K)."""
-        features = self.model.features(x)
-        return features, self.model.head(features)
+    def __enter__(self) -> None:
+        self.before = [layer.given for layer in self.keys]
+        for layer, key in self.keys.items():
+            layer.given = key
+
+    def __exit__(self, *_: object) -> None:
+        for layer, key in zip(self.keys, self.before, strict=True):
+            layer.given = key
 
 
 def to_float(x: Tensor) -> Tensor:
@@ -153,4 +158,4 @@ def to_float(x: Tensor) -> Tensor:
 
 def one_hot(y: Tensor, classes: int) -> Tensor:
     """Labels (N,) -> (N, K) float32; `F.one_hot` reads the labels on the host."""
-    return (y[:, None] == torch.arange(classes, device=y.device)).to(torch.float32)
+    return (y[:, None] == places(classes, y.device)).to(torch.float32)

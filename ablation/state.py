@@ -6,21 +6,28 @@ every tensor.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from ablation.ahead import Drawn
 from ablation.key import Key
 from ablation.learner import Learner
 from ablation.types import Step, Tensors, Weights
 
 _NORMS = (nn.modules.batchnorm._NormBase, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 _NO_MATRIX = ("bias", "bias_table", "pos_embed", "token", "gamma")  # ends of names: timm's, and ours
-Forward = Callable[[Tensor, Tensor, Tensor, Tensor], Step]  # x, y, key word, t
+
+
+class Forward(Protocol):
+    """A step as a function of x, y, key word and t, and of its draws where they are made ahead."""
+
+    def __call__(self, x: Tensor, y: Tensor, word: Tensor, t: Tensor, drawn: Drawn | None = None, /) -> Step:
+        """x ([lanes,] N, H, W, C) uint8, y ([lanes,] N) int64, word ([lanes]) int64, t ()."""
 
 
 @dataclass
@@ -66,17 +73,28 @@ def gather_weights(learners: Sequence[Learner]) -> Weights:
 
 
 def forward(learner: Learner, weights: Weights, compiled: bool = False) -> Forward:
-    """The step as a function of (x, y, key word, t); with lanes all but t, and the results, have a leading axis."""
+    """The step as a function of (x, y, key word, t); with lanes all but t, and the results, have a leading axis.
 
-    def one(tensors: Tensors, teaching: Tensors, x: Tensor, y: Tensor, word: Tensor, t: Tensor) -> Step:
-        key = Key(word)
-        step: Step = functional_call(learner, {**tensors, **learner.words(key)}, (x, y, key, t, teaching))
+    Draws made ahead are for steps that are not compiled: a compiler fuses those that a step makes.
+    """
+
+    def one(
+        tensors: Tensors, teaching: Tensors, x: Tensor, y: Tensor, word: Tensor, t: Tensor, made: Any, drawn: Any
+    ) -> Step:
+        key = Key(word) if drawn is None else drawn.key(word, made)
+        step: Step = functional_call(learner, tensors, (x, y, key, t, teaching))
         return step
 
-    call = one if weights.lanes is None else torch.vmap(one, in_dims=(0, 0, 0, 0, 0, None), randomness="different")
+    lanes = (0, 0, 0, 0, 0, None, 0, None)
+    call = one if weights.lanes is None else torch.vmap(one, in_dims=lanes, randomness="different")
     call = torch.compile(call) if compiled else call
     tensors, teaching = {**weights.params, **weights.buffers}, learner.teacher.used() if learner.teacher else {}
-    return lambda x, y, word, t: call(tensors, teaching, x, y, word, t)
+
+    def step(x: Tensor, y: Tensor, word: Tensor, t: Tensor, drawn: Drawn | None = None, /) -> Step:
+        done: Step = call(tensors, teaching, x, y, word, t, {} if drawn is None else drawn.values, drawn)
+        return done
+
+    return step
 
 
 def pack(state: State, lane: int) -> dict[str, Any]:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ablation.ahead import Ahead, Drawn
 from ablation.average import Average, Moment
 from ablation.key import Key
 from ablation.learner import Learner
 from ablation.state import Forward, State, forward
 from ablation.types import Fill, Grad, Schedule, Split, Step
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # x, y, key word, t
 
 
 @dataclass(frozen=True)
@@ -56,14 +59,14 @@ class Recorder(ABC):
 
 def train(plan: Plan, state: State, recorder: Recorder) -> None:
     """Train from the state's step to the end, changing the state in place."""
-    call = forward(plan.learner, state.weights, plan.compile)
+    call, ahead = forward(plan.learner, state.weights, plan.compile), None if plan.compile else Ahead()
     while state.step < plan.steps:
         epoch, first = divmod(state.step, plan.steps_per_epoch)
-        feed = Feed(plan, epoch)
+        feed = Feed(plan, epoch, ahead)
         for i in range(first, plan.steps_per_epoch):
             for group in state.optimizer.param_groups:
                 group.update({f: group[f"initial_{f}"] * s(state.step / plan.steps) for f, s in plan.schedules.items()})
-            fill = _fill(call, state, plan.learner.precision.loss_scale, feed.seeds[i], feed.batch(i))
+            fill = _fill(call, state, plan.learner.precision.loss_scale, feed.seeds[i], feed.batch(i), feed.drawn(i))
             for grad in plan.grads:
                 fill = grad.wrap(fill, state.weights)
             done = fill()
@@ -77,7 +80,14 @@ def train(plan: Plan, state: State, recorder: Recorder) -> None:
         recorder.epoch(state)
 
 
-def _fill(call: Forward, state: State, scale: float, seed: int, batch: tuple[Tensor, Tensor, Tensor, Tensor]) -> Fill:
+def _fill(
+    call: Forward,
+    state: State,
+    scale: float,
+    seed: int,
+    batch: tuple[Tensor, Tensor, Tensor, Tensor],
+    drawn: Drawn | None,
+) -> Fill:
     params = state.weights.params.values()
 
     def fill() -> Step:
@@ -85,7 +95,7 @@ def _fill(call: Forward, state: State, scale: float, seed: int, batch: tuple[Ten
         torch.manual_seed(seed)
         for p in params:
             p.grad = None
-        loss, hits = call(*batch)
+        loss, hits = call(*batch, drawn)
         (loss.sum() * scale).backward()  # type: ignore[no-untyped-call]
         if scale != 1:
             torch._foreach_div_([p.grad for p in params if p.grad is not None], scale)
@@ -95,10 +105,13 @@ def _fill(call: Forward, state: State, scale: float, seed: int, batch: tuple[Ten
 
 
 class Feed:
-    """One epoch's batches: their order and keys are functions of (seed, epoch), sent to the device once."""
+    """One epoch's batches: their order and keys are functions of (seed, epoch), sent to the device once.
 
-    def __init__(self, plan: Plan, epoch: int) -> None:
-        n, size = plan.steps_per_epoch, plan.batch_size
+    `ahead` makes draws ahead of the steps; without one the steps make them.
+    """
+
+    def __init__(self, plan: Plan, epoch: int, ahead: Ahead | None = None) -> None:
+        n, size, self.ahead = plan.steps_per_epoch, plan.batch_size, ahead
         self.split, self.device = plan.train, plan.learner.mean.device
         numbers = torch.arange(epoch * n, (epoch + 1) * n)
         orders = [r.fold("order").fold(epoch).permutation(len(plan.train))[: n * size] for r in plan.roots]
@@ -111,7 +124,7 @@ class Feed:
         self.words = words.to(self.device)
         self.t = (numbers / plan.steps).to(self.device)
 
-    def batch(self, i: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def batch(self, i: int) -> Batch:
         """Step i of the epoch: x ([lanes,] N, H, W, C) uint8, y ([lanes,] N), key word ([lanes]), t ()."""
         index = self.index[i]
         flat = index.flatten()
@@ -120,3 +133,7 @@ class Feed:
         if x.device != self.device:  # images too many for the device: gathered on the host, sent without waiting
             x, y = (part.pin_memory().to(self.device, non_blocking=True) for part in (x, y))
         return x, y, self.words[i], self.t[i]
+
+    def drawn(self, i: int) -> Drawn | None:
+        """What step i draws, as far as it is made ahead."""
+        return None if self.ahead is None else self.ahead.step(self.words, i)

@@ -58,10 +58,11 @@ class Pass(NamedTuple):
 
 
 class Noisy(nn.Module):
-    """A layer that draws random numbers: its key is a buffer which the learner fills anew each step."""
+    """A layer that draws random numbers, with a key which the learner gives it for each pass."""
 
     site: str | None = None  # of its key; None: its place in the model. Layers of one site draw the same
-    word: Tensor
+    given: Key | None = None  # while the learner passes
+    word: Tensor  # of the key that it draws with outside a learner
 
     def __init__(self) -> None:
         super().__init__()
@@ -69,8 +70,8 @@ class Noisy(nn.Module):
 
     @property
     def key(self) -> Key:
-        """This layer's key for this step."""
-        return Key(self.word)
+        """This layer's key for this pass."""
+        return Key(self.word) if self.given is None else self.given
 
 
 View = Callable[[Tensor, Key], Tensor]  # uint8 (N, H, W, C) -> uint8 (N, H', W', C): the standard crop and flip

@@ -13,6 +13,7 @@ from one_step import CPU, images
 from tiny import CONF, SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
+from ablation.key import Key
 from ablation.parts import parts
 from ablation.prepare import prepare
 from ablation.train import Feed
@@ -38,7 +39,7 @@ def drawn(config: Config, *seeds: int) -> dict[str, torch.Tensor]:
         "weights": state.weights.params["model.head.weight"].detach(),
         "order": feed.index,
         "keys": feed.words,
-        "crops": torch.tensor(0) if seeds[1:] else plan.learner.standard(x, y, plan.roots[0]._replace(word=word), t).x,
+        "crops": torch.tensor(0) if seeds[1:] else plan.learner.standard(x, y, Key(word), t).x,
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from ablation.average import Average, Moment
 from ablation.build import build
 from ablation.errors import ConfigError, Stopped
 from ablation.key import Key
-from ablation.learner import Learner, own_teacher
+from ablation.learner import Drawing, Learner, own_teacher
 from ablation.loss.ce import cross_entropy
 from ablation.parts import build_learner, parts
 from ablation.precision import choose_precision
@@ -146,7 +147,17 @@ def test_copies_have_views_of_their_own_and_count_as_one_image() -> None:
 
 
 def test_another_pass_draws_other_noise_and_the_same_word_the_same() -> None:
-    given, _, _ = step(settings("regularizer", "noisy"))
+    look(step(settings("regularizer", "noisy"))[0], other_noise)
+
+
+def look(given: Pass, see: Callable[[Pass], None]) -> None:
+    """See to a pass of `step` with the noise that it had."""
+    layers = {path: m for path, m in given.model.named_modules() if isinstance(m, Noisy)}
+    with Drawing({m: Key.root(1).fold(m.site or f"model.{path}") for path, m in layers.items()}):
+        see(given)
+
+
+def other_noise(given: Pass) -> None:
     plain = given.model(given.images)
     torch.testing.assert_close(plain, given.logits)
     features, logits = given.again(given.images, given.key.fold("other"))
@@ -164,16 +175,17 @@ def test_another_pass_draws_the_same_at_sites() -> None:
     made = settings("regularizer", "noisy")
     made["regularizer"]["noisy"]["site"] = "word"
     given, _, _ = step(made)
-    torch.testing.assert_close(given.again(given.images, given.key.fold("other"))[1], given.logits)
+    look(given, lambda g: torch.testing.assert_close(g.again(g.images, g.key.fold("other"))[1], g.logits))
 
 
 def test_layers_of_one_site_draw_what_the_augmentation_of_that_name_does() -> None:
     made = settings("regularizer", "noisy")
     made["regularizer"]["noisy"]["site"] = "word"
     found, _ = learner(made)
-    words = found.words(Key.root(1))
-    assert [w.item() for w in words.values()] == [Key.root(1).fold("word").word.item()] * 2
-    assert len({w.item() for w in learner(settings("regularizer", "noisy"))[0].words(Key.root(1)).values()}) == 2
+    keys = found.keys(Key.root(1)).values()
+    assert [key.word.item() for key in keys] == [Key.root(1).fold("word").word.item()] * 2
+    other, _ = learner(settings("regularizer", "noisy"))
+    assert len({key.word.item() for key in other.keys(Key.root(1)).values()}) == 2
 
 
 def test_a_team_takes_the_models_place(tmp_path: Path) -> None:

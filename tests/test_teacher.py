@@ -124,7 +124,7 @@ def test_it_answers_for_the_very_images_the_student_sees_and_stays_what_it_is(tm
     before = {n: w.clone() for n, w in teaching.weights.items()}
     params = dict(learner.named_parameters())
     step = functional_call(
-        learner, {**params, **learner.words(Key.root(1))},
+        learner, params,
         (data.train.x[:8], data.train.y[:8], Key.root(1), torch.tensor(0.0), teaching.weights),
     )  # fmt: skip
     step.loss.backward()

@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ablation.constant import kept, places
+
 # The parameters of an image, with the values that change nothing.
 NEUTRAL = {
     "cos": 1.0, "sin": 0.0,  # rotation about the centre
@@ -53,8 +55,7 @@ def warp(levels: Tensor, p: Parameters, height: int, fill: Tensor) -> Tensor:
     """Rotation, shear and translation with the nearest pixel; what comes from outside has the levels `fill` (C,)."""
     n, c, area = levels.shape
     width = area // height
-    column = torch.arange(width, device=levels.device) - (width - 1) / 2
-    row = (torch.arange(height, device=levels.device) - (height - 1) / 2)[:, None]
+    column, row = _centred(width, levels.device), _centred(height, levels.device)[:, None]
     one = {name: value[:, None, None] for name, value in p.items()}
     from_x = one["shear_x"] * (row + height / 2) - one["sin"] * row
     from_x = from_x - (one["share_x"] * width).trunc() - one["pixels_x"] + (width - 1) / 2
@@ -67,10 +68,21 @@ def warp(levels: Tensor, p: Parameters, height: int, fill: Tensor) -> Tensor:
     return torch.cat([levels, outside], 2).gather(2, source)
 
 
+@kept
+def _centred(length: int, device: torch.device) -> Tensor:
+    """Positions from the centre on, (length,) float32."""
+    return places(length, device) - (length - 1) / 2
+
+
+@kept
+def _all_levels(device: torch.device) -> Tensor:
+    return torch.arange(256, device=device, dtype=torch.float32)
+
+
 def look_up(levels: Tensor, p: Parameters) -> Tensor:
     """Whatever maps levels to levels, as one table of 256 for each channel."""
     n, c, area = levels.shape
-    level = torch.arange(256, device=levels.device, dtype=levels.dtype)
+    level = _all_levels(levels.device)
     one = {name: value[:, None] for name, value in p.items()}
     plain = level * one["factor"] + one["lift"] * luma(levels).mean(1, keepdim=True)
     plain = (plain.clamp(0, 255).floor() / one["step"]).floor() * one["step"]

@@ -40,7 +40,7 @@ def cutmix(beta: float = 1.0, p: float = 0.5, per: str = "batch") -> Aug:
         box = cutmix_box(key, lam, h, w).cut(applied)
         partner = key.fold("partner").permutation(n)
         # lerp(a, b, 1) is b, bit for bit.
-        y = torch.lerp(batch.y[partner], batch.y, box.left_over(h, w)[:, None])
+        y = torch.lerp(batch.y.index_select(0, partner), batch.y, box.left_over(h, w)[:, None])
         return batch._replace(x=box.filled(batch.x, gathered(batch.x, partner)), y=y)
 
     return apply

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from ablation.aug._draw import between, check_probability, check_span, whole
+from ablation.constant import kept, places
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
@@ -36,7 +37,7 @@ def gaussian_blur(sigma: Sequence[float] = (0.1, 2.0), p: float = 0.5, size: int
         n, _, h, w = batch.x.shape
         radius = max(1, min(h, w) // _TENTH) if size is None else int(size) // 2
         s = between(key.fold("sigma"), sigma, n)
-        offsets = torch.arange(radius + 1, device=s.device)
+        offsets = places(radius + 1, s.device)
         weights = torch.exp(-0.5 * (offsets / s[:, None]) ** 2)
         weights = weights / (2 * weights.sum(1, keepdim=True) - 1)
         chosen = key.fold("apply").bernoulli(p, n)[:, None]
@@ -51,18 +52,17 @@ def gaussian_blur(sigma: Sequence[float] = (0.1, 2.0), p: float = 0.5, size: int
 def _along(x: Tensor, axis: int, weights: Tensor) -> Tensor:
     """Images (N, H, W, C) convolved along an axis with symmetric kernels (N, radius + 1), from the middle outwards."""
     length = x.shape[axis]
-    position = torch.arange(length, device=x.device)
     out = x * weights[:, 0, None, None, None]
     for k in range(1, weights.shape[1]):
-        pair = x.index_select(axis, _mirrored(position - k, length)) + x.index_select(
-            axis, _mirrored(position + k, length)
-        )
+        before, after = (x.index_select(axis, _mirrored(length, by, x.device)) for by in (-k, k))
+        pair = before + after
         out = torch.addcmul(out, pair, weights[:, k, None, None, None])
     return out
 
 
-def _mirrored(position: Tensor, length: int) -> Tensor:
-    """Positions beyond the ends, mirrored at the first and last pixel as often as it takes."""
+@kept
+def _mirrored(length: int, by: int, device: torch.device) -> Tensor:
+    """Every position plus `by`; beyond the ends it is mirrored at the first and last pixel as often as it takes."""
     period = max(2 * (length - 1), 1)
-    position = position % period
+    position = places(length, device, start=by) % period
     return torch.minimum(position, period - position)

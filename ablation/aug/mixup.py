@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import torch
 
-from ablation.aug._pair import PERS
+from ablation.aug._pair import PERS, gathered
 from ablation.build import near
 from ablation.key import Key
 from ablation.types import Aug, Batch
@@ -36,8 +36,8 @@ def mixup(alpha: float = 1.0, per: str = "batch", larger: bool = False) -> Aug:
         lam = torch.maximum(lam, 1 - lam) if larger else lam
         partner = key.fold("partner").permutation(n)
         # lerp(a, a, lam) is a, bit for bit.
-        x = torch.lerp(batch.x[partner], batch.x, lam[:, None, None, None])
-        y = torch.lerp(batch.y[partner], batch.y, lam[:, None])
+        x = torch.lerp(gathered(batch.x, partner), batch.x, lam[:, None, None, None])
+        y = torch.lerp(batch.y.index_select(0, partner), batch.y, lam[:, None])
         return batch._replace(x=x, y=y)
 
     return apply

@@ -48,7 +48,7 @@ def mixup_or_cutmix(
         other = gathered(batch.x, partner)
         # Each is what it is by itself for the same key; what is not chosen changes no bit, as lerp(a, b, 1) is b.
         x = box.filled(torch.lerp(other, batch.x, lam[:, None, None, None]), other)
-        y = torch.lerp(batch.y[partner], batch.y, (lam * box.left_over(h, w))[:, None])
+        y = torch.lerp(batch.y.index_select(0, partner), batch.y, (lam * box.left_over(h, w))[:, None])
         return batch._replace(x=x, y=y)
 
     return apply

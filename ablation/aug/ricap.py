@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ablation.aug._pair import PERS
 from ablation.build import near
+from ablation.constant import places
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
@@ -38,19 +39,21 @@ def ricap(beta: float = 0.3, per: str = "batch") -> Aug:
             return batch
         n, c, h, w = batch.x.shape
         m = n if per == "sample" else 1
-        rows, columns = _axis(key.fold("row"), beta, m, h), _axis(key.fold("column"), beta, m, w)
-        y, corners = torch.zeros_like(batch.y), []
-        for k in range(4):
-            (height, top), (width, left) = rows.part(k // 2, k), columns.part(k % 2, k)
-            partner = key.fold("partner").fold(k).permutation(n)
-            y = y + (height * width / (h * w))[:, None] * batch.y[partner]
-            corners.append(((partner * h + top) * w + left)[:, None])  # of the crop, as a pixel of the whole batch
-        upper, lower = (torch.where(columns.second, b, a) for a, b in (corners[:2], corners[2:]))
+        u, v = key.betas((("row", "border"), ("column", "border")), beta, beta, m)
+        rows, columns = _axis(u, h), _axis(v, w)
+        height, width = rows.extent[:, None], columns.extent[None]  # of quarters (2, 2, M): a row of them, a column
+        top, left = rows.begin(key.fold("row"), height), columns.begin(key.fold("column"), width)
+        partner = torch.stack([key.fold("partner").fold(k).permutation(n) for k in range(4)])
+        share = (height * width / (h * w)).reshape(4, m, 1)
+        first, second, third, fourth = (share * batch.y.index_select(0, partner.flatten()).view(4, n, -1)).unbind(0)
+        # Where each crop begins, as a pixel of the whole batch.
+        corner = ((partner * h + top) * w + left).view(2, 2, n, 1)
+        upper, lower = torch.where(columns.second, corner[:, 1], corner[:, 0]).unbind(0)
         corner = torch.where(rows.second[:, :, None], lower[:, None], upper[:, None])
-        pixel = corner + rows.within[:, :, None] * w + columns.within[:, None]
+        pixel = corner + (rows.within * w)[:, :, None] + columns.within[:, None]
         flat = batch.x.permute(0, 2, 3, 1).reshape(-1, c)
         x = flat.index_select(0, pixel.reshape(-1)).reshape(n, h, w, c).permute(0, 3, 1, 2)
-        return batch._replace(x=x, y=y)
+        return batch._replace(x=x, y=first + second + third + fourth)
 
     return apply
 
@@ -58,20 +61,19 @@ def ricap(beta: float = 0.3, per: str = "batch") -> Aug:
 class _Axis(NamedTuple):
     """How one side of the images is divided; M is 1 or N."""
 
-    key: Key
-    border: Tensor  # (M,) int64, in 0..length
+    extent: Tensor  # (2, M) int64, of the part before the border and of the one beyond it
     second: Tensor  # (M, length) bool, which pixels are beyond the border
     within: Tensor  # (M, length) int64, their position in their own part
 
-    def part(self, second: int, k: int) -> tuple[Tensor, Tensor]:
-        """Extent (M,) of a part, and where quarter k's crop of it begins (M,)."""
-        length = self.second.shape[1]
-        extent = length - self.border if second else self.border
-        return extent, self.key.fold("crop").fold(k).integers(length + 1 - extent, len(extent))
+    def begin(self, key: Key, extent: Tensor) -> Tensor:
+        """Where the quarters' crops of these extents begin, (2, 2, M) broadcast -> (4, M) int64."""
+        m, length = extent.shape[-1], self.second.shape[1]
+        u = key.uniforms(tuple(("crop", k) for k in range(4)), m).view(2, 2, m)
+        return (u * (length + 1 - extent)).to(torch.int64).view(4, m)
 
 
-def _axis(key: Key, beta: float, m: int, length: int) -> _Axis:
-    border = (key.fold("border").beta(beta, beta, m) * length).round().to(torch.int64)
-    position = torch.arange(length, device=border.device)
+def _axis(share: Tensor, length: int) -> _Axis:
+    border = (share * length).round().to(torch.int64)
+    position = places(length, border.device)
     second = position >= border[:, None]
-    return _Axis(key, border, second, position - second * border[:, None])
+    return _Axis(torch.stack([border, length - border]), second, position - second * border[:, None])

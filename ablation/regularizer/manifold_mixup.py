@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from ablation.constant import places
 from ablation.key import Key
 from ablation.model.block import residual_blocks
 from ablation.types import Aug, Batch, Model, Noisy, Wrap
@@ -45,7 +46,7 @@ class Mixing:
                 "whatever changes the number of rows"
             )
         layer, lam, partner = self.draw(key, rows)
-        parts = torch.arange(0, len(x), rows, device=x.device)
+        parts = places(len(x) // rows, x.device, step=rows)
         # lerp(a, b, 1) is b, bit for bit.
         share = torch.where(layer == number, lam, 1.0).to(x.dtype)[:, None, None, None]
         others = x.movedim(1, -1).index_select(0, (parts[:, None] + partner).flatten()).movedim(-1, 1)
@@ -109,6 +110,6 @@ def manifold_mixup(alpha: float = 2.0, layers: Sequence[float] = (0.0, 1 / 3, 2 
         x = batch.x
         for number, share in enumerate(layers):
             x = x if share else mixing.mixed(x, key, number)
-        return batch._replace(x=x, y=torch.lerp(batch.y[partner], batch.y, lam[:, None]))
+        return batch._replace(x=x, y=torch.lerp(batch.y.index_select(0, partner), batch.y, lam[:, None]))
 
     return Wrap(apply), aug

@@ -152,7 +152,7 @@ def test_adding_the_flip_keeps_the_windows() -> None:
 def test_vmap_is_lane_by_lane(make: Callable[[int], View]) -> None:
     view, keys = make(3), [Key.root(seed) for seed in range(4)]
     x = torch.stack([_images().roll(lane, 0) for lane in range(4)])
-    lanes = torch.vmap(view)(x, Key(torch.stack([key.word for key in keys])))
+    lanes = torch.vmap(lambda one, word: view(one, Key(word)))(x, torch.stack([key.word for key in keys]))
     assert torch.equal(lanes, torch.stack([view(x[lane], keys[lane]) for lane in range(4)]))
 
 

@@ -40,7 +40,7 @@ def drawn(key: Key, n: int, alpha: float = 2.0) -> tuple[Tensor, Tensor]:
 @pytest.mark.parametrize(("share", "after"), [(0.0, 0), (1 / 3, 1), (2 / 3, 2), (1.0, 3), (0.01, 1), (0.6, 2)])
 def test_a_step_is_the_network_mixed_by_hand(share: float, after: int) -> None:
     found, x, y = learner([share])
-    loss, _ = torch.func.functional_call(found, found.words(KEY), (x, y, KEY, torch.tensor(0.0)))
+    loss, _ = found(x, y, KEY, torch.tensor(0.0))
     slopes = torch.autograd.grad(loss, list(found.parameters()))
 
     lam, partner = drawn(KEY.fold("manifold_mixup"), 8)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from ablation.constant import places
 from ablation.key import Key
 
 
@@ -23,13 +24,14 @@ def crop(x: Tensor, key: Key, height: int, width: int, flip: bool) -> Tensor:
         uint8 (N, height, width, C), contiguous.
     """
     n, h, w, channels = x.shape
-    row = torch.arange(height, device=x.device) + key.fold("row").integers(h - height + 1, n)[:, None]
-    column = torch.arange(width, device=x.device).expand(n, width)
+    row = places(n, x.device, step=h) + key.fold("row").integers(h - height + 1, n)  # of all the images' rows
+    line = (row[:, None] + places(height, x.device)) * w
+    column = places(width, x.device)
     if flip:
-        column = torch.where(key.fold("flip").bernoulli(0.5, n)[:, None], width - 1 - column, column)
+        mirrored = places(width, x.device, start=width - 1, step=-1)
+        column = torch.where(key.fold("flip").bernoulli(0.5, n)[:, None], mirrored, column)
     column = column + key.fold("column").integers(w - width + 1, n)[:, None]
-    image = torch.arange(n, device=x.device)[:, None, None]
-    pixel = (image * h + row[:, :, None]) * w + column[:, None, :]
+    pixel = line[:, :, None] + column[:, None]
     # index_select moves a pixel at a time, x[image, row, column] a byte: 0.6 ms against 1.6 ms for 128 CIFAR images
     return x.reshape(-1, channels).index_select(0, pixel.reshape(-1)).reshape(n, height, width, channels)
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from ablation.constant import places
 from ablation.key import Key
 from ablation.types import View
 
@@ -42,15 +43,15 @@ def random_resized_crop(
         top, left, height, width = boxes(key, n, h, w, scale, ratio)
         above, below, weight = _sources(top, height, h)
         # Whole rows first: they are runs of memory, and moving a run costs little more than moving a pixel.
-        image, lines = torch.arange(n, device=x.device)[:, None], x.reshape(n * h, w * c)
+        image, lines = places(n, x.device, step=h)[:, None], x.reshape(n * h, w * c)
         one, other = (
-            lines.index_select(0, (image * h + row).reshape(-1)).reshape(n, h, w * c).to(torch.float32)
+            lines.index_select(0, (image + row).reshape(-1)).reshape(n, h, w * c).to(torch.float32)
             for row in (above, below)
         )
         rows = torch.lerp(one, other, weight[:, :, None]).reshape(n * h * w, c)
         mirrored = key.fold("flip").bernoulli(flip, n)[:, None]
         before, after, weight = (torch.where(mirrored, s.flip(1), s) for s in _sources(left, width, w))
-        line = (torch.arange(n * h, device=x.device) * w).reshape(n, h, 1)
+        line = places(n * h, x.device, step=w).view(n, h, 1)
         one, other = (
             rows.index_select(0, (line + column[:, None]).reshape(-1)).reshape(n, h, w, c) for column in (before, after)
         )
@@ -87,7 +88,7 @@ def _central(h: int, w: int, ratio: Sequence[float]) -> tuple[int, int]:
 
 def _sources(start: Tensor, extent: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
     """For each output position (N, length): the two input positions it lies between, and how far to the second."""
-    position = torch.arange(length, device=start.device)
+    position = places(length, start.device)
     # The centre of a pixel goes to the centre of where it came from; windows are never larger than the output.
     exact = ((position + 0.5) * (extent[:, None] / length) - 0.5).clamp(min=0)
     first = exact.to(torch.int64)
