@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -33,3 +34,11 @@ def test_a_result_is_its_journal_s_last_epoch(arm: Path) -> None:
         assert len(epochs) == result["epochs"]
         assert epochs[-1]["metrics"]["test_acc"] == result["test_acc"]
         assert max(e["metrics"]["test_acc"] for e in epochs) == result["best_test_acc"]
+
+
+@pytest.mark.parametrize("arm", ARMS, ids=lambda p: p.name)
+def test_nothing_of_the_machine_it_was_made_on_is_named(arm: Path) -> None:
+    """Neither a folder of whoever ran it, which nobody else has, nor a host."""
+    files = [arm / name for name in ("arm.json", "config.yaml", "provenance.json")] + [*arm.rglob("*.json*")]
+    found = [path.name for path in files if re.search(r"""(^|["'=:\s])/[a-z]+/|"host""", path.read_text(), re.M)]
+    assert found == []
