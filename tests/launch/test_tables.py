@@ -72,6 +72,37 @@ def test_a_line_is_what_its_command_runs() -> None:
     assert "launcher" not in made.command
 
 
+@pytest.mark.parametrize(
+    ("table", "label", "settings"),
+    [
+        ("tricks/3_6", "SAM", {"sam.rho": 0.5, "sam.adaptive": False, "sam.stats": "both"}),
+        (
+            "tricks/3_6",
+            "ASAM",
+            {"sam.rho": 0.5, "sam.adaptive": True, "sam.eta": 0, "sam.scope": "gains", "sam.stats": "both"},
+        ),
+        (
+            "tricks/3_8",
+            "PyramidNet-272, as it ran",
+            {"sched.over": "all", "sched.warmup": 20, "shake_drop.gate": "batch"},
+        ),
+        ("tricks/3_9", "AutoAugment", {"auto_augment.fill": "grey"}),
+        ("tricks/3_9", "cutout + AutoAugment", {"auto_augment.fill": "grey", "cutout.size": 16}),
+        ("tricks/3_9", "mixup + AutoAugment", {"auto_augment.fill": "grey", "mixup.alpha": 1}),
+        ("tricks/3_9", "random erasing", {"random_erasing.fill": "black"}),
+        ("tricks/3_3", "Xception", {"model.stride": 8}),
+    ],
+)
+def test_rows_ask_for_what_the_sources_code_did_where_it_is_not_the_default(
+    table: str, label: str, settings: dict[str, Any]
+) -> None:
+    config = {
+        key.removeprefix("aug.").removeprefix("regularizer."): v
+        for key, v in lines(f"table={table}")[label].config.items()
+    }
+    assert {key: config.get(key) for key in settings} == settings
+
+
 def test_a_table_may_name_the_number_whose_ranking_ours_is_held_against() -> None:
     assert define(["table=tricks/3_3", "epochs=1"]).rank == "best_test_acc"
     assert define(["table=tricks/3_3", "epochs=1", "hydra.sweeper.rank=null"]).rank == ""
