@@ -46,3 +46,11 @@ class Average(ABC):
     @abstractmethod
     def weights(self, state: dict[str, Tensor]) -> dict[str, Tensor]:
         """The weights to evaluate, by the same names as in `begin`."""
+
+    def check(self, steps: int, steps_per_epoch: int) -> list[str]:
+        """What of it has no time to act in a training of so many steps, as "argument: what, and the way out" each.
+
+        Raises:
+            ValueError: likewise, where it never acts at all.
+        """
+        return []

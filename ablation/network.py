@@ -14,7 +14,7 @@ from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.onednn import guard
 from ablation.tricks import Tricks
-from ablation.types import Model
+from ablation.types import Model, Noisy
 
 
 def build_model(config: Mapping[str, Any], tricks: Tricks, classes: int, channels: int, size: int) -> Model:
@@ -55,13 +55,21 @@ def wrapped(model: Model, tricks: Tricks) -> Model:
     """The model as regularizers change it once it is built, kept from what a library computes wrongly.
 
     Raises:
-        ConfigError: one refuses the model, or a layer of it cannot be computed safely.
+        ConfigError: one refuses the model, or a layer of it cannot be computed safely; or its layers draw at a site
+            that is not its option's name, at which the augmentation that it brings draws: they would not draw alike.
     """
     for name, wrap in tricks.wraps.items():
+        before = set(model.modules())
         try:
             model = wrap.apply(model)
         except ValueError as e:
             raise ConfigError(f"{tricks.paths[name]}.{e}") from e
+        sites = {m.site for m in set(model.modules()) - before if isinstance(m, Noisy)} - {None, name}
+        if sites and name in tricks.augs:
+            raise ConfigError(
+                f"{tricks.paths[name]}: what it adds to the model draws under the name {', '.join(map(str, sites))}, "
+                f"and what it does to images under that of this option, {name}; give the option that name"
+            )
     try:
         guard(model)
     except ValueError as e:

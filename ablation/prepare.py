@@ -63,7 +63,7 @@ def prepare(
         learner=learner,
         train=data.train,
         schedules=build_schedules(config, optimizer, len(data.train) // top.batch_size),
-        grads=list(tricks.grads.values()),
+        grads=sorted(tricks.grads.values(), key=lambda grad: not grad.loss),
         averages=averages,
         reported=list(tricks.averages),
         roots=roots,

@@ -14,6 +14,16 @@ from ablation.types import Aug, Grad, Noise, Penalty, Repeat, Team, Wrap
 Part = Aug | Repeat | Noise | Penalty | Grad | Wrap | Average | Team
 
 
+# Keys, terms, averages and metrics are known by their option's name; these are taken by what is always there.
+_TAKEN = {
+    "view": "the standard crop, whose random numbers it would draw",
+    "loss": "the main term, whose place it would take",
+    "teacher": "the student as its own teacher",
+    "raw": "the trained weights beside an average's",
+    "best": "the best epoch's accuracy",
+}
+
+
 @dataclass(frozen=True)
 class Tricks:
     """All parts under the names of their options, in order: augmentations first."""
@@ -38,7 +48,10 @@ def build_tricks(config: Mapping[str, Any]) -> Tricks:
     tricks = Tricks()
     for path, part in _parts(config):
         group, name = path.split(".")
-        tricks.paths[name] = path
+        if name in _TAKEN:
+            raise ConfigError(f"{path}: {name} is the name of {_TAKEN[name]}; call this option otherwise")
+        if tricks.paths.setdefault(name, path) != path:
+            raise ConfigError(f"{path}: {tricks.paths[name]} has this name too, and both would draw alike; rename one")
         if isinstance(part, Noise):
             _noise(tricks.noise, path, part)
             continue

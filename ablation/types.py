@@ -60,7 +60,9 @@ class Pass(NamedTuple):
 class Noisy(nn.Module):
     """A layer that draws random numbers, with a key which the learner gives it for each pass."""
 
-    site: str | None = None  # of its key; None: its place in the model. Layers of one site draw the same
+    # Of its key; None: its place in the model. Layers of one site draw the same, and the same as the augmentation of
+    # that name; another name of the option that brings both is refused.
+    site: str | None = None
     given: Key | None = None  # while the learner passes
     word: Tensor  # of the key that it draws with outside a learner
 
@@ -160,9 +162,14 @@ class Penalty:
 
 @dataclass(frozen=True)
 class Grad:
-    """Regularizer around "zero, forward, backward": takes a fill, returns a fill."""
+    """Regularizer around "zero, forward, backward": takes a fill, returns a fill.
+
+    They are nested in their order, the first one innermost; but one that belongs to the `loss`, whose gradient it makes
+    what it is meant to be, is inside all others, so that these change that gradient.
+    """
 
     wrap: Callable[[Fill, Weights], Fill]
+    loss: bool = False
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablation import code
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from launch import checks_config, dead, plan_view
@@ -36,7 +35,6 @@ class Outlook:
     trials: list[Trial]
     stale: Stale | None  # of an arm of which nothing has run
     cost: Cost | None  # None also if nothing is to come
-    edited: tuple[str, ...] = ()  # files of the code that differ from what its trials were trained by
 
     @property
     def state(self) -> str:
@@ -104,15 +102,14 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False, checked:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
     notes = [*damaged, *standing.trouble, *checks_config.together(planned)]
     notes += dead.check(planned, checked).notes
-    estimates, reader = Estimates(past), code.Reader()
+    estimates = Estimates(past)
     if timed:
         notes += _probe(planned, estimates)
     arms = []
     for p, row in zip(planned, rows(standing.trials), strict=True):
         stale = past.stale(p, trials.keys()) if row.state == "new" else None
         cost = estimates.of(p) if row.done < row.total else None
-        edited = code.edited((m for t in trials[p.arm.id] for m in code.counted(t.folder)), reader.of(p.config))
-        arms.append(Outlook(p, row, trials[p.arm.id], stale, cost, tuple(edited)))
+        arms.append(Outlook(p, row, trials[p.arm.id], stale, cost))
     return Report(name, out, arms, _gone(out, earlier, trials.keys(), flight), notes, runs(command))
 
 

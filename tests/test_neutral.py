@@ -33,7 +33,7 @@ SAME: dict[str, tuple[str, str]] = {
     "focal loss without focus": ("loss=focal loss.gamma=0", "loss=ce"),
     "KL is CE": ("loss=kl", "loss=ce"),
     "KL is CE for mixed labels too": ("loss=kl aug=mixup", "loss=ce aug=mixup"),
-    "distillation that asks the labels only": ("loss=distill loss.alpha=0", "loss=ce"),
+    "distillation that asks the labels only": ("loss=distill loss.alpha=0 draws=seed", "loss=ce"),
     "dropout of nothing": ("regularizer=dropout regularizer.dropout.p=0", ""),
     "blocks of nothing": ("regularizer=drop_block regularizer.drop_block.p=0", ""),
     "depth that always survives": ("regularizer=stochastic_depth regularizer.stochastic_depth.last_survival=1", ""),

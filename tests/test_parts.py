@@ -289,3 +289,24 @@ def test_two_teams_are_refused() -> None:
 def test_moments() -> None:
     assert [Moment(i, 6, 3).epoch_ended for i in range(6)] == [False, False, True] * 2
     assert Moment(5, 6, 3).t == 1.0
+
+
+@pytest.mark.parametrize(
+    ("row", "why"),
+    [
+        ("+regularizer.loss._target_=ablation.regularizer.confidence_penalty.confidence_penalty", "the main term"),
+        ("+aug.view._target_=ablation.aug.cutout.cutout", "the standard crop"),
+        ("+regularizer.teacher._target_=ablation.regularizer.ema.ema", "the student as its own teacher"),
+        ("+regularizer.raw._target_=ablation.regularizer.ema.ema", "the trained weights"),
+        ("+regularizer.best._target_=ablation.regularizer.ema.ema", "the best epoch's accuracy"),
+    ],
+)
+def test_names_that_are_taken_are_refused(row: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=f"is the name of {why}"):
+        parts(config(*TINY, row))
+
+
+def test_one_name_in_two_groups_is_refused() -> None:
+    row = ("aug=cutout", "+regularizer.cutout._target_=ablation.regularizer.confidence_penalty.confidence_penalty")
+    with pytest.raises(ConfigError, match=r"^regularizer\.cutout: aug\.cutout has this name too"):
+        parts(config(*TINY, *row))

@@ -24,3 +24,11 @@ class Previous(Average):
     def weights(self, state: Tensors) -> Tensors:
         """The state itself."""
         return state
+
+    def check(self, steps: int, steps_per_epoch: int) -> list[str]:
+        """A single epoch has none before it."""
+        if steps > steps_per_epoch:
+            return []
+        raise ValueError(
+            "teacher: epoch is the previous epoch's network, and a training of one has none; give epochs=2"
+        )

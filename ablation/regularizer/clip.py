@@ -12,7 +12,9 @@ def clip(max_norm: float = 1.0) -> Grad:
     """Scale the gradient down to an L2 norm of at most max_norm over all parameters (Pascanu et al. 2012, 1211.5063).
 
     g' = g min(1, max_norm / ||g||), one norm a seed. The norm is never read by the host. As in torch, 1e-6 is added to
-    the norm, and weight decay, which the optimiser adds later, is not part of g.
+    the norm, and weight decay, which the optimiser adds later, is not part of g. Regularizers around the gradient are
+    nested in their order: [sam, clip] clips the gradient at the worst point, [clip, sam] those of both passes. With
+    `cotrain` the norm is that of all networks' gradients together, in either order.
 
     Raises:
         ValueError: an argument is out of range.

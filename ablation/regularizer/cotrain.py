@@ -68,7 +68,9 @@ def cotrain(
     the first `warmup` of the training (40 of 300 epochs). The mean of the logits is evaluated.
 
     Losses are means over all rows here, of every network, and gradients are multiplied by `splits`: each network is
-    trained with the gradient that it would have alone, at the same lr. The loss reported is 1/splits of the paper's.
+    trained with the gradient that it would have alone, at the same lr, and that gradient is what other regularizers
+    around it are given, wherever they stand in the list: `clip` clips one norm over all networks. The loss reported is
+    1/splits of the paper's.
 
     Differs: where augmentations mix images, whose partners differ from view to view here, the networks need only agree
     on an image as far as its targets do: JS counts by the mass that these have in common, 1 for plain labels (with
@@ -105,7 +107,11 @@ def cotrain(
     def attach(model: Model) -> Term:
         return term
 
-    parts: tuple[Repeat | Team | Grad, ...] = (Repeat(splits), Team(members, Cotrained), Grad(_times(splits)))
+    parts: tuple[Repeat | Team | Grad, ...] = (
+        Repeat(splits),
+        Team(members, Cotrained),
+        Grad(_times(splits), loss=True),
+    )
     return (*parts, Penalty(attach)) if agreement else parts
 
 

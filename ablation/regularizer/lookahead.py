@@ -8,6 +8,8 @@ from ablation.average import Average, Moment
 from ablation.regularizer._statistics import weight_names
 from ablation.types import Tensors
 
+_FELT = 0.01  # of the steps: less is not worth a line
+
 
 class Lookahead(Average):
     """See `lookahead`. The state is the slow weights under the weights' own names."""
@@ -34,6 +36,22 @@ class Lookahead(Average):
     def weights(self, state: Tensors) -> Tensors:
         """The state itself."""
         return state
+
+    def check(self, steps: int, steps_per_epoch: int) -> list[str]:
+        """Whether the slow weights ever move, and how many steps at the end they know nothing of."""
+        if self.k > steps:
+            raise ValueError(
+                f"k: {self.k} is more than the {steps} steps of the training, so that the slow weights, which are "
+                f"evaluated, would never leave the initial ones; give at most {steps}"
+            )
+        late = steps % self.k
+        if late <= _FELT * steps:
+            return []
+        return [
+            f"k: {self.k} steps go {steps // self.k} times into the {steps} of the training: the weights that are "
+            f"evaluated are those of step {steps - late}, {late / steps:.0%} of it before the end; take a smaller k, "
+            "or one that divides"
+        ]
 
 
 def lookahead(k: int = 5, alpha: float = 0.5) -> Average:

@@ -91,6 +91,8 @@ def manifold_mixup(alpha: float = 2.0, layers: Sequence[float] = (0.0, 1 / 3, 2 
     def apply(model: Model) -> Model:
         if not inside:
             return model
+        if any(isinstance(m, Mix) for m in model.modules()):
+            raise ValueError("layers: this model mixes its maps already; leave one, or take layers=[0] for this one")
         blocks = residual_blocks(model)
         if not blocks:
             raise ValueError("layers: this model has no residual blocks that can be found; layers=[0] mixes the images")

@@ -28,13 +28,28 @@ class Swa(Average):
         if not moment.epoch_ended:
             return
         epoch, epochs = (moment.step + 1) // moment.steps_per_epoch, moment.steps // moment.steps_per_epoch
-        since = epoch - max(1, math.ceil(self.start * epochs - 1e-9))
+        since = epoch - self._first(epochs)
         if since < 0 or since % self.every == 0:
             mix(state, weights, averaged_names(state, self.buffers), 1 / (max(since, 0) // self.every + 1))
 
     def weights(self, state: Tensors) -> Tensors:
         """The state itself."""
         return state
+
+    def check(self, steps: int, steps_per_epoch: int) -> list[str]:
+        """Whether there is more than one epoch's weights to take a mean of, unless that is asked for by start 1."""
+        epochs = steps // steps_per_epoch
+        first = self._first(epochs)
+        if self.start == 1 or (epochs - first) // self.every:
+            return []
+        return [
+            f"start: {self.start:g} of {epochs} epochs is the end of epoch {first}, and every {self.every} epochs from "
+            f"there on gives one in all: the mean is of one epoch's weights; begin earlier, or train longer"
+        ]
+
+    def _first(self, epochs: int) -> int:
+        """The epoch, from 1, with whose end the mean begins."""
+        return max(1, math.ceil(self.start * epochs - 1e-9))
 
 
 def swa(start: float = 0.75, every: int = 1, buffers: str = "reestimate") -> Average:

@@ -1,4 +1,4 @@
-"""Where a run ends on its schedule: traps that any schedule can be asked about, whatever it is called."""
+"""Where a run rests and ends on its schedule: traps that any schedule can be asked about, whatever it is called."""
 
 from __future__ import annotations
 
@@ -9,7 +9,11 @@ from ablation.types import Schedule
 
 _POINTS = 1000  # at which a schedule is looked at, evenly over the training
 _FALLEN = 0.1  # at most so much of the last rise is left at the end of a cycle that is complete
+_NAMED = 5  # epochs that a sentence names
+_ROUNDING = 1e-9  # of an epoch
 _SMALL = 0.01  # of the peak: a rise by less is no cycle
+_REST = 1e-9  # of the peak: less is no rate
+_LOOKS = 8  # at which an epoch is looked at, besides its very end
 _LATE = 0.6  # of the training: a rate that still rises then has little left to train with
 
 
@@ -20,6 +24,8 @@ def ending(schedule: Schedule, epochs: int) -> list[str]:
       as the lab notes' cosines with restarts did, of which one ended at the top and lost ten points.
     - The rate first reaches its peak late: a warm-up made for longer runs. One that rises to the very
       end, as a range test's does, is meant to.
+    - The rate is 0 during a whole epoch: a warm-up from 0 that is held within epochs has such a first one, and a decay
+      that is too steep has them at the end. A single first step at 0 is no matter.
 
     Nothing is said of a schedule that counts steps as long as nobody knows how many an epoch has.
     """
@@ -27,7 +33,7 @@ def ending(schedule: Schedule, epochs: int) -> list[str]:
         rates = [schedule(i / _POINTS) for i in range(_POINTS)]
     except Uncounted:
         return []
-    return [*_inside_a_cycle(rates, epochs), *_late_peak(rates, epochs)]
+    return [*_inside_a_cycle(rates, epochs), *_late_peak(rates, epochs), *_at_rest(schedule, epochs)]
 
 
 def _inside_a_cycle(rates: list[float], epochs: int) -> list[str]:
@@ -60,6 +66,23 @@ def _late_peak(rates: list[float], epochs: int) -> list[str]:
     return [
         f"the learning rate reaches its peak only in epoch {peak * epochs // _POINTS + 1} of {epochs}: is the warm-up "
         "made for a longer run?"
+    ]
+
+
+def _at_rest(schedule: Schedule, epochs: int) -> list[str]:
+    """Of each epoch its beginning, some moments in between and its end."""
+    within = [*(i / _LOOKS for i in range(_LOOKS)), 1 - _ROUNDING]
+    highest = [max(schedule((epoch + moment) / epochs) for moment in within) for epoch in range(epochs)]
+    rests = [epoch for epoch, rate in enumerate(highest, 1) if rate < _REST * max(highest)]
+    if not rests:
+        return []
+    which = ", ".join(map(str, rests[:_NAMED])) + (f" and {len(rests) - _NAMED} more" if len(rests) > _NAMED else "")
+    way = (
+        "; a warm-up from 0 that is held within epochs begins so: set sched.warmup_start, or sched.warmup_per=iteration"
+    )
+    return [
+        f"the learning rate is 0 in all of epoch{'s' * (len(rests) > 1)} {which} of {epochs}: "
+        f"{len(rests) / epochs:.2g} of the training changes nothing{way if rests[0] == 1 else ''}"
     ]
 
 

@@ -10,13 +10,11 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from ablation import code
 from ablation.errors import ConfigError, DataError
 from ablation.identity import REVISED
 from launch import explain as reasons
 from launch import state
 from launch.changes import told
-from launch.hint import ablation
 from launch.known import Archive, Known
 from launch.verbs import _options
 
@@ -89,17 +87,9 @@ def _facts(run: Known) -> dict[str, Any]:
     trials = [_trial(seed, folder) for seed, folder in folders.items()]
     sweeps = [{"name": s.name, "submission": s.number, "command": s.command} for s in run.submissions]
     arm = {key: run.facts.get(key) for key in ("name", "command", "overrides", "groups", "params")}
-    facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.source(run)}
+    facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.code(run)}
     facts |= {"revisions": reasons.revised(run)}
-    return {
-        **facts,
-        "stale": None,
-        "edited": [],
-        "refused": "",
-        **_today(run),
-        "trials": trials,
-        "trouble": run.trouble,
-    }
+    return {**facts, "stale": None, "refused": "", **_today(run), "trials": trials, "trouble": run.trouble}
 
 
 def _today(run: Known) -> dict[str, Any]:
@@ -107,11 +97,10 @@ def _today(run: Known) -> dict[str, Any]:
     if run.config is None or "overrides" not in run.facts:
         return {"refused": "it is not known from what it was made"}
     try:
-        now = reasons.today(run)
+        found = reasons.stale(run)
     except (ConfigError, DataError) as e:
         return {"refused": str(e)}
-    found = reasons.stale(run, now)
-    return {"stale": {"id": found[0], "keys": found[1]}} if found else {"edited": reasons.edited(run, now)}
+    return {"stale": found and {"id": found[0], "keys": found[1]}}
 
 
 def _trial(seed: int, folder: Path) -> dict[str, Any]:
@@ -124,9 +113,7 @@ def _stale(facts: dict[str, Any]) -> str:
     if facts["refused"]:
         return f"its command is refused today: {facts['refused']}"
     if facts["stale"] is None:
-        again = f"to train it again: {ablation('redo ' + facts['id'], Path(facts['folder']).parent)}, then its command"
-        edited = code.told(facts["edited"])
-        return "no: its command gives this run today as well" + (f", but the {edited} ({again})" if edited else "")
+        return "no: its command gives this run today as well"
     return f"yes: its command gives {facts['stale']['id']} today, since {told(facts['stale']['keys'])}"
 
 

@@ -12,6 +12,7 @@ from tiny import CONF
 from ablation.sched._end import ending
 from ablation.sched.constant import constant
 from ablation.sched.cosine import cosine
+from ablation.sched.exponential import exponential
 from ablation.sched.multistep import multistep
 from ablation.types import Schedule
 from launch import plan
@@ -85,6 +86,24 @@ def test_a_run_that_ends_inside_a_cycle_is_noted(
 def test_a_warm_up_made_for_a_longer_run_is_noted() -> None:
     (note,) = ending(cosine(12, 0.1, warmup=10)["lr"], 12)
     assert note.startswith("the learning rate reaches its peak only in epoch 11 of 12")
+
+
+def test_an_epoch_at_rate_0_is_noted() -> None:
+    held = cosine(20, 0.1, warmup=5, warmup_per="epoch")["lr"]
+    assert ending(held, 20) == [
+        "the learning rate is 0 in all of epoch 1 of 20: 0.05 of the training changes nothing; a warm-up from 0 that "
+        "is held within epochs begins so: set sched.warmup_start, or sched.warmup_per=iteration"
+    ]
+    assert ending(cosine(20, 0.1, warmup=5, warmup_per="epoch", warmup_start=1e-5)["lr"], 20) == []
+    assert ending(cosine(20, 0.1, warmup=5)["lr"], 20) == [], "one step at 0"
+    steep = exponential(20, 0.1, gamma=1e-5)["lr"]
+    assert ending(steep, 20) == [
+        "the learning rate is 0 in all of epochs 3, 4, 5, 6, 7 and 13 more of 20: 0.9 of the training changes nothing"
+    ]
+    (note,) = ending(lambda t: float(t < 0.9), 10)
+    assert note.startswith("the learning rate is 0 in all of epoch 10 of 10: 0.1 of the training changes nothing")
+    arms = planned(["sched=cosine", "sched.warmup=5", "sched.warmup_per=epoch"])
+    assert [n for n in arms[0].notes if "in all of epoch 1 of 20" in n], "before anything is trained"
 
 
 def test_a_schedule_of_ones_own_is_looked_at_before_it_is_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

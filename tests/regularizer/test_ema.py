@@ -45,7 +45,7 @@ def test_is_torchs_and_timms_statistics_included() -> None:
         theirs.update_parameters(model)
         timms.update(model)  # given the step, timm has a decay of 0 at first
 
-    ours = follow(ema(0.9), model, others=(theirs_too,))
+    ours = follow(ema(0.9, warmup=False), model, others=(theirs_too,))
     for name, value in theirs.module.state_dict().items():
         if value.is_floating_point():  # torch averages the count of batches too, as an integer
             torch.testing.assert_close(ours[name], value)
@@ -108,7 +108,7 @@ W = torch.tensor([2.0, -1.0])
 )
 def test_variants_of_the_lab_notes_are_their_formulas(arguments: dict[str, Any], expected: list[torch.Tensor]) -> None:
     """The weights start at 0 and move by W; statistics are averaged and nothing else."""
-    average = ema(0.8, **arguments)
+    average = ema(0.8, warmup=False, **arguments)
     live = {"w": torch.zeros(2), "running_mean": torch.zeros(2)}
     state = average.begin(live)
     for step in range(2):
@@ -124,7 +124,7 @@ def test_variants_of_the_lab_notes_are_their_formulas(arguments: dict[str, Any],
 
 
 def test_weight_decay_of_the_average_alone_is_sgds_for_weights_that_rest() -> None:
-    average, live = ema(0.8, weight_decay=0.1, lr=0.2), {"w": torch.zeros(2)}
+    average, live = ema(0.8, warmup=False, weight_decay=0.1, lr=0.2), {"w": torch.zeros(2)}
     state, p = {"w": W.clone()}, torch.nn.Parameter(0.8 * W)
     p.grad = torch.zeros(2)
     average.update(state, live, Moment(0, 9, 9))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from ablation.aug.mixup import mixup
 from ablation.build import build
+from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.learner import Learner
 from ablation.model.resnet_cifar import ResNetCifar, resnet_cifar
@@ -149,3 +150,13 @@ def test_refuses() -> None:
     both.add_module("other", resnet_cifar(10, 3, 8, depth=8))
     with pytest.raises(ValueError, match=r"^layers: several models"):
         wrap.apply(both)
+
+
+@pytest.mark.parametrize("beside", [[], ["regularizer=manifold_mixup"]])
+def test_another_name_or_a_second_one_is_refused(beside: list[str]) -> None:
+    """Targets and maps would be mixed with different partners; or the first one's layers would be lost."""
+    target = "ablation.regularizer.manifold_mixup.manifold_mixup"
+    with pytest.raises(
+        ConfigError, match=r"^regularizer\.mm: .* draws under the name manifold_mixup|mixes its maps already"
+    ):
+        parts(config(*TINY, *SMALL_MODEL, *beside, f"+regularizer.mm._target_={target}"))
