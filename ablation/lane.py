@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
-from ablation import checkpoint, journal, result, trace
+from ablation import checkpoint, code, journal, result, trace
 from ablation.attempt import Attempt, Fenced
 from ablation.cause import cause
 from ablation.errors import AblationError, Cancelled, DataError, Diverged
@@ -27,6 +27,7 @@ class Lane:
         self.saved: dict[int, dict[str, Any]] = {}  # checkpoints by step, until training begins
         self.journal = journal.Journal(attempt.folder / journal.JOURNAL)
         self.outcome: result.Result | AblationError | None = None  # set when it trains no longer, though others may
+        self.code: code.Modules = {}  # that it is trained by
         self.teacher = ""  # fingerprint of its teacher's weights, if it has a teacher
         self._first = True
 
@@ -66,6 +67,8 @@ class Lane:
                     f"seed {self.seed}: {self.attempt.seed_folder} was begun on {what} with the fingerprint {began}, "
                     f"now {now}; bring the old back, or move that folder away to start anew"
                 )
+        self.attempt.check()
+        code.keep(self.attempt.folder, step, self.code)
         about = {"device": device, "precision": precision} | ({"threads": threads} if threads else {})
         self.write("start", attempt=self.attempt.number, step=step, **about, **fixed)
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from ablation import teacher, teacher_weights, threads
+from ablation import code, teacher, teacher_weights, threads
 from ablation.attempt import Busy
 from ablation.build import build, build_all
 from ablation.claim import Finished, claim
@@ -142,6 +142,7 @@ class _Shared:
     def _open(self, seed: int) -> Iterator[Lane]:
         with claim(seed_folder(self.folder, seed), self.built.scalars.lease, self.supersede) as attempt:
             lane = Lane(seed, attempt)
+            lane.code = code.here().of(self.config)
             try:
                 yield lane
             finally:
@@ -181,19 +182,22 @@ class _Shared:
         plan, state = prepare(self.config, self.built, self.data, precision, seeds, self._teacher(lanes, precision))
         if step:
             unpack(state, [lane.saved[step] for lane in lanes])
+            for lane in lanes:
+                if files := code.edited(code.counted(lane.attempt.seed_folder), lane.code):
+                    self.watch.note(f"seed {lane.seed} goes on where it stopped, but the {code.told(files)}")
         name, count = device_name(self.device), parameters(state, len(lanes))
         for remark in remarks(plan, self.built.tricks.paths):
             self.watch.note(remark)
-        files = Files(plan, self.data, lanes, top, self.watch, self.stop, step)
+        recorder = Files(plan, self.data, lanes, top, self.watch, self.stop, step)
         why = f"{precision.name} ({precision.why})"
         with suppress(Over):
-            files.begin(state, name)
+            recorder.begin(state, name)
             for lane in lanes:
                 for sink in self.sinks:
                     sink.follow(lane.attempt.seed_folder)
             self.watch.begin(Leg(seeds, top.epochs, plan.steps, step, name, why, count))
-            train(plan, state, files)
-            files.end(facts(plan, state, self.data))
+            train(plan, state, recorder)
+            recorder.end(facts(plan, state, self.data))
         return {lane.seed: lane.outcome for lane in lanes if lane.outcome is not None}
 
     def _teacher(self, lanes: Sequence[Lane], precision: Precision) -> Teacher | None:

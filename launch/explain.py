@@ -14,12 +14,13 @@ from typing import Any
 from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
-from ablation import attempt
+from ablation import attempt, code
 from ablation.errors import AblationError
 from ablation.identity import difference, made_under
 from launch.arm import rules
 from launch.known import Known
 from launch.provenance import ROOT, SOURCE
+from launch.sweep import Planned
 from launch.tail import ends
 
 Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second
@@ -40,8 +41,8 @@ def _config(run: Known) -> Mapping[str, Any]:
     return run.config
 
 
-def stale(run: Known) -> tuple[str, Changes] | None:
-    """What the run's command gives today, if that is another run: its id, and the keys that changed (was, is).
+def today(run: Known) -> Planned:
+    """What the run's command gives today.
 
     Raises:
         ConfigError, DataError: the command is refused today; the message says why.
@@ -55,10 +56,22 @@ def stale(run: Known) -> tuple[str, Changes] | None:
     GlobalHydra.instance().clear()
     hydra = initialize_config_dir(str(ROOT / "conf"), version_base="1.3")
     with hydra, redirect_stdout(sys.stderr):  # a trick's module may print
-        today = gather([overrides], search)[-1]
-    contents.require([today.config])
-    ids = (run.id, today.arm.id)
-    return None if today.arm.id == run.id else (today.arm.id, difference(_config(run), today.config, rules(), ids))
+        found = gather([overrides], search)[-1]
+    contents.require([found.config])
+    return found
+
+
+def stale(run: Known, now: Planned) -> tuple[str, Changes] | None:
+    """If its command gives another run today: that one's id, and the keys that changed (was, is)."""
+    ids = (run.id, now.arm.id)
+    return None if now.arm.id == run.id else (now.arm.id, difference(_config(run), now.config, rules(), ids))
+
+
+def edited(run: Known, now: Planned) -> list[str]:
+    """The files of the code that its trials were trained by and that differ today, or are other ones."""
+    return code.edited(
+        (m for seed in run.seeds for m in code.counted(run.folder / f"seed-{seed}")), code.Reader().of(now.config)
+    )
 
 
 def revised(run: Known) -> dict[str, int]:
@@ -66,7 +79,7 @@ def revised(run: Known) -> dict[str, int]:
     return made_under(run.id, run.config, rules()) if run.config is not None else {}
 
 
-def code(run: Known) -> list[dict[str, Any]]:
+def source(run: Known) -> list[dict[str, Any]]:
     """The states of the code that it was run with: commit, and the files with changes that were not committed."""
     files = sorted(run.folder.glob("provenance*.json"), key=lambda p: p.stat().st_mtime_ns)
     files = files or [s.folder / SOURCE for s in run.submissions]

@@ -76,6 +76,10 @@ class Archive:
             raise ConfigError(f"{text}: no such run or sweep under {self.out}; {near(text, sorted(options)[:1000])}")
         return self.known(found.pop())
 
+    def all(self) -> list[Known]:
+        """Every arm that there is."""
+        return [self.known(id_) for id_ in sorted(self._ids)]
+
     def _namings(self) -> Iterator[Mapping[str, str]]:
         yield self.names
         for submission in self.submissions:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ablation import code
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from launch import checks_config, dead, plan_view
@@ -35,6 +36,7 @@ class Outlook:
     trials: list[Trial]
     stale: Stale | None  # of an arm of which nothing has run
     cost: Cost | None  # None also if nothing is to come
+    edited: tuple[str, ...] = ()  # files of the code that differ from what its trials were trained by
 
     @property
     def state(self) -> str:
@@ -102,14 +104,15 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False, checked:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
     notes = [*damaged, *standing.trouble, *checks_config.together(planned)]
     notes += dead.check(planned, checked).notes
-    estimates = Estimates(past)
+    estimates, reader = Estimates(past), code.Reader()
     if timed:
         notes += _probe(planned, estimates)
     arms = []
     for p, row in zip(planned, rows(standing.trials), strict=True):
         stale = past.stale(p, trials.keys()) if row.state == "new" else None
         cost = estimates.of(p) if row.done < row.total else None
-        arms.append(Outlook(p, row, trials[p.arm.id], stale, cost))
+        edited = code.edited((m for t in trials[p.arm.id] for m in code.counted(t.folder)), reader.of(p.config))
+        arms.append(Outlook(p, row, trials[p.arm.id], stale, cost, tuple(edited)))
     return Report(name, out, arms, _gone(out, earlier, trials.keys(), flight), notes, runs(command))
 
 

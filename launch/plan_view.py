@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ablation import code
+from launch.hint import ablation
 from launch.names import apart
 from launch.overview import spelt
 
@@ -56,7 +58,8 @@ def _state(arm: Outlook) -> Text:
     number = arm.row.counts.get(arm.row.state, 0)
     text = arm.state if number == arm.row.total else f"{number} {arm.state}"
     why = str(arm.stale) if arm.stale else arm.row.cause
-    return Text(f"{text}: {why}" if why and arm.state != "done" else text, style=_STYLE.get(arm.state, ""))
+    text = f"{text}: {why}" if why and arm.state != "done" else text
+    return Text("; ".join(filter(None, [text, code.told(arm.edited)])), style=_STYLE.get(arm.state, ""))
 
 
 def _to_come(arm: Outlook) -> str:
@@ -87,6 +90,11 @@ def _lines(report: Report) -> list[str]:
     unknown = sum(arm.seconds is None for arm in report.arms)
     if unknown:
         lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")
+    if other := sum(bool(arm.edited) for arm in report.arms):
+        again = ablation(f"redo --edited --sweep {report.name}", report.out)
+        lines.append(
+            f"{other} of the arms ran with other code than today's; {again} sets them aside, to be trained again"
+        )
     if report.gone:
         gone = Counter(row.state for row in report.gone)
         which = ", ".join(row.id[:8] for row in report.gone[:5]) + (", ..." if len(report.gone) > 5 else "")
@@ -132,6 +140,7 @@ def _facts(arm: Outlook) -> dict[str, Any]:
         "teacher": planned.teacher,
         "notes": list(planned.notes),
         "stale": {"folder": str(arm.stale.folder), "changed": dict(arm.stale.changed)} if arm.stale else None,
+        "edited": list(arm.edited),
         "seeds": {str(t.seed): {**asdict(t.state), "folder": str(t.folder)} for t in arm.trials},
         "missing": arm.missing,
         "seconds": arm.seconds,

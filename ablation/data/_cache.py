@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
 import uuid
 import warnings
@@ -20,6 +19,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
+
+from ablation.cache import directory
 
 Array = NDArray[Any]
 
@@ -45,11 +46,6 @@ class Entry(NamedTuple):
     arrays: dict[str, Array]
     meta: dict[str, Any]
     digest: str  # SHA-256 over all arrays
-
-
-def directory(cache: str | None) -> Path:
-    """The argument, else the variable ABLATION_CACHE, else ~/.cache/ablation."""
-    return Path(cache or os.environ.get("ABLATION_CACHE") or "~/.cache/ablation").expanduser()
 
 
 def stamp(files: Iterable[Path], *more: object) -> str:

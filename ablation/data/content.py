@@ -20,7 +20,7 @@ from typing import Any
 from ablation.allowance import cores
 from ablation.atomic import write_atomic
 from ablation.build import factory
-from ablation.data._cache import directory
+from ablation.cache import directory
 from ablation.errors import DataError
 
 _DIGITS = 16

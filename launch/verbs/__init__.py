@@ -13,7 +13,7 @@ import click
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 
-_ORDER = ("status", "watch", "cancel", "retry", "explain", "logs", "sync", "table", "fill", "check", "lr")
+_ORDER = ("status", "watch", "cancel", "retry", "redo", "explain", "logs", "sync", "table", "fill", "check", "lr")
 
 
 class Verbs(click.Group):

@@ -10,11 +10,13 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from ablation import code
 from ablation.errors import ConfigError, DataError
 from ablation.identity import REVISED
 from launch import explain as reasons
 from launch import state
 from launch.changes import told
+from launch.hint import ablation
 from launch.known import Archive, Known
 from launch.verbs import _options
 
@@ -87,9 +89,17 @@ def _facts(run: Known) -> dict[str, Any]:
     trials = [_trial(seed, folder) for seed, folder in folders.items()]
     sweeps = [{"name": s.name, "submission": s.number, "command": s.command} for s in run.submissions]
     arm = {key: run.facts.get(key) for key in ("name", "command", "overrides", "groups", "params")}
-    facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.code(run)}
+    facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.source(run)}
     facts |= {"revisions": reasons.revised(run)}
-    return {**facts, "stale": None, "refused": "", **_today(run), "trials": trials, "trouble": run.trouble}
+    return {
+        **facts,
+        "stale": None,
+        "edited": [],
+        "refused": "",
+        **_today(run),
+        "trials": trials,
+        "trouble": run.trouble,
+    }
 
 
 def _today(run: Known) -> dict[str, Any]:
@@ -97,10 +107,11 @@ def _today(run: Known) -> dict[str, Any]:
     if run.config is None or "overrides" not in run.facts:
         return {"refused": "it is not known from what it was made"}
     try:
-        found = reasons.stale(run)
+        now = reasons.today(run)
     except (ConfigError, DataError) as e:
         return {"refused": str(e)}
-    return {"stale": found and {"id": found[0], "keys": found[1]}}
+    found = reasons.stale(run, now)
+    return {"stale": {"id": found[0], "keys": found[1]}} if found else {"edited": reasons.edited(run, now)}
 
 
 def _trial(seed: int, folder: Path) -> dict[str, Any]:
@@ -113,7 +124,9 @@ def _stale(facts: dict[str, Any]) -> str:
     if facts["refused"]:
         return f"its command is refused today: {facts['refused']}"
     if facts["stale"] is None:
-        return "no: its command gives this run today as well"
+        again = f"to train it again: {ablation('redo ' + facts['id'], Path(facts['folder']).parent)}, then its command"
+        edited = code.told(facts["edited"])
+        return "no: its command gives this run today as well" + (f", but the {edited} ({again})" if edited else "")
     return f"yes: its command gives {facts['stale']['id']} today, since {told(facts['stale']['keys'])}"
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ablation.data._cache import Array, Chunks, Recipe, cached, directory, stamp
+from ablation.cache import directory
+from ablation.data._cache import Array, Chunks, Recipe, cached, stamp
 from ablation.errors import DataError
 
 _WHOLE = np.arange(60, dtype=np.uint8).reshape(10, 2, 3)

@@ -1,0 +1,213 @@
+"""Which code a configuration runs: a digest of every module that its numbers come of, to tell what was edited since.
+
+Counted are the loop and what prepares and measures, the factories that the configuration names, and whatever of the
+project's and of the user's own modules these import. A module counts as `ablation.syntax` reads it, so that comments,
+docstrings and moving a file make no difference. What is installed is left to its version. Nothing is imported for this,
+and digests are remembered by path, size and times of change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import sys
+import sysconfig
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+from ablation import attempt, syntax
+from ablation.atomic import write_atomic
+from ablation.cache import directory
+from ablation.identity import flatten
+
+CODE = "code.json"  # in an attempt's folder
+ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
+# Who trains it, what is written down of it, and what is told: no number comes of these.
+APART = frozenset(
+    ("allowance", "atomic", "attempt", "cache", "cause", "checkpoint", "claim", "code", "errors", "facts")
+)
+APART |= {"identity", "journal", "lane", "memory", "process", "result", "syntax", "threads", "track", "watch"}
+_PROJECT = Path(__file__).resolve().parents[1]
+_INSTALLED = ("site-packages", "dist-packages")
+_PYTHON = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
+_DIGITS = 16
+Modules = dict[str, str]  # dotted name -> digest
+
+
+class _Module(NamedTuple):
+    digest: str  # empty if nothing is left of it
+    imports: tuple[str, ...]  # dotted names, of modules or of what is in them
+
+
+class Reader:
+    """Reads every file once: what was edited after a process has started is not what it runs."""
+
+    def __init__(self, project: Path = _PROJECT) -> None:
+        self._project, self._store = project, directory() / "code.json"
+        self._known: dict[str, list[Any]] = _json(self._store)
+        self._new = False
+        self._modules: dict[str, _Module | None] = {}
+        self._from: dict[str, Modules] = {}
+
+    def of(self, config: Mapping[str, Any]) -> Modules:
+        """The modules that a configuration runs; those without code are left out."""
+        roots = [*ROOTS, *_named(config), *(["ablation.teacher_weights"] if config.get("teacher") else [])]
+        found = {name: digest for root in roots for name, digest in self._reached(root).items()}
+        self._remember()
+        return dict(sorted(found.items()))
+
+    def _reached(self, root: str) -> Modules:
+        """A module with its packages, and what they import."""
+        if root not in self._from:
+            found: dict[str, _Module] = {}
+            todo = _with_parents(root)
+            while todo:
+                name = todo.pop()
+                module = None if name in found or _apart(name) else self._module(name)
+                if module is not None:
+                    found[name] = module
+                    todo += [parent for imported in module.imports for parent in _with_parents(imported)]
+            self._from[root] = {name: module.digest for name, module in found.items() if module.digest}
+        return self._from[root]
+
+    def _module(self, name: str) -> _Module | None:
+        """None: it is no module, or not the project's or the user's."""
+        if name not in self._modules:
+            path = _path(name, self._project)
+            self._modules[name] = None if path is None else self._read(name, path)
+        return self._modules[name]
+
+    def _read(self, name: str, path: Path) -> _Module:
+        stat = path.stat()
+        stamp = [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
+        known = self._known.get(str(path))
+        if not isinstance(known, list) or known[:4] != stamp:
+            module = _parsed(name, path)
+            known = self._known[str(path)] = [*stamp, module.digest, list(module.imports)]
+            self._new = True
+        return _Module(known[4], tuple(known[5]))
+
+    def _remember(self) -> None:
+        if self._new:
+            self._new = False
+            with suppress(OSError):  # a folder that cannot be written is done without
+                self._store.parent.mkdir(parents=True, exist_ok=True)
+                scratch = self._store.with_name(f"{self._store.name}.{uuid4().hex}.tmp")
+                scratch.write_text(json.dumps(self._known))
+                scratch.replace(self._store)
+
+
+@cache
+def here() -> Reader:
+    """This process's: the code that it has loaded does not change any more."""
+    return Reader()
+
+
+def keep(attempt_folder: Path, step: int, modules: Modules) -> None:
+    """Write down the code of an attempt that starts at this step."""
+    write_atomic(attempt_folder / CODE, json.dumps({"step": step, "modules": modules}).encode())
+
+
+def counted(seed_folder: Path) -> list[Modules]:
+    """The code of the attempts at a trial that its numbers come of: from the last that began anew.
+
+    Attempts from before code was kept say nothing.
+    """
+    found: list[tuple[int, Modules]] = []
+    for number in attempt.numbers(seed_folder):
+        kept = _json(attempt.folder(seed_folder, number) / CODE)
+        if isinstance(kept.get("modules"), dict):
+            found.append((int(kept.get("step", 0)), kept["modules"]))
+    first = max((n for n, (step, _) in enumerate(found) if step == 0), default=0)
+    return [modules for _, modules in found[first:]]
+
+
+def edited(then: Iterable[Modules], now: Modules) -> list[str]:
+    """The files that differ: `aug/cutout.py`. A module that was moved or renamed as it is does not."""
+    names: set[str] = set()
+    for modules in then:
+        was, is_ = set(modules.values()), set(now.values())
+        names |= {name for name, digest in modules.items() if digest not in is_}
+        names |= {name for name, digest in now.items() if digest not in was}
+    return sorted(f"{name.removeprefix('ablation.').replace('.', '/')}.py" for name in names)
+
+
+def told(files: Sequence[str]) -> str:
+    """In words, or empty: `code differs since: aug/cutout.py`."""
+    more = f" and {len(files) - 4} more" if len(files) > 4 else ""
+    return f"code differs since: {', '.join(files[:4])}{more}" if files else ""
+
+
+def _named(config: Mapping[str, Any]) -> Iterator[str]:
+    """The modules of the factories, and the view, which is named without its module."""
+    for key, value in flatten(config).items():
+        if key.endswith("_target_"):
+            yield str(value).rpartition(".")[0]
+    view = config.get("data", {}).get("view")
+    for name in view if isinstance(view, Mapping) else [view]:
+        yield f"ablation.data.view.{name}"
+
+
+def _apart(name: str) -> bool:
+    top, _, rest = name.partition(".")
+    return top == "ablation" and rest.partition(".")[0] in APART
+
+
+def _with_parents(name: str) -> list[str]:
+    """Importing a module runs its packages too."""
+    parts = name.split(".")
+    return [".".join(parts[:n]) for n in range(1, len(parts) + 1)]
+
+
+@cache
+def _path(name: str, project: Path) -> Path | None:
+    """The file of one's own module; of what is installed, built in, no module, or a package without a file: None."""
+    top, *rest = name.split(".")
+    for place in _places(top, project):
+        inner = place.joinpath(*rest)
+        for file in (inner / "__init__.py", inner.with_suffix(".py")) if rest or place.is_dir() else (place,):
+            if file.is_file():
+                return file
+    return None
+
+
+@cache
+def _places(top: str, project: Path) -> tuple[Path, ...]:
+    """The folders of a package, or the file of a module."""
+    if top == "ablation":
+        return (project / "ablation",)
+    if top in sys.stdlib_module_names or top in ("launch", "results"):
+        return ()
+    try:
+        spec = importlib.util.find_spec(top)  # imports nothing, as the name is no dotted one
+    except (ValueError, ImportError):
+        return ()
+    found = [] if spec is None else [*(spec.submodule_search_locations or ([spec.origin] if spec.origin else []))]
+    places = [Path(place) for place in found if (place and place.endswith(".py")) or Path(place).is_dir()]
+    return tuple(place for place in places if not _foreign(place.resolve()))
+
+
+def _foreign(place: Path) -> bool:
+    return bool({*_INSTALLED} & {*place.parts}) or any(map(place.is_relative_to, _PYTHON))
+
+
+def _parsed(name: str, path: Path) -> _Module:
+    text = path.read_bytes()
+    try:
+        bare, imports = syntax.bare(text, name if path.name == "__init__.py" else name.rpartition(".")[0])
+    except (SyntaxError, ValueError):  # it cannot run either; its bytes have to do
+        bare, imports = repr(text), set()
+    return _Module(hashlib.sha256(bare.encode()).hexdigest()[:_DIGITS] if bare else "", tuple(sorted(imports)))
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}

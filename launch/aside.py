@@ -1,0 +1,34 @@
+"""Trials set aside, so that the same command trains them anew: `<out>/.aside/<id>/seed-K-N`. Nothing is deleted."""
+
+from __future__ import annotations
+
+from itertools import count
+from pathlib import Path
+
+from ablation import attempt
+from ablation.errors import AblationError
+
+ASIDE = ".aside"  # in a folder of runs
+
+
+def begun(folder: Path) -> bool:
+    """Whether a seed's folder holds anything to be set aside."""
+    return any(folder.glob("attempt-*")) or (folder / "result.json").exists()
+
+
+def put(folder: Path, lease: float) -> Path:
+    """Set a seed's folder aside; where it is now.
+
+    Raises:
+        AblationError: the trial is being trained.
+    """
+    newest = attempt.folder(folder, attempt.latest(folder))
+    if attempt.live(newest, lease):
+        raise AblationError(f"{folder}: is being trained by {attempt.owner(newest)}; stop that first")
+    store = folder.parents[1] / ASIDE / folder.parent.name
+    store.mkdir(parents=True, exist_ok=True)
+    for number in count(1):
+        there = store / f"{folder.name}-{number}"
+        if not there.exists():
+            return folder.rename(there)
+    raise AssertionError  # count() has no end

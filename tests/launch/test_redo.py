@@ -1,0 +1,115 @@
+"""Code that was edited after a run is said, and the run can be trained again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from threading import Event
+
+import pytest
+from hydra import initialize_config_dir
+from tiny import CONF, SMALL_MODEL, TINY
+
+from ablation import attempt, code
+from ablation.attempt import Owner
+from launch import plan
+from launch.arms import gather
+from launch.plan import look
+from launch.run import run_arm
+from launch.sweep import Planned, Submission
+from launch.verbs import main
+from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
+from tests.launch.test_verbs import asked, said
+
+Capture = pytest.CaptureFixture[str]
+TRICK = "def shade(by={}):\n    return lambda batch, key: batch._replace(x=batch.x * by)\n"
+
+
+@pytest.fixture
+def two(tmp_path: Path) -> Submission:
+    """Two finished arms; since then, the first one's trick was edited."""
+    made = sweep(tmp_path, "aug=cutout seeds=2", "aug=mixup", name="two")
+    for number, (id_, p) in enumerate(made.arms.items()):
+        for seed in p.seeds:
+            make(made.out / id_ / f"seed-{seed}", 1, start(), epoch(3))
+            finish(made.out / id_ / f"seed-{seed}")
+            modules = code.Reader().of(p.config)
+            if number == 0 and seed == 1:
+                modules["ablation.aug.cutout"] = "0" * 16
+            code.keep(attempt.folder(made.out / id_ / f"seed-{seed}", 1), 0, modules)
+    return made
+
+
+def test_a_plan_says_which_arms_ran_with_other_code(two: Submission, capsys: Capture) -> None:
+    cutout, mixup = look(list(two.arms.values()), "x").arms
+    assert (cutout.state, cutout.edited, mixup.edited) == ("done", ("aug/cutout.py",), ())
+    plan.run(list(two.arms.values()), {"json": False, "probe": False, "rows": 0}, "python launch/run.py -m x")
+    printed = capsys.readouterr().out
+    assert "done; code differs since: aug/cutout.py" in printed
+    assert "1 of the arms ran with other code than today's" in printed
+    assert "ablation redo --edited --sweep two" in printed
+
+
+def test_explain_says_it_and_how_to_train_again(two: Submission, capsys: Capture) -> None:
+    cutout, mixup = two.arms
+    assert asked(capsys, two, "explain", cutout)[1]["edited"] == ["aug/cutout.py"]
+    printed = said(capsys, two, "explain", cutout)[1]
+    assert "no: its command gives this run today as well, but the code differs since: aug/cutout.py" in printed
+    assert f"ablation redo {cutout}" in printed
+    assert asked(capsys, two, "explain", mixup)[1]["edited"] == []
+    assert "code differs" not in said(capsys, two, "explain", mixup)[1]
+
+
+def test_a_run_from_before_code_was_kept_is_current(two: Submission, capsys: Capture) -> None:
+    cutout, _ = two.arms
+    for file in two.out.glob(f"*/seed-*/attempt-1/{code.CODE}"):
+        file.unlink()
+    assert asked(capsys, two, "explain", cutout)[1]["edited"] == []
+
+
+def test_redo_sets_aside_what_was_edited_and_deletes_nothing(two: Submission, capsys: Capture) -> None:
+    cutout, _ = two.arms
+    status, printed = asked(capsys, two, "redo", "--edited")
+    assert status == 0
+    assert sorted(printed["aside"]) == [f"{cutout}/seed-0", f"{cutout}/seed-1"]
+    assert printed["commands"] == [two.arms[cutout].arm.command]
+    assert all((Path(there) / "result.json").exists() for there in printed["aside"].values())
+    assert [arm.state for arm in look(list(two.arms.values()), "x").arms] == ["new", "done"]
+    assert asked(capsys, two, "redo", "--edited")[1]["aside"] == {}
+    assert "nothing to set aside" in said(capsys, two, "redo", "--edited")[1]
+    make(seed_folder(two, 0), 1, start())
+    text = said(capsys, two, "redo", f"{cutout[:8]}/0")[1]
+    assert f"set aside {cutout}/seed-0: {two.out / '.aside' / cutout / 'seed-0-2'}" in text
+    assert asked(capsys, two, "status")[1]["totals"] == {"done": 1, "new": 2}
+
+
+def test_redo_takes_nothing_that_runs_and_wants_to_be_told(two: Submission, capsys: Capture) -> None:
+    make(seed_folder(two, 1), 2, start(), owner=Owner.here(), beat=0)
+    status, text = said(capsys, two, "redo", list(two.arms)[1])
+    assert (status, "is being trained by process" in text) == (1, True)
+    assert main(["redo", "--out", str(two.out)]) == 2
+
+
+def test_a_trick_of_one_s_own_edited_after_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    """From the first training to the second, with a real trick; a comment is no edit."""
+    (tmp_path / "own").mkdir()
+    file = tmp_path / "own" / "shade_of_mine.py"
+    file.write_text(TRICK.format(0.5))
+    monkeypatch.syspath_prepend(str(tmp_path / "own"))
+
+    def planned() -> Planned:
+        own = "+aug.shade={_target_: shade_of_mine.shade}"
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            return gather([[*TINY, *SMALL_MODEL, "epochs=1", own, f"out={tmp_path / 'out'}"]])[0]
+
+    arm = planned()
+    run_arm(arm, Event())
+    file.write_text("# a comment\n" + TRICK.format(0.5))
+    assert look([planned()], "x").arms[0].edited == ()
+    file.write_text(TRICK.format(0.75))
+    edited = look([planned()], "x").arms[0]
+    assert (edited.state, edited.edited) == ("done", ("shade_of_mine.py",))
+    assert main(["redo", "--edited", "--out", str(tmp_path / "out")]) == 0
+    assert "run it again: python launch/run.py" in capsys.readouterr().out
+    assert look([planned()], "x").arms[0].state == "new"

@@ -1,0 +1,184 @@
+"""The code that a configuration runs: what is edited in it is seen, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny import CONF, SMALL_MODEL, TINY, config
+
+from ablation import code, syntax
+from ablation.code import Reader, edited
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABLATION_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A copy of the package, to be edited."""
+    shutil.copytree(CONF.parent / "ablation", tmp_path / "checkout" / "ablation", ignore=lambda *_: ["__pycache__"])
+    return tmp_path / "checkout"
+
+
+def change(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def since(project: Path, settings: dict[str, Any], act: Callable[[], None]) -> list[str]:
+    before = Reader(project).of(settings)
+    act()
+    return edited([before], Reader(project).of(settings))
+
+
+def test_only_who_runs_it_is_told_of_an_edited_trick(project: Path) -> None:
+    with_it, without = config(*TINY, *SMALL_MODEL, "aug=cutout"), config(*TINY, *SMALL_MODEL, "aug=mixup")
+    file = project / "ablation" / "aug" / "cutout.py"
+    before = Reader(project).of(without)
+    assert since(project, with_it, lambda: file.write_text(file.read_text() + "\nX = 1\n")) == ["aug/cutout.py"]
+    assert edited([before], Reader(project).of(without)) == []
+
+
+@pytest.mark.parametrize("file", ["train.py", "data/view/pad_crop.py", "model/block.py", "optim/sgd.py", "evaluate.py"])
+def test_what_it_runs_beside_its_tricks_counts(project: Path, file: str) -> None:
+    """The loop, a view that is named without its module, what a factory imports."""
+    path = project / "ablation" / file
+    assert since(project, config(*TINY), lambda: path.write_text(path.read_text() + "\nX = 1\n")) == [file]
+
+
+def test_bookkeeping_does_not_count(project: Path) -> None:
+    path = project / "ablation" / "journal.py"
+    assert since(project, config(*TINY), lambda: path.write_text(path.read_text() + "\nX = 1\n")) == []
+
+
+def test_moving_a_file_and_rewording_are_no_edits(project: Path) -> None:
+    """The factory and who imports it have another path; the trick is the same."""
+    settings, old = config(*TINY, "aug=cutout"), project / "ablation" / "aug" / "cutout.py"
+    before = Reader(project).of(settings)
+    (project / "ablation" / "room").mkdir()
+    (project / "ablation" / "room" / "__init__.py").touch()
+    moved = old.rename(project / "ablation" / "room" / "cutout.py")
+    helper = (project / "ablation" / "aug" / "_rectangle.py").rename(project / "ablation" / "room" / "_rectangle.py")
+    moved.write_text(
+        "# another comment\n" + moved.read_text().replace("ablation.aug._rectangle", "ablation.room._rectangle")
+    )
+    helper.write_text(helper.read_text().replace('"""', '"""Other words. ', 1))
+    settings["aug"]["cutout"]["_target_"] = "ablation.room.cutout.cutout"
+    assert edited([before], Reader(project).of(settings)) == []
+
+
+def text(source: str) -> str:
+    return syntax.bare(source.encode(), "mine.trick")[0]
+
+
+FIRST = '''
+from mine.helpers import half
+def trick(alpha: float = 1.0) -> int:
+    """Words."""
+    found: int = half(alpha)
+    if found < 0:
+        raise ValueError("alpha: is below 0")
+    return found
+'''
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "same"),
+    [
+        ('"""Words."""', '"""Other words."""', True),
+        ('    """Words."""\n', "", True),
+        ("found: int = half", "found = half", True),
+        ("-> int", "-> float", True),
+        ("alpha: is below 0", "alpha: is less than 0", True),
+        ("from mine.helpers", "from mine.rooms.helpers", True),
+        ("    return found", "    # why\n\n    return  found", True),
+        ("half(alpha)", "half(2 * alpha)", False),
+        ("1.0", "2.0", False),
+        ("alpha: float", "alpha: int", False),
+        ("ValueError", "TypeError", False),
+        ("mine.helpers", "torch.helpers", False),
+        ("import half", "import third as half", False),
+        ("if found < 0", "if found <= 0", False),
+    ],
+)
+def test_what_counts_of_a_module(old: str, new: str, same: bool) -> None:
+    assert old in FIRST
+    assert (text(FIRST.replace(old, new)) == text(FIRST)) is same
+
+
+def test_fields_are_told_by_their_annotations_and_types_are_imported_for_nothing() -> None:
+    assert text("class A:\n    x: int\n") != text("class A:\n    y: int\n")
+    guarded = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from mine import big\nelse:\n    x = 1\n"
+    bare, imports = syntax.bare(guarded.encode(), "mine")
+    assert "x" in bare
+    assert "mine.big" not in imports
+    assert syntax.bare(b"from . import a\nfrom ..b import c\n", "mine.inner")[1] >= {"mine.inner.a", "mine.b.c"}
+
+
+def test_a_package_of_the_user_s_own_is_followed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = tmp_path / "followed"
+    mine.mkdir()
+    (mine / "__init__.py").touch()
+    (mine / "trick.py").write_text("import torch, numpy\nfrom .helper import f\ndef trick():\n    return f\n")
+    (mine / "helper.py").write_text("def f(batch, key):\n    return batch\n")
+    (mine / "other.py").write_text("X = 1\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    settings = {**config(*TINY), "aug": {"mine": {"_target_": "followed.trick.trick"}}}
+    before = Reader().of(settings)
+    assert {name for name in before if name.startswith("followed")} == {"followed.trick", "followed.helper"}
+    assert "followed" not in sys.modules, "nothing is imported"
+    (mine / "other.py").write_text("X = 2\n")
+    assert edited([before], Reader().of(settings)) == []
+    (mine / "helper.py").write_text("def f(batch, key):\n    return 2 * batch\n")
+    assert edited([before], Reader().of(settings)) == ["followed/helper.py"]
+    (mine / "helper.py").write_text("def f(batch, key:\n")
+    assert edited([before], Reader().of(settings)) == ["followed/helper.py"]
+
+
+def test_attempts_that_began_anew_take_the_earlier_ones_back(tmp_path: Path) -> None:
+    for number, step in ((1, 0), (2, 0), (3, 20)):
+        folder = tmp_path / f"attempt-{number}"
+        folder.mkdir()
+        code.keep(folder, step, {"ablation.train": str(number)})
+    (tmp_path / "attempt-4").mkdir()  # from before code was kept, or killed before it began
+    assert code.counted(tmp_path) == [{"ablation.train": "2"}, {"ablation.train": "3"}]
+    assert edited(code.counted(tmp_path), {"ablation.train": "3"}) == ["train.py"]
+    assert edited(code.counted(tmp_path / "none"), {"ablation.train": "3"}) == []
+
+
+TRAIN = """
+import json, sys
+from pathlib import Path
+from ablation import trial
+from ablation.parts import parts
+from ablation.watch import Watch
+class Quiet(Watch):
+    note = begin = tick = epoch = end = lambda *_: None
+settings = json.loads(sys.argv[1])
+trial.run(settings, parts(settings), Path(sys.argv[2]), Quiet())
+print(json.dumps(sorted(name for name in sys.modules if name.startswith("ablation."))))
+"""
+
+
+def test_whatever_is_loaded_for_a_training_counts_or_is_bookkeeping(tmp_path: Path) -> None:
+    """So that no module that computes can be forgotten; and the attempt keeps what it was trained by."""
+    settings = config(*TINY, *SMALL_MODEL, "epochs=1", "aug=[cutout,mixup]", "regularizer=ema")
+    line = [sys.executable, "-c", TRAIN, json.dumps(settings), str(tmp_path / "run")]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, env={**os.environ}, cwd=CONF.parent)
+    assert done.returncode == 0, done.stderr
+    known = Reader().of(settings)
+    here = {"ablation.trial", "ablation.teacher_weights"}  # the latter only with a teacher
+    files = {name for name in json.loads(done.stdout) if (CONF.parent / f"{name.replace('.', '/')}.py").is_file()}
+    assert {name for name in files if name.split(".")[1] not in code.APART} - here <= known.keys()
+    assert code.counted(tmp_path / "run" / "seed-0") == [known]
