@@ -31,7 +31,19 @@ ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
 APART = frozenset(
     ("allowance", "atomic", "attempt", "cache", "cause", "checkpoint", "claim", "code", "errors", "facts")
 )
-APART |= {"identity", "journal", "lane", "memory", "process", "result", "syntax", "threads", "track", "watch"}
+APART |= {
+    "horizon",
+    "identity",
+    "journal",
+    "lane",
+    "memory",
+    "process",
+    "result",
+    "syntax",
+    "threads",
+    "track",
+    "watch",
+}
 _PROJECT = Path(__file__).resolve().parents[1]
 _INSTALLED = ("site-packages", "dist-packages")
 _PYTHON = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
