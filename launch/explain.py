@@ -96,7 +96,10 @@ def _source(path: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {"commit": None, "changed": [], "note": f"{path} cannot be read"}
     changed = re.findall(r"^diff --git a/(\S+)", facts.get("diff") or "", re.MULTILINE)
-    return {"commit": facts.get("commit"), "changed": sorted({*changed, *(facts.get("untracked") or {})})}
+    found = {"commit": facts.get("commit"), "changed": sorted({*changed, *(facts.get("untracked") or {})})}
+    if facts.get("note"):
+        found["note"] = f"commit unknown: {facts['note']}; digest of the sources {facts.get('sources')}"
+    return found | {"own": [part for part in facts.get("own") or [] if isinstance(part, dict)]}
 
 
 def attempts(folder: Path) -> Iterator[dict[str, Any]]:

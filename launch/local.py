@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ablation.atomic import write_atomic
-from launch import canary, checks_config, dead, live, policy, slots, summary, sweep, sync
+from launch import canary, checks_config, dead, live, policy, provenance, slots, summary, sweep, sync
 from launch.board import Board
 from launch.child import Slot
 from launch.flight import DRIVER, driving
@@ -60,7 +60,8 @@ def _drive(
 ) -> dict[Trial, Outcome]:
     board, brake = Board(submission, len(places)), _Brake()
     with closing(live.choose(board, console)) as view, _driver(submission) as beat, brake:
-        for note in [*checks_config.together(list(submission.arms.values())), *found.notes]:
+        notes = [*checks_config.together(list(submission.arms.values())), *found.notes, *provenance.notes()]
+        for note in notes:
             view.say(f"note: {note}")
 
         def tell(event: Event) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ablation.identity import flatten
-from launch.provenance import FLOORS, ROOT
+from launch.provenance import FLOORS, ROOT, commit_of, digest, git
 
+_PASSED_OVER = ("__pycache__", "tests")  # folders; hidden files and folders too
 _INSTALLED = ("site-packages", "dist-packages")
 _PYTHON = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
-_PROJECT = tuple(ROOT / name for name in (*FLOORS, "tests"))
+_PROJECT = tuple(ROOT / name for name in (*FLOORS, "results", "tests"))
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,31 @@ def own(configs: Iterable[Mapping[str, Any]]) -> Iterator[Own]:
         places = tuple(place for place in here if place.exists() and not _foreign(place))
         if places:
             yield Own(name, places, closed=spec.origin is None and len(places) == len(here))
+
+
+def facts(configs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each: its name and folder, the commit that is checked out there if it is in git, what is changed, a digest."""
+    found = []
+    for part in own(configs):
+        place = part.places[0]
+        folder, inside = (place.parent, place.name) if part.file else (place, ".")
+        files = [place] if part.file else [p for top in part.places for p in walk(top)]
+        named = {str(part.name / p.relative_to(place)) if p.is_relative_to(place) else str(p): p for p in files}
+        commit, _ = commit_of(folder, inside)
+        changed = git("status", "--porcelain", "--", inside, place=folder) if commit else None
+        about = {"name": part.name, "path": str(place), "commit": commit, "digest": digest(named)}
+        found.append({**about, "changed": [line[3:] for line in (changed or "").splitlines()]})
+    return found
+
+
+def walk(root: Path, without: Path | None = None) -> Iterator[Path]:
+    """A package's regular files: an editor's lock, a dangling link, is none. Links are followed, as importing does.
+
+    Tests, byte code, what is hidden and the folder `without` are passed over.
+    """
+    for folder, inner, files in os.walk(root):
+        inner[:] = sorted(n for n in inner if n not in _PASSED_OVER and n[0] != "." and Path(folder, n) != without)
+        yield from (path for name in sorted(files) if name[0] != "." and (path := Path(folder, name)).is_file())
 
 
 def _spec(name: str) -> ModuleSpec | None:

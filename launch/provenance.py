@@ -2,49 +2,98 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
+from ablation import allowance
 from ablation.atomic import write_atomic
 from ablation.result import look
 
 ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ("ablation", "launch", "conf")  # what of the project runs
 SOURCE = "source.json"  # in a frozen copy of the code, and in a submission: what git said then
-# However the user likes diffs: one that `git apply` and `explain` can read, with names as they are.
-_GIT = (
-    "git",
-    "-C",
-    str(ROOT),
-    "-c",
-    "core.quotePath=false",
-    "-c",
-    "diff.noprefix=false",
-    "-c",
-    "diff.mnemonicPrefix=0",
-)
+# However the user likes diffs, and in English: one that `git apply` and `explain` can read, with names as they are.
+_GIT = ("git", "-c", "core.quotePath=false", "-c", "diff.noprefix=false", "-c", "diff.mnemonicPrefix=0")
+_ENGLISH = {"LC_ALL": "C"}
 _KEPT = 2**20  # bytes of a new file
 
 
-def _git(*arguments: str) -> str | None:
+def _asked(place: Path, *arguments: str) -> tuple[str | None, str]:
+    """What git answers in a folder, None if it refuses; and why it does."""
     try:
-        done = subprocess.run([*_GIT, *arguments], cwd=ROOT, capture_output=True, timeout=10)
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    return done.stdout.decode(errors="replace") if done.returncode == 0 else None
+        done = subprocess.run(
+            [*_GIT, *arguments], cwd=place, capture_output=True, timeout=10, env={**os.environ, **_ENGLISH}
+        )
+    except FileNotFoundError:
+        return None, "git is not installed"
+    except (OSError, subprocess.TimeoutExpired) as e:
+        return None, f"git does not answer ({e})"
+    said = done.stderr.decode(errors="replace").strip()
+    return (done.stdout.decode(errors="replace"), "") if done.returncode == 0 else (None, said)
+
+
+def git(*arguments: str, place: Path | None = None) -> str | None:
+    """What git answers in a folder, or in the project's; None if it refuses."""
+    return _asked(place or ROOT, *arguments)[0]
+
+
+def commit_of(place: Path, file: str) -> tuple[str | None, str]:
+    """The commit that is checked out where a folder lies, and if there is none, why, and what to do.
+
+    `file` is one in it that has to be in the repository: what was unpacked inside somebody else's is none of that.
+    """
+    found, why = _asked(place, "rev-parse", "HEAD")
+    if found is None and "dubious ownership" in why:
+        return None, (
+            f"git does not trust {place}, which belongs to another user, so the commit is not known; allow it by "
+            f"git config --global --add safe.directory {shlex.quote(str(place))}"
+        )
+    if found is None and "not a git repository" in why:
+        return None, f"{place} is in no git repository, so there is no commit"
+    if found is None and "HEAD" in why:
+        return None, f"{place} is in a git repository without a commit"
+    if found is None:
+        return None, f"the commit of {place} is not known: {why}"
+    if _asked(place, "ls-files", "--error-unmatch", "--", file)[0] is None:
+        return None, f"{place} is not in the git repository that it lies in, so there is no commit"
+    return found.strip(), ""
+
+
+def digest(files: Mapping[str, Path]) -> str:
+    """16 hexadecimal digits for files by the names given, and their bytes; of large ones their size."""
+    h = hashlib.sha256()
+    for name, path in sorted(files.items()):
+        size = path.stat().st_size
+        content = hashlib.sha256(path.read_bytes()).digest() if size <= _KEPT else str(size).encode()
+        h.update(name.encode(errors="surrogateescape") + b"\0" + content)
+    return h.hexdigest()[:16]
+
+
+def _sources() -> dict[str, Path]:
+    """The files of the project that run."""
+    found = (path for floor in FLOORS for path in (ROOT / floor).rglob("*") if path.suffix in (".py", ".yaml"))
+    return {str(path.relative_to(ROOT)): path for path in found if path.is_file()}
+
+
+def notes() -> list[str]:
+    """What is missing of what should be known of the code."""
+    facts = source()
+    return [f"{facts['note']}; kept instead: a digest of the sources, {facts['sources']}"] if facts.get("note") else []
 
 
 def _untracked() -> dict[str, str]:
     """Source files that git does not know yet: a new trick's are. An editor's lock, a dangling link, is no file."""
-    names = (_git("ls-files", "-z", "--others", "--exclude-standard", "--", *FLOORS) or "").split("\0")
+    names = (git("ls-files", "-z", "--others", "--exclude-standard", "--", *FLOORS) or "").split("\0")
     return {name: _text(ROOT / name) for name in names if name and (ROOT / name).is_file()}
 
 
@@ -81,7 +130,7 @@ def _processor() -> str:
 
 @cache
 def source(submission: Path | None = None) -> dict[str, Any]:
-    """Commit, uncommitted changes and files new to git, in which nothing may be changed.
+    """Commit, uncommitted changes and files new to git, in which nothing may be changed; without git why, and a digest.
 
     For a submission, as they were then: its code may be stored once for several commits. Of a frozen copy that runs
     without one, those of the checkout it was taken from.
@@ -90,10 +139,12 @@ def source(submission: Path | None = None) -> dict[str, Any]:
         if frozen is not None and (frozen / SOURCE).exists():
             found: dict[str, Any] = json.loads((frozen / SOURCE).read_bytes())
             return found
-    commit = _git("rev-parse", "HEAD")
+    commit, why = commit_of(ROOT, f"{FLOORS[0]}/__init__.py")
+    if commit is None:
+        return {"commit": None, "diff": None, "untracked": {}, "note": why, "sources": digest(_sources())}
     return {
-        "commit": commit and commit.strip(),
-        "diff": _git("diff", "--no-ext-diff", "--no-color", "HEAD"),  # to the letter, so that it can be applied
+        "commit": commit,
+        "diff": git("diff", "--no-ext-diff", "--no-color", "HEAD"),  # to the letter, so that it can be applied
         "untracked": _untracked(),
     }
 
@@ -109,20 +160,23 @@ def gather(submission: Path | None = None) -> dict[str, Any]:
         "packages": _packages(),
         "platform": platform.platform(),
         "processor": _processor(),
-        "cores": os.cpu_count(),
+        "cores": allowance.cores(),
         "threads": torch.get_num_threads(),
         "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
     }
 
 
-def write(folder: Path, seeds: Iterable[int], submission: Path | None = None) -> None:
+def write(
+    folder: Path, seeds: Iterable[int], submission: Path | None = None, own: Sequence[Mapping[str, Any]] = ()
+) -> None:
     """`provenance.json`; an attempt from another state of the code or machine adds `provenance-2.json` and so on.
 
-    Nothing if all of these seeds are done: they are not trained again, so nothing comes of this code.
+    Nothing if all of these seeds are done: they are not trained again, so nothing comes of this code. `own` is what is
+    known of the user's own packages (`launch.own.facts`), unless the submission tells.
     """
     if all(look(folder / f"seed-{seed}") is not None for seed in seeds):
         return
-    facts = json.dumps(gather(submission), indent=1)
+    facts = json.dumps({"own": list(own), **gather(submission)}, indent=1)
     earlier = sorted(folder.glob("provenance*.json"))
     if any(path.read_text() == facts for path in earlier):
         return

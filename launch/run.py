@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
-from launch import asked, console, contents, later, messages, provenance, stages, sync, teachers
+from launch import asked, console, contents, later, messages, own, provenance, stages, sync, teachers
 from launch.arms import gather
 from launch.load import Load, give_way
 from launch.sweep import Planned
@@ -48,14 +48,14 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     arm, config = planned.arm, planned.config
     folder = Path(config["out"]) / arm.id
     watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
-    for note in [*notes, *planned.notes, *arm.notes(folder.parent, config)]:
+    for note in [*notes, *planned.notes, *arm.notes(folder.parent, config), *provenance.notes()]:
         watch.note(note)
     built = parts(config)
     contents.require([config])
     with closing(watch):
         arm.write(folder, config)
         news = asked.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
-        provenance.write(folder, built.scalars.seeds)
+        provenance.write(folder, built.scalars.seeds, own=own.facts([config]))
         outcomes = trial.run(config, built, folder, watch, stop.is_set)
     sync.tell(folder.parent, news)
     watch.summary(outcomes)

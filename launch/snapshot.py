@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -14,11 +13,11 @@ from uuid import uuid4
 
 from ablation.atomic import write_atomic
 from ablation.errors import ConfigError
-from launch.own import Own, own
+from launch.own import Own, own, walk
 from launch.provenance import FLOORS, ROOT, SOURCE, source
 
+_READERS, _CODE = "results", (".py", ".j2")  # the floor that reads runs, without the runs and notes that lie there
 _MOST = 100 * 2**20  # bytes of one package
-_PASSED_OVER = ("__pycache__", "tests")  # folders; hidden files and folders too
 Files = dict[str, bytes]  # path in the copy -> content
 
 
@@ -37,6 +36,8 @@ def freeze(store: Path, configs: Iterable[Mapping[str, Any]]) -> Path:
     content: Files = {}
     for part in [*(Own(name, (ROOT / name,)) for name in FLOORS), *own(configs)]:
         content |= _files(part, store)
+    readers = [path for path in walk(ROOT / _READERS, ROOT / _READERS / "runs") if path.suffix in _CODE]
+    content |= {str(path.relative_to(ROOT)): path.read_bytes() for path in readers}
     digest = hashlib.sha256()
     for name, data in sorted(content.items()):
         digest.update(f"{name}\0{len(data)}\0".encode(errors="surrogateescape") + data)
@@ -80,7 +81,7 @@ def _files(part: Own, store: Path) -> Files:
     found: Files = {f"{part.name}/__init__.py": b""} if part.closed else {}
     size = 0
     for place in reversed(part.places):  # of files that several places have, the first place's is imported
-        for path in _walk(place, store):
+        for path in walk(place, store.parent):
             size += path.stat().st_size
             if size > _MOST:
                 raise ConfigError(
@@ -89,10 +90,3 @@ def _files(part: Own, store: Path) -> Files:
                 )
             found[str(part.name / path.relative_to(place))] = path.read_bytes()
     return found
-
-
-def _walk(root: Path, store: Path) -> Iterator[Path]:
-    """Its regular files: an editor's lock, a dangling link, is none. Links are followed, as importing follows them."""
-    for folder, inner, files in os.walk(root):
-        inner[:] = [n for n in inner if n not in _PASSED_OVER and n[0] != "." and Path(folder, n) != store.parent]
-        yield from (path for name in files if name[0] != "." and (path := Path(folder, name)).is_file())

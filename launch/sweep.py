@@ -20,6 +20,7 @@ from ablation.config import seeds
 from ablation.errors import AblationError
 from launch import asked, contents, provenance, snapshot, stages
 from launch.arm import Arm, Config
+from launch.own import facts
 
 STORE = ".sweeps"
 CODE = ".code"
@@ -108,7 +109,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     lines = [json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher}) for p in planned]
     write_atomic(folder / _ARMS, "".join(f"{line}\n" for line in lines).encode())
     cwd, now = Path.cwd(), time.time()
-    git = provenance.source()
+    git = {**provenance.source(), "own": facts(p.config for p in planned)}
     state = {"commit": git["commit"], "dirty": bool(git["diff"] or git["untracked"])}
     write_atomic(folder / provenance.SOURCE, json.dumps(git, indent=1).encode())
     head = {"command": command, "cwd": str(cwd), "code": code.name, **state, "time": now, "launcher": dict(launcher)}

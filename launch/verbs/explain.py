@@ -131,8 +131,13 @@ def _stale(facts: dict[str, Any]) -> str:
 
 
 def _code(c: dict[str, Any]) -> str:
-    if "note" in c:
-        return str(c["note"])
+    own = "".join(f"; {part['name']} at {part['path']}: {_commit(part)}" for part in c.get("own", []))
+    return str(c["note"]) + own if "note" in c else _commit(c) + own
+
+
+def _commit(c: dict[str, Any]) -> str:
+    """Of the project, or of a package of the user's own."""
     names = [*c["changed"][:_NAMED], *([f"{len(c['changed']) - _NAMED} more"] if len(c["changed"]) > _NAMED else [])]
     changed = f", with changes that were not committed in {', '.join(names)}" if names else ""
-    return f"commit {c['commit'] or 'unknown'}{changed}"
+    known = "unknown" if "digest" not in c else f"in no git, digest {c['digest']}"
+    return f"commit {c['commit'] or known}{changed}"
