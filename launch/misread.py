@@ -38,7 +38,8 @@ def refuse(sources: Iterable[ConfigSource]) -> None:
 def misread(folder: Path) -> tuple[str, ...]:
     """Every such value in a folder's files and in those of its groups, as a sentence."""
     files = [*folder.glob("*.yaml"), *(file for group in _GROUPS for file in (folder / group).rglob("*.yaml"))]
-    return tuple(said for file in sorted(files) for said in _in(file))
+    # An editor's lock, a dangling link, is no file.
+    return tuple(said for file in sorted(files) if file.is_file() for said in _in(file))
 
 
 def _in(file: Path) -> Iterator[str]:
