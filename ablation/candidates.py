@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from ablation import generators
 from ablation.ahead import Ahead
 from ablation.state import State, forward
 from ablation.train import Feed, Plan
@@ -50,7 +51,7 @@ def _reestimate(plan: Plan, weights: Tensors, epoch: int, lanes: int | None) -> 
     hooks = [norm.register_forward_pre_hook(running_mean) for norm in norms]
     try:
         for i in range(min(_BATCHES, plan.steps_per_epoch)):
-            torch.manual_seed(feed.seeds[i])
+            generators.seed(plan.learner.mean.device, feed.seeds[i])
             call(*feed.batch(i), feed.drawn(i))
     finally:
         for norm, momentum, hook in zip(norms, momenta, hooks, strict=True):

@@ -13,6 +13,10 @@ class DataError(AblationError):
     """A data set is missing, truncated, or of the wrong shape or labels."""
 
 
+class DeviceError(AblationError):
+    """The GPU that the trial is to be trained on cannot be used, through no fault of the trial: cause `node`."""
+
+
 class Diverged(AblationError):
     """The training loss is no longer finite."""
 

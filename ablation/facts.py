@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from ablation.precision import arithmetic
 from ablation.state import State
 from ablation.train import Plan
 from ablation.types import Data
@@ -32,6 +33,7 @@ def facts(plan: Plan, state: State, data: Data) -> dict[str, Any]:
         "seconds": round(state.seconds, 3),
         "device": device_name(device),
         "precision": plan.learner.precision.name,
+        **arithmetic(device),
         "fused": lanes,
         "torch": torch.__version__,
         "data": {"name": data.name, **data.about},
@@ -53,6 +55,7 @@ def device_name(device: torch.device) -> str:
 def reset_peak_memory(device: torch.device) -> None:
     """Measure the peak from now on, so that an earlier trial of this process does not count."""
     if device.type == "cuda":
+        torch.cuda.init()  # type: ignore[no-untyped-call]  # before it nothing is counted, and asking is an error
         torch.cuda.reset_peak_memory_stats(device)
     elif _CLEAR.exists():
         with suppress(OSError):  # some containers forbid it: the peak is then the process's

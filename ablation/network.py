@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from ablation import generators
 from ablation.build import build, factory
 from ablation.errors import ConfigError
 from ablation.key import Key
@@ -81,5 +82,5 @@ def wrapped(model: Model, tricks: Tricks) -> Model:
 def seeded(key: Key) -> Iterator[None]:
     """Inside, torch's global CPU generator is a function of the key; outside, it is left as it was."""
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(int(key.word))
+        generators.seed(torch.device("cpu"), int(key.word))
         yield

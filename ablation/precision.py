@@ -1,4 +1,4 @@
-"""Where and in which number format to compute: `auto` asks the hardware and says why."""
+"""In which number format to compute: `auto` asks the hardware and says why."""
 
 from __future__ import annotations
 
@@ -36,28 +36,14 @@ class Precision:
         return torch.autocast(self.device.type, dtype=_DTYPES[self.name])
 
 
-def choose_device(device: str) -> torch.device:
-    """`auto`, `cpu`, `cuda` or `cuda:1` to a device.
-
-    Raises:
-        ConfigError: a GPU that does not exist or that this torch cannot use.
-    """
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = torch.device(device)
-    if chosen.type == "cuda" and (chosen.index or 0) >= torch.cuda.device_count():
-        raise ConfigError(f"device={device}: torch sees {torch.cuda.device_count()} GPUs; use device=auto or cpu")
-    return chosen
-
-
 def choose_precision(precision: str, device: torch.device) -> Precision:
-    """`auto` is bf16 where the hardware multiplies it natively, else fp32. On a GPU fp32 excludes TF32 from then on.
+    """`auto` is bf16 where the hardware multiplies it natively, else fp32. A GPU is set up for it from then on.
 
     Raises:
         ConfigError: an unknown precision.
     """
     if device.type == "cuda":
-        torch.backends.cudnn.allow_tf32 = False  # by default torch lets "fp32" convolutions round to 10 bits
+        set_up_gpu()
     if precision in _DTYPES:
         return Precision(precision, device, "as asked")
     if precision != "auto":
@@ -75,3 +61,24 @@ def _auto_gpu(device: torch.device) -> Precision:
     if torch.cuda.get_device_capability(device) >= (8, 0):
         return Precision("bf16", device, "the GPU has bf16 tensor cores")
     return Precision("fp32", device, "the GPU has no bf16 tensor cores; precision=fp16 may do")
+
+
+def set_up_gpu() -> None:
+    """What is meant, whatever the environment or a library has set before: float32 is not rounded to TF32's 10 bits.
+
+    torch does that to convolutions by default, and to products where TORCH_ALLOW_TF32_CUBLAS_OVERRIDE says so. cuDNN
+    tries which of its kernels is fastest, as all batches have one shape; which one that is may differ from run to run,
+    and with it the last bits, which on a GPU are not promised to be the same anyway.
+    """
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cudnn.benchmark = True
+
+
+def arithmetic(device: torch.device) -> dict[str, str]:
+    """What beside the precision decides the last bits, for the results; on a CPU there is nothing."""
+    if device.type != "cuda":
+        return {}
+    exact = torch.get_float32_matmul_precision() == "highest" and not torch.backends.cudnn.allow_tf32
+    tried = torch.backends.cudnn.benchmark
+    return {"float32": "exact" if exact else "TF32", "cudnn": "fastest kernels" if tried else "default kernels"}

@@ -61,6 +61,8 @@ def kinds(module: nn.Module) -> dict[str, str]:
 
 def gather_weights(learners: Sequence[Learner]) -> Weights:
     """The trainable tensors of one learner, or those of several (one a seed) stacked."""
+    for learner in learners:
+        _count_no_batches(learner)
     first = learners[0]
     trained = dict(first.named_parameters())
     tensors: Tensors = first.state_dict(keep_vars=True)
@@ -70,6 +72,16 @@ def gather_weights(learners: Sequence[Learner]) -> Weights:
     params = {name: tensors[name].requires_grad_() for name in trained}
     buffers = {name: v for name, v in tensors.items() if name not in trained}
     return Weights(params, buffers, kinds(first), len(learners) if len(learners) > 1 else None)
+
+
+def _count_no_batches(module: nn.Module) -> None:
+    """Drop the numbers of batches that batch norms have seen, but where the momentum is made of them.
+
+    Each would be raised by an operation of its own in every step. Without the number `load_state_dict` takes 0.
+    """
+    for norm in module.modules():
+        if isinstance(norm, nn.modules.batchnorm._BatchNorm) and norm.momentum is not None:
+            norm.num_batches_tracked = None
 
 
 def forward(learner: Learner, weights: Weights, compiled: bool = False) -> Forward:

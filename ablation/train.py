@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ablation import generators
 from ablation.ahead import Ahead, Drawn
 from ablation.average import Average, Moment
 from ablation.key import Key
@@ -88,11 +89,11 @@ def _fill(
     batch: tuple[Tensor, Tensor, Tensor, Tensor],
     drawn: Drawn | None,
 ) -> Fill:
-    params = state.weights.params.values()
+    params, device = state.weights.params.values(), state.losses.device
 
     def fill() -> Step:
         # Library layers that draw use torch's generator: seeded for each pass, it needs no saving.
-        torch.manual_seed(seed)
+        generators.seed(device, seed)
         for p in params:
             p.grad = None
         loss, hits = call(*batch, drawn)

@@ -16,6 +16,8 @@ from ablation import code, teacher, teacher_weights, threads
 from ablation.attempt import Busy
 from ablation.build import build, build_all
 from ablation.claim import Finished, claim
+from ablation.compiling import make_room
+from ablation.device import choose_device
 from ablation.errors import AblationError, Cancelled, ConfigError
 from ablation.facts import device_name, facts, parameters, reset_peak_memory
 from ablation.horizon import remarks
@@ -23,7 +25,7 @@ from ablation.lane import Lane, blaming
 from ablation.learner import Teacher
 from ablation.memory import keep_freed_memory
 from ablation.parts import Parts
-from ablation.precision import Precision, choose_device, choose_precision
+from ablation.precision import Precision, choose_precision
 from ablation.prepare import prepare, to_device
 from ablation.record import Files, Over
 from ablation.result import Damaged, Result, look
@@ -68,6 +70,8 @@ def run(
     if not todo:
         return outcomes
     keep_freed_memory()
+    if top.compile:
+        make_room(config)
     sinks: list[Sink] = list(build_all(config["track"], "track").values())
     shared = _Shared(config, built, choose_device(top.device), folder, sinks, watch, stop, supersede)
     try:

@@ -77,15 +77,19 @@ class Backlog:
             }
             self._final(work, outcomes | (told if reason != failed[0].cause else {}))
 
+    def refuse(self, outcome: Outcome) -> None:
+        """Nothing more can be taken: this becomes of all that waits."""
+        for work in list(self._todo):
+            del self._todo[work]
+            self._final(work, dict.fromkeys(work.seeds, outcome))
+
     def give_back(self, work: Work) -> None:
         """It was taken but never begun."""
         self._todo = {work: 0.0, **self._todo}
 
     def stop(self) -> None:
         """Nothing more is taken."""
-        for work in list(self._todo):
-            del self._todo[work]
-            self._final(work, dict.fromkeys(work.seeds, Outcome(NOT_STARTED)))
+        self.refuse(Outcome(NOT_STARTED))
 
     def _survey(self) -> None:
         """Take out what is done already, so that no worker is started for it."""

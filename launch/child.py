@@ -12,12 +12,14 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ablation.machine import RESERVED, blamed
 from launch.outcome import Event, Outcome, decode, encode
 from launch.policy import Room
 from launch.sweep import Submission, Work
 
 OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
 _FAREWELL = 60.0  # seconds that a worker is given to save and end
+_LAST = 400  # lines of a log; what torch says of an error of the GPU that ends a process is long
 _VMSTAT = Path("/proc/vmstat")
 
 
@@ -29,6 +31,7 @@ class Slot:
     env: dict[str, str] = field(default_factory=dict, hash=False)  # such as CUDA_VISIBLE_DEVICES, OMP_NUM_THREADS
     memory_share: float = 1.0  # of its GPU's memory
     device: str = ""  # slots with the same text share a device
+    gpu: bool = False  # it is a GPU: a worker that cannot use it says so, and takes no processor in its place
 
 
 class Child:
@@ -54,7 +57,7 @@ class Child:
                 stderr=log,
                 bufsize=0,
                 cwd=submission.cwd,
-                env={**os.environ, **slot.env, "PYTHONPATH": path},
+                env={**os.environ, **({RESERVED: "1"} if slot.gpu else {}), **slot.env, "PYTHONPATH": path},
                 start_new_session=True,
             )
         os.set_blocking(self.fileno(), False)
@@ -110,8 +113,11 @@ class Child:
                 pipe.close()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         oom = code == -signal.SIGKILL and _oom_kills() > self._kills
-        memory = "; the machine was out of memory" if oom else ""
-        return Outcome("failed", "oom" if oom else "killed", f"the worker was ended {how}{memory}{self._last_words()}")
+        memory, said = "; the machine was out of memory" if oom else "", self._said()
+        cause = "oom" if oom else blamed("\n".join(said)) or "killed"
+        telling = [line for line in said if blamed(line)] or said[-1:]  # Python's own words on a crash come last
+        last = f": {telling[0].strip()[:200]}" if telling else ""
+        return Outcome("failed", cause, f"the worker was ended {how}{memory}{last} (log: {self.log})")
 
     def stop(self) -> None:
         """Ask it to save, stop and end."""
@@ -140,10 +146,11 @@ class Child:
         if self._process.poll() is None:
             self._process.send_signal(number)
 
-    def _last_words(self) -> str:
-        lines = [line for line in self.log.read_text(errors="replace").splitlines()[-20:] if line.strip()]
-        said = f": {lines[-1].strip()[:200]}" if lines and not lines[-1].startswith("---") else ""
-        return f"{said} (log: {self.log})"
+    def _said(self) -> list[str]:
+        """The last lines of its log, as far as they are about what it had at hand."""
+        lines = [line for line in self.log.read_text(errors="replace").splitlines()[-_LAST:] if line.strip()]
+        about = [n for n, line in enumerate(lines) if line.startswith("---")]
+        return lines[about[-1] + 1 :] if about else lines
 
 
 def _oom_kills() -> int:

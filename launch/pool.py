@@ -39,6 +39,7 @@ class Pool:
         self._selector = selectors.DefaultSelector()
         self._stopping = self._asked = False
         self._unborn, self._ever = 0, False
+        self._broken: dict[str, str] = {}  # GPUs that failed a trial through no fault of its own, and what was said
 
     def run(self, works: Iterable[Work]) -> dict[Trial, Outcome]:
         """Train them; returns when each trial has a final outcome, or when stopped.
@@ -71,8 +72,11 @@ class Pool:
             child.kill()
 
     def _hand_out(self, backlog: Backlog) -> None:
+        if all(slot.device in self._broken for slot in self._slots):
+            said = "; ".join(f"GPU {device}: {text}" for device, text in self._broken.items())
+            backlog.refuse(Outcome("failed", "node", f"no GPU is left that works. {said}"))
         for slot in self._slots:
-            if self._busy(slot):
+            if self._busy(slot) or slot.device in self._broken:
                 continue
             beside = [s for s in self._slots if s.device == slot.device]
             taken = [self._children[s].room for s in beside if self._busy(s)]
@@ -119,6 +123,7 @@ class Pool:
             self._unborn = 0
         elif event["event"] == "end":
             child.ended(event["leaving"])
+            self._judge(child, event["work"], event["outcomes"].values())
             backlog.end(event["work"], event["outcomes"], child.room)
         else:
             self._tell({**event, "slot": child.slot.name})
@@ -136,7 +141,16 @@ class Pool:
             backlog.give_back(work)
         else:
             ended = Outcome("stopped", message=outcome.message) if self._stopping else outcome
+            self._judge(child, work, [ended])
             backlog.end(work, dict.fromkeys(work.seeds, ended), child.room)
+
+    def _judge(self, child: Child, work: Work, outcomes: Iterable[Outcome]) -> None:
+        """A GPU that failed is given no other trial: it would fail that as well."""
+        said = [o.message for o in outcomes if o.cause == "node"]
+        if said and child.slot.gpu and child.slot.device not in self._broken:
+            self._broken[child.slot.device] = said[0]
+            text = f"GPU {child.slot.device} is given no more trials, since it failed this one: {said[0]}"
+            self._tell({"event": "note", "work": work, "text": text})
 
     def _halt(self, backlog: Backlog) -> None:
         if not self._asked:

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from ablation import allowance
+from ablation.device import decide, look
 from ablation.errors import ConfigError
 from launch.child import Slot
 from launch.load import Load
@@ -26,6 +27,7 @@ def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]
 
     Raises:
         ConfigError: an impossible option, or a device that this machine lacks.
+        DeviceError: a GPU is there, but cannot be used.
     """
     per_gpu = _count(options, "per_gpu")
     gpus = _gpus(options, {str(p.config["device"]) for p in planned})
@@ -45,7 +47,7 @@ def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]
 
 
 def _on_gpu(gpu: str, n: int, per_gpu: int) -> Slot:
-    return Slot(f"gpu-{gpu}-{n}", {"CUDA_VISIBLE_DEVICES": gpu}, 1 / per_gpu, device=gpu)
+    return Slot(f"gpu-{gpu}-{n}", {"CUDA_VISIBLE_DEVICES": gpu}, 1 / per_gpu, device=gpu, gpu=True)
 
 
 def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
@@ -60,6 +62,8 @@ def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
     visible, asked = _visible(), options["gpus"]
     if asked != "auto" and not (isinstance(asked, list) and all(type(g) is int and g >= 0 for g in asked)):
         raise ConfigError(f"{_KEY}.gpus={asked}: give auto, or a list of numbers such as [0,1]; [] for none")
+    if asked != []:
+        decide("auto", look())  # refuses a GPU that is there and cannot be used
     if asked == "auto" and (visible or "cuda" not in devices):
         return visible
     chosen = range(len(visible)) if asked == "auto" else asked

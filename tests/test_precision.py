@@ -9,9 +9,10 @@ import pytest
 import torch
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
+from ablation.device import choose_device
 from ablation.errors import ConfigError, Stopped
 from ablation.journal import events
-from ablation.precision import choose_device, choose_precision
+from ablation.precision import arithmetic, choose_precision
 
 CPU = torch.device("cpu")
 
@@ -29,6 +30,23 @@ def test_what_there_is_not_is_refused() -> None:
         choose_precision("tf32", CPU)
     with pytest.raises(ConfigError, match=r"device=cuda:99: torch sees \d+ GPUs"):
         choose_device("cuda:99")
+
+
+def test_on_a_gpu_float32_is_float32_whatever_was_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place, name in ((torch.backends.cudnn, "allow_tf32"), (torch.backends.cudnn, "benchmark")):
+        monkeypatch.setattr(place, name, getattr(place, name))  # restored afterwards
+    before = torch.get_float32_matmul_precision()
+    gpu = torch.device("cuda")
+    try:
+        torch.set_float32_matmul_precision("high")  # as TORCH_ALLOW_TF32_CUBLAS_OVERRIDE=1 does
+        torch.backends.cudnn.allow_tf32 = True
+        assert arithmetic(gpu)["float32"] == "TF32"
+        assert choose_precision("fp32", gpu).name == "fp32"
+        assert arithmetic(gpu) == {"float32": "exact", "cudnn": "fastest kernels"}
+        assert not torch.backends.cuda.matmul.allow_tf32
+    finally:
+        torch.set_float32_matmul_precision(before)
+    assert arithmetic(CPU) == {}
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ablation import attempt
+from ablation.machine import on_gpu
 from launch import state
 from launch.policy import CAUSES, Failure
 from launch.slurm import mark
@@ -40,11 +41,11 @@ def failure(view: View, place: Place, work: Work) -> Ended | None:
     now, owner = state.of(folder), attempt.owner(attempt.folder(folder, attempt.latest(folder)))
     started = owner is not None and owner.job == place.job
     if now.kind == "failed" and (started or now.time > place.array.time):
-        return Ended(Failure(_known(now.cause), _step(folder), job.node, _device(now.message)), now.message)
+        return Ended(Failure(_known(now.cause), _step(folder), job.node, on_gpu(now.message)), now.message)
     step = _step(folder) if started else 0
     if left and work.label in left.failed and job.state not in _STATES:
         cause, message = left.failed[work.label]
-        return Ended(Failure(_known(cause), step, job.node, _device(message)), message)
+        return Ended(Failure(_known(cause), step, job.node, on_gpu(message)), message)
     word = left.word if left else ""
     if not started and (word == mark.LEFT or _of_use(submission, place, work)):
         return None
@@ -63,11 +64,6 @@ def _told(job: Job, word: str) -> str:
 
 def _known(cause: str) -> str:
     return cause if cause in CAUSES else "error"
-
-
-def _device(message: str) -> bool:
-    """Whether memory ran out on the GPU."""
-    return "CUDA" in message
 
 
 def seed_folders(submission: Submission, work: Work) -> list[Path]:

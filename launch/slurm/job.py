@@ -23,7 +23,7 @@ from launch import policy, sweep
 from launch.child import OFFLINE, Slot
 from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
-from launch.slurm import arrays, mark, query, record
+from launch.slurm import arrays, mark, options, query, record
 from launch.slurm.arrays import LOST, Array
 from launch.slurm.cause import seed_folders
 from launch.slurm.cut import teachers
@@ -60,7 +60,7 @@ class Batch:
         never = policy.read({})  # what follows a failure is decided when the job has ended
         self._pool = Pool(
             self.submission,
-            slots(self.array.room.pack, record.offline(self.submission)),
+            slots(self.array.room.pack, record.offline(self.submission), options.read(self.submission.launcher).gpu),
             self._hear,
             never,
             self._tick,
@@ -91,21 +91,27 @@ class Batch:
             self._pool.stop()
 
 
-def slots(pack: int, offline: bool) -> list[Slot]:
-    """Places to train: `pack` on each GPU that SLURM gave us, or `pack` in all; the job's cores shared out."""
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", "" if "SLURM_JOB_GPUS" not in os.environ else None)
-    gpus: list[str | None] = [visible] if not visible else list(visible.split(","))
-    places = [gpu for gpu in gpus for _ in range(pack)]
+def slots(pack: int, offline: bool, gpu: bool) -> list[Slot]:
+    """Places to train: `pack` on each GPU that SLURM gave us, or `pack` in all; the job's cores shared out.
+
+    `gpu`: the job asked for GPUs. Where SLURM then says nothing in the environment, none is hidden; a worker that can
+    use none fails. A job that asked for none leaves alone those of others.
+    """
+    promised = gpu or "SLURM_JOB_GPUS" in os.environ
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", None if promised else "")
+    given: list[str | None] = [visible] if not visible else list(visible.split(","))
+    places = [place for place in given for _ in range(pack)]
     threads = str(max(1, _cores() // len(places)))
     common = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **({OFFLINE: "1"} if offline else {})}
     return [
         Slot(
             name=f"{process.job()}-{k}",
-            env=common | ({} if gpu is None else {"CUDA_VISIBLE_DEVICES": gpu}),
+            env=common | ({} if place is None else {"CUDA_VISIBLE_DEVICES": place}),
             memory_share=1 / pack,
-            device=gpu or "",
+            device=place or "",
+            gpu=gpu and place != "",
         )
-        for k, gpu in enumerate(places)
+        for k, place in enumerate(places)
     ]
 
 

@@ -65,6 +65,11 @@ class Options:
         """GPUs of a job, at least one place to train."""
         return max(1, _count(self.resources.get("gpus")))
 
+    @property
+    def gpu(self) -> bool:
+        """Whether a job asks for GPUs, in any of sbatch's ways."""
+        return any("gpu" in f"{flag}={value}" for flag, value in _flags(self.resources).items() if flag[0] == "g")
+
     def flags(self, room: Room) -> Flags:
         """What a job of trials asks for."""
         flags = _flags(self.resources)

@@ -42,10 +42,11 @@ from networks import multiply_adds
 from one_step import begun, imitation, stepped
 from tiny import config, options
 
+from ablation.device import choose_device
 from ablation.evaluate import evaluate
 from ablation.facts import facts, reset_peak_memory
 from ablation.memory import keep_freed_memory
-from ablation.precision import Precision, choose_device, choose_precision
+from ablation.precision import Precision, choose_precision
 from ablation.prepare import to_device
 from ablation.types import Data, Split
 

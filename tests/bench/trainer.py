@@ -21,11 +21,12 @@ import torch
 from hydra import compose, initialize_config_dir
 
 from ablation.build import build
+from ablation.device import choose_device
 from ablation.key import Key
 from ablation.learner import one_hot, to_float
 from ablation.memory import keep_freed_memory
 from ablation.parts import parts
-from ablation.precision import choose_device, choose_precision
+from ablation.precision import choose_precision
 from ablation.prepare import prepare, to_device
 from ablation.state import State
 from ablation.train import Feed, Plan, Recorder, train

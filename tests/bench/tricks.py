@@ -26,9 +26,10 @@ import torch
 from one_step import begun, imitation, stepped
 from tiny import NEEDS, config, options
 
+from ablation.device import choose_device
 from ablation.key import Key
 from ablation.memory import keep_freed_memory
-from ablation.precision import Precision, choose_device, choose_precision
+from ablation.precision import Precision, choose_precision
 from ablation.prepare import to_device
 from ablation.state import State
 from ablation.train import Feed, Plan

@@ -39,9 +39,10 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from ablation.device import choose_device
 from ablation.key import Key
 from ablation.memory import keep_freed_memory
-from ablation.precision import Precision, choose_device, choose_precision
+from ablation.precision import Precision, choose_precision
 from ablation.prepare import to_device
 from ablation.train import Feed
 

@@ -177,6 +177,50 @@ def test_out_of_memory_is_tried_again_with_more_room(tmp_path: Path) -> None:
     assert {e["work"] for e in told[:begun] if e["event"] == "end"} == set(others), "it was alone"
 
 
+def cards(*names: str) -> list[Slot]:
+    """Places that are taken for GPUs; their trials are for the processor."""
+    return [Slot(f"gpu-{name}", {"OMP_NUM_THREADS": "1"}, device=name, gpu=True) for name in names]
+
+
+@pytest.mark.parametrize("how", ["ecc", "ecc_abort"])
+def test_a_gpu_that_fails_gets_no_other_trial_and_its_own_is_tried_on_another(tmp_path: Path, how: str) -> None:
+    made = submission(tmp_path, mischief(how, once=tmp_path / "mark"), ["epochs=20"], ["optim.lr=0.3"])
+    told = Told()
+    outcomes = Pool(made, cards("0", "1"), told, policy.read({"node": {"tries": 3}})).run(made.works)
+    assert {o.state for o in outcomes.values()} == {"done"}
+    (again,) = [e for e in told if e["event"] == "again"]
+    assert again["work"] == made.works[0]
+    assert "node: " in again["text"]
+    (note,) = [e["text"] for e in told if e["event"] == "note" and "no more trials" in e["text"]]
+    assert note.startswith("GPU 0 is given no more trials")
+    assert "uncorrectable ECC error" in note
+    begun = [(e["work"], e["slot"]) for e in told if e["event"] == "begin"]
+    assert [slot for work, slot in begun if work == made.works[0]] == ["gpu-0", "gpu-1"]
+    assert {slot for work, slot in begun if work != made.works[0]} == {"gpu-1"}
+
+
+def test_without_a_gpu_that_works_the_rest_is_refused_with_the_reason(tmp_path: Path) -> None:
+    made = submission(tmp_path, mischief("ecc"), ["optim.lr=0.3"])
+    told = Told()
+    outcomes = Pool(made, cards("0"), told, policy.read({"node": {"tries": 3}})).run(made.works)
+    assert {(o.state, o.cause) for o in outcomes.values()} == {("failed", "node")}
+    assert all("GPU 0: RuntimeError: CUDA error: uncorrectable ECC error" in o.message for o in outcomes.values())
+    assert [e["work"] for e in told if e["event"] == "begin"] == [made.works[0]]
+
+
+def test_on_a_processor_a_trial_that_blames_a_gpu_fails_alone(tmp_path: Path) -> None:
+    made = submission(tmp_path, mischief("ecc"), ["optim.lr=0.3"])
+    assert [(o.state, o.cause) for o in run(made).values()] == [("failed", "node"), ("done", "")]
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_in_a_gpus_place_no_trial_is_trained_on_the_processor(tmp_path: Path) -> None:
+    made = submission(tmp_path, ["device=auto"], ["device=auto", "optim.lr=0.3"])
+    outcomes = Pool(made, cards("0"), Told(), NEVER).run(made.works)
+    assert {(o.state, o.cause) for o in outcomes.values()} == {("failed", "node")}
+    assert all("there should be a GPU here (ABLATION_GPU=1)" in o.message for o in outcomes.values())
+
+
 def test_room() -> None:
     pair, alone = Room(2), Room(1)
     assert _fits(pair, [])

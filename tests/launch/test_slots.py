@@ -10,7 +10,8 @@ from hydra import initialize_config_dir
 from tiny import CONF, TINY
 
 from ablation import allowance
-from ablation.errors import ConfigError
+from ablation.device import Seen
+from ablation.errors import ConfigError, DeviceError
 from launch import slots
 from launch.arms import gather
 from launch.sweep import Planned
@@ -25,11 +26,19 @@ def six() -> list[Planned]:
         return gather([[*TINY, "device=auto", "seeds=6"]])
 
 
-def machine(monkeypatch: pytest.MonkeyPatch, cores: int = 4, gpus: int = 0, visible: str = "", gib: int = 64) -> None:
+def machine(
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int = 4,
+    gpus: int = 0,
+    visible: str = "",
+    gib: int = 64,
+    usable: bool = True,
+) -> None:
     monkeypatch.setattr(allowance, "cores", lambda: cores)
     monkeypatch.setattr(allowance, "memory", lambda: gib << 30)
     monkeypatch.setattr("launch.load.Load.taken", lambda self: 0.0)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
+    monkeypatch.setattr(slots, "look", lambda: Seen(usable=usable and gpus > 0, counted=gpus, built="13.0"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
 
@@ -71,11 +80,20 @@ def test_each_worker_sees_one_gpu(
     chosen = slots.choose({**OPTIONS, "gpus": asked, "per_gpu": per_gpu}, six)
     assert [s.env["CUDA_VISIBLE_DEVICES"] for s in chosen] == expected
     assert [s.memory_share for s in chosen] == [1 / per_gpu] * len(expected)
+    assert all(s.gpu for s in chosen)
 
 
 def test_no_gpu_is_used_when_none_is_wanted(monkeypatch: pytest.MonkeyPatch, six: list[Planned]) -> None:
     machine(monkeypatch, gpus=3)
-    assert slots.choose({**OPTIONS, "gpus": []}, six)[0].device == "cpu"
+    chosen = slots.choose({**OPTIONS, "gpus": []}, six)
+    assert {(s.device, s.gpu) for s in chosen} == {("cpu", False)}
+
+
+def test_gpus_that_cannot_be_used_are_not_passed_over(monkeypatch: pytest.MonkeyPatch, six: list[Planned]) -> None:
+    machine(monkeypatch, gpus=3, usable=False)
+    with pytest.raises(DeviceError, match="NVML counts 3"):
+        slots.choose(OPTIONS, six)
+    assert slots.choose({**OPTIONS, "gpus": []}, six)[0].device == "cpu", "unless none is wanted"
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,15 @@ def mischief(how, step=3, once=""):
 def fail():
     raise RuntimeError("it broke at 17")
 
+def ecc():  # as torch says it
+    raise RuntimeError("CUDA error: uncorrectable ECC error encountered\\nCUDA kernel errors might be asynchronously")
+
+def ecc_abort():  # as a process ends in which a thread of torch says it
+    print("terminate called after throwing an instance of 'c10::Error'", file=sys.stderr)
+    print("  what():  CUDA error: uncorrectable ECC error encountered", file=sys.stderr)
+    print("Exception raised from c10_cuda_check_implementation", file=sys.stderr, flush=True)
+    os.abort()
+
 def linger():
     if os.fork() == 0:  # a child that holds all that is open
         time.sleep(600)
@@ -58,7 +67,7 @@ def stay():
 DEEDS = {
     "exit": lambda: os._exit(3), "kill": lambda: os.kill(os.getpid(), signal.SIGKILL), "raise": fail,
     "segfault": lambda: ctypes.string_at(0), "leave": lambda: sys.exit("I leave"), "print": lambda: print("and prints"),
-    "memory": lambda: bytearray(1 << 60), "stay": stay,
+    "ecc": ecc, "ecc_abort": ecc_abort, "memory": lambda: bytearray(1 << 60), "stay": stay,
     "linger": linger, "wait": lambda: time.sleep(5), "sleep": lambda: (print("asleep", flush=True), time.sleep(600)),
 }
 """

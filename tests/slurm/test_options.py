@@ -59,7 +59,10 @@ def test_whatever_sbatch_takes_can_be_asked_for() -> None:
     per_core = read(options(resources={"mem-per-cpu": "2G"}))
     assert per_core.flags(per_core.room)["mem-per-cpu"] == "2G"
     assert "mem-per-cpu" not in per_core.flags(Room(1, 16384)), "sbatch takes one of them"
+    for asked in ({"gpus": "a100:2"}, {"gpus": 0, "gres": "gpu:1"}, {"gpus": None, "gpus-per-task": 1}):
+        assert read(options(resources=asked)).gpu
     none = read(options(resources={"gpus": 0, "partition": "p"}))
+    assert not none.gpu
     assert none.flags(none.room) == {"cpus-per-task": 1, "partition": "p"}
     assert none.keeper_flags() == {"cpus-per-task": 1, "mem": "2G", "time": 60, "partition": "p"}
 
@@ -179,9 +182,13 @@ def test_a_job_shares_out_its_devices_and_cores(monkeypatch: pytest.MonkeyPatch)
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "4")
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(64)))
-    assert [s.env["CUDA_VISIBLE_DEVICES"] for s in slots(2, False)] == ["", ""]  # GPUs of others are not touched
+    none = slots(2, False, gpu=False)
+    assert [(s.env["CUDA_VISIBLE_DEVICES"], s.gpu) for s in none] == [("", False)] * 2  # GPUs of others are not touched
+    unsaid = slots(2, False, gpu=True)  # given without a word: not hidden, and it has to be usable
+    assert [("CUDA_VISIBLE_DEVICES" in s.env, s.gpu) for s in unsaid] == [(False, True)] * 2
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2,3")
-    four = slots(2, True)
+    four = slots(2, True, gpu=True)
+    assert all(s.gpu for s in four)
     assert [s.env["CUDA_VISIBLE_DEVICES"] for s in four] == ["2", "2", "3", "3"]
     assert {(s.env["OMP_NUM_THREADS"], s.memory_share) for s in four} == {("1", 0.5)}
     assert [s.device for s in four] == ["2", "2", "3", "3"]
