@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from launch.names import apart
-from launch.outcome import HELD, NOT_STARTED, Event, Outcome
+from launch.outcome import HELD, NOT_STARTED, Event, Outcome, Trial
 from launch.sweep import Planned, Submission, Work
 
 
@@ -74,6 +74,7 @@ class Board:
         self.common, short = apart({arm: p.arm.name for arm, p in submission.arms.items()})
         self.rows = {arm: Row(planned, short[arm]) for arm, planned in submission.arms.items()}
         self.slots, self.hint = slots, hint
+        self.before: set[Trial] = set()  # trials that were done before this run, which runs nothing for them
         self.trials = sum(len(p.seeds) for p in submission.arms.values())
 
     @property
@@ -86,6 +87,7 @@ class Board:
         if event["event"] == "found":
             for work, outcomes in event["works"].items():
                 self.rows[work.id].outcomes |= outcomes
+                self.before |= {(work.id, seed) for seed, outcome in outcomes.items() if outcome.state == "done"}
             return
         if event["event"] == "stopping":
             return

@@ -16,6 +16,7 @@ from rich.text import Text
 from ablation.attempt import Busy, Fenced
 from ablation.errors import AblationError, Blocked, Cancelled
 from ablation.watch import Leg, Watch
+from launch.earlier import ago
 
 _WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocked"}  # failures that are none
 Outcomes = Mapping[int, Mapping[str, Any] | AblationError]
@@ -79,8 +80,11 @@ class Lines(Watch):
     def close(self) -> None:
         """Leave the terminal as it was, whatever happened."""
 
-    def summary(self, outcomes: Outcomes) -> None:
-        """The panel: per seed the last epoch's accuracy and the best epoch's, and where to look further."""
+    def summary(self, outcomes: Outcomes, before: Mapping[int, float]) -> None:
+        """The panel: per seed the last epoch's accuracy and the best epoch's, and where to look further.
+
+        `before`: of the seeds for which nothing was run, when they were done, seconds since 1970.
+        """
         table = Table(box=None, pad_edge=False)
         for column in ("seed", "test acc (last)", "best epoch's", "test loss", "train acc", "time"):
             table.add_column(column, justify="right")
@@ -88,7 +92,8 @@ class Lines(Watch):
             table.add_row(*_row(seed, outcome))
         about: Mapping[str, str] = next((o["data"] for o in outcomes.values() if not isinstance(o, AblationError)), {})
         images = ", ".join(f"{k} {v}" for k, v in about.items() if k in ("name", "train", "val", "test"))
-        lines = [f"images      {images}"] if images else []
+        lines = [_nothing_run(outcomes, before)] if before else []
+        lines += [f"images      {images}"] if images else []
         lines += [f"run folder  {self.folder}"]
         lines += [f"compare     mlflow ui --backend-store-uri {self.store}"] if self.store else []
         body = Group(table, "", *(Text(line) for line in lines))
@@ -137,6 +142,14 @@ class Bar(Lines):
         if self._progress:
             self._progress.stop()
             self._progress = None
+
+
+def _nothing_run(outcomes: Outcomes, before: Mapping[int, float]) -> str:
+    """What was done already."""
+    if before.keys() >= outcomes.keys():
+        return f"already done {ago(before.values())}; nothing was run"
+    which = ", ".join(map(str, sorted(before)))
+    return f"already done {ago(before.values())}, and not run again: seed{'s' * (len(before) > 1)} {which}"
 
 
 def _row(seed: int, outcome: Mapping[str, Any] | AblationError) -> tuple[str, ...]:

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
-from launch import asked, console, contents, later, messages, own, provenance, stages, sync, teachers
+from launch import asked, console, contents, earlier, later, messages, own, provenance, stages, sync, teachers
 from launch.arms import gather
 from launch.load import Load, give_way
 from launch.sweep import Planned
@@ -56,9 +56,10 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
         arm.write(folder, config)
         news = asked.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
         provenance.write(folder, built.scalars.seeds, own=own.facts([config]))
+        known = {seed: earlier.done_at(trial.seed_folder(folder, seed)) for seed in planned.seeds}
         outcomes = trial.run(config, built, folder, watch, stop.is_set)
     sync.tell(folder.parent, news)
-    watch.summary(outcomes)
+    watch.summary(outcomes, {seed: at for seed, at in known.items() if at is not None})
     if built.scalars.trace:
         _tell_range_test(folder, built.scalars.seeds, arm.name)
     failures = [o for o in outcomes.values() if isinstance(o, AblationError)]

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.board import Board, Row
+from launch.earlier import ago, done_at
 from launch.hint import ablation
 from launch.outcome import Outcome, Trial
 from launch.sweep import Submission
@@ -86,9 +87,20 @@ def _places(submission: Submission, board: Board) -> Iterator[str]:
     yield f"trials      {counts['done']} of {total} done" + "".join(
         f", {n} {state}" for state, n in sorted(counts.items()) if state != "done"
     )
+    yield from _before(submission, board)
     yield f"run folders {_relative(submission)}, logs of the workers {submission.folder / 'logs'}"
     for uri in sorted(_stores(submission)):
         yield f"compare     mlflow ui --backend-store-uri {uri}"
+
+
+def _before(submission: Submission, board: Board) -> Iterator[str]:
+    """What was done when the sweep was asked for. Others that were found done may be the work of its own jobs."""
+    times = [done_at(submission.out / arm / f"seed-{seed}") for arm, seed in board.before]
+    earlier = [at for at in times if at is not None and at < submission.time]
+    if earlier and len(earlier) == board.trials:
+        yield f"            already done {ago(earlier)}; nothing was run"
+    elif earlier:
+        yield f"            {len(earlier)} of these were done already, the last {ago(earlier)}, and not run again"
 
 
 def _relative(submission: Submission) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,9 @@ def test_a_trial_from_begin_to_panel(kind: type[Lines], terminal: bool) -> None:
     watch.end(0, RESULT)
     broken = RESULT | {"test_loss": None}
     busy, gone = Busy("seed 3: another process is training it", None), Cancelled("seed 4: is cancelled")
-    watch.summary({0: RESULT, 1: Diverged("seed 1: the loss was not finite"), 2: broken, 3: busy, 4: gone})
+    watch.summary(
+        {0: RESULT, 1: Diverged("seed 1: the loss was not finite"), 2: broken, 3: busy, 4: gone}, {0: time.time() - 730}
+    )
     watch.close()
     said = written.getvalue()
     for part in (
@@ -47,9 +50,19 @@ def test_a_trial_from_begin_to_panel(kind: type[Lines], terminal: bool) -> None:
         "busy",
         "cancelled",
         "not finite",
+        "already done 12 min ago, and not run again: seed 0",
     ):
         assert part in said
     assert "mlflow ui --backend-store-uri sqlite:///m.db" in said
     assert "360 of 360" in said
     if kind is Lines:
         assert "epoch 2/4  loss 1.500  train 50.00%  test 40.00%  lr 0.1  1000 img/s  ETA" in said
+
+
+def test_a_repeated_run_says_that_nothing_was_run() -> None:
+    written = io.StringIO()
+    watch = Lines("baseline", Path("runs/x"), None, Console(file=written, width=120, highlight=False))
+    watch.summary({0: RESULT, 1: RESULT}, {0: time.time() - 9000, 1: time.time() - 730})
+    assert "already done 12 min ago; nothing was run" in written.getvalue()
+    watch.summary({0: RESULT}, {})
+    assert written.getvalue().count("already done") == 1

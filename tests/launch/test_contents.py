@@ -61,7 +61,9 @@ def test_one_relative_path_in_two_folders_is_two_runs(
         assert "epoch 1/1" in run(folder)
     assert len(list(out.glob("*/seed-0/result.json"))) == 2
     npz(tmp_path / "c" / "d.npz", 1)
-    assert "epoch 1/1" not in run("c"), "these images were trained on before"
+    said = run("c")
+    assert "epoch 1/1" not in said, "these images were trained on before"
+    assert "s ago; nothing was run" in said
     npz(tmp_path / "a" / "d.npz", 3)
     said = run("a")
     assert "epoch 1/1" in said

@@ -15,7 +15,8 @@ from launch.arms import gather
 from launch.board import Board
 from launch.outcome import Event, Outcome
 from launch.picture import draw
-from launch.sweep import Submission
+from launch.sweep import Submission, Work
+from tests.launch import handmade
 
 
 @pytest.fixture(scope="module")
@@ -157,3 +158,25 @@ def test_accuracies_have_their_spread(tmp_path: Path) -> None:
     assert summary.accuracy([]) == ""
     assert summary.accuracy([91.0]) == "91.00"
     assert summary.accuracy([90.0, 91.0, 92.0]) == "91.00 ± 1.00"
+
+
+def test_the_summary_says_what_was_done_before(tmp_path: Path) -> None:
+    made = handmade.sweep(tmp_path, "seeds=2", "aug=cutout")
+    done = {"event": "done", "time": made.time - 7300.0}
+    for work in made.works[:2]:
+        folder = tmp_path / work.id / f"seed-{work.seeds[0]}"
+        handmade.make(folder, 1, handmade.start(), handmade.epoch(3), done)
+        handmade.finish(folder)
+
+    def shown(*works: Work) -> str:
+        board, (console, written) = Board(made, 1), page(120, 40, terminal=False)
+        board.hear({"event": "found", "works": {w: {w.seeds[0]: Outcome("done", test_acc=9.0)} for w in works}})
+        summary.show(made, board, console)
+        return written.getvalue()
+
+    assert "2 of these were done already, the last 2 h ago, and not run again" in shown(*made.works[:2])
+    assert "done already" not in shown()
+    third = made.works[2]
+    handmade.make(tmp_path / third.id / f"seed-{third.seeds[0]}", 1, handmade.start(), done)
+    handmade.finish(tmp_path / third.id / f"seed-{third.seeds[0]}")
+    assert "already done 2 h ago; nothing was run" in shown(*made.works)
