@@ -55,7 +55,7 @@ def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[P
             ids.append(arms[-1].arm.id)
             rows_of[ids[-1], arms[-1].arm.name, arms[-1].seeds] += 1
     if refused:
-        reasons = [messages.explain(e, row) for _, row, e in refused[:_TOLD]]
+        reasons = [messages.explain(e, [*search, *row]) for _, row, e in refused[:_TOLD]]
         if len(refused) == len(rows) and len(set(reasons)) == 1:  # what all arms share is said once
             raise Refused(reasons[0])
         told = [f"  arm {n} ({_spelt(row)}): {why}" for (n, row, _), why in zip(refused, reasons, strict=False)]

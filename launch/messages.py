@@ -7,12 +7,14 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from hydra import compose, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
-from hydra.errors import MissingConfigException, OverrideParseException
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
@@ -53,15 +55,21 @@ def tell(e: Exception) -> None:
 
 def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
     """The error in one line, with the nearest valid names if a name was wrong in these overrides (or those typed)."""
+    typed = list(sys.argv[1:] if overrides is None else overrides)
     if isinstance(e, MissingConfigException) and "/" in str(e.missing_cfg_file):
         group, option = _missing(str(e.missing_cfg_file))
-        return f"{group}={option}: no such option; {near(option, options(group))}"
+        return f"{group}={option}: no such option; {near(option, {*options(group), *_users(group, typed)})}"
     if isinstance(e, OverrideParseException):
         return f"{e.override}: is not an override: {str(e).splitlines()[0]}; give key=value, in quotes as a shell wants"
     if isinstance(e, OSError) and e.errno in _FULL:
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
-    return _unknown_key(unknown[1], sys.argv[1:] if overrides is None else overrides) if unknown else str(e)
+    return _unknown_key(unknown[1], typed) if unknown else str(e)
+
+
+def searched(overrides: Sequence[str]) -> list[str]:
+    """Those overrides that say where else Hydra looks for options."""
+    return [text for text in overrides if text.startswith("hydra.searchpath=")]
 
 
 def options(group: str) -> list[str]:
@@ -87,23 +95,51 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     head, _, rest = key.partition(".")
     option = rest.partition(".")[0]
     keys = _keys(overrides)
+    if rest and any(k.startswith(f"{key}.") for k in keys):
+        return f"{key}: has no such entry; one is added by ++{key}={{name: value}}"
     chosen = any(k.startswith(f"{head}.{option}.") for k in keys)
-    if head in MANY and not chosen and (ROOT / "conf" / head / f"{option}.yaml").exists():
+    if head in MANY and not chosen and option in [*options(head), *_users(head, overrides)]:
         return f"{key}: {option} is not chosen; add {head}={option}"
     group = key.rpartition(".")[0] if head == "hydra" else head
     beside = [k for k in keys if k.startswith(f"{group}.")]
     return f"{key}: no such key; {near(key, beside if rest and beside else [*_GROUPS, *SCALARS])}"
 
 
-def _keys(overrides: Sequence[str]) -> list[str]:
-    """The dotted keys of the configuration with the options that these overrides choose."""
-    chosen = [
-        a for a in overrides if re.fullmatch(r"[a-z/]+=[a-z0-9_/]+", a) and a.split("=")[0] in (*_GROUPS, *_OF_HYDRA)
-    ]
+def _users(group: str, overrides: Sequence[str]) -> list[str]:
+    """The names of a group's options on the user's own search path."""
+    search = searched(overrides)
+    if not search:
+        return []
+    with _hydra():
+        return list(GlobalHydra.instance().config_loader().get_group_options(group, None, "config", search))
+
+
+def _hydra() -> AbstractContextManager[Any]:
+    """The Hydra that runs, or a new one."""
     if GlobalHydra.instance().is_initialized():
-        composed = compose("config", chosen, return_hydra_config=True)
-    else:
-        with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
-            composed = compose("config", chosen, return_hydra_config=True)
-    config: Any = OmegaConf.to_container(composed, resolve=False)
-    return [key for key in flatten(config) if not key.endswith("_target_")]
+        return nullcontext()
+    return initialize_config_dir(str(ROOT / "conf"), version_base="1.3")
+
+
+def _keys(overrides: Sequence[str]) -> list[str]:
+    """The dotted keys of the configuration with the options that these overrides choose, where the user has them.
+
+    Of several mistakes the choices may hold another: then of the choices that can be composed, one by one.
+    """
+    search = searched(overrides)
+    chosen = [text for text in overrides if re.match(rf"({'|'.join((*_GROUPS, *_OF_HYDRA))})=", text)]
+    with _hydra():
+        kept: list[str] = []
+        for text in chosen:
+            if _composed([*search, *kept, text]) is not None:
+                kept.append(text)
+        config = _composed([*search, *kept])
+    return [key for key in flatten(config or {}) if not key.endswith("_target_")]
+
+
+def _composed(overrides: list[str]) -> Any:
+    """The whole configuration as plain values; None if it cannot be composed."""
+    try:
+        return OmegaConf.to_container(compose("config", overrides, return_hydra_config=True), resolve=False)
+    except (HydraException, OmegaConfBaseException, ValueError):
+        return None

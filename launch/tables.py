@@ -76,7 +76,7 @@ def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
     kept = []
     for row, label, arms in zip(rows, labels(rows), compositions(rows, search(hydra)), strict=True):
         if isinstance(arms, Exception):
-            print(f"left out: {label}: {told(arms, row.overrides)}", file=sys.stderr)
+            print(f"left out: {label}: {told(arms, [*search(hydra), *row.overrides])}", file=sys.stderr)
         else:
             kept.append(row)
     if not kept:
@@ -123,7 +123,7 @@ def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, oth
         "notes": (*texts(said.get("notes")), *seq),
     }
     if isinstance(arms, Exception):
-        return Line(id=None, seeds=_seeds(row), name=name, lacks=told(arms, row.overrides), **facts)
+        return Line(id=None, seeds=_seeds(row), name=name, lacks=told(arms, [*paths, *row.overrides]), **facts)
     own = arms[-1]
     return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **facts)
 

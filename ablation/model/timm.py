@@ -40,7 +40,7 @@ def timm(
     name: str = "resnet26",
     stride: int | None = None,
     stem_kernel: int | None = None,
-    arguments: Mapping[str, Any] = {},  # is only read
+    arguments: Mapping[str, Any] | None = None,
 ) -> Model:
     """The network `name` of timm (Wightman 2019, github.com/huggingface/pytorch-image-models), untrained.
 
@@ -56,7 +56,7 @@ def timm(
     Raises:
         ValueError: there is no such network, its layers cannot be as asked, or it cannot run on such images.
     """
-    net = _create(str(name), classes, channels, size, arguments)
+    net = _create(str(name), classes, channels, size, {} if arguments is None else arguments)
     global_means(net)
     if stem_kernel is not None:
         _cut_kernel(net, stem_kernel)

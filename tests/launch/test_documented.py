@@ -1,0 +1,87 @@
+"""What README and the comments in conf/ tell people to type composes."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hydra import initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
+from hydra.types import RunMode
+from tiny import CONF
+
+from launch import later
+from launch.arms import gather
+from launch.grid import Grid
+from launch.run import arguments
+
+ROOT = Path(CONF).parent
+# Examples in comments as they stand there, and what has to be chosen for them to mean something.
+COMMENTED = {
+    "model/timm.yaml": ["model=timm model.name=vit_tiny_patch16_224 model.arguments={patch_size: 2}"],
+    "model/resnext_cifar.yaml": ["model=resnext_cifar model.spp=[3,5,7]", "model=resnext_cifar model.spp=[]"],
+    "model/swin_t.yaml": ["model=swin_t model.strides=[2, 2, 2] data=arrays data.path=x.npz"],
+    "model/mobilevit_s.yaml": ["model=mobilevit_s model.strides=[2, 1, 2, 2, 2, 1]"],
+    "aug/pca_lighting.yaml": ["aug=pca_lighting aug.pca_lighting.basis=[[1, 0, 0], [0, 1, 0], [0, 0, 1]]"],
+    "aug/gaussian_noise.yaml": ["aug=gaussian_noise aug.gaussian_noise.sigma=[0.0, 0.2]"],
+    "hydra/launcher/local.yaml": ["-m hydra.launcher.gpus=[0,1] epochs=1,2"],
+    "hydra/launcher/slurm.yaml": [
+        "-m hydra/launcher=slurm +hydra.launcher.resources.reservation=x epochs=1,2",
+        "-m hydra/launcher=slurm hydra.launcher.setup=['module load cuda'] hydra.launcher.resources.time=4:00:00",
+    ],
+    "config.yaml": ["aug=[cutout,mixup]", "seeds=[0,1]", "teacher='model=resnet56 epochs=30' loss=distill"],
+    "data/digits.yaml": ["data.view={random_resized_crop: {scale: [0.35, 1.0]}}", "data.subset='first:0.5'"],
+}
+
+
+def _readme() -> Iterator[list[str]]:
+    """The command lines of README that compose: tables have tests of their own."""
+    for line in (ROOT / "README.md").read_text().splitlines():
+        found = re.match(r"(?:\$ )?python launch/run\.py( .*)", line)
+        if found and not found[1].endswith("\\"):
+            words = shlex.split(found[1], comments=True)
+            words = words[: words.index("&&")] if "&&" in words else words
+            if not {"--cfg", "-sc"} & set(words) and not any(word.startswith("table=") for word in words):
+                yield words
+
+
+def composed(words: list[str]) -> int:
+    """The number of arms of a command line, by the way that the command goes."""
+    given = arguments(words)
+    swept = "-m" in given
+    loader = GlobalHydra.instance().config_loader()
+    mode = RunMode.MULTIRUN if swept else RunMode.RUN
+    config = loader.load_configuration("config", [text for text in given if text != "-m"], mode)
+    task = list(config.hydra.overrides.task)
+    rows = [row.overrides for row in Grid(loader).expand({}, later.typed(task))] if swept else [task]
+    return len(gather(rows))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def hydra() -> Iterator[None]:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        yield
+
+
+@pytest.mark.parametrize("words", list(_readme()), ids=" ".join)
+def test_the_readme_s_lines(words: list[str]) -> None:
+    assert composed(words) >= 1
+
+
+@pytest.mark.parametrize(("file", "line"), [(file, line) for file, lines in COMMENTED.items() for line in lines])
+def test_the_examples_in_comments(file: str, line: str) -> None:
+    assert (Path(CONF) / file).is_file()
+    assert composed(re.split(r" (?=[-+\w./]+(?:=|$))(?![^\[{']*[\]}'])", line)) >= 1
+
+
+def test_every_example_of_a_mapping_or_list_is_tried() -> None:
+    """A comment with `such as {...}` or `[...]` has its line above."""
+    found = {
+        file.relative_to(CONF).as_posix()
+        for file in Path(CONF).rglob("*.yaml")
+        if re.search(r"#.*(such as|or the) [\[{]|#.*The paper's: \[", file.read_text())
+    }
+    assert found <= set(COMMENTED)

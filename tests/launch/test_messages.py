@@ -1,0 +1,81 @@
+"""What is said of a mistake is said of what the user has: the options on a search path of one's own included."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra import compose, initialize_config_dir
+from hydra.errors import HydraException
+from tiny import CONF
+
+from ablation.errors import ConfigError
+from launch.arms import gather
+from launch.messages import explain
+
+
+@pytest.fixture
+def search(tmp_path: Path) -> str:
+    (tmp_path / "aug").mkdir()
+    (tmp_path / "aug" / "mine.yaml").write_text("mine:\n  _target_: my.aug\n  strength: 2\n")
+    (tmp_path / "optim").mkdir()
+    (tmp_path / "optim" / "shampoo.yaml").write_text("_target_: my.optim\nlr: 2\nmomenta: [0.9]\n")
+    return f"hydra.searchpath=[file://{tmp_path}]"
+
+
+def said(*typed: str) -> str:
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(HydraException) as refused:
+        compose("config", list(typed))
+    return explain(refused.value, typed)
+
+
+MISTAKES = {
+    "aug=mine aug.mine.strenght=3": "aug.mine.strenght: no such key; did you mean aug.mine.strength?",
+    "aug=[mixup,mine] aug.mine.strenght=3": "aug.mine.strenght: no such key; did you mean aug.mine.strength?",
+    "aug=mien": "aug=mien: no such option; did you mean mine?",
+    "aug=mixupp": "aug=mixupp: no such option; did you mean mixup?",
+    "aug.mine.strength=3": "aug.mine.strength: mine is not chosen; add aug=mine",
+    "optim=shampoo optim.momentum=1": "optim.momentum: no such key; did you mean optim.momenta?",
+    "optim=shampo": "optim=shampo: no such option; did you mean shampoo?",
+    "aug=mine epohcs=3": "epohcs: no such key; did you mean epochs?",
+    "aug.mixup.alpha=1": "aug.mixup.alpha: mixup is not chosen; add aug=mixup",
+    "hydra/launcher=slurm hydra.launcher.resources.tme=1": (
+        "hydra.launcher.resources.tme: no such key; did you mean hydra.launcher.resources.time or "
+        "hydra.launcher.resources.mem or hydra.launcher.resources.qos?"
+    ),
+}
+
+
+@pytest.mark.parametrize("typed", MISTAKES)
+def test_the_user_s_own_options_are_offered(typed: str, search: str) -> None:
+    assert said(search, *typed.split()) == MISTAKES[typed]
+
+
+def test_of_two_mistakes_one_is_told_plainly(search: str) -> None:
+    assert (
+        said(search, "aug=mine", "aug.mine.strenght=3", "optim=adan")
+        == "optim=adan: no such option; did you mean adam or adamw?"
+    )
+
+
+def test_entries_of_a_mapping_are_added() -> None:
+    assert said("model=dpn26", "model.arguments={groups: 4}") == (
+        "model.arguments: has no such entry; one is added by ++model.arguments={name: value}"
+    )
+
+
+def test_arms_of_a_sweep_are_explained_with_the_search_path(search: str) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigError) as refused:
+        gather([["aug=mine", "aug.mine.strenght=3"], ["aug=mien"]], [search])
+    assert "did you mean aug.mine.strength?" in str(refused.value)
+    assert "aug=mien: no such option; did you mean mine?" in str(refused.value)
+
+
+def test_one_line_at_the_terminal(search: str) -> None:
+    line = [sys.executable, "launch/run.py", search, "aug=mine", "aug.mine.strenght=3"]
+    done = subprocess.run(line, cwd=Path(CONF).parent, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1:] == ["error: aug.mine.strenght: no such key; did you mean aug.mine.strength?"]
+    assert len(done.stderr.splitlines()) <= 2
