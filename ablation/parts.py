@@ -51,6 +51,7 @@ def parts(config: Mapping[str, Any]) -> Parts:
         schedules=build_schedules(config, optimizer),
     )
     _try_data(config)
+    build_all(config["track"], "track")
     size = config["data"].get("size", 32)
     augs = {n: node for n, node in config["aug"].items() if n in tricks.penalties or n in tricks.wraps}
     asked = isinstance(built.loss, Taught) and built.loss.relabel is None

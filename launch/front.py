@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.errors import AblationError, ConfigError, Stopped
-from launch import messages
+from launch import messages, sync
 from launch.arms import gather_rows
 from launch.outcome import Outcome, Trial, exit_code
 from launch.sweep import Planned
@@ -36,6 +36,8 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     search = [text for text in typed.hydra if text.startswith("hydra.searchpath=")]
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = gather_rows(job_overrides, search)
+    for said in sync.foretold(p.config for p in planned):
+        print(f"note: {said}", file=sys.stderr)
     options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     told = run(planned, options, messages.sweep_command(typed.task, typed.hydra))
     outcomes, code = ({}, told) if isinstance(told, int) else (told, exit_code(told))

@@ -48,7 +48,8 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     arm, config = planned.arm, planned.config
     folder = Path(config["out"]) / arm.id
     watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
-    for note in [*notes, *planned.notes, *arm.notes(folder.parent, config), *provenance.notes()]:
+    told = [*planned.notes, *arm.notes(folder.parent, config), *provenance.notes(), *sync.foretold([config])]
+    for note in [*notes, *told]:
         watch.note(note)
     built = parts(config)
     contents.require([config])

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
-from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
 
+from ablation.track.ready import database
+
 _SQLITE = "sqlite:///"
 _PATIENCE = 10.0  # seconds to wait for a locked database
 _MIGRATION = 120.0  # seconds to wait for another process to make the database's tables
-
-
-def database(uri: str) -> Path | None:
-    """The file behind a `sqlite:///` URI, absolute; None for other trackers."""
-    return Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute() if uri.startswith(_SQLITE) else None
 
 
 def connect(uri: str) -> MlflowClient:

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Param, Run, RunTag
 from mlflow.exceptions import MlflowException
 
-from ablation.track.client import database
+from ablation.track.ready import database
 
 KIND = "ablation.kind"  # arm or trial; trials from before there were runs of arms have none
 SUPERSEDED = "ablation.superseded_by"  # the run of a later training

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from ablation import attempt
 from ablation.journal import JOURNAL, events, settled
 from ablation.result import RESULT
+from ablation.track.ready import check
 from ablation.track.record import numbers
 from ablation.track.sink import Sink
 
@@ -29,13 +30,11 @@ def mlflow(uri: str, interval: float = 10.0, timeout: float = 30.0) -> Sink:
 
     `uri` is as in `mlflow ui --backend-store-uri`: `sqlite:///path/to/mlflow.db` or `http://host:port`.
     """
-    if not uri:
-        raise ValueError("uri: is empty; say where MLflow is, such as sqlite:///results/mlflow.db")
     if interval <= 0:
         raise ValueError(f"interval: {interval} is not a number of seconds above 0")
     if timeout < 0:
         raise ValueError(f"timeout: {timeout} is not a number of seconds")
-    return Feed(uri, interval, timeout)
+    return Feed(check(uri), interval, timeout)
 
 
 class Feed(Sink):
