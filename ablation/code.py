@@ -29,13 +29,15 @@ CODE = "code.json"  # in an attempt's folder
 ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
 # Who trains it, what is written down of it, and what is told: no number comes of these.
 APART = frozenset(
-    ("allowance", "atomic", "attempt", "cache", "cause", "checkpoint", "claim", "code", "errors", "facts")
+    ("allowance", "atomic", "attempt", "cache", "cause", "checkpoint", "claim", "code", "compiling", "device", "errors")
 )
 APART |= {
+    "facts",
     "horizon",
     "identity",
     "journal",
     "lane",
+    "machine",
     "memory",
     "process",
     "result",

@@ -18,6 +18,10 @@ from launch.policy import Room
 from launch.sweep import Submission, Work
 
 OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
+TAKE_TURNS = (
+    "{option}: trials on one GPU take turns, which saves little time, unless NVIDIA's MPS runs there (its command is "
+    "nvidia-cuda-mps-control -d); with it they run side by side"
+)
 _FAREWELL = 60.0  # seconds that a worker is given to save and end
 _LAST = 400  # lines of a log; what torch says of an error of the GPU that ends a process is long
 _VMSTAT = Path("/proc/vmstat")

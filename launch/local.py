@@ -60,7 +60,8 @@ def _drive(
 ) -> dict[Trial, Outcome]:
     board, brake = Board(submission, len(places)), _Brake()
     with closing(live.choose(board, console)) as view, _driver(submission) as beat, brake:
-        notes = [*checks_config.together(list(submission.arms.values())), *found.notes, *provenance.notes()]
+        arms = list(submission.arms.values())
+        notes = [*slots.notes(places), *checks_config.together(arms), *found.notes, *provenance.notes()]
         for note in notes:
             view.say(f"note: {note}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -11,7 +12,7 @@ import torch
 from ablation import allowance
 from ablation.device import decide, look
 from ablation.errors import ConfigError
-from launch.child import Slot
+from launch.child import TAKE_TURNS, Slot
 from launch.load import Load
 from launch.sweep import Planned
 
@@ -44,6 +45,17 @@ def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]
     threads = str(max(1, min(share, Load().free() // workers) if share > 1 else share))
     env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
     return [Slot(f"cpu-{n}", env, device="cpu") for n in range(workers)]
+
+
+def notes(places: Sequence[Slot]) -> list[str]:
+    """What is allowed, but may not be what was meant: trials side by side that wait for each other."""
+    found, gpus = [], [place.device for place in places if place.gpu]
+    per_gpu = max(map(gpus.count, gpus), default=0)
+    if per_gpu > 1 and not Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")).exists():
+        found.append(TAKE_TURNS.format(option=f"{_KEY}.per_gpu={per_gpu}"))
+    if len(gpus) > (cores := allowance.cores()):
+        found.append(f"{len(gpus)} trials run side by side on {cores} cores, and so wait for each other's")
+    return found
 
 
 def _on_gpu(gpu: str, n: int, per_gpu: int) -> Slot:

@@ -10,6 +10,7 @@ from typing import Any
 from ablation.build import near
 from ablation.errors import ConfigError
 from launch import dead, policy
+from launch.child import TAKE_TURNS
 from launch.policy import Policy, Room
 from launch.slurm.units import mebibytes, seconds, size
 
@@ -69,6 +70,20 @@ class Options:
     def gpu(self) -> bool:
         """Whether a job asks for GPUs, in any of sbatch's ways."""
         return any("gpu" in f"{flag}={value}" for flag, value in _flags(self.resources).items() if flag[0] == "g")
+
+    @property
+    def notes(self) -> list[str]:
+        """What is allowed, but may not be what was meant: trials side by side that wait for each other."""
+        places, cpus, found = self.pack * self.devices, self.resources.get("cpus"), []
+        if self.gpu and self.pack > 1:
+            found.append(TAKE_TURNS.format(option=f"pack={self.pack}"))
+        if self.pack > 1 and (cpus is None or (str(cpus).isdigit() and int(cpus) < places)):
+            given = "the cluster's default, often one" if cpus is None else str(cpus)
+            found.append(
+                f"{places} trials of a job run side by side, and its cores are {given}: give "
+                f"hydra.launcher.resources.cpus={places} or more, so that none waits for another's"
+            )
+        return found
 
     def flags(self, room: Room) -> Flags:
         """What a job of trials asks for."""

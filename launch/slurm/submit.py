@@ -28,7 +28,7 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
     if dropped:
         print(f"note: not passed on to the jobs: {', '.join(dropped)}; what jobs ask for is hydra.launcher.resources")
-    for note in [*checks_config.together(planned), *found.notes, *provenance.notes()]:
+    for note in [*chosen.notes, *checks_config.together(planned), *found.notes, *provenance.notes()]:
         print(f"note: {note}")
     report = perform(submission.folder)
     print("\n".join(tell.lines(report)))

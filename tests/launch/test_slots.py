@@ -83,6 +83,21 @@ def test_each_worker_sees_one_gpu(
     assert all(s.gpu for s in chosen)
 
 
+def test_what_trials_on_one_gpu_wait_for_is_said(
+    monkeypatch: pytest.MonkeyPatch, six: list[Planned], tmp_path: Path
+) -> None:
+    machine(monkeypatch, cores=2, gpus=2)
+    monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path / "mps"))
+    turns, cores = slots.notes(slots.choose({**OPTIONS, "per_gpu": 4}, six))
+    assert turns.startswith("hydra.launcher.per_gpu=4: trials on one GPU take turns")
+    assert cores.startswith("8 trials run side by side on 2 cores")
+    (tmp_path / "mps").mkdir()
+    assert slots.notes(slots.choose({**OPTIONS, "per_gpu": 4}, six)) == [cores]
+    assert slots.notes(slots.choose(OPTIONS, six)) == []
+    machine(monkeypatch)
+    assert slots.notes(slots.choose(OPTIONS, six)) == []
+
+
 def test_no_gpu_is_used_when_none_is_wanted(monkeypatch: pytest.MonkeyPatch, six: list[Planned]) -> None:
     machine(monkeypatch, gpus=3)
     chosen = slots.choose({**OPTIONS, "gpus": []}, six)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
 
 import pytest
@@ -192,6 +193,26 @@ def test_a_job_shares_out_its_devices_and_cores(monkeypatch: pytest.MonkeyPatch)
     assert [s.env["CUDA_VISIBLE_DEVICES"] for s in four] == ["2", "2", "3", "3"]
     assert {(s.env["OMP_NUM_THREADS"], s.memory_share) for s in four} == {("1", 0.5)}
     assert [s.device for s in four] == ["2", "2", "3", "3"]
+
+
+@pytest.mark.parametrize(
+    ("pack", "resources", "said"),
+    [
+        (1, {"gpus": 1, "cpus": 1}, []),
+        (4, {"gpus": 0, "cpus": 4}, []),
+        (4, {"gpus": 1, "cpus": 4}, ["pack=4: trials on one GPU take turns"]),
+        (4, {"gpus": 0, "cpus": 2}, ["4 trials of a job run side by side, and its cores are 2"]),
+        (
+            2,
+            {"gpus": 2, "cpus": None},
+            ["pack=2: trials on one GPU", "4 trials of a job run side by side.*default.*cpus=4 or more"],
+        ),
+    ],
+)
+def test_what_packed_trials_wait_for_is_said(pack: int, resources: dict[str, int], said: list[str]) -> None:
+    notes = read(options(pack=pack, resources=resources)).notes
+    assert len(notes) == len(said)
+    assert all(re.match(text, note) for text, note in zip(said, notes, strict=True))
 
 
 def test_what_an_allocation_left_in_the_environment_is_not_passed_on() -> None:
