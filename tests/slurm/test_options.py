@@ -205,7 +205,7 @@ def test_a_job_shares_out_its_devices_and_cores(monkeypatch: pytest.MonkeyPatch)
         (
             2,
             {"gpus": 2, "cpus": None},
-            ["pack=2: trials on one GPU", "4 trials of a job run side by side.*default.*cpus=4 or more"],
+            ["pack=2: trials on one GPU", "4 trials of a job.*default.*cpus=4 or"],
         ),
     ],
 )
