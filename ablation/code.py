@@ -13,7 +13,7 @@ import importlib.util
 import json
 import sys
 import sysconfig
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
@@ -46,6 +46,7 @@ APART |= {
     "track",
     "watch",
 }
+_TRICKS = ("model", "init", "aug", "regularizer", "loss", "optim", "sched")  # groups; data have digests of their own
 _PROJECT = Path(__file__).resolve().parents[1]
 _INSTALLED = ("site-packages", "dist-packages")
 _PYTHON = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
@@ -72,8 +73,15 @@ class Reader:
         """The modules that a configuration runs; those without code are left out."""
         roots = [*ROOTS, *_named(config), *(["ablation.teacher_weights"] if config.get("teacher") else [])]
         found = {name: digest for root in roots for name, digest in self._reached(root).items()}
+        found |= dict(self._files(config))
         self._remember()
         return dict(sorted(found.items()))
+
+    def _files(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+        """Files that tricks are given by name: a table of colours, weights; `aug.mine.table=lut.npy` and its digest."""
+        for key, value in flatten({group: config.get(group, {}) for group in _TRICKS}).items():
+            if isinstance(value, str) and not key.endswith("_target_") and (path := Path(value).expanduser()).is_file():
+                yield f"{key}={value}", self._known_as(key, path.absolute(), _digested).digest
 
     def _reached(self, root: str) -> Modules:
         """A module with its packages, and what they import."""
@@ -93,15 +101,16 @@ class Reader:
         """None: it is no module, or not the project's or the user's."""
         if name not in self._modules:
             path = _path(name, self._project)
-            self._modules[name] = None if path is None else self._read(name, path)
+            self._modules[name] = None if path is None else self._known_as(name, path, _parsed)
         return self._modules[name]
 
-    def _read(self, name: str, path: Path) -> _Module:
+    def _known_as(self, name: str, path: Path, read: Callable[[str, Path], _Module]) -> _Module:
+        """What a file was read as, if it has not changed since."""
         stat = path.stat()
         stamp = [name, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns]
         known = self._known.get(str(path))
         if not isinstance(known, list) or known[:4] != stamp:
-            module = _parsed(name, path)
+            module = read(name, path)
             known = self._known[str(path)] = [*stamp, module.digest, list(module.imports)]
             self._new = True
         return _Module(known[4], tuple(known[5]))
@@ -148,7 +157,12 @@ def edited(then: Iterable[Modules], now: Modules) -> list[str]:
         was, is_ = set(modules.values()), set(now.values())
         names |= {name for name, digest in modules.items() if digest not in is_}
         names |= {name for name, digest in now.items() if digest not in was}
-    return sorted(f"{name.removeprefix('ablation.').replace('.', '/')}.py" for name in names)
+    return sorted(map(_spelt, names))
+
+
+def _spelt(name: str) -> str:
+    """A module as a file; a file that a trick is given stays as it is."""
+    return name if "=" in name else f"{name.removeprefix('ablation.').replace('.', '/')}.py"
 
 
 def told(files: Sequence[str]) -> str:
@@ -217,6 +231,11 @@ def _parsed(name: str, path: Path) -> _Module:
     except (SyntaxError, ValueError):  # it cannot run either; its bytes have to do
         bare, imports = repr(text), set()
     return _Module(hashlib.sha256(bare.encode()).hexdigest()[:_DIGITS] if bare else "", tuple(sorted(imports)))
+
+
+def _digested(_: str, path: Path) -> _Module:
+    with path.open("rb") as file:
+        return _Module(hashlib.file_digest(file, "sha256").hexdigest()[:_DIGITS], ())
 
 
 def _json(path: Path) -> dict[str, Any]:

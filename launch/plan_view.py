@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 # What is listed first if there are more arms than rows.
 _URGENT = ("failed", "stale", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
 _STYLE = {"failed": "red", "stale": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
+_NAMED = 8  # arms that a line names
 _WIDE = 200  # columns where there is no terminal: names are not cut
 
 
@@ -90,11 +91,9 @@ def _lines(report: Report) -> list[str]:
     unknown = sum(arm.seconds is None for arm in report.arms)
     if unknown:
         lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")
-    if other := sum(bool(arm.edited) for arm in report.arms):
-        again = ablation(f"redo --edited --sweep {report.name}", report.out)
-        lines.append(
-            f"{other} of the arms ran with other code than today's; {again} sets them aside, to be trained again"
-        )
+    if other := [arm.row.id[:8] for arm in report.arms if arm.edited]:
+        again = ablation(f"redo {'--edited' if len(other) > _NAMED else ' '.join(other)}", report.out)
+        lines.append(f"{len(other)} of the arms ran with other code than today's; to train them again: {again}")
     if report.gone:
         gone = Counter(row.state for row in report.gone)
         which = ", ".join(row.id[:8] for row in report.gone[:5]) + (", ..." if len(report.gone) > 5 else "")

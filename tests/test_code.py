@@ -146,6 +146,16 @@ def test_a_package_of_the_user_s_own_is_followed(tmp_path: Path, monkeypatch: py
     assert edited([before], Reader().of(settings)) == ["followed/helper.py"]
 
 
+def test_a_file_that_a_trick_is_given_counts(tmp_path: Path) -> None:
+    table = tmp_path / "table.txt"
+    table.write_text("one")
+    settings = {**config(*TINY), "aug": {"mine": {"_target_": "mine.trick", "table": str(table), "mode": "edge"}}}
+    before = Reader().of(settings)
+    assert edited([before], Reader().of(settings)) == []
+    table.write_text("other")
+    assert edited([before], Reader().of(settings)) == [f"aug.mine.table={table}"]
+
+
 def test_attempts_that_began_anew_take_the_earlier_ones_back(tmp_path: Path) -> None:
     for number, step in ((1, 0), (2, 0), (3, 20)):
         folder = tmp_path / f"attempt-{number}"

@@ -139,5 +139,5 @@ def _commit(c: dict[str, Any]) -> str:
     """Of the project, or of a package of the user's own."""
     names = [*c["changed"][:_NAMED], *([f"{len(c['changed']) - _NAMED} more"] if len(c["changed"]) > _NAMED else [])]
     changed = f", with changes that were not committed in {', '.join(names)}" if names else ""
-    known = "unknown" if "digest" not in c else f"in no git, digest {c['digest']}"
-    return f"commit {c['commit'] or known}{changed}"
+    known = f"in no git repository, digest {c['digest']}" if "digest" in c else "commit unknown"
+    return f"commit {c['commit']}{changed}" if c["commit"] else known + changed

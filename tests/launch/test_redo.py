@@ -46,7 +46,7 @@ def test_a_plan_says_which_arms_ran_with_other_code(two: Submission, capsys: Cap
     printed = capsys.readouterr().out
     assert "done; code differs since: aug/cutout.py" in printed
     assert "1 of the arms ran with other code than today's" in printed
-    assert "ablation redo --edited --sweep two" in printed
+    assert f"ablation redo {next(iter(two.arms))[:8]} --out" in printed
 
 
 def test_explain_says_it_and_how_to_train_again(two: Submission, capsys: Capture) -> None:
