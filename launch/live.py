@@ -28,6 +28,7 @@ class View(ABC):
 
     def __init__(self, board: Board, console: Console) -> None:
         self.board, self.console = board, console
+        self.noted: set[str] = set()  # notes that were said, each with the first trial that it is about
 
     def hear(self, event: Event) -> None:
         """Say what is worth a line."""
@@ -39,7 +40,9 @@ class View(ABC):
             return
         work, kind = event["work"], event["event"]
         if kind in ("note", "wait", "again"):
-            self.say(f"{self.label(work)}: {event['text']}")
+            if kind != "note" or event["text"] not in self.noted:  # what is odd about the images is so for every trial
+                self.say(f"{self.label(work)}: {event['text']}")
+            self.noted.add(event["text"])
         elif kind == "end":
             for seed, outcome in event["outcomes"].items():
                 self.ended(work, seed, outcome)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from tiny import SMALL_MODEL, TINY, Silent, config, run
 from torchvision.transforms import v2
 
 from ablation.data import _memory
@@ -218,3 +219,20 @@ def test_a_choice_that_empties_a_class_is_said_or_refused(tree: Path) -> None:
     assert any("no test image (data.test_subset took the others)" in note and "dog" in note for note in by_test)
     with pytest.raises(ValueError, match=r"^subset: leaves 1 training images, all of the class bird; .*'first:'"):
         folder(str(tree), size=10, subset="first:1")
+
+
+def test_what_is_odd_is_said_before_the_first_step(tree: Path, tmp_path: Path) -> None:
+    shutil.rmtree(tree / "val" / "dog")
+    few = ("data.size=8", "data.subset=null", "data.test_subset=null", "batch_size=4", "epochs=1")
+    watch = Early()
+    run(config(*TINY, *SMALL_MODEL, "data=folder", f"data.path={tree}", *few), tmp_path / "run", watch)
+    assert "1 of 2 classes have no test image: the accuracy says nothing of them: dog" in watch.early
+    assert watch.steps == 1
+
+
+class Early(Silent):
+    """Keeps what it is told before the first step."""
+
+    def note(self, text: str) -> None:
+        super().note(text)
+        self.early = [*self.notes] if not self.steps else self.early

@@ -44,6 +44,7 @@ def story(grid: Submission) -> list[Event]:
         {**epoch, "work": running},
         {"event": "wait", "work": waiting, "text": "another process is training it"},
         {"event": "note", "work": running, "text": "a note"},
+        {"event": "note", "work": waiting, "text": "a note"},
         {"event": "stopping", "busy": 1},
     ]
 
@@ -79,6 +80,7 @@ def test_what_happens_is_told(grid: Submission, terminal: bool) -> None:
     for text in ("optim.lr=0.04 seed 0: another process", "a note", "1 trials save their state"):
         assert text in said
     assert ("resumed at step 2 of 6" in said) == (not terminal)
+    assert said.count("a note") == 1, "what is true of many trials is said once"
 
 
 @pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (60, 8), (40, 3)])
