@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -55,7 +56,7 @@ def parts(config: Mapping[str, Any]) -> Parts:
     size = config["data"].get("size", 32)
     augs = {n: node for n, node in config["aug"].items() if n in tricks.penalties or n in tricks.wraps}
     asked = isinstance(built.loss, Taught) and built.loss.relabel is None
-    depends = {"model": config["model"], "regularizer": config["regularizer"], "aug": augs, "size": size}
+    depends = {key: config[key] for key in ("model", "regularizer", "init")} | {"aug": augs, "size": size}
     _try_model(json.dumps(depends | {"asked": asked}))
     return built
 
@@ -89,6 +90,8 @@ def _try_model(text: str) -> None:
     with torch.device("meta"):
         model = build_network(config, tricks, classes=10, channels=3, size=config["size"])
         _attach(model, tricks)
+    with suppress(RuntimeError):  # one that reads weights, of which there are none here, is left to the training
+        _start(model, build_all(config["init"], "init"), Key.root(0))
     if config["asked"] and any(isinstance(m, Noisy) and m.site for m in model.modules()):
         raise ConfigError(
             "loss: its teacher answers for the images, which are then mixed inside the model (manifold_mixup); choose "
@@ -134,11 +137,7 @@ def build_learner(
     _, size, _, channels = data.train.x.shape
     with seeded(root.fold("model")):
         model = build_model(config, built.tricks, classes=len(data.classes), channels=channels, size=size)
-    for name, init in built.inits.items():
-        try:
-            init(model, root.fold("init").fold(name))
-        except ValueError as e:
-            raise ConfigError(f"init.{name}: {e}") from e
+    _start(model, built.inits, root)
     # After the inits, which otherwise would draw other numbers for a wrapped layer than for the baseline's.
     with seeded(root.fold("regularizer")):
         model = wrapped(model, built.tricks)
@@ -147,6 +146,15 @@ def build_learner(
     learner = learner.to(precision.device).to(memory_format=torch.channels_last)
     _try_augs(learner, data, built.tricks, root)
     return learner
+
+
+def _start(model: Model, inits: Mapping[str, Init], root: Key) -> None:
+    """Give the model its starting weights, in place."""
+    for name, init in inits.items():
+        try:
+            init(model, root.fold("init").fold(name))
+        except ValueError as e:
+            raise ConfigError(f"init.{name}: {e}") from e
 
 
 def _try_augs(learner: Learner, data: Data, tricks: Tricks, key: Key) -> None:

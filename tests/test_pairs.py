@@ -18,6 +18,8 @@ from together import MOST, REFUSED, Option, refused, together
 from ablation.config import MANY
 from ablation.errors import ConfigError
 from ablation.parts import parts
+from ablation.state import State
+from ablation.train import Plan
 
 GROUPS = ("aug", "regularizer", "init", "loss", "sched", "optim")
 EVERY: list[Option] = [(group, option) for group in GROUPS for option in options(group)]
@@ -58,12 +60,30 @@ def trouble(chosen: Iterable[Option]) -> str:
     try:
         plan, state = begun(together(chosen))
         loss = stepped(plan, state, 2)
+        silent = without_gradient(plan, state)
         averages = [average.weights(state.averages[name]) for name, average in plan.averages.items()]
     except Exception as e:
         return f"{type(e).__name__}: {e}"
     tensors = [tensor for weights in (state.weights.all(), *averages) for tensor in weights.values()]
     finite = all(bool(tensor.isfinite().all()) for tensor in (torch.tensor(loss), *tensors))
-    return "" if finite else f"loss {loss} or weights that are not finite"
+    if not finite:
+        return f"loss {loss} or weights that are not finite"
+    return f"no gradient reaches {', '.join(sorted(silent))}" if silent else ""
+
+
+def without_gradient(plan: Plan, state: State) -> set[str]:
+    """Parameters whose gradient is missing or zero in the last step and, if there are any, in each of eleven more.
+
+    Not in the first one: branches that start at zero pass none to what is inside them. Noise may spare a block a step.
+    """
+    silent = set(state.weights.params)
+    for _ in range(12):
+        silent -= {name for name, gradient in state.weights.grads().items() if bool(gradient.any())}
+        if not silent:
+            break
+        state.step %= plan.steps  # the end is no matter here
+        stepped(plan, state)
+    return silent
 
 
 def named(chosen: Iterable[Option]) -> str:
@@ -96,6 +116,15 @@ def test_pairs_that_mean_nothing_are_refused(pair: frozenset[str]) -> None:
     first, second = (tuple(option.split("=")) for option in sorted(pair))
     with pytest.raises(ConfigError):
         parts(together([first, second]))
+
+
+def test_a_gradient_that_reaches_nothing_would_be_seen() -> None:
+    """The norm before a pre-activation branch's last convolution at 0: the branch never learns, as is said there."""
+    plan, state = begun(
+        config(*TINY, *SMALL_MODEL, "model.preact=true", "init=zero_gamma", "init.zero_gamma.preact=norm")
+    )
+    stepped(plan, state, 2)
+    assert {f"model.blocks.2.branch.{name}.weight" for name in ("norm1", "conv2")} <= without_gradient(plan, state)
 
 
 def test_the_trials_have_every_pair() -> None:

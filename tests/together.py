@@ -25,6 +25,7 @@ REFUSED: dict[frozenset[str], str] = {
         (("drop_block", "dropout"), "both drop at one place"),
         (("drop_block", "r_drop"), "r_drop is tried with dropout"),
         (("cotrain", "manifold_mixup"), "each of the models has rows of its own, whose partners are in the others"),
+        (("init=zero_gamma", "skip_init"), "two zeros, of which each keeps the gradient from the other"),
         (("manifold_mixup", "rotation"), "images of different rotations would be mixed"),
         *(((loss, "manifold_mixup"), "answers for the images are not mixed as they are inside") for loss in TAUGHT),
         (("aug=dual_cutout", "manifold_mixup"), "the two of an image would be mixed with different partners"),

@@ -7,6 +7,7 @@ from torch import nn
 from ablation.build import near
 from ablation.key import Key
 from ablation.model.block import Branch
+from ablation.regularizer.skip_init import Gain
 from ablation.types import Init
 
 Layer = nn.Conv2d | nn.BatchNorm2d
@@ -28,7 +29,8 @@ def zero_gamma(preact: str = "last_conv") -> Init:
     ReLU passes none to the norm at 0: the branch never learns. Goes after `kaiming` in the list.
 
     Raises:
-        ValueError: there is no such `preact`; and when applied, the model has no residual branches that can be found.
+        ValueError: there is no such `preact`; and when applied, the model has no residual branches that can be found,
+            or they are multiplied by gains that start at 0 too: then neither has a gradient, ever.
     """
     if preact not in PREACT:
         raise ValueError(f"preact: there is no {preact!r}; {near(preact, PREACT)}")
@@ -38,6 +40,11 @@ def zero_gamma(preact: str = "last_conv") -> Init:
         branches = _branches(model)
         if not branches:
             raise ValueError("this model has no residual branches; leave it out")
+        if any(isinstance(module, Gain) and module.start == 0 for module in model.modules()):
+            raise ValueError(
+                "the branches are multiplied by gains that start at 0 (regularizer=skip_init), and 0 times 0 passes no "
+                "gradient to either; leave one, or set regularizer.skip_init.start=1"
+            )
         for layers in branches:
             nn.init.zeros_([layer for layer in layers if isinstance(layer, kinds)][-1].weight)
 

@@ -15,6 +15,7 @@ class Gain(nn.Module):
 
     def __init__(self, start: float) -> None:
         super().__init__()
+        self.start = float(start)
         self.gain = nn.Parameter(torch.full((1,), float(start)))
 
     def forward(self, shortcut: Tensor, *branches: Tensor) -> Tensor:
@@ -31,6 +32,8 @@ def skip_init(start: float = 0.0) -> Noise:
     branches side by side share the gain.
 
     It stands among the regularizers because it adds parameters to the blocks, which an init cannot.
+
+    With `init=zero_gamma` a start of 0 is refused: each of the two zeros keeps the gradient from the other.
 
     Differs: those papers leave normalisation out, here it stays. The gains are "weight"s to the optimiser, and decay
     like weights.

@@ -1,12 +1,15 @@
 import pytest
 import torch
 import torchvision.models as library
+from tiny import config
 from torch import Tensor, nn
 
+from ablation.errors import ConfigError
 from ablation.init.zero_gamma import zero_gamma
 from ablation.key import Key
 from ablation.model.resnet import resnet
 from ablation.model.resnet_cifar import ResNetCifar, resnet_cifar
+from ablation.parts import parts
 
 KEY = Key.root(0)
 
@@ -96,3 +99,13 @@ def test_refuses() -> None:
         zero_gamma("conv")
     with pytest.raises(ValueError, match="no residual branches"):
         zero_gamma()(nn.Sequential(nn.Conv2d(3, 3, 1), nn.BatchNorm2d(3)), KEY)
+
+
+def test_two_zeros_are_refused_before_anything_is_trained() -> None:
+    """Gains at 0 around branches that end in a norm at 0: neither ever had a gradient."""
+    both = ("recipe=lab_resnet20", "init=[kaiming,zero_gamma]", "regularizer=skip_init")
+    with pytest.raises(ConfigError, match=r"^init\.zero_gamma: .*start at 0.* leave one, or set .*start=1$"):
+        parts(config(*both))
+    parts(config(*both, "regularizer.skip_init.start=1"))
+    with pytest.raises(ConfigError, match=r"^init\.zero_gamma: this model has no residual branches"):
+        parts(config("model=vgg11", "init=zero_gamma"))
