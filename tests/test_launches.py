@@ -26,7 +26,7 @@ from ablation.types import Data
 
 BASE = ("track=[]", "device=cpu", "precision=fp32", "epochs=1", "batch_size=128", "data=cifar10", "model.depth=8")
 VIEWS = {"none": 10, "pad_crop": 20, "pad_crop_flip": 20, "resize_crop": 20, "resize_crop_flip": 20}
-VIEWS |= {"random_resized_crop": 100}
+VIEWS |= {"random_resized_crop": 90}
 # Beyond the baseline's step; what a trick makes of images and targets counts, and a second pass does.
 MORE = {
     "aug=auto_augment": 290, "aug=batch_augmentation": 5, "aug=channel_drop": 5, "aug=color_jitter": 90,

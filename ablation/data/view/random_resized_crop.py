@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ablation.constant import places
+from ablation.constant import kept, places
 from ablation.key import Key
 from ablation.types import View
 
@@ -41,7 +41,7 @@ def random_resized_crop(
     def view(x: Tensor, key: Key) -> Tensor:
         n, h, w, c = x.shape
         top, left, height, width = boxes(key, n, h, w, scale, ratio)
-        above, below, weight = _sources(top, height, h)
+        above, below, weight = _sources(top, height, centres(h, x.device))
         # Whole rows first: they are runs of memory, and moving a run costs little more than moving a pixel.
         image, lines = places(n, x.device, step=h)[:, None], x.reshape(n * h, w * c)
         one, other = (
@@ -50,7 +50,8 @@ def random_resized_crop(
         )
         rows = torch.lerp(one, other, weight[:, :, None]).reshape(n * h * w, c)
         mirrored = key.fold("flip").bernoulli(flip, n)[:, None]
-        before, after, weight = (torch.where(mirrored, s.flip(1), s) for s in _sources(left, width, w))
+        columns = torch.where(mirrored, centres(w, x.device, mirrored=True), centres(w, x.device))
+        before, after, weight = _sources(left, width, columns)
         line = places(n * h, x.device, step=w).view(n, h, 1)
         one, other = (
             rows.index_select(0, (line + column[:, None]).reshape(-1)).reshape(n, h, w, c) for column in (before, after)
@@ -86,11 +87,19 @@ def _central(h: int, w: int, ratio: Sequence[float]) -> tuple[int, int]:
     return h, w
 
 
-def _sources(start: Tensor, extent: Tensor, length: int) -> tuple[Tensor, Tensor, Tensor]:
-    """For each output position (N, length): the two input positions it lies between, and how far to the second."""
-    position = places(length, start.device)
-    # The centre of a pixel goes to the centre of where it came from; windows are never larger than the output.
-    exact = ((position + 0.5) * (extent[:, None] / length) - 0.5).clamp(min=0)
+@kept
+def centres(length: int, device: torch.device, mirrored: bool = False) -> Tensor:
+    """Of the output's pixels, (length,) float32, from the last to the first if mirrored."""
+    position = places(length, device) + 0.5
+    return position.flip(0) if mirrored else position
+
+
+def _sources(start: Tensor, extent: Tensor, centre: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """For each output pixel's centre (N or 1, length): the two input positions it lies between, how far to the second.
+
+    The centre of a pixel goes to the centre of where it came from; windows are never larger than the output.
+    """
+    exact = (centre * (extent[:, None] / centre.shape[-1]) - 0.5).clamp(min=0)
     first = exact.to(torch.int64)
     second = torch.minimum(first + 1, extent[:, None] - 1)
     return start[:, None] + first, start[:, None] + second, exact - first
