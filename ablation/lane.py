@@ -108,9 +108,14 @@ class Lane:
         where = (
             f"last good checkpoint: step {saved}, {self.attempt.folder / 'last.pt'}" if saved else "no checkpoint yet"
         )
+        way = "Lower optim.lr, add warm-up (sched.warmup) or regularizer=clip"
+        if step == 0:
+            way = (
+                "No weight had been changed yet: look at the model's first weights (init), its precision, and the loss"
+            )
         error = Diverged(
-            f"seed {self.seed}: the loss was not finite at step {step} ({where}). Lower optim.lr, add warm-up "
-            "(sched.warmup) or regularizer=clip; with diverged=continue it is trained anew and to the end regardless"
+            f"seed {self.seed}: the loss was not finite at step {step} ({where}). {way}; "
+            "with diverged=continue it is trained anew and to the end regardless"
         )
         self._failed(error, step=step)
         self.end(error)

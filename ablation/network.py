@@ -11,6 +11,8 @@ import torch
 
 from ablation import generators
 from ablation.build import build, factory
+from ablation.contract.networks import MODEL, check_is_model
+from ablation.contract.subject import Subject
 from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.onednn import guard
@@ -30,7 +32,8 @@ def build_model(config: Mapping[str, Any], tricks: Tricks, classes: int, channel
             members = team.members(config["model"])
         except ValueError as e:
             raise ConfigError(f"{tricks.paths[name]}.{e}") from e
-        return team.combine([_one(node, tricks.noise, shape) for node in members])
+        tried = Subject.of(config, tricks.paths[name], f"Team: combine(list of models) -> {MODEL}")
+        return check_is_model(tried, team.combine([_one(node, tricks.noise, shape) for node in members]))
     return _one(config["model"], tricks.noise, shape)
 
 
@@ -39,8 +42,8 @@ def _one(node: Mapping[str, Any], noise: Mapping[str, Any], shape: Mapping[str, 
     for place in noise:
         if place not in accepted:
             raise ConfigError(f"model: {node['_target_']} takes no `{place}`, which a regularizer needs")
-    model: Model = build(node, "model", **shape, **noise)
-    return model
+    tried = Subject("model", str(node["_target_"]), MODEL)
+    return check_is_model(tried, build(node, "model", **shape, **noise))
 
 
 def build_network(config: Mapping[str, Any], tricks: Tricks, classes: int, channels: int, size: int) -> Model:
@@ -49,22 +52,24 @@ def build_network(config: Mapping[str, Any], tricks: Tricks, classes: int, chann
     Raises:
         ConfigError: as `build_model`.
     """
-    return wrapped(build_model(config, tricks, classes, channels, size), tricks)
+    return wrapped(config, build_model(config, tricks, classes, channels, size), tricks)
 
 
-def wrapped(model: Model, tricks: Tricks) -> Model:
+def wrapped(config: Mapping[str, Any], model: Model, tricks: Tricks) -> Model:
     """The model as regularizers change it once it is built, kept from what a library computes wrongly.
 
     Raises:
-        ConfigError: one refuses the model, or a layer of it cannot be computed safely; or its layers draw at a site
-            that is not its option's name, at which the augmentation that it brings draws: they would not draw alike.
+        ConfigError: one refuses the model or returns none, or a layer of it cannot be computed safely; or its layers
+            draw at a site that is not its option's name, at which the augmentation that it brings draws: they would not
+            draw alike.
     """
     for name, wrap in tricks.wraps.items():
         before = set(model.modules())
         try:
-            model = wrap.apply(model)
+            found = wrap.apply(model)
         except ValueError as e:
             raise ConfigError(f"{tricks.paths[name]}.{e}") from e
+        model = check_is_model(Subject.of(config, tricks.paths[name], f"Wrap: apply(Model) -> {MODEL}"), found)
         sites = {m.site for m in set(model.modules()) - before if isinstance(m, Noisy)} - {None, name}
         if sites and name in tricks.augs:
             raise ConfigError(

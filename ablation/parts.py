@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
 
@@ -14,14 +14,21 @@ from torch import nn
 
 from ablation.build import build, build_all
 from ablation.config import Scalars, scalars
+from ablation.contract.check import check, foreign
+from ablation.contract.inits import INIT, check_nothing
+from ablation.contract.optimizers import OPTIMIZER, check_groups
+from ablation.contract.sample import Shape
+from ablation.contract.schedules import SCHEDULE, check_schedules
+from ablation.contract.subject import Subject
 from ablation.data.check import check_arguments
 from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.learner import Learner, Teacher
 from ablation.network import build_model, build_network, seeded, wrapped
 from ablation.precision import Precision
+from ablation.track.guarded import sinks
 from ablation.tricks import Tricks, build_tricks
-from ablation.types import Batch, Data, Init, Model, Noisy, Schedule, Taught, Term, Weights
+from ablation.types import Data, Init, Model, Noisy, Schedule, Taught, Term, Weights
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Parts:
     loss: Term | Taught
     inits: dict[str, Init]
     schedules: dict[str, Schedule]  # as far as they are known before the data
+    notes: tuple[str, ...] = ()  # what is to be said of somebody else's parts
 
 
 def parts(config: Mapping[str, Any]) -> Parts:
@@ -52,7 +60,9 @@ def parts(config: Mapping[str, Any]) -> Parts:
         schedules=build_schedules(config, optimizer),
     )
     _try_data(config)
-    build_all(config["track"], "track")
+    sinks(config)
+    if foreign(config):  # our own are tried on the data, when these are there
+        built = replace(built, notes=check(config, Shape.likely(config["data"]), build_optimizer))
     size = config["data"].get("size", 32)
     augs = {n: node for n, node in config["aug"].items() if n in tricks.penalties or n in tricks.wraps}
     asked = isinstance(built.loss, Taught) and built.loss.relabel is None
@@ -91,7 +101,7 @@ def _try_model(text: str) -> None:
         model = build_network(config, tricks, classes=10, channels=3, size=config["size"])
         _attach(model, tricks)
     with suppress(RuntimeError):  # one that reads weights, of which there are none here, is left to the training
-        _start(model, build_all(config["init"], "init"), Key.root(0))
+        _start(config, model, build_all(config["init"], "init"), Key.root(0))
     if config["asked"] and any(isinstance(m, Noisy) and m.site for m in model.modules()):
         raise ConfigError(
             "loss: its teacher answers for the images, which are then mixed inside the model (manifold_mixup); choose "
@@ -106,10 +116,8 @@ def _try_optimizer(config: Mapping[str, Any]) -> torch.optim.Optimizer:
 
 def build_optimizer(config: Mapping[str, Any], weights: Weights) -> torch.optim.Optimizer:
     """The optimiser over these weights."""
-    optimizer: torch.optim.Optimizer = build(
-        config["optim"], "optim", {"batch_size": config["batch_size"]}, weights=weights
-    )
-    return optimizer
+    optimizer = build(config["optim"], "optim", {"batch_size": config["batch_size"]}, weights=weights)
+    return check_groups(Subject.of(config, "optim", OPTIMIZER), optimizer, weights)
 
 
 def build_schedules(
@@ -124,6 +132,7 @@ def build_schedules(
     schedules: dict[str, Schedule] = build(
         config["sched"], "sched", {"steps_per_epoch": steps_per_epoch}, epochs=config["epochs"], lr=lr
     )
+    check_schedules(Subject.of(config, "sched", SCHEDULE), schedules)
     for name in schedules:
         if name not in optimizer.param_groups[0]:
             raise ConfigError(f"sched: schedules {name!r}, which {config['optim']['_target_']} does not have")
@@ -137,37 +146,23 @@ def build_learner(
     _, size, _, channels = data.train.x.shape
     with seeded(root.fold("model")):
         model = build_model(config, built.tricks, classes=len(data.classes), channels=channels, size=size)
-    _start(model, built.inits, root)
+    _start(config, model, built.inits, root)
     # After the inits, which otherwise would draw other numbers for a wrapped layer than for the baseline's.
     with seeded(root.fold("regularizer")):
-        model = wrapped(model, built.tricks)
+        model = wrapped(config, model, built.tricks)
         penalties = _attach(model, built.tricks)
     learner = Learner(model, data, built.tricks, {"loss": built.loss, **penalties}, precision, teacher)
-    learner = learner.to(precision.device).to(memory_format=torch.channels_last)
-    _try_augs(learner, data, built.tricks, root)
-    return learner
+    return learner.to(precision.device).to(memory_format=torch.channels_last)
 
 
-def _start(model: Model, inits: Mapping[str, Init], root: Key) -> None:
+def _start(config: Mapping[str, Any], model: Model, inits: Mapping[str, Init], root: Key) -> None:
     """Give the model its starting weights, in place."""
     for name, init in inits.items():
         try:
-            init(model, root.fold("init").fold(name))
+            returned: object = init(model, root.fold("init").fold(name))
         except ValueError as e:
             raise ConfigError(f"init.{name}: {e}") from e
-
-
-def _try_augs(learner: Learner, data: Data, tricks: Tricks, key: Key) -> None:
-    """On two black images: what cannot be done to these data is said before the training."""
-    _, height, width, channels = data.train.x.shape
-    x = learner.mean.new_zeros(2, height, width, channels).permute(0, 3, 1, 2)
-    y = learner.mean.new_full((2, len(data.classes)), 1 / len(data.classes))
-    batch, key = Batch(x, y, y.new_zeros(()), learner.mean), Key(key.word.to(x.device))
-    for name, aug in learner.augs.items():
-        try:
-            batch = aug(batch, key.fold(name))
-        except ValueError as e:
-            raise ConfigError(f"{tricks.paths[name]}.{e}") from e
+        check_nothing(Subject.of(config, f"init.{name}", INIT), returned)
 
 
 def _attach(model: Model, tricks: Tricks) -> dict[str, Term]:

@@ -8,6 +8,9 @@ from typing import Any
 
 import torch
 
+from ablation.contract.check import foreign
+from ablation.contract.networks import MODEL, check_first_pass
+from ablation.contract.subject import Subject
 from ablation.key import Key
 from ablation.learner import Teacher, own_teacher
 from ablation.parts import Parts, build_learner, build_optimizer, build_schedules
@@ -73,6 +76,9 @@ def prepare(
     )
     for group in optimizer.param_groups:
         group.update({f"initial_{field}": group[field] for field in plan.schedules})
+    if foreign(config) and not top.compile:
+        subject = Subject("model", config["model"]["_target_"], MODEL)
+        check_first_pass(subject, learner.model, len(data.classes))
     per_step = (plan.steps_per_epoch,) if weights.lanes is None else (weights.lanes, plan.steps_per_epoch)
     losses, hits = (torch.zeros(per_step, device=precision.device) for _ in range(2))
     return plan, State(weights, optimizer, kept, losses, hits)

@@ -14,9 +14,11 @@ import torch
 
 from ablation import code, teacher, teacher_weights, threads
 from ablation.attempt import Busy
-from ablation.build import build, build_all
+from ablation.build import build
 from ablation.claim import Finished, claim
 from ablation.compiling import make_room
+from ablation.contract.check import check
+from ablation.contract.dataset import check_data
 from ablation.device import choose_device
 from ablation.errors import AblationError, Cancelled, ConfigError
 from ablation.facts import device_name, facts, parameters, reset_peak_memory
@@ -24,12 +26,13 @@ from ablation.horizon import remarks
 from ablation.lane import Lane, blaming
 from ablation.learner import Teacher
 from ablation.memory import keep_freed_memory
-from ablation.parts import Parts
+from ablation.parts import Parts, build_optimizer
 from ablation.precision import Precision, choose_precision
 from ablation.prepare import prepare, to_device
 from ablation.record import Files, Over
 from ablation.result import Damaged, Result, look
 from ablation.state import unpack
+from ablation.track.guarded import sinks
 from ablation.track.sink import Sink
 from ablation.train import train
 from ablation.types import Data
@@ -72,13 +75,13 @@ def run(
     keep_freed_memory()
     if top.compile:
         make_room(config)
-    sinks: list[Sink] = list(build_all(config["track"], "track").values())
-    shared = _Shared(config, built, choose_device(top.device), folder, sinks, watch, stop, supersede)
+    followers = sinks(config)
+    shared = _Shared(config, built, choose_device(top.device), folder, followers, watch, stop, supersede)
     try:
         for seeds in [todo] if top.fuse else [[seed] for seed in todo]:
             outcomes |= shared.run(seeds)
     finally:
-        for sink in sinks:
+        for sink in followers:
             for warning in sink.close():
                 watch.note(warning)
     return outcomes
@@ -99,8 +102,9 @@ class _Shared:
 
     @cached_property
     def data(self) -> Data:
-        """The images, loaded when the first seed is there to be trained."""
+        """The images, loaded when the first seed is there to be trained, and the parts tried on their like."""
         data: Data = build(self.config["data"], "data")
+        check(self.config, check_data(self.config["data"], data), build_optimizer)
         if len(data.train) < self.built.scalars.batch_size:
             raise ConfigError(
                 f"batch_size={self.built.scalars.batch_size}: there are only {len(data.train)} training images"

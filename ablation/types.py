@@ -2,6 +2,11 @@
 
 Shapes: N images in a batch, C channels, H x W pixels, K classes, D features. One trial is one seed; with `fuse`
 several seeds ("lanes") are trained at once under `torch.vmap`, and every tensor below is then one lane's.
+
+What holds for every part, and is tried before a training (`ablation/contract`): it is a function of its arguments
+alone. What it draws comes from its key, never from a global generator, so that the same key gives the same again; it
+keeps nothing from call to call; it leaves what it is given as it was, but for what is said to be changed in place; and
+it gives back tensors of the dtypes below, on the device of those it was given, without a gradient of their own.
 """
 
 from __future__ import annotations
@@ -21,7 +26,11 @@ Tensors = dict[str, Tensor]
 
 
 class Batch(NamedTuple):
-    """What an augmentation sees and returns (`batch._replace(x=...)`)."""
+    """What an augmentation sees and returns (`batch._replace(x=...)`).
+
+    Returned are as many rows or a multiple (all of copy 0, all of copy 1, ...), images of the same size, in each row of
+    y the targets of the image in that row of x, and t and mean as they were.
+    """
 
     x: Tensor  # (N, C, H, W) float32 in [0, 1], channels-last in memory
     y: Tensor  # (N, K) float32, rows sum to one: targets are always soft

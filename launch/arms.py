@@ -58,7 +58,7 @@ def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[P
         reasons = [messages.explain(e, [*search, *row]) for _, row, e in refused[:_TOLD]]
         if len(refused) == len(rows) and len(set(reasons)) == 1:  # what all arms share is said once
             raise Refused(reasons[0])
-        told = [f"  arm {n} ({_spelt(row)}): {why}" for (n, row, _), why in zip(refused, reasons, strict=False)]
+        told = _told(refused, reasons)
         told += [f"  and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
         raise Refused("\n".join([f"{len(refused)} of {len(rows)} arms refused, nothing was started:", *told]))
     _check_common(planned)
@@ -68,6 +68,18 @@ def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[P
         if n > 1
     }
     return [_commanded(_noted(p, again), search) for p in merge(planned)], ids
+
+
+def _told(refused: Sequence[tuple[int, Row, Exception]], reasons: Sequence[str]) -> list[str]:
+    """A line for each refused arm that has a reason here; a longer one that several share, in full once."""
+    lines: list[str] = []
+    first: dict[str, int] = {}  # reason -> the arm that it was told of
+    for (number, row, _), why in zip(refused, reasons, strict=False):
+        head, *rest = why.splitlines() or [""]
+        if rest and first.setdefault(why, number) != number:
+            rest = [f"  the same as arm {first[why]}"]
+        lines += [f"  arm {number} ({_spelt(row)}): {head}", *(f"  {line}" for line in rest)]
+    return lines
 
 
 def attempts(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[Planned] | Exception]:
@@ -108,8 +120,7 @@ def _arms(
     settled, notes = settle(plain(composed.config), row)
     settled, unknown = contents.known(settled, find)
     config, before = teachers.expand(settled, row, others)
-    parts(config)
-    notes += [*unknown, *traps(config)]
+    notes += [*unknown, *parts(config).notes, *traps(config)]
     arm = describe(config, defaults, composed.choices, row, command="")
     return [*before, Planned(arm, config, tuple(notes), config["teacher"])]
 

@@ -3,7 +3,8 @@
     python -P -m launch.checks_fingerprint
 
 On its standard input it reads a line of JSON for each arm: `{"config": ..., "teacher": CONFIG or null, "seed": 0}`;
-for each it answers a line `{"aspects": {...}}` or `{"error": "..."}`. Steps are on the CPU in fp32 with few images,
+for each it answers a line `{"aspects": {...}}`, `{"error": "..."}` or, where the same twice is not the same,
+`{"unsteady": "..."}`. Steps are on the CPU in fp32 with few images,
 where the same computation gives the same bits. It writes no file but what loading a data set leaves.
 """
 
@@ -14,7 +15,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cache
@@ -24,6 +25,7 @@ import torch
 from torch import Tensor
 
 from ablation.build import build
+from ablation.contract.check import foreign
 from ablation.errors import ConfigError, DataError
 from ablation.evaluate import evaluate
 from ablation.key import Key
@@ -41,6 +43,10 @@ _TESTED = 64  # images that are evaluated
 _POINTS = 1000  # at which schedules are compared, evenly over the training
 
 
+class Unsteady(ConfigError):
+    """A trick that is no function of its arguments."""
+
+
 def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: int) -> dict[str, str]:
     """Hash by aspect; arms that are alike in all of them are one training as far as was looked.
 
@@ -48,6 +54,7 @@ def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: 
     like another.
 
     Raises:
+        Unsteady: the same training twice is not the same.
         Exception: whatever a trick raises.
     """
     plain = {**config, "seeds": [seed], "track": {}, "fuse": False, "compile": False, "device": "cpu"}
@@ -62,6 +69,11 @@ def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: 
     size = max(_IMAGES[0], min(_IMAGES[1], _PIXELS // data.train.x[0, ..., 0].numel(), built.scalars.batch_size))
     few = replace(built, scalars=replace(built.scalars, batch_size=min(size, len(data.train))))
     taught = untrained(teacher, data, precision) if teacher is not None else None
+    whole = min(built.scalars.batch_size, len(data.train))
+    if foreign(config):  # our own have tests
+        twins = [prepare(plain, few, data, precision, [seed], taught) for _ in range(2)]
+        if trouble := _unsteady(twins, whole, built.tricks.paths):
+            raise Unsteady(trouble)
     plan, state = prepare(plain, few, data, precision, [seed], taught)
     found = {
         "images": _hash(data.about[k] for k in ("pixels", "val", "encoding", "constants")),
@@ -71,7 +83,7 @@ def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: 
         "schedule": _hash(
             [field, [s(i / _POINTS) for i in range(_POINTS)]] for field, s in sorted(plan.schedules.items())
         ),
-        "batches": _batches(plan, min(built.scalars.batch_size, len(data.train))),
+        "batches": _batches(plan, whole),
     }
     losses = _train(plan, state)
     weights = state.weights.all()
@@ -117,12 +129,33 @@ def _train(plan: Plan, state: State) -> list[float]:
     return losses
 
 
-def _batches(plan: Plan, size: int) -> str:
-    """Whole batches, so that what happens to few images is seen; targets too."""
-    whole, seen = replace(plan, batch_size=size), []
+def _unsteady(twins: Sequence[tuple[Plan, State]], size: int, paths: Mapping[str, str]) -> str:
+    """What of two trainings that should be one differs, in words; nothing if they are one. Changes both states."""
+    (plan, _), _ = twins
+    for x, y, word, t in _looks(plan, size):
+        key = Key(word)
+        batch = plan.learner.standard(x, y, key, t)
+        for name, aug in plan.learner.augs.items():
+            one, other = (aug(batch, key.fold(name)) for _ in range(2))
+            if not (torch.equal(one.x, other.x) and torch.equal(one.y, other.y)):
+                return f"{paths[name]} gives two answers for one key"
+            batch = one
+    first, second = ([_train(*twin), _tensors(twin[1].weights.all().values())] for twin in twins)
+    return "" if str(first) == str(second) else "the model, a loss term or a regularizer gives two answers for one key"
+
+
+def _looks(plan: Plan, size: int) -> Iterator[tuple[Tensor, Tensor, Tensor, Tensor]]:
+    """Some whole batches, evenly over the training."""
+    whole = replace(plan, batch_size=size)
     for look in range(_LOOKS):
         epoch, i = divmod(look * whole.steps // _LOOKS, whole.steps_per_epoch)
-        x, y, word, t = Feed(whole, epoch).batch(i)
+        yield Feed(whole, epoch).batch(i)
+
+
+def _batches(plan: Plan, size: int) -> str:
+    """Whole batches, so that what happens to few images is seen; targets too."""
+    seen = []
+    for x, y, word, t in _looks(plan, size):
         batch = plan.learner.augment(plan.learner.standard(x, y, Key(word), t), Key(word))
         seen += [batch.x, batch.y]
     return _hash(map(_bytes, seen))
@@ -166,6 +199,8 @@ def main() -> None:
         arm = json.loads(line)
         try:
             answer: dict[str, Any] = {"aspects": aspects(arm["config"], arm["teacher"], arm["seed"])}
+        except Unsteady as e:
+            answer = {"unsteady": str(e)}
         except Exception as e:
             answer = {"error": f"{type(e).__name__}: {' '.join(str(e).split())}"}
         print(json.dumps(answer), file=answers, flush=True)

@@ -94,7 +94,7 @@ def check(planned: Sequence[Planned], asked: Asked) -> Found:
     """Compare the arms, if that is wanted. Writes nothing but what loading the data set leaves.
 
     Raises:
-        ConfigError: `strict`, and two arms are one training.
+        ConfigError: a trick is no function of its key; or `strict`, and two arms are one training.
     """
     if not wanted(planned, asked):
         return UNCHECKED
@@ -103,6 +103,7 @@ def check(planned: Sequence[Planned], asked: Asked) -> Found:
     questions = [{"config": p.config, "teacher": _teacher(p, known), "seed": seed} for p in planned]
     told = answers(questions, asked.seconds)
     _, short = apart({p.arm.id: p.arm.name for p in planned})
+    _refuse_unsteady(planned, told, short)
     seen = [(p, a["aspects"]) for p, a in zip(planned, told, strict=True) if a is not None and "aspects" in a]
     pairs, remarks = _same(seen, short), _remarks(planned, told, short, asked)
     took = f"{len(seen)} arms, {time.monotonic() - began:.1f} s"
@@ -114,6 +115,19 @@ def check(planned: Sequence[Planned], asked: Asked) -> Found:
     if asked.strict and any(_PERHAPS not in note for note in found.dead):
         raise ConfigError("\n".join([f"{KEY}=strict: nothing was started:", *found.notes]))
     return found
+
+
+def _refuse_unsteady(
+    planned: Sequence[Planned], told: Sequence[Mapping[str, Any] | None], short: Mapping[str, str]
+) -> None:
+    found = [
+        f"{short[p.arm.id]}: trained twice with one seed it is two trainings: {a['unsteady']}"
+        for p, a in zip(planned, told, strict=True)
+        if a is not None and "unsteady" in a
+    ]
+    if found:
+        way = "draw from the key alone, and keep nothing from call to call (ablation/types.py)"
+        raise ConfigError("\n".join([f"{KEY}: nothing was started; {way}:", *found]))
 
 
 def _teacher(p: Planned, known: Mapping[str, Any]) -> Any:

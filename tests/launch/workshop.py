@@ -33,7 +33,7 @@ def mischief(how, step=3, once=""):
         subprocess.run(["echo", "a child prints"])
     calls = [0]
     def aug(batch, key):
-        if len(batch.x) == 2:  # augmentations are tried on two images before the training
+        if not training():
             return batch
         calls[0] += 1
         if calls[0] == step and not (once and Path(once).exists()):
@@ -42,6 +42,12 @@ def mischief(how, step=3, once=""):
             DEEDS[how]()
         return batch
     return aug
+
+def training():  # a step, and none of the calls before the training, where every trick is tried
+    frame = sys._getframe()
+    while frame and not frame.f_code.co_filename.endswith("ablation/train.py"):
+        frame = frame.f_back
+    return frame is not None
 
 def fail():
     raise RuntimeError("it broke at 17")

@@ -1,0 +1,90 @@
+"""What parts are tried on: eight images of noise, and a network of four layers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ablation.key import Key
+from ablation.types import Batch, Data, Model
+
+N = 8  # images
+PROGRESS = (0.37, 0.11, 0.62, 0.93)  # of the training, at which augmentations are tried
+_NOMINAL = {"classes": 10, "channels": 3, "size": 32}
+_FIXED = ("digits", "cifar10", "cifar100")  # data sets whose images are of the nominal shape
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a data set's images."""
+
+    classes: int
+    channels: int
+    height: int
+    width: int
+    known: bool  # whether it is the data set's own, so that an exception condemns whoever raises it
+
+    @classmethod
+    def of(cls, data: Data) -> Shape:
+        """That of the images which are trained on."""
+        _, height, width, channels = data.train.x.shape
+        return cls(len(data.classes), channels, height, width, known=True)
+
+    @classmethod
+    def likely(cls, node: Mapping[str, Any]) -> Shape:
+        """By the configuration of a data set that is not loaded."""
+        name = str(node["_target_"]).removeprefix("ablation.data.").partition(".")[0]
+        size = node.get("size") or _NOMINAL["size"]
+        return cls(_NOMINAL["classes"], _NOMINAL["channels"], size, size, name in _FIXED or bool(node.get("size")))
+
+    @classmethod
+    def read(cls, text: str) -> Shape:
+        """What `text` wrote."""
+        return cls(**json.loads(text))
+
+    def text(self) -> str:
+        """As JSON."""
+        return json.dumps(asdict(self))
+
+    def raw(self) -> Tensor:
+        """Images uint8 (N, H, W, C): noise, every pixel another, from black to white."""
+        noise = Key.root(0).fold("contract").uniform(N, self.height, self.width, self.channels)
+        return (noise * 256).to(torch.uint8)
+
+    def batch(self, copies: int = 1, t: float = PROGRESS[0]) -> Batch:
+        """The same as a batch, of as many classes as there are."""
+        x = self.raw().permute(0, 3, 1, 2).to(torch.float32).div_(255)
+        y = torch.eye(self.classes)[torch.arange(N) % self.classes]
+        x, y = torch.cat([x] * copies), torch.cat([y] * copies)
+        return Batch(x, y, torch.tensor(t), torch.full((self.channels,), 0.5))
+
+
+class StandIn(Model):
+    """A small network in place of the configured one, with a layer of each usual kind."""
+
+    def __init__(self, classes: int, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 8, 3, stride=2, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.head = nn.Linear(8, classes)
+
+    def features(self, x: Tensor) -> Tensor:
+        """Images (N, C, H, W) -> (N, 8)."""
+        return torch.relu(self.norm(self.conv(x))).mean((2, 3))
+
+
+def stand_in(shape: Shape) -> StandIn:
+    """One whose weights are always the same."""
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(0)
+        return StandIn(shape.classes, shape.channels)
+
+
+def key(round: int = 0) -> Key:
+    """The key that parts are tried with."""
+    return Key.root(0).fold("contract").fold(round)

@@ -1,0 +1,44 @@
+"""Schedules."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from ablation.contract.shown import a, shown
+from ablation.contract.subject import Raised, Subject
+
+SCHEDULE = "a factory (epochs, lr, ...) -> {field of the optimiser: Schedule}; Schedule = progress in [0, 1) -> factor"
+_POINTS = 64
+
+
+def check_schedules(subject: Subject, schedules: Any) -> None:
+    """Ask schedules for the factors along a training.
+
+    Raises:
+        ConfigError: they break their contract.
+    """
+    if not isinstance(schedules, dict):
+        raise subject.breach(
+            f"returned {a(schedules)}, not a dict", returned=shown(schedules), wanted="{'lr': Schedule}"
+        )
+    for field, schedule in schedules.items():
+        subject.takes(schedule, "t")
+        points = [*(i / _POINTS for i in range(_POINTS)), math.nextafter(1, 0)]
+        first, second = ([_factor(subject, field, schedule, t) for t in points] for _ in range(2))
+        for t, one, other in zip(points, first, second, strict=True):
+            if one != other:
+                way = "a function of the progress alone: a run that was stopped goes on in the middle"
+                raise subject.breach(f"gives two answers for t={t:g} of {field}: {one:g} and {other:g}", wanted=way)
+
+
+def _factor(subject: Subject, field: str, schedule: Callable[[float], float], t: float) -> float:
+    try:
+        factor = subject.call(schedule, t)
+    except Raised as e:
+        raise subject.breach(str(e).splitlines()[0].removeprefix(f"{subject.path}: ") + f" at t={t:g}") from e
+    if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < math.inf:
+        wanted = "a finite number from 0 up, for every t in [0, 1)"
+        raise subject.breach(f"returned {shown(factor)} at t={t:g} of {field}", returned=shown(factor), wanted=wanted)
+    return factor
