@@ -8,6 +8,7 @@ from functools import cache
 
 import pytest
 from one_step import begun, imitation, stepped
+from tiny import CONF
 
 from ablation.identity import flatten
 from launch.arm import Config
@@ -84,3 +85,30 @@ def test_rows_of_large_networks_train_a_step() -> None:
     chosen = {label: config for label, config in kinds().items() if not quick(config)}
     assert len(chosen) > 40
     assert {label: why for label, config in chosen.items() if (why := trouble(config))} == {}
+
+
+def note(name: str) -> str:
+    return " ".join((CONF.parent / "results" / "notes" / f"{name}.md").read_text().split())
+
+
+def test_the_note_on_noise_has_every_number_of_the_setting_that_the_lab_notes_repeat() -> None:
+    """Rows of several tables are one arm: what was reported of them is noise."""
+    with initialized():
+        asked = [request([f"table={name}"]) for name in names() if name.startswith("lab/")]
+    reported = {
+        f"{one.name}: {label}": row.about.get("reported", {}).get("test_acc")
+        for one in asked
+        for label, row in zip(one.labels, one.rows, strict=True)
+    }
+    ids = {label: arms[-1].arm.id for label, arms in rows().items() if not isinstance(arms, Exception)}
+    one = ids["lab/resnet20_base: post-activation"]
+    numbers = sorted({f"{reported[label]:.2f}" for label, id_ in ids.items() if id_ == one and reported.get(label)})
+    assert f"one setting gave {', '.join(numbers[:-1])} and {numbers[-1]}" in note("noise")
+
+
+def test_the_note_on_schedules_has_the_whole_range_of_final_rates() -> None:
+    with initialized():
+        asked = request(["table=lab/resnet20_base"])
+    etas = [row.about["reported"]["test_acc"] for row in asked.rows if str(row.about["label"]).startswith("eta ")]
+    assert len(etas) == 4
+    assert f"{min(etas):.2f} to {max(etas):.2f}, in [weight_decay]" in note("schedules")
