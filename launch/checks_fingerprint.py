@@ -40,6 +40,7 @@ from ablation.types import Data, Split
 _PIXELS, _IMAGES = 32 * 32 * 32, (8, 32)  # of a step's batch, and between how many images that may be
 _LOOKS = 8  # batches that are augmented, evenly over the training
 _TESTED = 64  # images that are evaluated
+_NAMED = 3  # parameters that are told
 _POINTS = 1000  # at which schedules are compared, evenly over the training
 
 
@@ -49,6 +50,8 @@ class Unsteady(ConfigError):
 
 def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: int) -> dict[str, str]:
     """Hash by aspect; arms that are alike in all of them are one training as far as was looked.
+
+    But for "silent", which tells people which parameters have had no gradient; empty if all have had one.
 
     Which teacher it is, and so which draws of its own a student has, is left to who asks: before it is trained, one is
     like another.
@@ -85,13 +88,14 @@ def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: 
         ),
         "batches": _batches(plan, whole),
     }
-    losses = _train(plan, state)
+    losses, silent = _train(plan, state)
     weights = state.weights.all()
     for name in plan.reported:
         weights = plan.averages[name].weights(state.averages[name])
     test = Split(data.test.x[:_TESTED], data.test.y[:_TESTED])
     return {
         **found,
+        "silent": f"{len(silent)} of {len(state.weights.params)}: {', '.join(silent[:_NAMED])}" if silent else "",
         "losses": _hash(losses),
         "weights": _tensors(state.weights.all().values()),
         "evaluation": _hash([_tensors(weights.values()), evaluate(plan.learner, weights, test)]),
@@ -118,15 +122,17 @@ class _One(Recorder):
         """Nothing: no epoch is ever over."""
 
 
-def _train(plan: Plan, state: State) -> list[float]:
-    """The loss of each step that is tried; changes the state."""
-    losses = []
+def _train(plan: Plan, state: State) -> tuple[list[float], list[str]]:
+    """The loss of each step that is tried, and the parameters without a gradient in any; changes the state."""
+    losses, silent = [], dict.fromkeys(state.weights.params)
     for step in tried(plan.steps):
         state.step = step
         with suppress(_Enough):
             train(plan, state, _One())
         losses.append(float(state.losses[step % plan.steps_per_epoch]))
-    return losses
+        reached = {name for name, gradient in state.weights.grads().items() if bool(gradient.any())}
+        silent = {name: None for name in silent if name not in reached}
+    return losses, list(silent)
 
 
 def _unsteady(twins: Sequence[tuple[Plan, State]], size: int, paths: Mapping[str, str]) -> str:

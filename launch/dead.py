@@ -107,6 +107,7 @@ def check(planned: Sequence[Planned], asked: Asked) -> Found:
     seen = [(p, a["aspects"]) for p, a in zip(planned, told, strict=True) if a is not None and "aspects" in a]
     pairs, remarks = _same(seen, short), _remarks(planned, told, short, asked)
     took = f"{len(seen)} arms, {time.monotonic() - began:.1f} s"
+    remarks += _silent(seen, short)
     if pairs:
         remarks.append(f"{_WHAT} ({took})")
     elif seen:
@@ -150,6 +151,18 @@ def _same(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str,
         if first is not p:
             notes.append(_note(first, p, short))
     return notes
+
+
+def _silent(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
+    """What never learns, as when a zero is multiplied by another: parameters without a gradient."""
+    told: dict[str, list[str]] = {}
+    for p, aspects in seen:
+        if aspects["silent"]:
+            told.setdefault(aspects["silent"], []).append(short[p.arm.id])
+    return [
+        f"{_names(names)}: no gradient reaches parameters in the steps that were tried, {which}: do they ever learn?"
+        for which, names in told.items()
+    ]
 
 
 def _note(first: Planned, second: Planned, short: Mapping[str, str]) -> str:

@@ -76,6 +76,15 @@ def test_no_other_arm_is_named(found: dead.Found) -> None:
     assert len(found.remarks) == 1
 
 
+def test_parameters_that_never_have_a_gradient_are_told(tmp_path: Path) -> None:
+    """As in the lab's notes: the norm before a pre-activation branch's last convolution stays at 0."""
+    rows = [["model.preact=true"], ["model.preact=true", "init=zero_gamma", "init.zero_gamma.preact=norm"]]
+    told = dead.check(planned(tmp_path, *rows), dead.Asked(300.0))
+    (note,) = (note for note in told.remarks if "no gradient reaches" in note)
+    assert note.startswith("init.zero_gamma.preact=norm,init=zero_gamma: no gradient reaches parameters in the steps")
+    assert "12 of 23: model.blocks.0.branch." in note
+
+
 def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tricks(tmp_path / "mine")
     monkeypatch.syspath_prepend(str(folder))
