@@ -1,8 +1,14 @@
-"""One thread a test process: xdist runs one process a core. Set before torch is imported; children inherit it."""
+"""How the tests are run: threads, which process runs which tests, and what ends a run that cannot end by itself.
+
+xdist runs one process a core, each with one thread: set before torch is imported; children inherit it.
+"""
 
 from __future__ import annotations
 
 import os
+import time
+from contextlib import suppress
+from threading import Lock, Timer
 from typing import Any
 
 import pytest
@@ -14,6 +20,59 @@ settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow]
 settings.load_profile("shared")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addini("run_limit", "seconds after which a run is ended, whatever its tests do", default="0")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if getattr(config, "workerinput", None) is None:  # xdist's processes are looked after by the one that starts them
+        config.pluginmanager.register(Watchman(config, float(config.getini("run_limit"))))
+
+
+class Watchman:
+    """Ends a run that takes too long, and lets no run succeed that lost a process."""
+
+    def __init__(self, config: pytest.Config, limit: float) -> None:
+        self.config, self.limit, self.lost = config, limit, False
+        self.running: dict[str, float] = {}  # test -> when it began
+        self.stderr = os.dup(2)  # before pytest captures it
+        self.going_on = Lock()  # kept by `end`, so that pytest does not end first, for want of processes
+        self.timer = Timer(limit, self.end)
+        self.timer.daemon = True
+        if limit:
+            self.timer.start()
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        self.running[nodeid] = time.monotonic()
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        self.running.pop(nodeid, None)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: Any, error: object) -> None:
+        with self.going_on:
+            self.lost |= error is not None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        if self.lost and session.exitstatus == pytest.ExitCode.OK:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    def pytest_unconfigure(self) -> None:
+        self.timer.cancel()
+
+    def end(self) -> None:
+        self.going_on.acquire()
+        now = time.monotonic()
+        told = [f"  {test}, for {now - began:.0f} s" for test, began in self.running.items()] or ["  none"]
+        said = f"\n\nThe run was ended: it took longer than run_limit = {self.limit:g} s. Tests that were running:"
+        os.write(self.stderr, "\n".join([said, *told, ""]).encode())
+        with suppress(Exception):  # whatever is wrong with them, this process ends
+            xdist: Any = self.config.pluginmanager.getplugin("dsession")
+            xdist.nodemanager.teardown_nodes()  # kills those that do not end by themselves
+        os._exit(1)
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     """One process runs the tests that share the cluster, one those of the browser: pytest 9.2 loses xdist's groups."""
@@ -22,5 +81,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
             return next((name for name in ("slurm", "ui") if f"tests/{name}/" in nodeid), nodeid)
+
+        def remove_node(self, node: Any) -> str | None:
+            """After a crash nothing more is given out: xdist would give the same test to a new process, or wait."""
+            tests = [test for unit in self.assigned_work.pop(node).values() for test, done in unit.items() if not done]
+            if not tests:
+                return None
+            self.workqueue.clear()
+            return tests[0]
 
     return Scheduling(config, log)

@@ -1,0 +1,71 @@
+"""The test command itself: a run that loses a process or hangs ends, says which test it was, and fails."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+SIX = "import os\n" + "".join(f"def test_{i}(): pass\n" for i in range(6))
+ABORTS = "def test_aborts():\n    os.abort()\n"
+EXITS = "def test_exits():\n    os._exit(0)\n"
+HANGS = "import time\ndef test_hangs():\n    time.sleep(600)\n"
+ABORTS_AT_THE_END = """
+import pytest
+@pytest.fixture(scope="session", autouse=True)
+def end():
+    yield
+    os.abort()
+"""
+
+
+def run(folder: Path, source: str, processes: int, *more: str) -> tuple[int, str]:
+    """Run these tests with our conftest and our settings: exit code, and what was said."""
+    shutil.copy(HERE / "conftest.py", folder)
+    (folder / "test_it.py").write_text(source)
+    env = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST")}
+    where = ["-c", str(HERE.parent / "pyproject.toml"), "--rootdir", str(folder), "-n", str(processes)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", *where, *more, str(folder)],
+        env=env, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=300,
+    )  # fmt: skip
+    return done.returncode, done.stdout
+
+
+def test_a_run_without_mishaps_passes(tmp_path: Path) -> None:
+    code, said = run(tmp_path, SIX, 2)
+    assert code == 0, said
+    assert "6 passed" in said
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "processes"),
+    [(SIX + ABORTS, "test_aborts", 2), ("import os\n" + EXITS + "def test_after(): pass\n", "test_exits", 1)],
+    ids=["last", "first"],
+)
+def test_a_crash_ends_the_run_and_names_the_test(tmp_path: Path, source: str, name: str, processes: int) -> None:
+    code, said = run(tmp_path, source, processes)
+    assert code == 1, said
+    assert f"test_it.py::{name}" in said
+    assert "1 failed" in said  # it is not tried again
+
+
+def test_a_crash_after_the_last_test_fails_the_run(tmp_path: Path) -> None:
+    code, said = run(tmp_path, SIX + ABORTS_AT_THE_END, 1)
+    assert code == 1, said
+
+
+@pytest.mark.parametrize("processes", [0, 1])
+def test_a_run_that_hangs_is_ended(tmp_path: Path, processes: int) -> None:
+    for limit in (5, 20, 80):  # a machine may be so busy that the test has not begun
+        code, said = run(tmp_path, HANGS, processes, "-o", f"run_limit={limit}")
+        assert code == 1, said
+        assert f"longer than run_limit = {limit} s" in said
+        if "test_it.py::test_hangs, for" in said:
+            return
+    pytest.fail(said)
