@@ -11,15 +11,15 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from ablation import attempt, code
 from ablation.errors import AblationError
 from ablation.identity import difference, made_under
 from launch.arm import rules
+from launch.hydra_version import initialized
 from launch.known import Known
-from launch.provenance import ROOT, SOURCE
+from launch.provenance import SOURCE
 from launch.sweep import Planned
 from launch.tail import ends
 
@@ -54,8 +54,7 @@ def today(run: Known) -> Planned:
     typed = shlex.split(str(run.facts.get("command", "")))
     search = [text for text in typed if text.startswith("hydra.searchpath=")]
     GlobalHydra.instance().clear()
-    hydra = initialize_config_dir(str(ROOT / "conf"), version_base="1.3")
-    with hydra, redirect_stdout(sys.stderr):  # a trick's module may print
+    with initialized(), redirect_stdout(sys.stderr):  # a trick's module may print
         found = gather([overrides], search)[-1]
     contents.require([found.config])
     return found

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
@@ -20,7 +20,7 @@ from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.identity import flatten
-from launch import later
+from launch import hydra_version, later
 from launch.provenance import ROOT
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
@@ -118,7 +118,7 @@ def _hydra() -> AbstractContextManager[Any]:
     """The Hydra that runs, or a new one."""
     if GlobalHydra.instance().is_initialized():
         return nullcontext()
-    return initialize_config_dir(str(ROOT / "conf"), version_base="1.3")
+    return hydra_version.initialized()
 
 
 def _keys(overrides: Sequence[str]) -> list[str]:

@@ -19,13 +19,26 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
-from launch import asked, console, contents, earlier, later, messages, own, provenance, stages, sync, teachers
+from launch import (
+    asked,
+    console,
+    contents,
+    earlier,
+    hydra_version,
+    later,
+    messages,
+    own,
+    provenance,
+    stages,
+    sync,
+    teachers,
+)
 from launch.arms import gather
 from launch.load import Load, give_way
 from launch.sweep import Planned
 
 
-@hydra.main(version_base="1.3", config_path="../conf", config_name="config")
+@hydra.main(**hydra_version.BASE, config_path="../conf", config_name="config")
 def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
     load = Load()
@@ -110,6 +123,7 @@ def cli() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     sys.argv[1:] = arguments(sys.argv[1:])
     try:
+        hydra_version.check()
         main()
     except Stopped as e:
         sys.exit(messages.stopped(e))

@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from ablation.errors import ConfigError
-from launch import later
+from launch import hydra_version, later
 from launch.grid import Grid, Row
 from launch.messages import options
 from launch.provenance import ROOT
@@ -98,4 +98,4 @@ def initialized() -> AbstractContextManager[Any]:
     """A Hydra for ours to compose with: the one that runs, or a new one."""
     if GlobalHydra.instance().is_initialized():
         return nullcontext()
-    return initialize_config_dir(str(ROOT / "conf"), version_base="1.3")
+    return hydra_version.initialized()
