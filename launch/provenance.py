@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -110,7 +111,7 @@ def _packages() -> dict[str, str]:
     except PackageNotFoundError:  # run from a checkout that was not installed
         needed = ["torch", "torchvision", "hydra-core", "mlflow"]
     for line in needed:
-        name = line.split(";")[0].split("[")[0].split(">")[0].split("=")[0].strip()
+        name = re.split(r"[^\w.-]", line, maxsplit=1)[0]  # such as hydra-core<1.5,>=1.3.2; python_version < "3.14"
         try:
             found[name] = version(name)
         except PackageNotFoundError:
