@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-import os
 import statistics
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ import reference
 import torch
 from hydra import compose, initialize_config_dir
 
+from ablation.allowance import cores
 from ablation.build import build
 from ablation.device import choose_device
 from ablation.key import Key
@@ -106,7 +106,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--steps", type=int, default=40)
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
+    parser.add_argument("--workers", type=int, default=cores())
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
     with initialize_config_dir(str(CONF), version_base="1.3"):
