@@ -27,7 +27,7 @@ from ablation.identity import flatten
 
 CODE = "code.json"  # in an attempt's folder
 ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
-# Who trains it, what is written down of it, and what is told: no number comes of these.
+# Who trains it, what is written down of it, what is refused and what is told: no number comes of these.
 APART = frozenset(
     ("allowance", "atomic", "attempt", "cache", "cause", "checkpoint", "claim", "code", "compiling", "device", "errors")
 )
