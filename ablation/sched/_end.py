@@ -10,7 +10,7 @@ from ablation.types import Schedule
 _POINTS = 1000  # at which a schedule is looked at, evenly over the training
 _FALLEN = 0.1  # at most so much of the last rise is left at the end of a cycle that is complete
 _NAMED = 5  # epochs that a sentence names
-_ROUNDING = 1e-9  # of an epoch
+_SHORT = 1e-6  # of an epoch: no step is so short, and schedules round by less
 _SMALL = 0.01  # of the peak: a rise by less is no cycle
 _REST = 1e-9  # of the peak: less is no rate
 _LOOKS = 8  # at which an epoch is looked at, besides its very end
@@ -71,7 +71,7 @@ def _late_peak(rates: list[float], epochs: int) -> list[str]:
 
 def _at_rest(schedule: Schedule, epochs: int) -> list[str]:
     """Of each epoch its beginning, some moments in between and its end."""
-    within = [*(i / _LOOKS for i in range(_LOOKS)), 1 - _ROUNDING]
+    within = [*(i / _LOOKS for i in range(_LOOKS)), 1 - _SHORT]
     highest = [max(schedule((epoch + moment) / epochs) for moment in within) for epoch in range(epochs)]
     rests = [epoch for epoch, rate in enumerate(highest, 1) if rate < _REST * max(highest)]
     if not rests:

@@ -96,6 +96,9 @@ def test_an_epoch_at_rate_0_is_noted() -> None:
     ]
     assert ending(cosine(20, 0.1, warmup=5, warmup_per="epoch", warmup_start=1e-5)["lr"], 20) == []
     assert ending(cosine(20, 0.1, warmup=5)["lr"], 20) == [], "one step at 0"
+    for epochs in (2, 3, 7, 200):
+        short = cosine(epochs, 0.1, warmup=1, warmup_per="epoch")["lr"]
+        assert any(f"in all of epoch 1 of {epochs}" in note for note in ending(short, epochs))
     steep = exponential(20, 0.1, gamma=1e-5)["lr"]
     assert ending(steep, 20) == [
         "the learning rate is 0 in all of epochs 3, 4, 5, 6, 7 and 13 more of 20: 0.9 of the training changes nothing"
