@@ -29,23 +29,34 @@ CODE = "code.json"  # in an attempt's folder
 ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
 # Who trains it, what is written down of it, what is refused and what is told: no number comes of these.
 APART = frozenset(
-    ("allowance", "atomic", "attempt", "cache", "cause", "checkpoint", "claim", "code", "compiling", "device", "errors")
+    {
+        "allowance",
+        "atomic",
+        "attempt",
+        "cache",
+        "cause",
+        "checkpoint",
+        "claim",
+        "code",
+        "compiling",
+        "contract",
+        "device",
+        "errors",
+        "facts",
+        "horizon",
+        "identity",
+        "journal",
+        "lane",
+        "machine",
+        "memory",
+        "process",
+        "result",
+        "syntax",
+        "threads",
+        "track",
+        "watch",
+    }
 )
-APART |= {
-    "facts",
-    "horizon",
-    "identity",
-    "journal",
-    "lane",
-    "machine",
-    "memory",
-    "process",
-    "result",
-    "syntax",
-    "threads",
-    "track",
-    "watch",
-}
 _TRICKS = ("model", "init", "aug", "regularizer", "loss", "optim", "sched")  # groups; data have digests of their own
 _PROJECT = Path(__file__).resolve().parents[1]
 _INSTALLED = ("site-packages", "dist-packages")
