@@ -8,13 +8,14 @@ from typing import Any
 
 from ablation.contract.shown import a, shown
 from ablation.contract.subject import Raised, Subject
+from ablation.sched._steps import Uncounted
 
 SCHEDULE = "a factory (epochs, lr, ...) -> {field of the optimiser: Schedule}; Schedule = progress in [0, 1) -> factor"
 _POINTS = 64
 
 
 def check_schedules(subject: Subject, schedules: Any) -> None:
-    """Ask schedules for the factors along a training.
+    """Ask schedules for the factors along a training; one that counts steps, only once it is known how many there are.
 
     Raises:
         ConfigError: they break their contract.
@@ -26,7 +27,10 @@ def check_schedules(subject: Subject, schedules: Any) -> None:
     for field, schedule in schedules.items():
         subject.takes(schedule, "t")
         points = [*(i / _POINTS for i in range(_POINTS)), math.nextafter(1, 0)]
-        first, second = ([_factor(subject, field, schedule, t) for t in points] for _ in range(2))
+        try:
+            first, second = ([_factor(subject, field, schedule, t) for t in points] for _ in range(2))
+        except Uncounted:
+            continue
         for t, one, other in zip(points, first, second, strict=True):
             if one != other:
                 way = "a function of the progress alone: a run that was stopped goes on in the middle"
@@ -37,6 +41,8 @@ def _factor(subject: Subject, field: str, schedule: Callable[[float], float], t:
     try:
         factor = subject.call(schedule, t)
     except Raised as e:
+        if isinstance(e.__cause__, Uncounted):
+            raise e.__cause__ from None
         raise subject.breach(str(e).splitlines()[0].removeprefix(f"{subject.path}: ") + f" at t={t:g}") from e
     if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0 <= factor < math.inf:
         wanted = "a finite number from 0 up, for every t in [0, 1)"

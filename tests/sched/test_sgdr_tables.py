@@ -9,7 +9,11 @@ import yaml
 from tiny import CONF, config
 
 from ablation.build import build
+from ablation.contract.schedules import SCHEDULE, check_schedules
+from ablation.contract.subject import Subject
+from ablation.errors import ConfigError
 from ablation.sched._end import ending
+from ablation.sched.sgdr import sgdr
 
 PER_EPOCH = 195  # whole batches of 256 in CIFAR-10's 50000 images
 # Epochs after which cycles end, the 10 of warm-up included.
@@ -64,3 +68,16 @@ def test_nobody_asks_for_cycles_of_steps_before_they_are_counted() -> None:
     with pytest.raises(LookupError, match="how many steps"):
         f(0.5)
     assert ending(f, 10) == []
+
+
+def test_cycles_counted_in_iterations_are_checked_once_the_steps_are_known() -> None:
+    """Before the images are there nobody knows how many steps an epoch has, and the configuration is no worse for it."""
+    subject = Subject("sched", "ablation.sched.sgdr.sgdr", SCHEDULE)
+    check_schedules(subject, sgdr(epochs=2, lr=0.1, len=10, unit="iteration"))
+    check_schedules(subject, sgdr(epochs=2, lr=0.1, len=10, unit="iteration", steps_per_epoch=20))
+
+    def other(t: float) -> float:
+        raise LookupError
+
+    with pytest.raises(ConfigError, match="raised LookupError"):
+        check_schedules(subject, {"lr": other})
