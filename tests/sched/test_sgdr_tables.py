@@ -71,7 +71,7 @@ def test_nobody_asks_for_cycles_of_steps_before_they_are_counted() -> None:
 
 
 def test_cycles_counted_in_iterations_are_checked_once_the_steps_are_known() -> None:
-    """Before the images are there nobody knows how many steps an epoch has, and the configuration is no worse for it."""
+    """Before the images are there nobody knows how many steps an epoch has, which is no fault of the configuration."""
     subject = Subject("sched", "ablation.sched.sgdr.sgdr", SCHEDULE)
     check_schedules(subject, sgdr(epochs=2, lr=0.1, len=10, unit="iteration"))
     check_schedules(subject, sgdr(epochs=2, lr=0.1, len=10, unit="iteration", steps_per_epoch=20))
