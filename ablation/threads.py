@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
+
+from ablation import allowance
 
 
 def most() -> int:
@@ -15,7 +16,7 @@ def most() -> int:
     said = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0]
     if said.isdecimal() and int(said):
         return int(said)
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+    return allowance.cores()
 
 
 @contextmanager

@@ -12,6 +12,7 @@ import torch
 from ablation import allowance
 from ablation.device import decide, look
 from ablation.errors import ConfigError
+from ablation.threads import most
 from launch.child import TAKE_TURNS, Slot
 from launch.load import Load
 from launch.sweep import Planned
@@ -40,9 +41,7 @@ def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]
         workers = max(1, min(cores, sum(len(p.works) for p in planned), allowance.memory() // _WORKER_BYTES))
     else:
         workers = _count(options, "workers")
-    share = cores // workers
-    # Two processes of several threads each wait for each other far longer than they compute: see launch/load.py.
-    threads = str(max(1, min(share, Load().free() // workers) if share > 1 else share))
+    threads = str(_threads(cores // workers, workers))
     env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
     return [Slot(f"cpu-{n}", env, device="cpu") for n in range(workers)]
 
@@ -56,6 +55,14 @@ def notes(places: Sequence[Slot]) -> list[str]:
     if len(gpus) > (cores := allowance.cores()):
         found.append(f"{len(gpus)} trials run side by side on {cores} cores, and so wait for each other's")
     return found
+
+
+def _threads(share: int, workers: int) -> int:
+    """Of each worker: its share of the cores, or as few as OMP_NUM_THREADS says or others' processes leave it."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return max(1, min(share, most()))
+    # Two processes of several threads each wait for each other far longer than they compute: see launch/load.py.
+    return min(share, max(1, Load().free() // workers)) if share > 1 else 1
 
 
 def _on_gpu(gpu: str, n: int, per_gpu: int) -> Slot:

@@ -6,6 +6,7 @@ xdist runs one process a core, each with one thread: set before torch is importe
 from __future__ import annotations
 
 import os
+import signal
 import time
 from contextlib import suppress
 from threading import Lock, Timer
@@ -15,6 +16,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell starts what it puts into the background with SIGINT ignored, and the processes that tests start and
+# interrupt would inherit that, and go on for ever.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Machines are shared: that others slow a test down is no failure of it.
 settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 settings.load_profile("shared")

@@ -55,6 +55,14 @@ def upper(values: Pixels) -> Pixels:
     return np.stack([values >> 8] * 3, -1) if values.ndim == 2 else values[..., :3] >> 8
 
 
+def twelve() -> bytes:
+    """A grey TIFF of twelve bits a pixel, two in three bytes, all white; by its specification: Pillow writes none."""
+    data, entries = b"\xff" * 96, [(256, 3, 8), (257, 3, 8), (258, 3, 12), (259, 3, 1), (262, 3, 1), (273, 4, 8)]
+    entries += [(277, 3, 1), (278, 3, 8), (279, 4, len(data))]
+    tags = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    return struct.pack("<2sHI", b"II", 42, 8 + len(data)) + data + struct.pack("<H", len(entries)) + tags + bytes(4)
+
+
 def three(grey: Pixels) -> Pixels:
     return np.stack([grey] * 3, -1)
 
@@ -241,6 +249,13 @@ REFUSED = {
         ),
         "mode I, whole numbers",
     ),
+    "inverted 16.tif": (
+        saved(Image.fromarray(_DEEP[..., 0]), "TIFF").replace(
+            struct.pack("<HHIHH", 262, 3, 1, 1, 0), struct.pack("<HHIHH", 262, 3, 1, 0, 0)
+        ),
+        "stands for white with 0 \\(WhiteIsZero\\)",
+    ),
+    "12 bits.tif": (twelve(), "has 12 bits a pixel"),
     "F.tif": (saved(Image.fromarray(_GREY.astype(np.float32)), "TIFF"), "mode F, floats of 32 bits"),
     "F.ppm": (b"Pf 8 8 -1\n" + _GREY.astype("<f4").tobytes(), "mode F, floats"),
     "text.jpg": (b"hello", "no image that Pillow knows"),

@@ -37,6 +37,7 @@ def machine(
     monkeypatch.setattr(allowance, "cores", lambda: cores)
     monkeypatch.setattr(allowance, "memory", lambda: gib << 30)
     monkeypatch.setattr("launch.load.Load.taken", lambda self: 0.0)
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     monkeypatch.setattr(slots, "look", lambda: Seen(usable=usable and gpus > 0, counted=gpus, built="13.0"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
@@ -154,3 +155,11 @@ def test_workers_of_several_threads_leave_busy_cores_to_others(
     monkeypatch.setattr("launch.load.Load.taken", lambda self: 11.6)
     chosen = slots.choose({**OPTIONS, "workers": "auto"}, six)
     assert (len(chosen), {s.env["OMP_NUM_THREADS"] for s in chosen}) == (6, {"2"})
+
+
+def test_workers_have_no_more_threads_than_the_user_says(monkeypatch: pytest.MonkeyPatch, six: list[Planned]) -> None:
+    machine(monkeypatch, 24, gib=64)
+    monkeypatch.setenv("OMP_NUM_THREADS", "3")
+    assert {s.env["OMP_NUM_THREADS"] for s in slots.choose({**OPTIONS, "workers": "auto"}, six)} == {"3"}
+    monkeypatch.setenv("OMP_NUM_THREADS", "9")
+    assert {s.env["OMP_NUM_THREADS"] for s in slots.choose({**OPTIONS, "workers": "auto"}, six)} == {"4"}
