@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import partial
 from math import isqrt
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,51 +81,69 @@ def _finite(f: Arrays, key: str) -> Fault | None:
     said = (
         f"{key}: {bad.sum()} of {len(bad)} images have values that are NaN or infinite, such as number {bad.argmax()}"
     )
-    if bad.all():
-        return Fault(f"{said}; repair them")
-    label = key.replace("x", "y")
-    return Fault(
-        f"{said}; without them",
-        f"k = np.isfinite(f['{key}'].reshape(len(f['{key}']), -1)).all(1); "
-        f"f.update({key}=f['{key}'][k], {label}=f['{label}'][k])",
-    )
+    return Fault(f"{said}; repair them, or leave them out")
 
 
 def _eight_bits(f: Arrays) -> Fault | None:
-    """Of both parts together, since they have one scale."""
+    """Each part has its scale, and both the same one."""
     wrong = [key for key in XS if f[key].dtype != np.uint8]
+    kinds = {key: _scale(f[key]) for key in XS}
+    facts = "; ".join(f"{key}: is {_facts(f[key])}" for key in XS)
+    if len({*kinds.values()}) > 1:
+        return Fault(f"{facts}: these are not on one scale; save both parts as uint8 from 0 to 255")
     if not wrong:
         return None
-    kinds = {f[key].dtype for key in wrong}
+    scale = kinds["x_train"]
+    if scale is None:
+        return Fault(
+            f"{facts}: which of these is black and which is white is not to be seen; save both parts as uint8 from 0 "
+            "to 255 (if a mean and a std normalised them, undo that)"
+        )
+    if scale is _BITS and abs(np.diff([_bits(f[key]) for key in XS])[0]) > 1:
+        return Fault(f"{facts}: as their bits say, these may not be on one scale; save both as uint8 from 0 to 255")
+    names = {f[key].dtype for key in wrong}
     low, high = min(f[key].min() for key in wrong), max(f[key].max() for key in wrong)
-    said = f"{' and '.join(wrong)}: {'are' if wrong[1:] else 'is'} {' and '.join(sorted(map(str, kinds)))}"
-    said += "" if kinds == {np.dtype(bool)} else f" from {low:g} to {high:g}"
-    how, why = _scale(kinds, float(low), float(high))
-    ends = "float(min(f[k].min() for k in w)), float(max(f[k].max() for k in w))"
-    limits = f"a, b = {ends}; " if "a)" in how else ""
-    line = f"w = {wrong}; {limits}f.update({{k: {how.format(x='f[k]')}.astype(np.uint8) for k in w}})"
-    return Fault(f"{said}, not uint8{why}", line)
+    said = f"{' and '.join(wrong)}: {'are' if wrong[1:] else 'is'} {' and '.join(sorted(map(str, names)))}"
+    said += "" if names == {np.dtype(bool)} else f" from {low:g} to {high:g}"
+    bits = max(_bits(f[key]) for key in XS) if scale is _BITS else 0
+    how = scale.how.format(shift=bits - 8)
+    why = scale.said.format(bits=bits)
+    return Fault(f"{said}, not uint8{why}", f"f.update({{k: {how}.astype(np.uint8) for k in {list(XS)}}})")
 
 
-def _scale(kinds: set[np.dtype[np.generic]], low: float, high: float) -> tuple[str, str]:
-    """How pixels between these become 0..255, and what is to be said of it."""
-    whole = all(kind.kind in "iu" for kind in kinds)
-    if kinds == {np.dtype(bool)}:
-        return "({x} * 255)", ""
+class _Scale(NamedTuple):
+    """How pixels `f[k]` become 0..255, and what is to be said of it."""
+
+    how: str
+    said: str = ""
+
+
+_ONE = _Scale("(f[k] * 255.0).round()")
+_EIGHT = _Scale("f[k].round()")
+_BITS = _Scale("(f[k] >> {shift})", "; of its {bits} bits the upper eight")
+_SIGNED = _Scale("((f[k] + 1) * 127.5).round()", "; as numbers from -1 to 1")
+_WHITE = 100  # a set whose brightest pixel is darker than this does not tell what white is
+
+
+def _scale(x: Array) -> _Scale | None:
+    """The scale of a part; None if its numbers do not tell."""
+    low, high = float(x.min()), float(x.max())
     if low >= 0 and high <= 1:
-        return "({x} * 255.0).round()", ""
-    if low >= 0 and high <= 255:
-        return "{x}.round()", ""
-    if whole and low >= 0 and high < 2**16:
-        bits = int(high).bit_length()
-        return f"({{x}} >> {bits - 8})", f"; of its {bits} bits the upper eight"
-    if low >= -1 and high <= 1:
-        return "(({x} + 1) * 127.5).round()", "; as numbers from -1 to 1"
-    return (
-        "(({x} - a) / (b - a) * 255).round()",
-        "; stretched so that the least is 0 and the greatest 255 (if you know by what mean and std they were "
-        "normalised, undo that instead)",
-    )
+        return _ONE
+    if x.dtype == np.uint8 or (low >= 0 and _WHITE <= high <= 255):
+        return _EIGHT
+    if x.dtype.kind in "iu" and low >= 0 and 255 < high < 2**16:
+        return _BITS
+    # What a mean was taken from, or what overshoots 0 to 1, spans hardly more than 1.
+    return _SIGNED if low >= -1 and high <= 1 and high - low > 1.5 else None
+
+
+def _bits(x: Array) -> int:
+    return int(x.max()).bit_length()
+
+
+def _facts(x: Array) -> str:
+    return f"{x.dtype} from {float(x.min()):g} to {float(x.max()):g}"
 
 
 def _alike(f: Arrays) -> Fault | None:

@@ -50,6 +50,10 @@ def _column(f: Arrays, key: str) -> Fault | None:
     said = f"{key}: has shape {y.shape} for {len(f[key.replace('y', 'x')])} images"
     if y.dtype.kind not in "biuf":
         return Fault(f"{said}; it needs one label each")
+    other = f["y_test" if key == "y_train" else "y_train"]
+    if other.ndim == 2 and other.shape[1] not in (1, y.shape[1]):
+        shapes = f"y_train has shape {f['y_train'].shape}, y_test {f['y_test'].shape}"
+        return Fault(f"{shapes}; columns stand for classes, so both need the same ones")
     hot = ((y == 0) | (y == 1)).all() and (y.sum(1) == 1).all()
     what = "one-hot" if hot else "shares of classes, of which the largest can be the label"
     return Fault(f"{said}: {what}", f"f['{key}'] = f['{key}'].argmax(1)")
@@ -81,11 +85,11 @@ def _kind(f: Arrays, key: str) -> Fault | None:
 
 def _unlabelled(f: Arrays, key: str) -> Fault | None:
     """-1 beside 0, 1, ..., which usually marks images without a label."""
-    y, image = f[key], key.replace("y", "x")
+    y = f[key]
     if y.dtype.kind not in "i" or y.min() != -1 or not (y == 0).any():
         return None
-    said = f"{key}: {(y == -1).sum()} of {len(y)} images have the label -1, none usually; without them"
-    return Fault(said, f"k = f['{key}'] >= 0; f.update({image}=f['{image}'][k], {key}=f['{key}'][k])")
+    said = f"{key}: {(y == -1).sum()} of {len(y)} images have the label -1, none usually"
+    return Fault(f"{said}; give them labels, or leave them out")
 
 
 def _known(f: Arrays) -> Fault | None:
@@ -95,12 +99,23 @@ def _known(f: Arrays) -> Fault | None:
     strange = ~np.isin(f["y_test"], f["y_train"])
     if not strange.any():
         return None
-    label = f["y_test"][strange][0]
-    said = f"y_test: {strange.sum()} of {len(strange)} images have a label that no training image has, such as {label}"
-    if strange.all():
-        return Fault(f"{said}; correct the labels")
-    line = "k = np.isin(f['y_test'], f['y_train']); f.update(x_test=f['x_test'][k], y_test=f['y_test'][k])"
-    return Fault(f"{said}; without them", line)
+    label = str(f["y_test"][strange][0])
+    said = (
+        f"y_test: {strange.sum()} of {len(strange)} images have a label that no training image has, such as {label!r}"
+    )
+    ours, theirs = (np.unique(f[key]) for key in YS)
+    parts = f"y_train has {_listed(ours)}, y_test {_listed(theirs)}"
+    alike = [str(name) for name in ours if _plain(name) == _plain(label)]
+    if alike:
+        return Fault(f"{said}, where y_train has {alike[0]!r}; {parts}; write the labels alike")
+    if ours.dtype.kind != "U" and len(ours) == len(theirs) and abs(int(ours[0]) - int(theirs[0])) == 1:
+        return Fault(f"{said}; {parts}: they may be numbered from 0 in one part and from 1 in the other; correct them")
+    return Fault(f"{said}; {parts}; correct the labels, or leave those images out")
+
+
+def _plain(label: object) -> str:
+    """Without what is easily written in two ways: capitals and spaces."""
+    return "".join(str(label).split()).casefold()
 
 
 def _names(f: Arrays) -> Fault | None:
@@ -116,6 +131,10 @@ def _numbered(f: Arrays) -> Fault | None:
     """The labels are 0 to K-1, and each has a training image."""
     y, names = f["y_train"], f.get("classes")
     if y.dtype.kind == "U":
+        first: dict[str, str] = {}
+        for name in map(str, np.unique(y)):
+            if first.setdefault(_plain(name), name) != name:
+                return Fault(f"y_train: has both {first[_plain(name)]!r} and {name!r}; write one class in one way")
         return Fault("y_train and y_test: are text, not numbers", _NUMBERED.format("n.astype(str)"))
     found = np.unique(y)
     count = len(found) if names is None else len(names)

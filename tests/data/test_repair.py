@@ -49,16 +49,6 @@ def _exact(good: Arrays) -> Arrays:
     return good
 
 
-def _between(good: Arrays) -> Arrays:
-    low, high = min(good[k].min() for k in X), max(good[k].max() for k in X)
-    return {**good, **{k: ((good[k].astype(float) - low) / (high - low) * 255).round() for k in X}}
-
-
-def _left(part: str, gone: Callable[[Arrays], Any]) -> Callable[[Arrays], Arrays]:
-    """Without the images of a part of which it is true."""
-    return lambda g: {**g, f"x_{part}": g[f"x_{part}"][~gone(g)], f"y_{part}": g[f"y_{part}"][~gone(g)]}
-
-
 CHANGED = dict[str, tuple[Callable[[Arrays], Arrays], str, Callable[[Arrays], Arrays], tuple[str, ...]]]
 NAMES = ("0", "1", "2")
 # What is done to a good file, what is said of it, and what the line in the message makes of it.
@@ -76,20 +66,24 @@ REPAIRED: CHANGED = {
         _each(X, lambda x: x.clip(0, 219)),
         NAMES,
     ),
-    "one part of floats": (_each(("x_test",), lambda x: x / 255), "x_test: is float64 from 0 to 1", _exact, NAMES),
     "-1 to 1": (_each(X, lambda x: x / 127.5 - 1), "from -1 to 1, not uint8; as numbers from -1 to 1", _exact, NAMES),
-    "normalised": (_each(X, lambda x: (x - 120.0) / 60), "stretched so that .* undo that instead", _between, NAMES),
     "integers": (_each(X, lambda x: x.astype(int)), "are int64 from 0 to 255", _exact, NAMES),
-    "16 bits": (_each(X, lambda x: x.astype("u2") * 257), "of its 16 bits the upper eight", _exact, NAMES),
-    "12 bits": (_each(X, lambda x: x.astype("u2") * 16), "of its 12 bits the upper eight", _exact, NAMES),
-    "negative integers": (_each(X, lambda x: x.astype("i2") - 100), "from -100 to 155", _between, NAMES),
-    "truth values": (_each(X, lambda x: x > 99), "are bool, not uint8", _each(X, lambda x: (x > 99) * 255), NAMES),
-    "NaN": (
-        _each(("x_train",), _nan),
-        "x_train: 1 of 30 images have .* NaN .*, such as number 4; without them",
-        _left("train", lambda g: np.arange(30) == 4),
+    "-0.98 to 0.9": (
+        _each(X, lambda x: np.clip(x, 2, 242) / 127.5 - 1),
+        "as numbers from -1 to 1",
+        _each(X, lambda x: x.clip(2, 242)),
         NAMES,
     ),
+    "one part of bytes": (_each(("x_test",), lambda x: x * 1.0), "x_test: is float64 from 0 to 255", _exact, NAMES),
+    "truth values and bytes of 1": (
+        lambda g: {**g, "x_train": (g["x_train"] > 99).astype("u1"), "x_test": g["x_test"] > 99},
+        "x_test: is bool, not uint8",
+        _each(X, lambda x: (x > 99) * 255),
+        NAMES,
+    ),
+    "16 bits": (_each(X, lambda x: x.astype("u2") * 257), "of its 16 bits the upper eight", _exact, NAMES),
+    "12 bits": (_each(X, lambda x: x.astype("u2") * 16), "of its 12 bits the upper eight", _exact, NAMES),
+    "truth values": (_each(X, lambda x: x > 99), "are bool, not uint8", _each(X, lambda x: (x > 99) * 255), NAMES),
     "channels first": (
         _each(X, lambda x: x.transpose(0, 3, 1, 2)),
         r"x_train: has shape \(30, 3, 6, 5\), channels first",
@@ -149,18 +143,6 @@ REPAIRED: CHANGED = {
         "the labels are -1, 1",
         _each(Y, lambda y: np.minimum(y, 1)),
         ("-1", "1"),
-    ),
-    "without a label": (
-        lambda g: {**g, "y_train": np.where(np.arange(30) == 7, -1, g["y_train"])},
-        "y_train: 1 of 30 images have the label -1",
-        _left("train", lambda g: np.arange(30) == 7),
-        NAMES,
-    ),
-    "strange in the test": (
-        lambda g: {**g, "y_test": np.where(np.arange(12) == 7, 9, g["y_test"])},
-        "y_test: 1 of 12 images have a label that no training image has, such as 9",
-        _left("test", lambda g: np.arange(12) == 7),
-        NAMES,
     ),
     "a name too many": (
         lambda g: {**g, "classes": np.array(["a", "b", "c", "d"])},
@@ -244,7 +226,7 @@ def test_a_fifth_can_be_the_test(names: tuple[str, str], good: Arrays, saved: Sa
 
 def test_the_line_is_a_shell_s(good: Arrays, tmp_path: Path) -> None:
     odd = tmp_path / 'it\'s $HOME "x".npz'
-    np.savez(odd, **{**good, "x_train": good["x_train"] / 255})
+    np.savez(odd, **{**good, "x_train": good["x_train"] * 1.0})
     with pytest.raises(DataError) as caught:
         arrays(str(odd))
     line = str(caught.value).partition("\n")[2].replace("python", shlex.quote(sys.executable), 1)
@@ -266,6 +248,77 @@ REFUSED: dict[str, tuple[Callable[[Arrays], Arrays], str]] = {
     "text as images": (lambda g: {"x_train": np.array(["a.png"] * 30)}, "x_train: is <U5, which is no kind of pixel"),
     "odd shape": (lambda g: {"x_train": g["x_train"].reshape(30, -1)[:, :89]}, r"x_train: has shape \(30, 89\), not"),
     "all NaN": (lambda g: {"x_test": g["x_test"] * np.nan}, "x_test: 12 of 12 images have .*; repair them"),
+    "a NaN": (lambda g: {"x_train": _nan(g["x_train"])}, "x_train: 1 of 30 images .* NaN .* number 4; repair .* leave"),
+    "test floats to 1": (
+        lambda g: {"x_train": g["x_train"] * 1.0, "x_test": g["x_test"] / 255},
+        "x_train: is float64 from 0 to 255; x_test: is float64 from 0 to 1: these are not on one scale",
+    ),
+    "test of floats to 1": (
+        lambda g: {"x_test": g["x_test"] / 255},
+        "x_train: is uint8 from 0 to 255; x_test: is float64 from 0 to 1: these are not on one scale",
+    ),
+    "test bytes to 1": (
+        lambda g: {"x_test": g["x_test"] // 128},
+        "x_train: is uint8 from 0 to 255; x_test: is uint8 from 0 to 1: these are not on one scale",
+    ),
+    "train bytes to 1": (lambda g: {"x_train": g["x_train"] // 128}, "x_train: is uint8 from 0 to 1; .*one scale"),
+    "test signed": (
+        lambda g: {"x_train": g["x_train"] / 255, "x_test": g["x_test"] / 127.5 - 1},
+        "float64 from 0 to 1; x_test: is float64 from -1 to 1: these are not on one scale",
+    ),
+    "below 0": (_each(X, lambda x: (x / 255 - 0.001).clip(-0.001, 1)), "from -0.001 to 0.999; .* not to be seen"),
+    "below 0 in one part": (
+        lambda g: {"x_train": g["x_train"] / 255 * 1.001 - 0.001, "x_test": g["x_test"] / 255},
+        "from -0.001 to 1; x_test: is float64 from 0 to 1: these are not on one scale",
+    ),
+    "above 1": (_each(X, lambda x: x / 255 * 1.001), "from 0 to 1.001; .* not to be seen"),
+    "centred": (_each(X, lambda x: x / 255 - 0.5), "from -0.5 to 0.5; .* not to be seen"),
+    "to 16": (_each(X, lambda x: (x // 16) * 1.0), "from 0 to 15; .* not to be seen"),
+    "normalised": (_each(X, lambda x: (x - 120.0) / 60), "not to be seen; .* uint8 .* std normalised them, undo that"),
+    "negative integers": (_each(X, lambda x: x.astype("i2") - 100), "from -100 to 155; .* not to be seen"),
+    "12 and 16 bits": (
+        lambda g: {"x_train": g["x_train"].astype("u2") * 257, "x_test": g["x_test"].astype("u2") * 16},
+        "from 0 to 65535; x_test: is uint16 from 0 to 4080: .*may not be on one scale",
+    ),
+    "8 and 16 bits": (lambda g: {"x_train": g["x_train"].astype("u2") * 257}, "65535; x_test: is uint8 .*one scale"),
+    "without a label": (
+        lambda g: {"y_train": np.where(np.arange(30) == 7, -1, g["y_train"])},
+        "y_train: 1 of 30 images have the label -1, none usually; give them labels, or leave",
+    ),
+    "strange in the test": (
+        lambda g: {"y_test": np.where(np.arange(12) == 7, 9, g["y_test"])},
+        "y_test: 1 of 12 images .*no training image has, such as '9'; y_train has 0, 1, 2, y_test 0, 1, 2, 9; correct",
+    ),
+    "train from 1": (
+        lambda g: {"y_train": g["y_train"] + 1},
+        "such as '0'; y_train has 1, 2, 3, y_test 0, 1, 2: they may be numbered from 0 in one part",
+    ),
+    "test from 1": (
+        lambda g: {"y_test": g["y_test"] + 1},
+        "such as '3'; y_train has 0, 1, 2, y_test 1, 2, 3: they may be numbered from 0 in one part",
+    ),
+    "capitals": (
+        lambda g: {
+            "y_train": np.array(["ant", "bee", "cow"])[g["y_train"]],
+            "y_test": np.array(["ant", "Bee", "cow"])[g["y_test"]],
+        },
+        "4 of 12 images .* such as 'Bee', where y_train has 'bee'; y_train has ant, bee, cow, y_test .*; write the",
+    ),
+    "spaces": (
+        lambda g: {
+            "y_train": np.array(["ant", "bee", "cow"])[g["y_train"]],
+            "y_test": np.array(["ant", "bee ", "cow"])[g["y_test"]],
+        },
+        "such as 'bee ', where y_train has 'bee'",
+    ),
+    "one class in two ways": (
+        _each(Y, lambda y: np.array(["ant", "bee", "Bee"])[y]),
+        "y_train: has both 'Bee' and 'bee'; write one class in one way",
+    ),
+    "columns of other classes": (
+        lambda g: {"y_train": np.eye(3)[g["y_train"]], "y_test": np.eye(4)[g["y_test"]]},
+        r"y_train has shape \(30, 3\), y_test \(12, 4\); columns stand for classes",
+    ),
     "no images": (lambda g: {"x_test": g["x_test"][:0]}, "x_test: is empty"),
     "unlike sizes": (lambda g: {"x_test": g["x_test"][:, :4]}, r"\(6, 5, 3\), x_test \(4, 5, 3\); .*data=folder"),
     "too few labels": (lambda g: {"y_test": g["y_test"][:-1]}, r"y_test: has shape \(11,\) for 12 images"),
