@@ -1,9 +1,10 @@
 """Which code a configuration runs: a digest of every module that its numbers come of, to tell what was edited since.
 
 Counted are the loop and what prepares and measures, the factories that the configuration names, and whatever of the
-project's and of the user's own modules these import. A module counts as `ablation.syntax` reads it, so that comments,
-docstrings and moving a file make no difference. What is installed is left to its version. Nothing is imported for this,
-and digests are remembered by path, size and times of change.
+project's and of the user's own modules these import by an `import` statement, and what a student's teacher was trained
+by. A module counts as `ablation.syntax` reads it, so that comments and docstrings make no difference. Not seen are
+modules whose names are made up at run time and files that a module opens by itself; what is installed is left to its
+version. Nothing is imported for this, and digests are remembered by path, size and times of change.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ablation.cache import directory
 from ablation.identity import flatten
 
 CODE = "code.json"  # in an attempt's folder
+READING = 2  # raised when modules are read otherwise: digests of different readings are not compared
 ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
 # Who trains it, what is written down of it, what is refused and what is told: no number comes of these.
 APART = frozenset(
@@ -63,6 +65,7 @@ _INSTALLED = ("site-packages", "dist-packages")
 _PYTHON = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 _DIGITS = 16
 Modules = dict[str, str]  # dotted name -> digest
+Taught = dict[str, list[Modules]]  # a teacher's id, and those of its own teachers -> the code of its attempts
 
 
 class _Module(NamedTuple):
@@ -74,7 +77,7 @@ class Reader:
     """Reads every file once: what was edited after a process has started is not what it runs."""
 
     def __init__(self, project: Path = _PROJECT) -> None:
-        self._project, self._store = project, directory() / "code.json"
+        self._project, self._store = project, directory() / f"code-{READING}.json"
         self._known: dict[str, list[Any]] = _json(self._store)
         self._new = False
         self._modules: dict[str, _Module | None] = {}
@@ -142,9 +145,10 @@ def here() -> Reader:
     return Reader()
 
 
-def keep(attempt_folder: Path, step: int, modules: Modules) -> None:
-    """Write down the code of an attempt that starts at this step."""
-    write_atomic(attempt_folder / CODE, json.dumps({"step": step, "modules": modules}).encode())
+def keep(attempt_folder: Path, step: int, modules: Modules, teachers: Taught | None = None) -> None:
+    """Write down the code of an attempt that starts at this step, and of the teachers from whom it learns."""
+    kept = {"reading": READING, "step": step, "modules": modules, "teachers": teachers or {}}
+    write_atomic(attempt_folder / CODE, json.dumps(kept).encode())
 
 
 def counted(seed_folder: Path) -> list[Modules]:
@@ -152,13 +156,29 @@ def counted(seed_folder: Path) -> list[Modules]:
 
     Attempts from before code was kept say nothing.
     """
-    found: list[tuple[int, Modules]] = []
-    for number in attempt.numbers(seed_folder):
-        kept = _json(attempt.folder(seed_folder, number) / CODE)
-        if isinstance(kept.get("modules"), dict):
-            found.append((int(kept.get("step", 0)), kept["modules"]))
-    first = max((n for n, (step, _) in enumerate(found) if step == 0), default=0)
-    return [modules for _, modules in found[first:]]
+    return [kept["modules"] for kept in _counted(seed_folder)]
+
+
+def taught(seed_folder: Path) -> Taught:
+    """The code by which the teachers of a trial were trained when it learned from them."""
+    found: Taught = {}
+    for kept in _counted(seed_folder):
+        for id_, modules in kept["teachers"].items():
+            found.setdefault(id_, []).extend(m for m in modules if m not in found[id_])
+    return found
+
+
+def teaches(out: Path, teacher: str | None, seed: int) -> Taught:
+    """The code by which the teacher that is now in `out` was trained, and its own teachers."""
+    folder = out / str(teacher) / f"seed-{seed}"
+    return {teacher: counted(folder), **taught(folder)} if teacher else {}
+
+
+def _counted(seed_folder: Path) -> list[dict[str, Any]]:
+    found = [_json(attempt.folder(seed_folder, number) / CODE) for number in attempt.numbers(seed_folder)]
+    found = [kept for kept in found if kept.get("reading") == READING]
+    first = max((n for n, kept in enumerate(found) if kept["step"] == 0), default=0)
+    return found[first:]
 
 
 def edited(then: Iterable[Modules], now: Modules) -> list[str]:

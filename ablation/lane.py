@@ -28,6 +28,7 @@ class Lane:
         self.journal = journal.Journal(attempt.folder / journal.JOURNAL)
         self.outcome: result.Result | AblationError | None = None  # set when it trains no longer, though others may
         self.code: code.Modules = {}  # that it is trained by
+        self.taught: code.Taught = {}  # the code that its teachers were trained by
         self.teacher = ""  # fingerprint of its teacher's weights, if it has a teacher
         self._first = True
 
@@ -68,7 +69,7 @@ class Lane:
                     f"now {now}; bring the old back, or move that folder away to start anew"
                 )
         self.attempt.check()
-        code.keep(self.attempt.folder, step, self.code)
+        code.keep(self.attempt.folder, step, self.code, self.taught)
         about = {"device": device, "precision": precision} | ({"threads": threads} if threads else {})
         self.write("start", attempt=self.attempt.number, step=step, **about, **fixed)
 

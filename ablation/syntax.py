@@ -1,8 +1,9 @@
 """A module's code as text, without what makes no difference to what it computes.
 
-Left out are comments and layout, docstrings, the words of errors, what only type checkers look at, and the packages
-from which one's own modules are imported, so that a file may be moved. Annotations of arguments and of classes' fields
-are kept: configurations are read by them, and fields are made of them. Every version of Python gives the same text.
+Left out are comments and layout, docstrings, what only type checkers look at, and where the project's own modules are
+imported from, so that its files may be moved. Annotations of arguments and of classes' fields are kept: configurations
+are read by them, and fields are made of them; and what is raised is kept whole, as it may carry a number to whoever
+catches it. Every version of Python gives the same text.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ class _Bare(ast.NodeTransformer):
 
     def __init__(self, package: str) -> None:
         self.imports: set[str] = set()
-        self._package, self._own = package, ("ablation", package.partition(".")[0])
+        self._package = package
         self._in_function = False
 
     def _within(self, node: ast.AST, function: bool) -> ast.AST:
@@ -58,14 +59,6 @@ class _Bare(ast.NodeTransformer):
             return self.generic_visit(node)
         return self.generic_visit(ast.Assign([node.target], node.value)) if node.value else None
 
-    def visit_Raise(self, node: ast.Raise) -> ast.AST:
-        """That it fails, and with which kind of error."""
-        error = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
-        return self.generic_visit(ast.Raise(error, None))
-
-    def visit_Assert(self, node: ast.Assert) -> ast.AST:
-        return self.generic_visit(ast.Assert(node.test, None))
-
     def visit_If(self, node: ast.If) -> Any:
         """What only type checkers import is not imported."""
         if "TYPE_CHECKING" in (getattr(node.test, "id", ""), getattr(node.test, "attr", "")):
@@ -76,7 +69,7 @@ class _Bare(ast.NodeTransformer):
     def visit_Import(self, node: ast.Import) -> ast.AST:
         self.imports |= {alias.name for alias in node.names}
         for alias in node.names:
-            if alias.name.partition(".")[0] in self._own:
+            if _moves(alias.name):
                 alias.name = alias.name.rpartition(".")[2]
         return node
 
@@ -87,8 +80,12 @@ class _Bare(ast.NodeTransformer):
         base = above[: len(above) - node.level + 1] if node.level else []
         module = ".".join([*base, *filter(None, [node.module])])
         self.imports |= {module, *(f"{module}.{alias.name}" for alias in node.names)}
-        own = node.level > 0 or module.partition(".")[0] in self._own
-        return ast.ImportFrom(None if own else module, node.names, 0)
+        return ast.ImportFrom(None if _moves(module) else module, node.names, 0)
+
+
+def _moves(module: str) -> bool:
+    """The project's own, whose file may be moved; which of two it is, is told by the modules that are reached."""
+    return module.partition(".")[0] == "ablation"
 
 
 def _text(node: Any) -> str:

@@ -215,4 +215,5 @@ class _Shared:
         loaded = teacher_weights.load(self.folder.parent / name, seeds, self.data, precision)
         for lane, fingerprint in zip(lanes, loaded.fingerprints, strict=True):
             lane.teacher = fingerprint
+            lane.taught = code.teaches(self.folder.parent, name, lane.seed)
         return loaded
