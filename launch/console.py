@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -80,10 +80,11 @@ class Lines(Watch):
     def close(self) -> None:
         """Leave the terminal as it was, whatever happened."""
 
-    def summary(self, outcomes: Outcomes, before: Mapping[int, float]) -> None:
+    def summary(self, outcomes: Outcomes, before: Mapping[int, float], doubts: Sequence[str] = ()) -> None:
         """The panel: per seed the last epoch's accuracy and the best epoch's, and where to look further.
 
-        `before`: of the seeds for which nothing was run, when they were done, seconds since 1970.
+        `before`: of the seeds for which nothing was run, when they were done, seconds since 1970. `doubts` are about
+        what these have measured.
         """
         table = Table(box=None, pad_edge=False)
         for column in ("seed", "test acc (last)", "best epoch's", "test loss", "train acc", "time"):
@@ -92,7 +93,7 @@ class Lines(Watch):
             table.add_row(*_row(seed, outcome))
         about: Mapping[str, str] = next((o["data"] for o in outcomes.values() if not isinstance(o, AblationError)), {})
         images = ", ".join(f"{k} {v}" for k, v in about.items() if k in ("name", "train", "val", "test"))
-        lines = [_nothing_run(outcomes, before)] if before else []
+        lines = [_nothing_run(outcomes, before), *doubts] if before else [*doubts]
         lines += [f"images      {images}"] if images else []
         lines += [f"run folder  {self.folder}"]
         lines += [f"compare     mlflow ui --backend-store-uri {self.store}"] if self.store else []

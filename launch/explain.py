@@ -13,10 +13,11 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 
-from ablation import attempt, code
+from ablation import attempt
 from ablation.errors import AblationError
 from ablation.identity import difference, made_under
 from launch.arm import rules
+from launch.edits import Edits
 from launch.hydra_version import initialized
 from launch.known import Known
 from launch.provenance import SOURCE
@@ -67,10 +68,8 @@ def stale(run: Known, now: Planned) -> tuple[str, Changes] | None:
 
 
 def edited(run: Known, now: Planned) -> list[str]:
-    """The files of the code that its trials were trained by and that differ today, or are other ones."""
-    return code.edited(
-        (m for seed in run.seeds for m in code.counted(run.folder / f"seed-{seed}")), code.Reader().of(now.config)
-    )
+    """The files of the code that its trials, and their teachers, were trained by and that differ today."""
+    return Edits(run.folder.parent).of(run.id, now.config, run.seeds)
 
 
 def revised(run: Known) -> dict[str, int]:

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from ablation.atomic import write_atomic
-from launch import canary, checks_config, dead, live, policy, provenance, slots, summary, sweep, sync
+from launch import canary, checks_config, dead, edits, live, policy, provenance, slots, summary, sweep, sync
 from launch.board import Board
 from launch.child import Slot
 from launch.flight import DRIVER, driving
@@ -35,7 +35,8 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     retry, places, cautious = policy.read(options["retry"]), slots.choose(options, planned), canary.asked(options)
     found = dead.check(planned, dead.read(options))
     made = sweep.create(planned, options, command)
-    outcomes = _drive(made, retry, places, Console(highlight=False), cautious, found)
+    others = edits.notes(planned)
+    outcomes = _drive(made, retry, places, Console(highlight=False), cautious, found, others)
     sync.tell(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
     return outcomes
 
@@ -57,11 +58,12 @@ def _drive(
     console: Console,
     cautious: bool = False,
     found: dead.Found = dead.UNCHECKED,
+    others: Sequence[str] = (),
 ) -> dict[Trial, Outcome]:
     board, brake = Board(submission, len(places)), _Brake()
     with closing(live.choose(board, console)) as view, _driver(submission) as beat, brake:
         arms = list(submission.arms.values())
-        notes = [*slots.notes(places), *checks_config.together(arms), *found.notes, *provenance.notes()]
+        notes = [*slots.notes(places), *checks_config.together(arms), *others, *found.notes, *provenance.notes()]
         for note in notes:
             view.say(f"note: {note}")
 
@@ -84,7 +86,7 @@ def _drive(
             outcomes = {(work.id, seed): outcome for work, ends in held.items() for seed, outcome in ends.items()}
         else:
             outcomes = brake.run(Pool(submission, places, tell, retry, tick), submission.works)
-    summary.show(submission, board, console, found.dead)
+    summary.show(submission, board, console, [*found.dead, *others])
     return outcomes
 
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ablation import code
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from launch import checks_config, dead, plan_view
+from launch.edits import Edits
 from launch.estimate import Cost, Estimates
 from launch.flight import Flight
 from launch.overview import Row, rows
@@ -104,14 +104,14 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False, checked:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
     notes = [*damaged, *standing.trouble, *checks_config.together(planned)]
     notes += dead.check(planned, checked).notes
-    estimates, reader = Estimates(past), code.Reader()
+    estimates, edits = Estimates(past), Edits(out)
     if timed:
         notes += _probe(planned, estimates)
     arms = []
     for p, row in zip(planned, rows(standing.trials), strict=True):
         stale = past.stale(p, trials.keys()) if row.state == "new" else None
         cost = estimates.of(p) if row.done < row.total else None
-        edited = code.edited((m for t in trials[p.arm.id] for m in code.counted(t.folder)), reader.of(p.config))
+        edited = edits.of(p.arm.id, p.config, [t.seed for t in trials[p.arm.id]])
         arms.append(Outlook(p, row, trials[p.arm.id], stale, cost, tuple(edited)))
     return Report(name, out, arms, _gone(out, earlier, trials.keys(), flight), notes, runs(command))
 

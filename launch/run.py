@@ -24,6 +24,7 @@ from launch import (
     console,
     contents,
     earlier,
+    edits,
     hydra_version,
     later,
     messages,
@@ -61,7 +62,8 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     arm, config = planned.arm, planned.config
     folder = Path(config["out"]) / arm.id
     watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
-    told = [*planned.notes, *arm.notes(folder.parent, config), *provenance.notes(), *sync.foretold([config])]
+    others = edits.notes([planned])
+    told = [*planned.notes, *arm.notes(folder.parent, config), *others, *provenance.notes(), *sync.foretold([config])]
     for note in [*notes, *told]:
         watch.note(note)
     built = parts(config)
@@ -73,7 +75,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
         known = {seed: earlier.done_at(trial.seed_folder(folder, seed)) for seed in planned.seeds}
         outcomes = trial.run(config, built, folder, watch, stop.is_set)
     sync.tell(folder.parent, news)
-    watch.summary(outcomes, {seed: at for seed, at in known.items() if at is not None})
+    watch.summary(outcomes, {seed: at for seed, at in known.items() if at is not None}, others)
     if built.scalars.trace:
         _tell_range_test(folder, built.scalars.seeds, arm.name)
     failures = [o for o in outcomes.values() if isinstance(o, AblationError)]

@@ -6,12 +6,13 @@ from pathlib import Path
 from threading import Event
 
 import pytest
-from hydra import initialize_config_dir
+from hydra import compose, initialize_config_dir
+from omegaconf import OmegaConf
 from tiny import CONF, SMALL_MODEL, TINY
 
 from ablation import attempt, code
 from ablation.attempt import Owner
-from launch import plan
+from launch import edits, local, plan
 from launch.arms import gather
 from launch.plan import look
 from launch.run import run_arm
@@ -113,3 +114,43 @@ def test_a_trick_of_one_s_own_edited_after_its_run(
     assert main(["redo", "--edited", "--out", str(tmp_path / "out")]) == 0
     assert "run it again: python launch/run.py" in capsys.readouterr().out
     assert look([planned()], "x").arms[0].state == "new"
+
+
+def test_a_repeated_command_says_that_the_code_differs_and_a_new_seed_that_the_mean_is_of_both(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    (tmp_path / "own").mkdir()
+    file = tmp_path / "own" / "tint_of_mine.py"
+    file.write_text(TRICK.format(0.5))
+    monkeypatch.syspath_prepend(str(tmp_path / "own"))
+
+    def run(*row: str) -> str:
+        with initialize_config_dir(str(CONF), version_base="1.3"):
+            own = "+aug.shade={_target_: tint_of_mine.shade}"
+            (arm,) = gather([[*TINY, *SMALL_MODEL, "epochs=1", own, f"out={tmp_path / 'out'}", *row]])
+        here.cache_clear()  # as a new process
+        run_arm(arm, Event())
+        return " ".join(capsys.readouterr().out.replace("│", "").split())
+
+    here = code.here
+    assert "code differs" not in run()
+    assert "code differs" not in run()
+    file.write_text(TRICK.format(0.75))
+    said_ = run()
+    assert "nothing was run" in said_
+    assert said_.count("done before, seed 0: code differs since: tint_of_mine.py; `ablation redo") == 2, said_
+    said_ = run("seeds=2")
+    assert "code differs since: tint_of_mine.py, and the mean with the new seeds would be of both" in said_
+    (id_,) = (p.parent.name for p in (tmp_path / "out").glob("*/arm.json"))
+    assert len(edits.mixed({id_: sorted((tmp_path / "out" / id_).glob("seed-*"))}, tmp_path)) == 1
+
+
+def test_a_sweep_says_it_when_it_is_asked_for_and_at_its_end(two: Submission, capsys: Capture) -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", ["hydra/launcher=local"], return_hydra_config=True)
+        options = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    local.run(list(two.arms.values()), options, "x")
+    told = "done before, seed 1: code differs since: aug/cutout.py; `ablation redo"
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "nothing was run" in printed
+    assert printed.count(told) == 2
