@@ -12,6 +12,11 @@ from ablation.data import content
 from ablation.errors import ConfigError
 from launch.arm import Config
 
+_BY_ARGUMENTS = (
+    "data: {target} is identified by its arguments only: other images in the same files would be taken for these, and a "
+    "run on them for done. If it reads files, name them by an argument path, and give the factory an argument content and "
+    "its YAML content: null"
+)
 Find = Callable[[str, str, str | None], str | None]  # `_target_`, `path` and `cache` of the group data -> the digest
 
 
@@ -27,7 +32,9 @@ def finder() -> Find:
 
 
 def known(config: Config, find: Find) -> tuple[Config, list[str]]:
-    """The configuration with the digest of its images and with their absolute path, and a note if they are not here.
+    """The configuration with the digest of its images and with their absolute path.
+
+    And a note if they are not here, or if a factory of the user's own gets no digest.
 
     Raises:
         ConfigError: a digest was asked for, and the images are others.
@@ -35,7 +42,7 @@ def known(config: Config, find: Find) -> tuple[Config, list[str]]:
     """
     node = config["data"]
     if not _own(node):
-        return config, []
+        return config, [_BY_ARGUMENTS.format(target=node["_target_"])] if _unknown(node) else []
     found = find(node["_target_"], node["path"], node.get("cache"))
     if found is None:
         said = f"data.path={node['path']}: is not here, so that runs on these images are not found by what they are"
@@ -60,3 +67,8 @@ def require(configs: Iterable[Mapping[str, Any]]) -> None:
 
 def _own(node: Mapping[str, Any]) -> bool:
     return "content" in node and isinstance(node.get("path"), str) and node["path"] != ""
+
+
+def _unknown(node: Mapping[str, Any]) -> bool:
+    """A data set by a factory that is not ours and that gets no digest of what it reads."""
+    return not str(node.get("_target_")).startswith("ablation.") and not {"path", "content"} <= {*node}

@@ -135,3 +135,30 @@ def test_images_edited_after_the_submission_are_an_error_of_the_trial(tmp_path: 
     assert not list((tmp_path / "out").glob("*/seed-0/result.json"))
     stored = yaml.safe_load((tmp_path / "out" / made.works[0].id / "config.yaml").read_text())
     assert stored["data"]["content"].startswith("sha256:")
+
+
+def test_a_data_set_that_is_known_by_its_arguments_only_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A factory of one's own that gets no digest cannot tell other images from these."""
+    code = "from ablation.data.arrays import arrays\n\ndef load(file):\n    return arrays(file)\n\n"
+    code += "def known(path, content=None):\n    return arrays(path, content)\n"
+    (tmp_path / "mydata_of_a_user.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "conf" / "data").mkdir(parents=True)
+    file = npz(tmp_path / "x.npz", 1)
+    (tmp_path / "conf/data/mine.yaml").write_text(f"_target_: mydata_of_a_user.load\nfile: {file}\n")
+    (tmp_path / "conf/data/told.yaml").write_text(f"_target_: mydata_of_a_user.known\npath: {file}\ncontent: null\n")
+    search = f"hydra.searchpath=[file://{tmp_path}/conf]"
+    small = [text for text in (*TINY, *SMALL_MODEL) if not text.startswith("data")]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        mine, told = gather(
+            [[*small, f"data={name}", "epochs=1", f"out={tmp_path}/out"] for name in ("mine", "told")], [search]
+        )
+    note = "data: mydata_of_a_user.load is identified by its arguments only"
+    assert any(text.startswith(note) for text in mine.notes)
+    assert told.config["data"]["content"].startswith("sha256:")
+    assert not any("arguments only" in text for text in told.notes)
+    run_arm(mine, Event())
+    said = capsys.readouterr().out
+    assert " ".join(said.split()).index("identified by its arguments only") < " ".join(said.split()).index("epoch 1/1")
