@@ -12,7 +12,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.errors import AblationError, ConfigError, Stopped
-from launch import messages, sync
+from launch import messages, misread, sync
 from launch.arms import gather_rows
 from launch.outcome import Outcome, Trial, exit_code
 from launch.sweep import Planned
@@ -33,6 +33,7 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
         Stopped: the run was asked to stop.
     """
     typed = config.hydra.overrides
+    misread.refuse_typed(typed.hydra)
     search = [text for text in typed.hydra if text.startswith("hydra.searchpath=")]
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = gather_rows(job_overrides, search)

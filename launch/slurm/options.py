@@ -12,6 +12,7 @@ from ablation.errors import ConfigError
 from launch import dead, policy
 from launch.child import TAKE_TURNS
 from launch.policy import Policy, Room
+from launch.slurm import units
 from launch.slurm.units import mebibytes, seconds, size
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
@@ -146,11 +147,21 @@ def _check_resource(path: str, name: str, value: Any) -> None:
     if isinstance(value, str) and "\n" in value:
         raise ConfigError(f"{path}={value!r}: should be one line")
     option = name.replace("_", "-")
+    if meant := units.meant(option):
+        raise ConfigError(f"{path}: no such option of sbatch; did you mean {meant}?")
     if isinstance(value, bool) and option not in _SWITCHES:
         raise ConfigError(
             f"{path}={str(value).lower()}: is a truth value, as yes, no, on and off are in YAML; put text in quotes, "
             f"or give null for the cluster's own; switches are {', '.join(_SWITCHES)}"
         )
+    if isinstance(value, float) and option in units.TEXTS:
+        raise ConfigError(
+            f"{path}={value!r}: is a text to SLURM, and was read as a number; put it in quotes: '\"TEXT\"'"
+        )
+    if option in units.DEVICES and value is not None:
+        units.devices(path, value)
+    if option in units.CORES and value is not None:
+        units.cores(path, value)
     if option in _TIMES and value is not None:
         seconds(path, value)
     if option in _SIZES and value is not None:

@@ -1,12 +1,34 @@
-"""Sizes and times as sbatch takes them."""
+"""Sizes, times and counts as sbatch takes them, and the names of its options."""
 
 from __future__ import annotations
 
 import re
+from difflib import get_close_matches
 from typing import Any
 
 from ablation.errors import ConfigError
 
+TEXTS = (
+    "account", "batch", "clusters", "cluster-constraint", "comment", "constraint", "container", "exclude", "extra",
+    "gres", "licenses", "mail-type", "mail-user", "mcs-label", "network", "nodefile", "nodelist", "partition", "prefer",
+    "qos", "reservation", "wckey",
+)  # fmt: skip
+DEVICES = ("gpus", "gpus-per-node", "gpus-per-socket", "gpus-per-task")
+CORES = ("cpus", "cpus-per-task", "cpus-per-gpu", "cores-per-socket", "sockets-per-node", "threads-per-core", "mincpus")
+OTHERS = (
+    "acctg-freq", "array", "bb", "bbf", "begin", "chdir", "consolidate-segments", "container-id", "contiguous",
+    "core-spec", "cpu-freq", "deadline", "delay-boot", "dependency", "distribution", "error", "exclusive", "export",
+    "export-file", "extra-node-info", "get-user-env", "gid", "gpu-bind", "gpu-freq", "gres-flags", "hint", "hold",
+    "ignore-pbs", "input", "job-name", "kill-on-invalid-dep", "mem", "mem-bind", "mem-per-cpu", "mem-per-gpu", "nice",
+    "no-kill", "no-requeue", "nodes", "ntasks", "ntasks-per-core", "ntasks-per-gpu", "ntasks-per-node",
+    "ntasks-per-socket", "oom-kill-step", "open-mode", "output", "overcommit", "oversubscribe", "parsable", "power",
+    "priority", "profile", "propagate", "quiet", "reboot", "requeue", "resv-ports", "segment", "signal", "spread-job",
+    "stepmgr", "switches", "test-only", "thread-spec", "time", "time-min", "tmp", "tres-bind", "tres-per-task", "uid",
+    "umask", "use-min-nodes", "verbose", "wait", "wait-all-nodes", "wrap", "x11",
+)  # fmt: skip
+_CLOSE = 0.85  # as difflib measures likeness: one letter of four is missing
+_KIND = r"\w[\w.-]*"
+_GPUS = re.compile(rf"[0-9]+|(({_KIND}:[0-9]+|(?=[\w.-]*[A-Za-z]){_KIND})(,(?!$)|$))+", re.ASCII)
 _MIB = {"K": 1 / 1024, "M": 1, "G": 1024, "T": 1024**2}
 _NUMBER = r"([0-9]+)"
 _TIMES = (
@@ -44,3 +66,31 @@ def seconds(key: str, time: Any) -> int:
     if found is None:
         raise ConfigError(f"{key}={time!r}: should be a time such as 240 (minutes), '4:00:00' or 1-12 (days and hours)")
     return sum(_SECONDS[unit] * int(number) for unit, number in found.groupdict().items() if number)
+
+
+def devices(key: str, gpus: Any) -> None:
+    """A number of GPUs, or kinds of them, such as `2`, `a100` or `a100:2`.
+
+    Raises:
+        ConfigError: it is not that.
+    """
+    if isinstance(gpus, float) or not _GPUS.fullmatch(str(gpus)):
+        raise ConfigError(
+            f"{key}={gpus!r}: should be a number of GPUs, 0 for none, or a kind and a number such as a100:1"
+        )
+
+
+def cores(key: str, count: Any) -> None:
+    """A number of one or more.
+
+    Raises:
+        ConfigError: it is not that.
+    """
+    if isinstance(count, float) or not re.fullmatch("0*[1-9][0-9]*", str(count)):
+        raise ConfigError(f"{key}={count!r}: should be a whole number of 1 or more, or null for the cluster's own")
+
+
+def meant(option: str) -> str:
+    """The option of sbatch for which this is a typing error; empty if it is one, or like none: sites have their own."""
+    known = (*TEXTS, *DEVICES, *CORES, *OTHERS)
+    return "" if option in known else next(iter(get_close_matches(option, known, n=1, cutoff=_CLOSE)), "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from tiny import CONF
 from ablation.config import scalars
 from ablation.errors import ConfigError
 from launch.arms import gather
-from launch.misread import misread
+from launch.misread import misread, refuse_typed
 
 FILES = {"launcher": "hydra/launcher/mine.yaml", "recipe": "recipe/mine.yaml", "group": "optim/mine.yaml"}
 
@@ -43,6 +44,26 @@ def test_what_yaml_misreads(line: str, value: str, number: float, base: int, fil
     (found,) = said(tmp_path, line, file)
     assert found.startswith(f"{tmp_path / file}, line {6 if 'time: 4:00' in line and ':00:' not in line else 5}: ")
     assert found.endswith(f"{value} is {number} to YAML, which reads it in base {base}; put it in quotes: '{value}'")
+
+
+@pytest.mark.parametrize("node", ["resources", "keeper_resources"])
+@pytest.mark.parametrize(
+    ("key", "value", "number"),
+    [
+        ("account", "1_000", "1000"),
+        ("account", "0x1F", "31"),
+        ("qos", "1.10", "1.1"),
+        ("constraint", "1e5", "100000.0"),
+        ("reservation", "0b11", "3"),
+        ("nodelist", "12_3", "123"),
+        ("mail_user", "+5", "5"),
+    ],
+)
+def test_what_is_a_text_to_slurm(key: str, value: str, number: str, node: str, tmp_path: Path) -> None:
+    end = f"{key}: {value} is {number} to YAML, and a text to SLURM; put it in quotes: '{value}'"
+    assert said(tmp_path, f"{node}: {{{key}: {value}}}") == (f"{tmp_path / FILES['launcher']}, line 5: {end}",)
+    for well in (f"{{{key}: '{value}'}}", f"{{{key}: 1000}}", f"{{{key}: a}}", f"{{mem: {value}}}"):
+        assert said(tmp_path, f"{node}: {well}") == ()
 
 
 @pytest.mark.parametrize(
@@ -104,6 +125,18 @@ def test_the_command_line_reads_it_as_text(typed: str, read: Any) -> None:
             "config", ["hydra/launcher=slurm", f"hydra.launcher.resources.time={typed}"], return_hydra_config=True
         )
     assert config.hydra.launcher.resources.time == read
+
+
+@pytest.mark.parametrize("value", ["1_000", "+5", "12_3"])
+def test_what_is_typed_for_slurm_is_text(value: str) -> None:
+    key = "hydra.launcher.resources.account"
+    with pytest.raises(ConfigError, match=r"is read as \d+, and is a text to SLURM; type ") as refused:
+        refuse_typed(["hydra/launcher=slurm", f"{key}={value}"])
+    (typed,) = shlex.split(str(refused.value).partition("; type ")[2])
+    refuse_typed([typed, f"{key}=1000", f"{key}=010", f"{key}=a_1", "hydra.launcher.pack=1_0"])
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        config = compose("config", ["hydra/launcher=slurm", typed], return_hydra_config=True)
+    assert config.hydra.launcher.resources.account == value
 
 
 @pytest.mark.parametrize("name", ["2026-11-29", "010", "yes"])

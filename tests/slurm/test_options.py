@@ -38,6 +38,12 @@ from launch.sweep import Work
         ({"resources": {"time": "soon"}}, "resources.time='soon': should be a time"),
         ({"resources": {"time": 2}}, "is over before training gets anywhere"),
         ({"keeper_resources": {"wrap": "x"}}, "keeper_resources.wrap: is set by the launcher"),
+        ({"resources": {"acount": "a"}}, "resources.acount: no such option of sbatch; did you mean account?"),
+        ({"keeper_resources": {"tme": 5}}, "keeper_resources.tme: no such option of sbatch; did you mean time?"),
+        ({"resources": {"gpu": 1}}, "resources.gpu: no such option of sbatch; did you mean gpus?"),
+        ({"resources": {"gpus_per_nodes": 1}}, "did you mean gpus-per-node?"),
+        ({"resources": {"account": 1.1}}, "resources.account=1.1: is a text to SLURM"),
+        ({"keeper_resources": {"cpus": 0}}, "keeper_resources.cpus=0: should be a whole number of 1 or more"),
         ({"retry": {"oomm": {}}}, "retry.oomm: no such cause"),
     ],
 )
@@ -122,6 +128,33 @@ def test_yes_and_no_are_no_names(key: str, value: bool) -> None:
         read(options(resources={key: value}))
     switch = read(options(resources={"exclusive": value}))
     assert switch.flags(switch.room).get("exclusive", False) is value
+
+
+@pytest.mark.parametrize("value", [1.5, -1, "-1", "1.5", "a100:", "a100:x", "2,", "a100:1,", 1e3])
+def test_no_numbers_of_gpus(value: Any) -> None:
+    with pytest.raises(ConfigError, match=r"resources\.gpus=.*: should be a number of GPUs, 0 for none"):
+        read(options(resources={"gpus": value}))
+
+
+@pytest.mark.parametrize("value", [0, 2.5, -1, "two", "1-2"])
+@pytest.mark.parametrize("key", ["cpus", "cpus_per_gpu"])
+def test_no_numbers_of_cores(key: str, value: Any) -> None:
+    with pytest.raises(ConfigError, match=rf"resources\.{key}=.*: should be a whole number of 1 or more"):
+        read(options(resources={key: value}))
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        *({"gpus": kind} for kind in (0, 3, "2", "a100", "a100:2", "3090:1", "1g.5gb:2", "a100:1,v100:2", "h100-80:1")),
+        {"cpus": "4"},
+        {"site_plugin": 1.5},
+        {"account": 123, "nice": -5},
+        {"gpu_bind": "closest", "mincpus": 2},
+    ],
+)
+def test_what_is_well_is_taken(resources: dict[str, Any]) -> None:
+    read(options(resources=resources))
 
 
 @pytest.mark.parametrize(
