@@ -20,11 +20,14 @@ class Edits:
 
     def __init__(self, out: Path) -> None:
         self._out, self._reader, self._past = out, code.Reader(), Past(out)
+        self._today: dict[str, code.Modules] = {}  # by the arm's id
 
     def of(self, id_: str, config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:
         """The files that differ for these seeds, those of teachers too: `in its teacher 0123abcd: aug/cutout.py`."""
         folders = {seed: self._out / id_ / f"seed-{seed}" for seed in seeds}
-        found = code.edited((m for f in folders.values() for m in code.counted(f)), self._reader.of(config))
+        if id_ not in self._today:
+            self._today[id_] = self._reader.of(config)
+        found = code.edited((m for f in folders.values() for m in code.counted(f)), self._today[id_])
         taught: dict[str, list[code.Modules]] = {}
         for seed, folder in folders.items():
             # of a student from before this was kept, nothing tells but the teacher as it is now

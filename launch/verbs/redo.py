@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import shlex
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 
+from ablation import config
 from ablation.errors import ConfigError, DataError
-from launch import aside, explain
+from launch import aside, explain, messages
+from launch.arm import parsed
 from launch.known import Archive, Known, trial
+from launch.past import Past
 from launch.verbs import _options
+
+Chosen = dict[str, tuple[Known, list[int]]]  # by id, the seeds
 
 
 @click.command(short_help="Set trials aside, so that their command trains them again.")
@@ -24,7 +29,8 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     """Set trials aside, so that the command they came of trains them again, by the code of today.
 
     RUN is the beginning of an id (all its seeds), `ID/SEED`, or the name of an arm; with --edited and no RUN it is
-    all of them. Nothing is deleted: what is set aside lies in the folder `.aside` beside the runs. A tracker keeps
+    all of them. Students go with their teachers, as they have learned from weights that are now set aside. Nothing is
+    deleted: what is set aside lies in the folder `.aside` beside the runs. A tracker keeps
     the old run beside the new one. `ablation retry`, in contrast, goes on with what is not done, by the code of its
     submission.
     """
@@ -32,27 +38,27 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     if not runs and not edited:
         raise ConfigError("redo: say which runs, by the beginnings of their ids, or --edited for all with other code")
     chosen = [trial(archive, text) for text in runs] if runs else [(run, run.seeds) for run in archive.all()]
-    moved: dict[str, str] = {}
     trouble = list(archive.trouble)
+    redone: Chosen = {}
     for run, seeds in chosen:
         begun = [s for s in seeds if aside.begun(run.folder / f"seed-{s}")]
         if begun and (not edited or _edited(run, trouble)):
-            lease = float((run.config or {}).get("lease", 60.0))
-            moved |= {f"{run.id}/seed-{s}": str(aside.put(run.folder / f"seed-{s}", lease)) for s in begun}
-    redone = [run for run, _ in chosen if any(label.startswith(run.id) for label in moved)]
-    students = sorted(_students(archive, {run.id for run in redone}))
-    commands = [str(run.facts["command"]) for run in redone if "command" in run.facts]
+            redone[run.id] = run, sorted({*begun, *redone.get(run.id, (run, []))[1]})
+    students = _students(out, archive, redone)
+    moved: dict[str, str] = {}
+    for run, seeds in [*reversed(students.values()), *redone.values()]:  # so that none is missed if one is busy
+        lease = float((run.config or {}).get("lease", 60.0))
+        moved |= {f"{run.id}/seed-{s}": str(aside.put(run.folder / f"seed-{s}", lease)) for s in seeds}
+    commands = [_command(*found) for found in [*redone.values(), *students.values()] if "overrides" in found[0].facts]
     if as_json:
-        _options.answer({"aside": moved, "commands": commands, "students": students, "trouble": trouble})
+        _options.answer({"aside": moved, "commands": commands, "students": sorted(students), "trouble": trouble})
         return 0
     for label, there in moved.items():
         click.echo(f"set aside {label}: {there}")
     for line in commands:
         click.echo(f"run it again: {line}")
     if students:
-        click.echo(
-            f"note: {', '.join(students)} learnt from these and keep what they have learnt, until they are redone"
-        )
+        click.echo(f"note: {', '.join(sorted(students))} learned from these, and were set aside with them")
     if not moved:
         click.echo("nothing to set aside: no such trial was begun" + " by other code than today's" * edited)
     _options.warn(trouble)
@@ -71,6 +77,29 @@ def _edited(run: Known, trouble: list[str]) -> bool:
     return explain.stale(run, now) is None and bool(explain.edited(run, now))
 
 
-def _students(archive: Archive, teachers: set[str]) -> Iterator[str]:
-    arms: dict[str, Any] = {id_: p for s in archive.submissions for id_, p in s.arms.items()}
-    yield from (id_ for id_, p in arms.items() if p.teacher in teachers and id_ not in teachers)
+def _students(out: Path, archive: Archive, teachers: Chosen) -> Chosen:
+    """The trials that learned from these, and those that learned from them, teachers first."""
+    past, taught = Past(out), dict[str, list[str]]()
+    for file in sorted(out.glob("*/config.yaml")):
+        if teacher := (past.config(file.parent) or {}).get("teacher"):
+            taught.setdefault(str(teacher), []).append(file.parent.name)
+    known = {(id_, seed) for id_, (_, seeds) in teachers.items() for seed in seeds}
+    found, todo = list[tuple[str, int]](), sorted(known)
+    while todo:
+        teacher, seed = todo.pop(0)
+        pairs = [(id_, seed) for id_ in taught.get(teacher, []) if (id_, seed) not in known]
+        pairs = [(id_, seed) for id_, seed in pairs if aside.begun(out / id_ / f"seed-{seed}")]
+        known, found, todo = known.union(pairs), found + pairs, todo + pairs
+    return {id_: (archive.known(id_), [s for i, s in found if i == id_]) for id_, _ in found}
+
+
+def _command(run: Known, seeds: Sequence[int]) -> str:
+    """The line that trains these seeds again: the arm's own, if it asks for all of them."""
+    command = str(run.facts["command"])
+    asked = config.seeds(run.config["seeds"]) if run.config else ()
+    if set(asked) >= {*seeds}:
+        return command
+    search = [word for word in shlex.split(command) if word.startswith("hydra.searchpath=")]
+    rest = [text for text in run.facts["overrides"] if parsed(text).key_or_group != "seeds"]
+    every = sorted({*asked, *seeds})
+    return messages.command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import click
 
-from launch import failures, overview
+from launch import edits, failures, overview
 from launch.choice import Sweep
 from launch.hint import ablation
 from launch.ledger import ledger
@@ -36,6 +37,10 @@ def status(sweep: Sweep, rows: int, as_json: bool) -> int:
 def show(sweep: Sweep, rows: int, as_json: bool) -> int:
     """Print it; returns the exit code."""
     found, costs = overview.rows(sweep.trials), ledger(sweep.trials, sweep.submissions)
+    done: dict[str, list[Path]] = {}
+    for t in (t for t in sweep.trials if t.state.kind == "done"):
+        done.setdefault(t.planned.arm.id, []).append(t.folder)
+    notes = edits.mixed(done, sweep.out)
     if as_json:
         _options.answer(
             {
@@ -46,6 +51,7 @@ def show(sweep: Sweep, rows: int, as_json: bool) -> int:
                 "hours": {device: entry.hours() for device, entry in costs.items()},
                 "arms": [overview.facts(row) for row in found],
                 "trials": [trial_facts(t) for t in sweep.trials],
+                "notes": notes,
                 "trouble": sweep.trouble,
             }
         )
@@ -60,6 +66,8 @@ def show(sweep: Sweep, rows: int, as_json: bool) -> int:
             console.print(f"stale: {row.id[:8]}, now {row.stale}")
         for line in (overview.spelt(overview.totals(sweep.trials)), *overview.cost(costs)):
             console.print(line)
+        for note in notes:
+            console.print(f"note: {note}")
         if any(failures.failed(t) for t in sweep.trials):
             why, again = (ablation(f"{verb} {sweep.name}", sweep.out) for verb in ("logs --failed", "retry"))
             console.print(f"why: {why}    again: {again}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shlex
 from pathlib import Path
 from threading import Event
 
@@ -154,3 +156,71 @@ def test_a_sweep_says_it_when_it_is_asked_for_and_at_its_end(two: Submission, ca
     printed = " ".join(capsys.readouterr().out.split())
     assert "nothing was run" in printed
     assert printed.count(told) == 2
+
+
+def test_status_says_that_seeds_ran_different_code(two: Submission, capsys: Capture) -> None:
+    cutout = next(iter(two.arms))
+    (note,) = asked(capsys, two, "status")[1]["notes"]
+    assert note.startswith(f"{cutout[:8]}: its seeds ran different code, which differs in aug/cutout.py; their mean is")
+    assert f"redo {cutout[:8]}" in " ".join(said(capsys, two, "status")[1].split())
+
+
+@pytest.fixture
+def taught(tmp_path: Path) -> Submission:
+    """A teacher with cutout, its student and the student's student without, all done with today's code."""
+    row = "loss=distill rounds=2 teacher='aug=cutout' seeds=2"
+    made = sweep(tmp_path, row, name="taught")
+    reader = code.Reader()
+    for id_, p in made.arms.items():
+        for seed in p.seeds:
+            folder = made.out / id_ / f"seed-{seed}"
+            make(folder, 1, start(), epoch(3))
+            finish(folder)
+            of_teachers = code.teaches(made.out, p.teacher, seed)
+            code.keep(attempt.folder(folder, 1), 0, reader.of(p.config), of_teachers)
+    return made
+
+
+def as_if_by_other_code(out: Path, arm: str) -> None:
+    for file in (out / arm).glob(f"seed-*/attempt-1/{code.CODE}"):
+        kept = json.loads(file.read_text())
+        kept["modules"]["ablation.aug.cutout"] = "0" * 16
+        file.write_text(json.dumps(kept))
+
+
+def test_a_teacher_s_code_is_its_students_too(taught: Submission, capsys: Capture) -> None:
+    """Whether the teacher was trained anew since or not: a student learned from what the weights were then."""
+    teacher, first, _ = taught.arms
+    arms = list(taught.arms.values())
+    assert [arm.edited for arm in look(arms, "x").arms] == [(), (), ()]
+    file = next((taught.out / first).glob(f"seed-0/attempt-1/{code.CODE}"))
+    kept = json.loads(file.read_text())
+    kept["teachers"][teacher][0]["ablation.aug.cutout"] = "0" * 16  # the teacher has been trained anew since
+    file.write_text(json.dumps(kept))
+    told = f"in its teacher {teacher[:8]}: aug/cutout.py"
+    assert [arm.edited for arm in look(arms, "x").arms] == [(), (told,), ()]
+    assert asked(capsys, taught, "explain", first)[1]["edited"] == [told]
+    (note,) = asked(capsys, taught, "status")[1]["notes"]
+    assert f"differs in its teacher {teacher[:8]}: aug/cutout.py" in note
+
+
+def test_redo_takes_students_with_their_teachers(taught: Submission, capsys: Capture) -> None:
+    teacher, first, second = taught.arms
+    printed = asked(capsys, taught, "redo", f"{teacher}/1")[1]
+    assert sorted(printed["aside"]) == sorted(f"{id_}/seed-1" for id_ in (teacher, first, second))
+    assert printed["students"] == sorted([first, second])
+    as_if_by_other_code(taught.out, teacher)
+    printed = asked(capsys, taught, "redo", "--edited")[1]
+    assert sorted(printed["aside"]) == sorted(f"{id_}/seed-0" for id_ in (teacher, first, second))
+
+
+def test_the_command_of_redo_trains_every_seed_that_it_set_aside(tmp_path: Path, capsys: Capture) -> None:
+    sweep(tmp_path, "aug=cutout seeds=2", name="more")
+    made = sweep(tmp_path, "aug=cutout seeds=3", name="more")
+    (id_,) = made.arms
+    for seed in range(3):
+        finish(made.out / id_ / f"seed-{seed}")
+    (line,) = asked(capsys, made, "redo", id_)[1]["commands"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        (again,) = gather([shlex.split(line)[2:]])
+    assert (again.arm.id, again.seeds) == (id_, (0, 1, 2))
