@@ -8,6 +8,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
+from difflib import get_close_matches
 from typing import Any
 
 from hydra import compose
@@ -100,6 +101,9 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     chosen = any(k.startswith(f"{head}.{option}.") for k in keys)
     if head in MANY and not chosen and option in [*options(head), *_users(head, overrides)]:
         return f"{key}: {option} is not chosen; add {head}={option}"
+    for other in get_close_matches(head, _GROUPS) if rest and head not in _GROUPS else []:
+        if f"{other}.{rest}" in keys:
+            return f"{key}: no such key; did you mean {other}.{rest}?"
     group = key.rpartition(".")[0] if head == "hydra" else head
     beside = [k for k in keys if k.startswith(f"{group}.")]
     return f"{key}: no such key; {near(key, beside if rest and beside else [*_GROUPS, *SCALARS])}"

@@ -36,8 +36,9 @@ def check(uri: str) -> str:
     Raises:
         ValueError: it is not; with one that is.
     """
-    if not uri:
-        raise ValueError(f"uri: is empty; say where MLflow is, such as {_NEW}")
+    if not uri.strip():
+        origin = "if it was not typed, it is from the variable MLFLOW_TRACKING_URI: unset that"
+        raise ValueError(f"uri: is empty ({origin}); say where MLflow is, such as {_NEW}")
     scheme, colon, _ = uri.partition(":")
     scheme = scheme.partition("+")[0].lower()
     if uri in ("databricks", "uc"):

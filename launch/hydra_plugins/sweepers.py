@@ -44,6 +44,7 @@ class Grid(Sweeper):
         from launch.table_file import read
         from launch.table_request import split
         from launch.tables import composable
+        from launch.uneven import way
 
         assert self._context is not None
         assert self._launcher is not None
@@ -57,6 +58,10 @@ class Grid(Sweeper):
         try:
             returns = self._launcher.launch([list(row.overrides) for row in rows], initial_job_idx=0)
         except Refused as e:
+            if not table:
+                told = way([row.overrides for row in rows], self._typed)
+                if told:
+                    raise ConfigError(f"{e}\n{told}") from e
             if not table or len(rows) == 1:
                 raise
             raise ConfigError(f"{e}\nhydra.sweeper.incomplete=skip leaves them out") from e

@@ -34,6 +34,8 @@ def said(*typed: str) -> str:
 MISTAKES = {
     "aug=mine aug.mine.strenght=3": "aug.mine.strenght: no such key; did you mean aug.mine.strength?",
     "aug=[mixup,mine] aug.mine.strenght=3": "aug.mine.strenght: no such key; did you mean aug.mine.strength?",
+    "optm.lr=1": "optm.lr: no such key; did you mean optim.lr?",
+    "agu.mixup.alpha=1 aug=mixup": "agu.mixup.alpha: no such key; did you mean aug.mixup.alpha?",
     "aug=mien": "aug=mien: no such option; did you mean mine?",
     "aug=mixupp": "aug=mixupp: no such option; did you mean mixup?",
     "aug.mine.strength=3": "aug.mine.strength: mine is not chosen; add aug=mine",
