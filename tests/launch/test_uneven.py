@@ -28,7 +28,7 @@ def run(line: list[str]) -> subprocess.CompletedProcess[str]:
             ["loss=ce,refinery", "teacher=same"],
             [["loss=ce"], ["loss=refinery", "teacher=same"]],
         ),
-        (["loss=ce,refinery", "teacher='model=resnet32 epochs=2'"], None),
+        pytest.param(["loss=ce,refinery", "teacher='model=resnet32 epochs=2'"], None, marks=pytest.mark.slow),
     ],
 )
 def test_the_line_says_it_arm_by_arm(typed: list[str], own: Any, tmp_path: Path) -> None:
