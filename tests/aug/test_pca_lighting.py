@@ -1,17 +1,17 @@
-import json
 from collections.abc import Callable
-from dataclasses import replace
 
 import pytest
 import torch
-from one_step import begun, images
 from scipy import stats
 from tiny import SMALL_MODEL, TINY, config
 
 from ablation.aug.pca_lighting import BASES, pca_lighting
+from ablation.contract.check import check
+from ablation.contract.sample import Shape
 from ablation.errors import ConfigError
 from ablation.key import Key
-from ablation.types import Batch, Split
+from ablation.parts import build_optimizer
+from ablation.types import Batch
 
 Make = Callable[..., Batch]
 COVARIANCE = [[0.06, 0.05, 0.04], [0.05, 0.07, 0.05], [0.04, 0.05, 0.08]]
@@ -80,7 +80,5 @@ def test_greys_are_refused(make: Make) -> None:
 
 def test_greys_are_refused_before_the_training() -> None:
     made = config(*TINY, *SMALL_MODEL, "aug=[cutout,pca_lighting]")
-    data = images(json.dumps(made["data"]))
-    train = Split(data.train.x[..., :1], data.train.y)
     with pytest.raises(ConfigError, match=r"^aug\.pca_lighting\.basis: .*RGB"):
-        begun(made, replace(data, train=train, test=train, mean=data.mean[:1], std=data.std[:1]))
+        check(made, Shape(classes=10, channels=1, height=32, width=32, known=True), build_optimizer)
