@@ -127,7 +127,10 @@ def _check_shape(config: Config) -> None:
     for group in MANY:
         for n, node in config[group].items():
             if not isinstance(node, Mapping):
-                raise ConfigError(f"{group}.{n}={node}: is no option; give +{group}.{n}={{_target_: module.function}}")
+                raise ConfigError(
+                    f"{group}.{n}={node}: is no option; in a file conf/{group}/NAME.yaml the lines of an option stand, "
+                    f"indented, under NAME:, and on the command line it is +{group}.NAME={{_target_: module.function}}"
+                )
 
 
 def _typed(overrides: Sequence[str]) -> set[str]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 
 from ablation.average import Average, Moment
@@ -53,7 +55,9 @@ class Ema(Average):
             if left <= _FELT or self.copy_back:
                 return []
         kept = 1 - self.decay if self.reverse else self.decay
-        way = f"take a memory of at most {max(1, steps // 5)} steps, or warmup=true"
+        most = math.floor(_FELT ** (1 / steps) * 1000) / 1000
+        limit = f"at least {1 - most:g}" if self.reverse else f"at most {most:g}"
+        way = f"give a decay of {limit}, or warmup=true"
         return [
             f"decay: {self.decay} leaves {left:.0%} of the initial weights in the average after all {steps} steps "
             f"({kept:g}^{steps}): {'train longer' if self.warmup else way}"

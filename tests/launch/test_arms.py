@@ -75,7 +75,7 @@ def test_arms_of_one_id_are_one_arm_with_the_seeds_of_all() -> None:
         ("+aug.own={}", "aug.own: needs a _target_"),
         ("+aug={own: {_traget_: x.y}}", "aug.own: needs a _target_"),
         ("+aug.mixup={alpha: 0.5}", "aug.mixup: needs a _target_|add aug=mixup"),
-        ("+aug.mixup=0.5", r"aug.mixup=0.5: is no option; give \+aug.mixup="),
+        ("+aug.mixup=0.5", r"aug.mixup=0.5: is no option; in a file conf/aug/NAME.yaml"),
         ("+regularizer.ema={decay: 0.9}", "regularizer.ema: needs a _target_|add regularizer=ema"),
         ("++optim={momentun: 0.8}", "optim.momentun: no such argument; did you mean"),
         ("++optim.momentun=0.8", "optim.momentun: no such argument; did you mean"),

@@ -73,9 +73,10 @@ def test_what_an_ema_says_is_left_is_what_is_left(average: Average, steps: int) 
 
 def test_the_words_name_the_value_and_the_arithmetic() -> None:
     assert ema(0.999, warmup=False).check(220, 11) == [
-        "decay: 0.999 leaves 80% of the initial weights in the average after all 220 steps (0.999^220): take a memory "
-        "of at most 44 steps, or warmup=true"
+        "decay: 0.999 leaves 80% of the initial weights in the average after all 220 steps (0.999^220): give a decay "
+        "of at most 0.979, or warmup=true"
     ]
+    assert 0.979**220 < 0.01 < 0.98**220, "so much is meant"
     assert swa(0.9).check(30, 10) == [
         "start: 0.9 of 3 epochs is the end of epoch 3, and every 1 epochs from there on gives one in all: the mean is "
         "of one epoch's weights; begin earlier, or train longer"
