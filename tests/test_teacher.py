@@ -15,7 +15,7 @@ from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run, teach
 from torch import Tensor
 from torch.func import functional_call
 
-from ablation import teacher, teacher_weights
+from ablation import code, teacher, teacher_weights
 from ablation.build import build
 from ablation.errors import Blocked, DataError, Stopped
 from ablation.evaluate import evaluate
@@ -81,6 +81,15 @@ def test_students_of_undone_teachers_are_blocked_and_the_others_trained(tmp_path
     assert isinstance(outcomes[2], Blocked)
     assert "failed: its own fault" in str(outcomes[2])
     assert [p.name for p in sorted((tmp_path / "student").glob("seed-*"))] == ["seed-1"], "blocked, not failed"
+
+
+def test_a_student_keeps_the_code_that_its_teacher_was_trained_by(tmp_path: Path) -> None:
+    settings = config(*STUDENT)
+    teach(settings, tmp_path)
+    before = code.teaches(tmp_path, settings["teacher"], 0)
+    run(settings, tmp_path / "student")
+    assert before == {settings["teacher"]: [code.here().of(config(*TINY, *SMALL_MODEL))]}
+    assert code.taught(tmp_path / "student" / "seed-0") == before
 
 
 @pytest.mark.parametrize(
