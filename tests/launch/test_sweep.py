@@ -166,7 +166,7 @@ def test_packages_are_copied_whole_without_tests_and_what_is_no_file(tmp_path: P
     assert {str(p.relative_to(copy)) for p in copy.rglob("*") if p.is_file()} == {
         "__init__.py", "a.py", "b.so", "data/t.json",
     }  # fmt: skip
-    assert {p.name for p in copy.parent.iterdir()} == {"ablation", "launch", "conf", "tricks_whole", SOURCE}
+    assert {p.name for p in copy.parent.iterdir()} == {"ablation", "launch", "results", "conf", "tricks_whole", SOURCE}
 
 
 def test_a_job_imports_the_copy_even_with_the_project_installed(tmp_path: Path) -> None:
