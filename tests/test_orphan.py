@@ -185,7 +185,7 @@ def test_a_resumed_attempt_has_its_own_checkpoint_and_deletes_the_earlier_ones(t
         assert (made / "last.pt").exists()
     first, second = ({p.name for p in attempt.folder(tmp_path / "seed-0", n).iterdir()} for n in (1, 2))
     assert first == {"owner.json", "journal.jsonl", "code.json"}
-    assert second == {"owner.json", "journal.jsonl", "last.pt", "previous.pt"}
+    assert second == {"owner.json", "journal.jsonl", "last.pt", "previous.pt", "code.json"}
     assert [e["why"] for e in journal.events(tmp_path / "seed-0") if e["event"] == "stopped"] == ["asked", "asked"]
 
 
