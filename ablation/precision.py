@@ -50,11 +50,19 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
         raise ConfigError(f"precision={precision}: use auto, {', '.join(_DTYPES)}")
     if device.type == "cuda":
         return _auto_gpu(device)
-    capabilities = torch.cpu.get_capabilities()
-    native = [c for c in ("amx_bf16", "avx512_bf16", "bf16") if capabilities.get(c)]
+    native = _native_bf16()
     if native:
         return Precision("bf16", device, f"the processor has {native[0]}")
     return Precision("fp32", device, "the processor has no native bf16")
+
+
+def _native_bf16() -> list[str]:
+    """The processor's instructions that multiply bf16, by the names that the system uses for them."""
+    if hasattr(torch.cpu, "get_capabilities"):  # torch 2.10 or later
+        capabilities = torch.cpu.get_capabilities()
+        return [name for name in ("amx_bf16", "avx512_bf16", "bf16") if capabilities.get(name)]
+    found = {"amx_bf16": torch.cpu._is_amx_tile_supported, "avx512_bf16": torch.cpu._is_avx512_bf16_supported}
+    return [name for name, supported in found.items() if supported()]
 
 
 def _auto_gpu(device: torch.device) -> Precision:
