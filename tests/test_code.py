@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -208,14 +207,11 @@ def test_whatever_is_loaded_for_a_training_counts_or_is_bookkeeping(tmp_path: Pa
     """So that no module that computes can be forgotten; and the attempt keeps what it was trained by."""
     settings = config(*TINY, *SMALL_MODEL, "epochs=1", "aug=[cutout,mixup]", "regularizer=ema")
     line = [sys.executable, "-c", TRAIN, json.dumps(settings), str(tmp_path / "run")]
-    done = subprocess.run(line, capture_output=True, text=True, timeout=300, env={**os.environ}, cwd=CONF.parent)
+    done = subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=CONF.parent)
     assert done.returncode == 0, done.stderr
     known = Reader().of(settings)
-    here = {"ablation.trial"}
-    here |= {
-        "ablation.teacher_weights",
-        "ablation.sched._steps",
-    }  # for teachers, and schedules of steps
+    # For teachers, and for schedules of steps.
+    here = {"ablation.trial", "ablation.teacher_weights", "ablation.sched._steps"}
     files = {name for name in json.loads(done.stdout) if (CONF.parent / f"{name.replace('.', '/')}.py").is_file()}
     assert {name for name in files if name.split(".")[1] not in code.APART} - here <= known.keys()
     assert code.counted(tmp_path / "run" / "seed-0") == [known]

@@ -12,8 +12,10 @@ from tiny import TINY, config, run
 from ablation import compiling
 
 # Nine steps that differ in more than a number.
-AUGS = ("cutout", "channel_drop", "gaussian_noise", "pca_lighting", "cutout,channel_drop", "channel_drop,cutout")
-AUGS = ("", *AUGS, "cutout,gaussian_noise", "gaussian_noise,cutout")
+AUGS = (
+    "", "cutout", "channel_drop", "gaussian_noise", "pca_lighting", "cutout,channel_drop", "channel_drop,cutout",
+    "cutout,gaussian_noise", "gaussian_noise,cutout",
+)  # fmt: skip
 
 
 @pytest.fixture

@@ -147,9 +147,8 @@ def test_fused_seeds_are_the_single_seeds(option: tuple[str, str], tmp_path: Pat
     group, chosen = option
     # The gradients of the deep ones, as they start, turn the rounding of one step into per cents of the next.
     one_step = ["batch_size=16"] if group == "model" and chosen != "resnet_cifar" else []
-    few_steps = (
-        ["regularizer.lookahead.k=2"] if chosen == "lookahead" else []
-    )  # it refuses to look farther than the end
+    # lookahead refuses to look farther than the end
+    few_steps = ["regularizer.lookahead.k=2"] if chosen == "lookahead" else []
     settings = config(*overrides(group, chosen), "seeds=[3,5]", "epochs=1", "optim.lr=0.001", *one_step, *few_steps)
     run(settings, tmp_path / "single")
     run({**settings, "fuse": True}, tmp_path / "fused")

@@ -43,9 +43,8 @@ def test_equals_the_usual_loop(tmp_path: Path) -> None:
             optimizer.step()
             cosine.step()
     trained = final_weights(tmp_path)
-    compared = {
-        n: v for n, v in model.state_dict().items() if not n.endswith("num_batches_tracked")
-    }  # which is not kept
+    # The numbers of batches are not kept.
+    compared = {n: v for n, v in model.state_dict().items() if not n.endswith("num_batches_tracked")}
     assert {f"weights.model.{name}" for name in compared} <= trained.keys()
     for name, value in compared.items():
         torch.testing.assert_close(

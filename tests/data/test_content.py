@@ -15,12 +15,6 @@ from ablation.data.folder import files, folder
 from ablation.errors import DataError
 
 
-@pytest.fixture(autouse=True)
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ABLATION_CACHE", str(tmp_path / "cache"))
-    return tmp_path / "cache"
-
-
 def npz(path: Path, shade: int = 0) -> Path:
     x, y = np.full((4, 8, 8, 3), shade, np.uint8), np.arange(4) % 2
     np.savez(path, x_train=x, y_train=y, x_test=x, y_test=y)
