@@ -8,7 +8,7 @@ import math
 import weakref
 from typing import Any
 
-import draws
+import golden_draws
 import pytest
 import torch
 from one_step import CPU, begun, imitation, stepped
@@ -23,8 +23,8 @@ from ablation.prepare import prepare
 from ablation.state import forward
 from ablation.train import Feed
 
-CASES = dict(draws.cases())
-GOLDEN: dict[str, list[dict[str, Any]]] = json.loads(draws.GOLDEN.read_text())
+CASES = dict(golden_draws.cases())
+GOLDEN: dict[str, list[dict[str, Any]]] = json.loads(golden_draws.GOLDEN.read_text())
 # What takes no logarithms, roots or sums has the same bits on every processor.
 ROUNDED = ("rounded", "aug auto", "aug channel", "aug color", "aug cutmix", "aug gaussian", "aug mixup", "aug pca")
 ROUNDED += ("aug rand", "aug random", "aug ricap", "aug trivial", "regularizer manifold", "regularizer drop_block")
@@ -40,9 +40,9 @@ def ready(ahead: Ahead, words: Tensor, i: int) -> Key:
 
 @case
 def test_draws_are_those_of_old_runs(name: str) -> None:
-    """A change here changes runs: see tests/draws.py."""
-    for key, golden in zip(draws.KEYS, GOLDEN[name], strict=True):
-        found = draws.summary(CASES[name](key))
+    """A change here changes runs: see tests/golden_draws.py."""
+    for key, golden in zip(golden_draws.KEYS, GOLDEN[name], strict=True):
+        found = golden_draws.summary(CASES[name](key))
         assert found["means"] == pytest.approx(golden["means"], rel=2e-6, abs=2e-6)
         assert found["sha256"] == golden["sha256"] or name.startswith(ROUNDED)
 
@@ -64,10 +64,10 @@ def test_of_lanes_too() -> None:
     ahead, words = Ahead(), torch.stack([WORDS, WORDS.flip(0)], 1)
     for i in range(4):
         drawn = ahead.step(words, i)
-        call = torch.vmap(lambda w, v, d: draws.exact(d.key(w, v)), in_dims=(0, 0, None))
+        call = torch.vmap(lambda w, v, d: golden_draws.exact(d.key(w, v)), in_dims=(0, 0, None))
         lanes = call(words[i], drawn.values, drawn)
         for lane in range(2):
-            made = draws.exact(Key(words[i, lane]))
+            made = golden_draws.exact(Key(words[i, lane]))
             assert all(torch.equal(one[lane], other) for one, other in zip(lanes, made, strict=True))
 
 
@@ -101,7 +101,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def test_a_step_after_the_first_makes_no_draw(monkeypatch: pytest.MonkeyPatch) -> None:
     ahead, seen = Ahead(), counted(monkeypatch)
     for i in range(4):
-        draws.exact(ready(ahead, WORDS, i))
+        golden_draws.exact(ready(ahead, WORDS, i))
         made = len(seen)
         seen.clear()
         # The second makes the block of those after it; a draw that was asked for twice is made once.

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 import pytest
-from draws import cases
+from golden_draws import cases
 from one_step import Enough, begun, imitation
 from tiny import NEEDS, config
 from watching import META, Watching

@@ -8,9 +8,9 @@ from itertools import combinations
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from one_step import CPU, images
-from tiny import CONF, SMALL_MODEL, TINY
+from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
 from ablation.key import Key
@@ -19,13 +19,14 @@ from ablation.prepare import prepare
 from ablation.train import Feed
 from launch.arm import Config, plain, settle
 from launch.arms import gather
+from launch.hydra_version import initialized
 
 CHAIN = (*TINY, *SMALL_MODEL, "loss=refinery", "teacher=same", "rounds=2")
 
 
 @pytest.fixture(autouse=True)
 def hydra() -> Iterator[None]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield
 
 

@@ -1,7 +1,7 @@
 """What every option draws and makes of it for a few keys, as numbers that may be kept: tests/golden_draws.json.
 
-`PYTHONPATH=.:tests python tests/draws.py` writes that file anew. That is right for a new option only: an entry that
-changes means that runs can no longer be resumed or repeated, so the option needs a revision (conf/identity.yaml).
+`PYTHONPATH=.:tests python tests/golden_draws.py` writes that file anew. That is right for a new option only: an entry
+that changes means that runs can no longer be resumed or repeated, so the option needs a revision (conf/identity.yaml).
 """
 
 from __future__ import annotations
