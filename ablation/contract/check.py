@@ -16,7 +16,7 @@ from ablation.contract.inits import INIT, check_init
 from ablation.contract.networks import NOISE, check_noise
 from ablation.contract.optimizers import OPTIMIZER, check_optimizer
 from ablation.contract.passing import images, terms
-from ablation.contract.sample import Shape
+from ablation.contract.sample import KEPT, Shape
 from ablation.contract.subject import Raised, Subject, ours
 from ablation.errors import ConfigError
 from ablation.tricks import build_tricks
@@ -24,7 +24,6 @@ from ablation.types import Weights
 
 MakeOptimizer = Callable[[Mapping[str, Any], Weights], Any]
 Config = Mapping[str, Any]
-_KEPT = 1024  # configurations of which it is remembered that they are sound
 
 
 def foreign(config: Config) -> bool:
@@ -41,7 +40,7 @@ def check(config: Config, shape: Shape, make_optimizer: MakeOptimizer) -> tuple[
     """
     text = {key: config[key] for key in ("aug", "regularizer", "fuse")}
     notes = images(json.dumps(text), shape)
-    _steps(json.dumps(config["regularizer"]), shape)
+    _regularizers(json.dumps(config["regularizer"]), shape)
     model = {} if all(map(ours, [config["model"], *config["regularizer"].values()])) else config["model"]
     notes += terms(json.dumps({**text, "loss": config["loss"], "model": model}), shape)
     _inits(json.dumps(config["init"]), shape)
@@ -49,8 +48,8 @@ def check(config: Config, shape: Shape, make_optimizer: MakeOptimizer) -> tuple[
     return notes
 
 
-@lru_cache(maxsize=_KEPT)
-def _steps(text: str, shape: Shape) -> None:
+@lru_cache(maxsize=KEPT)
+def _regularizers(text: str, shape: Shape) -> None:
     config = {"aug": {}, "regularizer": json.loads(text)}
     tricks = build_tricks(config)
     for name, grad in tricks.grads.items():
@@ -71,7 +70,7 @@ def _noisy(config: Config, place: str) -> Subject:
     raise AssertionError(place)
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def _inits(text: str, shape: Shape) -> None:
     config = {"init": json.loads(text)}
     for name, init in build_all(config["init"], "init").items():
@@ -82,7 +81,7 @@ def _inits(text: str, shape: Shape) -> None:
                 raise
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def _optimizer(text: str, shape: Shape, make: MakeOptimizer) -> None:
     config = json.loads(text)
     check_optimizer(Subject.of(config, "optim", OPTIMIZER), lambda weights: make(config, weights), shape)

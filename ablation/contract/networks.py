@@ -61,9 +61,10 @@ def check_model(subject: Subject, model: Model, shape: Shape) -> None:
 
     def call(i: int) -> tuple[Tensor, Tensor]:
         given = images.clone()
+        rows = N if model.training else None
         with torch.no_grad():
             features = subject.call(model.features, given)
-            check_output(subject, "features", features, rows := N if model.training else None)
+            check_output(subject, "features", features, rows)
             logits = subject.call(model.head, features)
             check_output(subject, "logits", logits, rows, shape.classes)
         subject.unchanged("the images", given, images)
@@ -108,11 +109,11 @@ def told_apart(subject: Subject, module: nn.Module, call: Any) -> None:
     module.train()
 
 
-def keyed(module: nn.Module, round: int) -> None:
+def keyed(module: nn.Module, number: int) -> None:
     """Fill the keys of the layers that draw, as the learner does for each step."""
     for path, layer in module.named_modules():
         if isinstance(layer, Noisy):
-            layer.word.copy_(key(round).fold(layer.site or path).word)
+            layer.word.copy_(key(number).fold(layer.site or path).word)
 
 
 def check_noise(subject: Subject, make: Any, place: str) -> None:

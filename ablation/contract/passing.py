@@ -14,11 +14,11 @@ from ablation.average import Average
 from ablation.build import build
 from ablation.contract.averages import AVERAGE, check_average
 from ablation.contract.generators import TORCH
-from ablation.contract.images import AUG, check_aug, check_lanes
+from ablation.contract.images import AUG, check_aug, lanes_trouble
 from ablation.contract.networks import MODEL, check_model
-from ablation.contract.sample import PROGRESS, Shape, key, stand_in
+from ablation.contract.sample import KEPT, PROGRESS, Shape, key, stand_in
 from ablation.contract.subject import Raised, Subject, ours
-from ablation.contract.terms import TAUGHT, TERM, check_term, check_term_lanes, passed
+from ablation.contract.terms import TAUGHT, TERM, check_term, passed, term_lanes_trouble
 from ablation.errors import ConfigError
 from ablation.network import build_network, seeded
 from ablation.tricks import Tricks, build_tricks
@@ -27,10 +27,9 @@ from ablation.types import Batch, Model, Taught
 Config = Mapping[str, Any]
 _SMALL = 3_000_000  # parameters of a model that is run for this, on images of at most
 _SIDE = 64
-_KEPT = 1024  # configurations of which it is remembered that they are sound
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def images(text: str, shape: Shape) -> tuple[str, ...]:
     """Try the augmentations, one after the other as in a step; `text` is JSON of all that they depend on."""
     return _augmented(text, shape)[2]
@@ -57,7 +56,7 @@ def _augmented(text: str, shape: Shape) -> tuple[Batch, Batch, tuple[str, ...]]:
             if shape.known:
                 raise
             continue  # with the images themselves it will be told
-        notes += [] if own else _lanes(tried, config["fuse"], check_lanes(tried, aug, batch))
+        notes += [] if own else _lanes(tried, config["fuse"], lanes_trouble(aug, batch))
         batch = after
     return clean, batch, tuple(notes)
 
@@ -76,7 +75,7 @@ def _lanes(tried: Subject, fuse: bool, trouble: str) -> list[str]:
     return [f"{tried.path} {reads}: on a GPU each step waits for it, and fuse=true refuses it"] if host else []
 
 
-@lru_cache(maxsize=_KEPT)
+@lru_cache(maxsize=KEPT)
 def terms(text: str, shape: Shape) -> tuple[str, ...]:
     """Try the loss and the penalties, and the model if that is in `text`."""
     config = json.loads(text)
@@ -89,7 +88,7 @@ def terms(text: str, shape: Shape) -> tuple[str, ...]:
     check_term(tried, loss, given)
     if isinstance(loss, Taught) and isinstance(loss.own, Average):
         check_average(Subject.of(config, "loss", AVERAGE), loss.own, shape)
-    notes += [] if ours(config["loss"]) else _lanes(tried, config["fuse"], check_term_lanes(tried, loss, given))
+    notes += [] if ours(config["loss"]) else _lanes(tried, config["fuse"], term_lanes_trouble(loss, given))
     for name, penalty in tricks.penalties.items():
         group, option = tricks.paths[name].split(".")
         tried = Subject.of(config, tricks.paths[name], f"Penalty: attach(Model) -> Term; {TERM}")
@@ -103,7 +102,7 @@ def terms(text: str, shape: Shape) -> tuple[str, ...]:
             if (real and shape.known) or not (isinstance(e, Raised) or isinstance(e.__cause__, ValueError)):
                 raise
             continue
-        trouble = "" if ours(config[group][option]) else check_term_lanes(tried, term, passed(model, batch, clean))
+        trouble = "" if ours(config[group][option]) else term_lanes_trouble(term, passed(model, batch, clean))
         notes += _lanes(tried, config["fuse"], trouble)
     return tuple(notes)
 

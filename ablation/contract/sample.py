@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,6 +13,7 @@ from ablation.key import Key
 from ablation.types import Batch, Data, Model
 
 N = 8  # images
+KEPT = 1024  # configurations of which it is remembered that they are sound
 PROGRESS = (0.37, 0.11, 0.62, 0.93)  # of the training, at which augmentations are tried
 _NOMINAL = {"classes": 10, "channels": 3, "size": 32}
 _FIXED = ("digits", "cifar10", "cifar100")  # data sets whose images are of the nominal shape
@@ -42,26 +42,17 @@ class Shape:
         size = node.get("size") or _NOMINAL["size"]
         return cls(_NOMINAL["classes"], _NOMINAL["channels"], size, size, name in _FIXED or bool(node.get("size")))
 
-    @classmethod
-    def read(cls, text: str) -> Shape:
-        """What `text` wrote."""
-        return cls(**json.loads(text))
-
-    def text(self) -> str:
-        """As JSON."""
-        return json.dumps(asdict(self))
-
     def raw(self) -> Tensor:
         """Images uint8 (N, H, W, C): noise, every pixel another, from black to white."""
         noise = Key.root(0).fold("contract").uniform(N, self.height, self.width, self.channels)
         return (noise * 256).to(torch.uint8)
 
-    def batch(self, copies: int = 1, t: float = PROGRESS[0]) -> Batch:
+    def batch(self, copies: int = 1) -> Batch:
         """The same as a batch, of as many classes as there are."""
         x = self.raw().permute(0, 3, 1, 2).to(torch.float32).div_(255)
         y = torch.eye(self.classes)[torch.arange(N) % self.classes]
         x, y = torch.cat([x] * copies), torch.cat([y] * copies)
-        return Batch(x, y, torch.tensor(t), torch.full((self.channels,), 0.5))
+        return Batch(x, y, torch.tensor(PROGRESS[0]), torch.full((self.channels,), 0.5))
 
 
 class StandIn(Model):
@@ -85,6 +76,6 @@ def stand_in(shape: Shape) -> StandIn:
         return StandIn(shape.classes, shape.channels)
 
 
-def key(round: int = 0) -> Key:
+def key(number: int = 0) -> Key:
     """The key that parts are tried with."""
-    return Key.root(0).fold("contract").fold(round)
+    return Key.root(0).fold("contract").fold(number)

@@ -19,6 +19,7 @@ from ablation.errors import AblationError, ConfigError
 
 _ADVICE = "the same for the same arguments: draw from the key alone (key.uniform(n), key.bernoulli(p, n), ...)"
 _GLOBAL = frozenset({PYTHON, NUMPY, TORCH})
+ROUNDING = 1e-4  # of sums, and of what is in a range
 _MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
@@ -181,6 +182,11 @@ def _where(trace: TracebackType | None) -> str:
     own = [f for f in frames if not re.search(r"/(torch|torchvision|numpy|ablation/contract)/", f.filename)]
     last = (own or frames)[-1]
     return f"{last.filename}:{last.lineno}, in {last.name}: {last.line}"
+
+
+def distribution(y: Tensor) -> bool:
+    """Whether every row of targets (N, K) is from 0 to 1 and sums to one, but for rounding."""
+    return bool((y.sum(1) - 1).abs().max() <= ROUNDING and y.min() >= -ROUNDING)
 
 
 def ours(node: Mapping[str, Any]) -> bool:

@@ -9,13 +9,12 @@ from torch import Tensor
 
 from ablation.contract.sample import key
 from ablation.contract.shown import a, shown
-from ablation.contract.subject import Subject
+from ablation.contract.subject import Subject, distribution
 from ablation.key import Key
 from ablation.types import Batch, Model, Pass, Taught, Term
 
 TERM = "Term = (Pass) -> () float32, a mean over the batch"
 TAUGHT = "Taught: term(Pass, the teacher's logits (N, K)) -> () float32"
-_ROUNDING = 1e-4
 
 
 def passed(model: Model, batch: Batch, clean: Batch) -> Pass:
@@ -83,14 +82,14 @@ def _check_relabel(subject: Subject, relabel: Any, answer: Tensor) -> None:
         subject.unchanged("the teacher's logits", given, answer)
         wanted = f"targets {tuple(answer.shape)} whose rows sum to one"
         targets = subject.tensor("targets", out, tuple(answer.shape), wanted)
-        if (targets.sum(1) - 1).abs().max() > _ROUNDING or targets.min() < -_ROUNDING:
+        if not distribution(targets):
             raise subject.breach("returned targets that are no distribution", returned=shown(out), wanted=wanted)
         return targets
 
     subject.twice(call)
 
 
-def check_term_lanes(subject: Subject, term: Term | Taught, given: Pass) -> str:
+def term_lanes_trouble(term: Term | Taught, given: Pass) -> str:
     """How it fails with seeds fused, which is under `torch.vmap`; nothing if it does not."""
     answer = torch.zeros_like(given.logits)
 
