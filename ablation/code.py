@@ -13,7 +13,6 @@ import hashlib
 import importlib.util
 import json
 import sys
-import sysconfig
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
@@ -25,6 +24,7 @@ from ablation import attempt, syntax
 from ablation.atomic import write_atomic
 from ablation.cache import directory
 from ablation.identity import flatten
+from ablation.installed import installed
 
 CODE = "code.json"  # in an attempt's folder
 READING = 2  # raised when modules are read otherwise: digests of different readings are not compared
@@ -47,6 +47,7 @@ APART = frozenset(
         "facts",
         "horizon",
         "identity",
+        "installed",
         "journal",
         "lane",
         "machine",
@@ -61,8 +62,6 @@ APART = frozenset(
 )
 _TRICKS = ("model", "init", "aug", "regularizer", "loss", "optim", "sched")  # groups; data have digests of their own
 _PROJECT = Path(__file__).resolve().parents[1]
-_INSTALLED = ("site-packages", "dist-packages")
-_PYTHON = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 _DIGITS = 16
 Modules = dict[str, str]  # dotted name -> digest
 Taught = dict[str, list[Modules]]  # a teacher's id, and those of its own teachers -> the code of its attempts
@@ -248,11 +247,7 @@ def _places(top: str, project: Path) -> tuple[Path, ...]:
         return ()
     found = [] if spec is None else [*(spec.submodule_search_locations or ([spec.origin] if spec.origin else []))]
     places = [Path(place) for place in found if (place and place.endswith(".py")) or Path(place).is_dir()]
-    return tuple(place for place in places if not _foreign(place.resolve()))
-
-
-def _foreign(place: Path) -> bool:
-    return bool({*_INSTALLED} & {*place.parts}) or any(map(place.is_relative_to, _PYTHON))
+    return tuple(place for place in places if not installed(place.resolve()))
 
 
 def _parsed(name: str, path: Path) -> _Module:

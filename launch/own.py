@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib.util
 import os
 import sys
-import sysconfig
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
@@ -13,11 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from ablation.identity import flatten
+from ablation.installed import installed
 from launch.provenance import FLOORS, ROOT, commit_of, digest, git
 
 _PASSED_OVER = ("__pycache__", "tests")  # folders; hidden files and folders too
-_INSTALLED = ("site-packages", "dist-packages")
-_PYTHON = tuple(Path(sysconfig.get_path(kind)).resolve() for kind in ("stdlib", "platstdlib", "purelib", "platlib"))
 _PROJECT = tuple(ROOT / name for name in (*FLOORS, "results", "tests"))
 
 
@@ -87,4 +85,4 @@ def _places(spec: ModuleSpec) -> list[str]:
 
 
 def _foreign(place: Path) -> bool:
-    return bool({*_INSTALLED} & {*place.parts}) or any(map(place.is_relative_to, (*_PYTHON, *_PROJECT)))
+    return installed(place) or any(map(place.is_relative_to, _PROJECT))
