@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from launch.hydra_version import running
 from launch.lacks import told
-from launch.table_request import initialized, request
+from launch.table_request import request
 from launch.tables import compositions, names
 
 
@@ -22,7 +23,7 @@ class Covered:
 
 def coverage(tables: Sequence[str] | None = None) -> list[Covered]:
     """Every row of these tables, or of all, in their order."""
-    with initialized():
+    with running():
         asked = [request([f"table={name}"]) for name in (names() if tables is None else tables)]
         rows = [(one.name, label, row) for one in asked for label, row in zip(one.labels, one.rows, strict=True)]
         composed = compositions([row for *_, row in rows])

@@ -20,6 +20,7 @@ from launch.arm import rules
 from launch.edits import Edits
 from launch.hydra_version import initialized
 from launch.known import Known
+from launch.messages import searched
 from launch.provenance import SOURCE
 from launch.sweep import Planned
 from launch.tail import ends
@@ -53,7 +54,7 @@ def today(run: Known) -> Planned:
 
     overrides = list(run.facts.get("overrides", []))
     typed = shlex.split(str(run.facts.get("command", "")))
-    search = [text for text in typed if text.startswith("hydra.searchpath=")]
+    search = searched(typed)
     GlobalHydra.instance().clear()
     with initialized(), redirect_stdout(sys.stderr):  # a trick's module may print
         found = gather([overrides], search)[-1]

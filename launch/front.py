@@ -34,7 +34,7 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     """
     typed = config.hydra.overrides
     misread.refuse_typed(typed.hydra)
-    search = [text for text in typed.hydra if text.startswith("hydra.searchpath=")]
+    search = messages.searched(typed.hydra)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = gather_rows(job_overrides, search)
     for said in sync.foretold(p.config for p in planned):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from hydra import __version__, initialize_config_dir
+from hydra.core.global_hydra import GlobalHydra
 
 from ablation.errors import ConfigError
 from launch.provenance import ROOT
@@ -31,3 +33,8 @@ def check(python: tuple[int, int] = sys.version_info[:2], old: bool = _OLD) -> N
 def initialized() -> initialize_config_dir:
     """Inside, Hydra composes the configurations of this project."""
     return initialize_config_dir(str(ROOT / "conf"), **BASE)
+
+
+def running() -> AbstractContextManager[Any]:
+    """The Hydra that runs, or a new one for this project's configurations."""
+    return nullcontext() if GlobalHydra.instance().is_initialized() else initialized()

@@ -98,17 +98,19 @@ def _blocks(notes: Iterable[Note]) -> Iterator[tuple[Note, Block]]:
 
 def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
     """Each table that is asked for, once. Their rows are composed together, since much of that is the same for all."""
-    from launch.table_request import initialized, request, search
+    from launch.hydra_version import running
+    from launch.messages import searched
+    from launch.table_request import request
     from launch.tables import compositions, definition
 
     places = {block.arguments: f"{note.name}:{block.line}" for note, block in reversed([*_blocks(notes)])}
     requests, found = {}, {}
-    with initialized():
+    with running():
         for asked, place in places.items():
             with _at(place, asked):
                 requests[asked] = request(_arguments(asked))
-        for path in {tuple(search(each.hydra)) for each in requests.values()}:
-            mine = {asked: each for asked, each in requests.items() if tuple(search(each.hydra)) == path}
+        for path in {tuple(searched(each.hydra)) for each in requests.values()}:
+            mine = {asked: each for asked, each in requests.items() if tuple(searched(each.hydra)) == path}
             composed = iter(compositions([row for each in mine.values() for row in each.rows], path))
             for asked, each in mine.items():
                 with _at(places[asked], asked):

@@ -7,7 +7,6 @@ import re
 import shlex
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from difflib import get_close_matches
 from typing import Any
 
@@ -21,7 +20,8 @@ from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.identity import flatten
-from launch import hydra_version, later
+from launch import later
+from launch.hydra_version import running
 from launch.provenance import ROOT
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
@@ -114,15 +114,8 @@ def _users(group: str, overrides: Sequence[str]) -> list[str]:
     search = searched(overrides)
     if not search:
         return []
-    with _hydra():
+    with running():
         return list(GlobalHydra.instance().config_loader().get_group_options(group, None, "config", search))
-
-
-def _hydra() -> AbstractContextManager[Any]:
-    """The Hydra that runs, or a new one."""
-    if GlobalHydra.instance().is_initialized():
-        return nullcontext()
-    return hydra_version.initialized()
 
 
 def _keys(overrides: Sequence[str]) -> list[str]:
@@ -132,7 +125,7 @@ def _keys(overrides: Sequence[str]) -> list[str]:
     """
     search = searched(overrides)
     chosen = [text for text in overrides if re.match(rf"({'|'.join((*_GROUPS, *_OF_HYDRA))})=", text)]
-    with _hydra():
+    with running():
         kept: list[str] = []
         for text in chosen:
             if _composed([*search, *kept, text]) is not None:

@@ -15,7 +15,7 @@ from launch.compose import Composer
 from launch.grid import Row
 from launch.plan import runs
 from launch.sync import tracker
-from launch.table_request import request, search
+from launch.table_request import request
 from launch.tables import compositions, definition
 from results.definition import Definition
 
@@ -41,11 +41,11 @@ def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
     ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
     rows = None if ours else tuple(Row(tuple(row)) for row in job_overrides)
     # The options of another sweeper mean nothing to ours.
-    wanted = request([*typed.task, *(typed.hydra if ours else search(typed.hydra))], rows)
-    composed = compositions(wanted.rows, search(wanted.hydra))
+    wanted = request([*typed.task, *(typed.hydra if ours else messages.searched(typed.hydra))], rows)
+    composed = compositions(wanted.rows, messages.searched(wanted.hydra))
     configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
     recorded = [text for text in wanted.task if text.startswith(("track", "out="))]  # other keys may lack their rows
-    configs = configs or [plain(Composer(search(wanted.hydra))(recorded).config)]
+    configs = configs or [plain(Composer(messages.searched(wanted.hydra))(recorded).config)]
     found = sorted({tracker(each, Path.cwd()) for each in configs})
     if len(found) > 1 and not config.hydra.launcher.uri:
         told = ", ".join(uri or "nowhere" for uri in found)

@@ -44,7 +44,7 @@ def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
     load = Load()
     typed = HydraConfig.get().overrides
-    planned = gather([list(typed.task)], [text for text in typed.hydra if text.startswith("hydra.searchpath=")])
+    planned = gather([list(typed.task)], messages.searched(typed.hydra))
     depth = stages.depths(planned)
     with _stop_on_signal() as stop:
         notes = give_way(load)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from ablation.errors import ConfigError
-from launch import hydra_version, later
+from launch import later
 from launch.grid import Grid, Row
 from launch.messages import options
 from launch.provenance import ROOT
@@ -87,15 +86,3 @@ def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
         raise ConfigError(f"{' '.join(tables)}: one table at a time")
     name = tables[0].removeprefix(_TABLE) if tables else ""
     return "" if name == "null" else name, [text for text in arguments if text not in tables]
-
-
-def search(hydra: Sequence[str]) -> list[str]:
-    """Where else Hydra looks for configurations."""
-    return [text for text in hydra if text.startswith("hydra.searchpath=")]
-
-
-def initialized() -> AbstractContextManager[Any]:
-    """A Hydra for ours to compose with: the one that runs, or a new one."""
-    if GlobalHydra.instance().is_initialized():
-        return nullcontext()
-    return hydra_version.initialized()

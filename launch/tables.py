@@ -14,12 +14,13 @@ from launch import messages
 from launch.arm import called, parsed, rules
 from launch.arms import attempts
 from launch.grid import Row
+from launch.hydra_version import running
 from launch.lacks import absent, told
 from launch.names import apart
 from launch.sweep import Planned
 from launch.table_file import SEQUENCES, flags, texts
 from launch.table_labels import against, labels, surrounding
-from launch.table_request import Request, initialized, request, search
+from launch.table_request import Request, request
 from results.definition import Definition, Line
 
 Composed = list[Planned] | Exception
@@ -40,9 +41,9 @@ def define(arguments: Sequence[str]) -> Definition:
             line says what it lacks.
         HydraException: not an override, or no such table.
     """
-    with initialized():
+    with running():
         asked = request(arguments)
-        return definition(asked, compositions(asked.rows, search(asked.hydra)))
+        return definition(asked, compositions(asked.rows, messages.searched(asked.hydra)))
 
 
 def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = ()) -> Definition:
@@ -50,9 +51,9 @@ def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = (
 
     Arms that differ in seeds only are one line.
     """
-    with initialized():
+    with running():
         asked = request(arguments, tuple(Row(tuple(row)) for row in overrides))
-        return definition(asked, compositions(asked.rows, search(asked.hydra)))
+        return definition(asked, compositions(asked.rows, messages.searched(asked.hydra)))
 
 
 def compositions(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Composed]:
@@ -74,9 +75,9 @@ def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
         ConfigError: none can.
     """
     kept = []
-    for row, label, arms in zip(rows, labels(rows), compositions(rows, search(hydra)), strict=True):
+    for row, label, arms in zip(rows, labels(rows), compositions(rows, messages.searched(hydra)), strict=True):
         if isinstance(arms, Exception):
-            print(f"left out: {label}: {told(arms, [*search(hydra), *row.overrides])}", file=sys.stderr)
+            print(f"left out: {label}: {told(arms, [*messages.searched(hydra), *row.overrides])}", file=sys.stderr)
         else:
             kept.append(row)
     if not kept:
@@ -88,12 +89,12 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     """The table, from what each of its rows composed to."""
     own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
     _, named = apart({str(n): called(row.overrides) for n, row in enumerate(asked.rows)})
-    others = against(asked.rows, asked.labels, asked.about.baseline)
+    others, search = against(asked.rows, asked.labels, asked.about.baseline), messages.searched(asked.hydra)
     lines: dict[tuple[str, str | None], Line] = {}
     for n, (row, arms) in enumerate(zip(asked.rows, composed, strict=True)):
-        line = _line(row, asked.labels[n], arms, search(asked.hydra), named[str(n)], others[n])
+        line = _line(row, asked.labels[n], arms, search, named[str(n)], others[n])
         before = lines.get((line.label, line.id))
-        lines[line.label, line.id] = _with_seeds(line, row, before.seeds, search(asked.hydra)) if before else line
+        lines[line.label, line.id] = _with_seeds(line, row, before.seeds, search) if before else line
     used = dict.fromkeys([*asked.about.flags, *(flag for line in lines.values() for flag in line.flags)])
     changed = [text for text in asked.task if not surrounding(text)] if asked.name else []
     return Definition(

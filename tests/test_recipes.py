@@ -9,7 +9,8 @@ from tiny import CONF, config, options
 
 from ablation.identity import identify
 from launch import arm
-from launch.table_request import initialized, request
+from launch.hydra_version import running
+from launch.table_request import request
 from launch.tables import compositions
 
 SMALL = ("batch_size=4", "track=[]")
@@ -60,7 +61,7 @@ def test_says_whence_what_to_expect_and_the_cost(name: str) -> None:
 @pytest.mark.parametrize("name", ROWS)
 def test_is_the_row_of_the_table(name: str) -> None:
     table, label = ROWS[name]
-    with initialized():
+    with running():
         asked = request([f"table={table}"])
         (arms,) = compositions([asked.rows[asked.labels.index(label)]])
     assert not isinstance(arms, Exception)

@@ -13,7 +13,8 @@ from tiny import CONF
 from ablation.identity import flatten
 from launch.arm import Config
 from launch.grid import Row
-from launch.table_request import initialized, request
+from launch.hydra_version import running
+from launch.table_request import request
 from launch.tables import Composed, compositions, names
 
 # Keys whose value changes nothing in how a step is computed: rows that differ in them only are tried once.
@@ -28,7 +29,7 @@ def images(table: str) -> list[str]:
 @cache
 def rows() -> dict[str, Composed]:
     """Table and label of each row -> what it composes to."""
-    with initialized():
+    with running():
         asked = [request([f"table={name}", *images(name)]) for name in names()]
         listed: list[tuple[str, Row]] = [
             (f"{one.name}: {label}", row) for one in asked for label, row in zip(one.labels, one.rows, strict=True)
@@ -93,7 +94,7 @@ def note(name: str) -> str:
 
 def test_the_note_on_noise_has_every_number_of_the_setting_that_the_lab_notes_repeat() -> None:
     """Rows of several tables are one arm: what was reported of them is noise."""
-    with initialized():
+    with running():
         asked = [request([f"table={name}"]) for name in names() if name.startswith("lab/")]
     reported = {
         f"{one.name}: {label}": row.about.get("reported", {}).get("test_acc")
@@ -107,7 +108,7 @@ def test_the_note_on_noise_has_every_number_of_the_setting_that_the_lab_notes_re
 
 
 def test_the_note_on_schedules_has_the_whole_range_of_final_rates() -> None:
-    with initialized():
+    with running():
         asked = request(["table=lab/resnet20_base"])
     etas = [row.about["reported"]["test_acc"] for row in asked.rows if str(row.about["label"]).startswith("eta ")]
     assert len(etas) == 4

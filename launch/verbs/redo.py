@@ -99,7 +99,7 @@ def _command(run: Known, seeds: Sequence[int]) -> str:
     asked = config.seeds(run.config["seeds"]) if run.config else ()
     if set(asked) >= {*seeds}:
         return command
-    search = [word for word in shlex.split(command) if word.startswith("hydra.searchpath=")]
+    search = messages.searched(shlex.split(command))
     rest = [text for text in run.facts["overrides"] if parsed(text).key_or_group != "seeds"]
     every = sorted({*asked, *seeds})
     return messages.command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])

@@ -10,7 +10,8 @@ import pytest
 import yaml
 from tiny import CONF
 
-from launch.table_request import initialized, request
+from launch.hydra_version import running
+from launch.table_request import request
 from launch.tables import compositions
 
 LINES: dict[str, dict[str, list[int]]] = yaml.safe_load(Path(__file__).with_name("lab_lines.yaml").read_text())
@@ -44,7 +45,7 @@ def test_every_row_says_from_which_line_it_is_and_the_others_that_they_are_ours(
 
 
 def test_every_row_composes_and_has_an_arm_of_its_own() -> None:
-    with initialized():
+    with running():
         made = compositions(list(request(["table=lab/open"]).rows))
     assert [str(arms) for arms in made if isinstance(arms, Exception)] == []
     ids = [arms[-1].arm.id for arms in made if not isinstance(arms, Exception)]

@@ -16,8 +16,10 @@ from mlflow import MlflowClient
 from ablation.errors import AblationError
 from launch import evidence, living, sync
 from launch.arms import gather
+from launch.hydra_version import running
+from launch.messages import searched
 from launch.sweep import Planned
-from launch.table_request import initialized, request, search
+from launch.table_request import request
 from launch.verbs import main
 from tests.track.trials import mlflow_warns
 
@@ -98,9 +100,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 
 def arms(arguments: list[str]) -> list[Planned]:
-    with initialized():
+    with running():
         asked = request(arguments)
-        return gather([row.overrides for row in asked.rows], search(asked.hydra))
+        return gather([row.overrides for row in asked.rows], searched(asked.hydra))
 
 
 @pytest.fixture
