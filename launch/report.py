@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
+from ablation.track.ready import database
 from launch.report_arms import Arms, asked
-from launch.sync import database
 
 if TYPE_CHECKING:
     from results.definition import Definition, Line
@@ -126,7 +126,7 @@ def source(arms: Arms, uri: str | None) -> str:
     """
     if uri is None and not arms.tracker:
         raise ConfigError("track: these arms are recorded nowhere; name a tracker with hydra.launcher.uri=")
-    if uri is None and database(arms.tracker) and not Path(arms.tracker.removeprefix("sqlite:///")).exists():
+    if uri is None and (file := database(arms.tracker)) and not file.exists():
         print(f"note: nothing was ever recorded in {arms.tracker}", file=sys.stderr)
         return ""
     return uri or arms.tracker

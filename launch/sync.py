@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
-from ablation.track.ready import trouble
+from ablation.track.ready import SQLITE, database, trouble
 from ablation.track.record import SWEEPS
 from launch.asked import named
 from launch.hint import ablation
@@ -23,8 +23,6 @@ from launch.past import Past
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-
-_SQLITE = "sqlite:///"
 
 
 @dataclass(frozen=True)
@@ -84,18 +82,13 @@ def tell(out: Path, folders: Sequence[Path]) -> None:
 def tracker(config: Mapping[str, Any], cwd: Path) -> str:
     """The MLflow of a configuration that is run in `cwd`, an SQLite file's path made absolute; empty if it has none."""
     uri = str(config["track"].get("mlflow", {}).get("uri", "")) if config["track"] else ""
-    return f"{_SQLITE}{cwd / uri.removeprefix(_SQLITE)}" if database(uri) else uri
+    return f"{SQLITE}{cwd / uri.removeprefix(SQLITE)}" if database(uri) else uri
 
 
 def foretold(configs: Iterable[Mapping[str, Any]]) -> list[str]:
     """What keeps the trackers of these configurations from recording them, said before they are run."""
     asked = {(tracker(config, Path.cwd()), str(config["sweep"])): None for config in configs}
     return [said for uri, sweep in asked if uri and (said := trouble(uri, sweep))]
-
-
-def database(uri: str) -> bool:
-    """Whether a tracker is an SQLite file."""
-    return uri.startswith(_SQLITE)
 
 
 def _by_tracker(out: Path, folders: Iterable[Path]) -> dict[str, list[Path]]:

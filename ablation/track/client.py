@@ -8,9 +8,8 @@ from contextlib import closing
 from filelock import FileLock
 from mlflow import MlflowClient
 
-from ablation.track.ready import database
+from ablation.track.ready import SQLITE, database
 
-_SQLITE = "sqlite:///"
 _PATIENCE = 10.0  # seconds to wait for a locked database
 _MIGRATION = 120.0  # seconds to wait for another process to make the database's tables
 
@@ -29,7 +28,7 @@ def connect(uri: str) -> MlflowClient:
     with FileLock(f"{file}.lock", timeout=_MIGRATION):
         with closing(sqlite3.connect(file, timeout=_PATIENCE)) as probe:
             probe.execute("BEGIN IMMEDIATE")  # MLflow would retry a locked file for minutes
-        return _answering(f"{_SQLITE}{file}")
+        return _answering(f"{SQLITE}{file}")
 
 
 def _answering(uri: str) -> MlflowClient:

@@ -18,7 +18,7 @@ from urllib.request import urlopen
 
 from ablation.build import near
 
-_SQLITE = "sqlite:///"
+SQLITE = "sqlite:///"
 _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "uc")
 _PATIENCE = 3.0  # seconds
 _LATER = "trials are kept in their files, and `ablation sync` uploads them later"
@@ -27,7 +27,7 @@ _NEW = "track.mlflow.uri=sqlite:///results/mlflow.db"
 
 def database(uri: str) -> Path | None:
     """The file behind a `sqlite:///` URI, absolute; None for other trackers."""
-    return Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute() if uri.startswith(_SQLITE) else None
+    return Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute() if uri.startswith(SQLITE) else None
 
 
 def check(uri: str) -> str:
@@ -54,7 +54,7 @@ def check(uri: str) -> str:
         )
     if scheme not in _SCHEMES:
         raise ValueError(f"uri: {uri}: MLflow knows no {scheme}; {near(scheme, _SCHEMES)} Or type {_NEW}")
-    if scheme == "sqlite" and (not uri.startswith(_SQLITE) or uri.rstrip("/") == _SQLITE.rstrip("/")):
+    if scheme == "sqlite" and (not uri.startswith(SQLITE) or uri.rstrip("/") == SQLITE.rstrip("/")):
         raise ValueError(f"uri: {uri}: a file is named after three slashes, as in {_NEW} (four: from the root)")
     if scheme.startswith("http") and not urlsplit(uri).hostname:
         raise ValueError(f"uri: {uri}: names no host, as http://host:5000 does")

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from ablation import attempt
 from ablation.errors import AblationError
+from ablation.track.ready import database
 from launch.sweep import Submission, Work
-from launch.sync import database, sync, tracker
+from launch.sync import sync, tracker
 
 
 def offline(submission: Submission) -> bool:
