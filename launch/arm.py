@@ -21,6 +21,7 @@ from ablation.build import factory
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
 from ablation.identity import PATH, SURROUNDINGS, Rules, canonical, difference, flatten, identify
+from ablation.result import RESULT
 from launch.changes import told
 from launch.provenance import ROOT
 
@@ -74,9 +75,14 @@ class Arm:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
+def begun(seed_folder: Path) -> bool:
+    """Whether a trial was ever begun."""
+    return any(seed_folder.glob("attempt-*")) or (seed_folder / RESULT).exists()
+
+
 def ran(folder: Path) -> bool:
     """Whether a trial of this arm was ever begun: folders are written when a sweep is submitted."""
-    return any(any(folder.glob(f"seed-*/{made}")) for made in ("attempt-*", "result.json"))
+    return any(map(begun, folder.glob("seed-*")))
 
 
 def plain(config: DictConfig) -> Config:

@@ -11,11 +11,6 @@ from ablation.errors import AblationError
 ASIDE = ".aside"  # in a folder of runs
 
 
-def begun(folder: Path) -> bool:
-    """Whether a seed's folder holds anything to be set aside."""
-    return any(folder.glob("attempt-*")) or (folder / "result.json").exists()
-
-
 def put(folder: Path, lease: float) -> Path:
     """Set a seed's folder aside; where it is now.
 

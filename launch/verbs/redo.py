@@ -11,7 +11,7 @@ import click
 from ablation import config
 from ablation.errors import ConfigError, DataError
 from launch import aside, explain, messages
-from launch.arm import parsed
+from launch.arm import begun, parsed
 from launch.known import Archive, Known, trial
 from launch.past import Past
 from launch.verbs import _options
@@ -41,9 +41,9 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     trouble = list(archive.trouble)
     redone: Chosen = {}
     for run, seeds in chosen:
-        begun = [s for s in seeds if aside.begun(run.folder / f"seed-{s}")]
-        if begun and (not edited or _edited(run, trouble)):
-            redone[run.id] = run, sorted({*begun, *redone.get(run.id, (run, []))[1]})
+        tried = [s for s in seeds if begun(run.folder / f"seed-{s}")]
+        if tried and (not edited or _edited(run, trouble)):
+            redone[run.id] = run, sorted({*tried, *redone.get(run.id, (run, []))[1]})
     students = _students(out, archive, redone)
     moved: dict[str, str] = {}
     for run, seeds in [*reversed(students.values()), *redone.values()]:  # so that none is missed if one is busy
@@ -88,7 +88,7 @@ def _students(out: Path, archive: Archive, teachers: Chosen) -> Chosen:
     while todo:
         teacher, seed = todo.pop(0)
         pairs = [(id_, seed) for id_ in taught.get(teacher, []) if (id_, seed) not in known]
-        pairs = [(id_, seed) for id_, seed in pairs if aside.begun(out / id_ / f"seed-{seed}")]
+        pairs = [(id_, seed) for id_, seed in pairs if begun(out / id_ / f"seed-{seed}")]
         known, found, todo = known.union(pairs), found + pairs, todo + pairs
     return {id_: (archive.known(id_), [s for i, s in found if i == id_]) for id_, _ in found}
 
