@@ -197,8 +197,12 @@ def _spelt(name: str) -> str:
 
 def told(files: Sequence[str]) -> str:
     """In words, or empty: `code differs since: aug/cutout.py`."""
-    more = f" and {len(files) - 4} more" if len(files) > 4 else ""
-    return f"code differs since: {', '.join(files[:4])}{more}" if files else ""
+    return f"code differs since: {named(files)}" if files else ""
+
+
+def named(files: Sequence[str]) -> str:
+    """The first four: `aug/cutout.py, loss/ce.py, trial.py, types.py and 2 more`."""
+    return ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
 
 
 def _named(config: Mapping[str, Any]) -> Iterator[str]:

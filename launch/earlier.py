@@ -23,8 +23,12 @@ def done_at(seed_folder: Path) -> float | None:
 
 def ago(times: Iterable[float]) -> str:
     """How long ago the last of these was: `12 min ago`."""
-    seconds = max(0.0, time.time() - max(times))
+    return f"{duration(max(0.0, time.time() - max(times)), decimals=0)} ago"
+
+
+def duration(seconds: float, decimals: int = 1) -> str:
+    """In the unit that people would use."""
     for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:
-            return f"{seconds / length:.0f} {unit} ago"
-    return f"{seconds:.0f} s ago"
+            return f"{seconds / length:.{decimals}f} {unit}"
+    return f"{seconds:.{decimals}f} s"

@@ -28,13 +28,9 @@ class Edits:
         if id_ not in self._today:
             self._today[id_] = self._reader.of(config)
         found = code.edited((m for f in folders.values() for m in code.counted(f)), self._today[id_])
-        taught: dict[str, list[code.Modules]] = {}
-        for seed, folder in folders.items():
-            # of a student from before this was kept, nothing tells but the teacher as it is now
-            of_teachers = code.taught(folder) or code.teaches(self._out, config.get("teacher"), seed)
-            for teacher, modules in of_teachers.items():
-                taught.setdefault(teacher, []).extend(modules)
-        for teacher, modules in taught.items():
+        # of a student from before this was kept, nothing tells but the teacher as it is now
+        taught = (code.taught(f) or code.teaches(self._out, config.get("teacher"), seed) for seed, f in folders.items())
+        for teacher, modules in _by_teacher(taught).items():
             now = self._past.config(self._out / teacher)
             files = code.edited(modules, self._reader.of(now)) if now else []
             found += [f"in its teacher {teacher[:8]}: {file}" for file in files if file not in found]
@@ -65,23 +61,33 @@ def notes(planned: Sequence[Planned]) -> list[str]:
 def mixed(folders: Mapping[str, Sequence[Path]], out: Path) -> list[str]:
     """Of the arms whose seeds (their folders, by the arm's id) ran different code: their mean is of neither."""
     return [
-        f"{id_[:8]}: its seeds ran different code, which differs in {', '.join(files[:4])}; their mean is of "
+        f"{id_[:8]}: its seeds ran different code, which differs in {code.named(files)}; their mean is of "
         f"different things; {_aside([id_], out)}"
         for id_, seeds in folders.items()
         if (files := list(_differing(seeds)))
     ]
 
 
+def again(ids: Sequence[str], out: Path) -> str:
+    """The line that sets these arms' trials aside."""
+    return ablation(f"redo {'--edited' if len(ids) > _NAMED else ' '.join(id_[:8] for id_ in ids)}", out)
+
+
 def _differing(folders: Sequence[Path]) -> Iterator[str]:
     runs = [modules for folder in folders for modules in code.counted(folder)]
     if runs:
         yield from code.edited(runs[1:], runs[0])
-    taught: dict[str, list[code.Modules]] = {}
-    for folder in folders:
-        for teacher, modules in code.taught(folder).items():
-            taught.setdefault(teacher, []).extend(modules)
-    for teacher, modules in taught.items():
+    for teacher, modules in _by_teacher(map(code.taught, folders)).items():
         yield from (f"its teacher {teacher[:8]}: {file}" for file in code.edited(modules[1:], modules[0]))
+
+
+def _by_teacher(found: Iterable[code.Taught]) -> code.Taught:
+    """What several trials' teachers ran, together."""
+    together: code.Taught = {}
+    for taught in found:
+        for teacher, modules in taught.items():
+            together.setdefault(teacher, []).extend(modules)
+    return together
 
 
 def _named(ids: Sequence[str]) -> str:
@@ -90,5 +96,4 @@ def _named(ids: Sequence[str]) -> str:
 
 
 def _aside(ids: Sequence[str], out: Path) -> str:
-    words = "redo --edited" if len(ids) > _NAMED else f"redo {' '.join(id_[:8] for id_ in ids)}"
-    return f"`{ablation(words, out)}` sets {'it' if len(ids) == 1 else 'them'} aside"
+    return f"`{again(ids, out)}` sets {'it' if len(ids) == 1 else 'them'} aside"

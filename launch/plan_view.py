@@ -12,7 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation import code
-from launch.hint import ablation
+from launch import edits
+from launch.earlier import duration
 from launch.names import apart
 from launch.overview import spelt
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 # What is listed first if there are more arms than rows.
 _URGENT = ("failed", "stale", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
 _STYLE = {"failed": "red", "stale": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
-_NAMED = 8  # arms that a line names
 _WIDE = 200  # columns where there is no terminal: names are not cut
 
 
@@ -68,14 +68,6 @@ def _to_come(arm: Outlook) -> str:
     return "unknown" if seconds is None else duration(seconds) if seconds else ""
 
 
-def duration(seconds: float) -> str:
-    """In the unit that people would use."""
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.1f} s"
-
-
 def _lines(report: Report) -> list[str]:
     """What stands below the table."""
     trials = Counter(t.state.kind for arm in report.arms for t in arm.trials)
@@ -91,8 +83,8 @@ def _lines(report: Report) -> list[str]:
     unknown = sum(arm.seconds is None for arm in report.arms)
     if unknown:
         lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")
-    if other := [arm.row.id[:8] for arm in report.arms if arm.edited]:
-        again = ablation(f"redo {'--edited' if len(other) > _NAMED else ' '.join(other)}", report.out)
+    if other := [arm.row.id for arm in report.arms if arm.edited]:
+        again = edits.again(other, report.out)
         lines.append(f"{len(other)} of the arms ran with other code than today's; to train them again: {again}")
     if report.gone:
         gone = Counter(row.state for row in report.gone)
