@@ -45,7 +45,7 @@ class Seen:
         if self.counted:
             found.append(f"NVML counts {self.counted}")
         if self.files and self.built:  # with a torch for processors alone, that somebody chose, cards are no sign
-            found.append(f"there are {self.files} devices in /dev")
+            found.append(f"devices in /dev: {self.files}")
         return found
 
     @property

@@ -34,7 +34,7 @@ def test_auto_takes_what_is_there(seen: Seen, chosen: str) -> None:
     ("seen", "said"),
     [
         (OLD, r"NVML counts 2.*needs a driver for CUDA 13.0, and the one here knows CUDA 12.2 at most: update"),
-        (Seen(usable=False, files=1, built="13.0"), "1 devices in /dev.*no NVIDIA driver answers.*nvidia-smi"),
+        (Seen(usable=False, files=1, built="13.0"), "devices in /dev: 1.*no NVIDIA driver answers.*nvidia-smi"),
         (Seen(usable=False, promised={"SLURM_JOB_GPUS": "0"}, torch="2.14.1+cpu"), "SLURM_JOB_GPUS=0.*without CUDA"),
         (Seen(usable=False, promised={"ABLATION_GPU": "1"}, built="13.0"), "ABLATION_GPU=1.*no NVIDIA driver answers"),
         (

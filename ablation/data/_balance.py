@@ -22,7 +22,7 @@ def notes(classes: tuple[str, ...], train: Tensor, test: Tensor, choice: Choice)
     if len(classes) > 1 and int((trained > 0).sum()) == 1:
         argument = "subset" if choice.subset else "val"
         raise ValueError(
-            f"{argument}: leaves {len(train)} training images, all of the class {classes[int(trained.argmax())]}; "
+            f"{argument}: training images left: {len(train)}, all of the class {classes[int(trained.argmax())]}; "
             "take more, or take them from every class, as an amount without 'first:' does"
         )
     used = [f"data.{name}" for name in ("subset", "val") if getattr(choice, name)]

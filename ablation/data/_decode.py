@@ -126,6 +126,6 @@ def _twice(root: Path, train: Tally, test: Tally) -> Iterator[str]:
         first = int(same.argmax())
         one, other = sorted(train.files[int(order[i])] for i in (first, first + 1))
         yield (
-            f"{same.sum()} images of train lie in two classes, byte for byte: "
+            f"images of train that lie in two classes, byte for byte: {same.sum()}, such as "
             f"{one.relative_to(root)} is {other.relative_to(root)}"
         )

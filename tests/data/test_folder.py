@@ -204,7 +204,7 @@ def test_the_same_file_twice_is_said(tree: Path) -> None:
     shutil.copy(tree / "train" / "cat" / "1.png", tree / "train" / "dog" / "copy.png")
     assert folder(str(tree), size=10).notes[1:] == (
         "1 of 5 images of test are in train too, byte for byte: val/cat/copy.png is train/cat/0.png",
-        "1 images of train lie in two classes, byte for byte: train/cat/1.png is train/dog/copy.png",
+        "images of train that lie in two classes, byte for byte: 1, such as train/cat/1.png is train/dog/copy.png",
     )
 
 
@@ -217,7 +217,7 @@ def test_a_choice_that_empties_a_class_is_said_or_refused(tree: Path) -> None:
     assert any("have a single image to train on (data.val took the others): " in note for note in by_val)
     by_test = folder(str(tree), size=10, test_subset="first:2").notes
     assert any("no test image (data.test_subset took the others)" in note and "dog" in note for note in by_test)
-    with pytest.raises(ValueError, match=r"^subset: leaves 1 training images, all of the class bird; .*'first:'"):
+    with pytest.raises(ValueError, match=r"^subset: training images left: 1, all of the class bird; .*'first:'"):
         folder(str(tree), size=10, subset="first:1")
 
 
