@@ -1,8 +1,8 @@
 """How many of this process's cores other processes leave it, so that a training beside others does not collapse.
 
 The threads of a convolution wait for each other at every step of it, some of them by spinning whatever OpenMP was told.
-Two trainings of two threads each on two cores were measured at a tenth of the images a second that they make with one
-thread each.
+Two trainings of two threads each on two cores were measured at a tenth to a seventh of the images a second that they
+make with one thread each.
 """
 
 from __future__ import annotations
@@ -60,7 +60,8 @@ def give_way(load: Load) -> list[str]:
     torch.set_num_threads(free)
     if free == cores:
         return []
-    return [f"others keep cores busy: computing with {free} of {cores} threads (OMP_NUM_THREADS=N says otherwise)"]
+    told = f"other processes keep cores busy: this one computes with {free} of {cores} threads"
+    return [f"{told} (OMP_NUM_THREADS=N says otherwise)"]
 
 
 def _own() -> float:

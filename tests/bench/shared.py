@@ -22,6 +22,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 CORES = len(os.sched_getaffinity(0))
+# ablation sets these unless they are set: libgomp's own spin count without a policy is 300000
 LIBRARIES = {"OMP_NUM_THREADS": str(CORES), "OMP_WAIT_POLICY": "passive", "GOMP_SPINCOUNT": "300000"}
 SET = ("OMP_NUM_THREADS", "OMP_WAIT_POLICY", "GOMP_SPINCOUNT")  # by whom measures: not to be inherited
 COMMANDS: dict[str, Sequence[str]] = {"main command": (), "worker of -m": ("-m",)}
