@@ -109,7 +109,8 @@ class _Call:
 class Ready(Key):
     """A key whose draws are looked up; those that are not there are made.
 
-    Nobody need know that it is not a `Key`: the values are the same, and one written into is made anew the next time.
+    A trick need not know that its draws are looked up: the values are the same, and one written into is made anew the
+    next time.
     """
 
     __slots__ = ("_call", "_path")

@@ -1,4 +1,4 @@
-"""Which code a configuration runs: a digest of every module that its numbers come of, to tell what was edited since.
+"""Which code a configuration runs: a digest of every module that its numbers come from, to tell what was edited since.
 
 Counted are the loop and what prepares and measures, the factories that the configuration names, and whatever of the
 project's and of the user's own modules these import by an `import` statement, and what a student's teacher was trained
@@ -29,7 +29,7 @@ from ablation.installed import installed
 CODE = "code.json"  # in an attempt's folder
 READING = 2  # raised when modules are read otherwise: digests of different readings are not compared
 ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
-# Who trains it, what is written down of it, what is refused and what is told: no number comes of these.
+# Who trains it, what is written down of it, what is refused and what is told: no number comes from these.
 APART = frozenset(
     {
         "allowance",
@@ -151,7 +151,7 @@ def keep(attempt_folder: Path, step: int, modules: Modules, teachers: Taught | N
 
 
 def counted(seed_folder: Path) -> list[Modules]:
-    """The code of the attempts at a trial that its numbers come of: from the last that began anew.
+    """The code of the attempts at a trial that its numbers come from: from the last that began anew.
 
     Attempts from before code was kept say nothing.
     """

@@ -40,5 +40,5 @@ def _statistics(plan: Plan) -> list[str]:
     return [
         f"batch norms' running statistics, with which a network is evaluated, are still {left:.0%} their first ones "
         f"after {plan.steps} steps ({1 - slowest:g}^{plan.steps}, a momentum of {slowest:g}): the test accuracy says "
-        "little before there are more steps"
+        "little after so few steps"
     ]

@@ -31,7 +31,7 @@ RESERVED = "ABLATION_GPU"  # in the environment: a GPU is reserved for this proc
 _ON_GPU = re.compile(r"CUDA|HIP|CU[A-Z]+_STATUS_|NVML_|Triton Error")
 
 # What the GPU, its driver or MPS is to blame for. What is not here is the code's: "device-side assert triggered", "an
-# illegal memory access was encountered", "misaligned address", "invalid configuration argument" and the like come of
+# illegal memory access was encountered", "misaligned address", "invalid configuration argument" and the like come from
 # what was asked for, and come again wherever it is asked for again.
 _NODE = (
     "busy or unavailable",

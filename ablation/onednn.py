@@ -1,7 +1,7 @@
 """Keeps models from a kernel of oneDNN, torch's library for processors, that writes beyond its memory.
 
 The gradient of the weights of a 1x1 convolution with a stride, in channels-last, is computed on a copy of those pixels
-that the stride leaves. For less input channels than the processor takes at a time (8 with AVX2, 16 with AVX-512) the
+that the stride leaves. For fewer input channels than the processor takes at a time (8 with AVX2, 16 with AVX-512) the
 copy is larger than the memory set aside for it: the heap is damaged, and the process dies or trains on
 (https://github.com/uxlfoundation/oneDNN/issues/6035; `docs/troubleshooting.md` has a reproduction).
 
@@ -32,7 +32,7 @@ def guard(model: nn.Module) -> None:
             layer.register_forward_pre_hook(_cut)
         if isinstance(layer, nn.ConvTranspose2d) and layer.out_channels < _AT_A_TIME and any(layer.output_padding):
             raise ValueError(
-                f"layer {path}: a transposed 1x1 convolution with a stride, an output padding and less than "
+                f"layer {path}: a transposed 1x1 convolution with a stride, an output padding and fewer than "
                 f"{_AT_A_TIME} output channels damages the memory of the process on a CPU; use an interpolation and a "
                 "1x1 convolution"
             )

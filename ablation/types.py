@@ -69,8 +69,8 @@ class Pass(NamedTuple):
 class Noisy(nn.Module):
     """A layer that draws random numbers, with a key which the learner gives it for each pass."""
 
-    # Of its key; None: its place in the model. Layers of one site draw the same, and the same as the augmentation of
-    # that name; another name of the option that brings both is refused.
+    # The site of its key; None: its place in the model. Layers of one site draw the same, and the same as the
+    # augmentation of that name; an option that brings both is refused under another name.
     site: str | None = None
     given: Key | None = None  # while the learner passes
     word: Tensor  # of the key that it draws with outside a learner

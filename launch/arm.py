@@ -68,7 +68,7 @@ class Arm:
         if earlier["id"] != self.id and earlier["name"] == self.name and ran(path.parent):
             old = yaml.safe_load((path.parent / "config.yaml").read_text())
             changed = told(difference(old, config, rules(), (earlier["id"], self.id)))
-            found.append(f"stale: {path.parent} came of the same command, but {changed}")
+            found.append(f"stale: {path.parent} came from the same command, but {changed}")
         return found
 
     def _json(self) -> str:

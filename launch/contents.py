@@ -13,9 +13,9 @@ from ablation.errors import ConfigError
 from launch.arm import Config
 
 _BY_ARGUMENTS = (
-    "data: {target} is identified by its arguments only: other images in the same files would be taken for these, and "
-    "a run on them for done. If it reads files, name them by an argument path, and give the factory an argument "
-    "content and its YAML content: null"
+    "data: {target} is identified by its arguments only: when the images in its files change, a run on them still "
+    "counts as done. If it reads files, name them by an argument path, and give the factory an argument content and "
+    "its YAML content: null"
 )
 Find = Callable[[str, str, str | None], str | None]  # `_target_`, `path` and `cache` of the group data -> the digest
 

@@ -53,7 +53,7 @@ def notes(places: Sequence[Slot]) -> list[str]:
     if per_gpu > 1 and not Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")).exists():
         found.append(TAKE_TURNS.format(option=f"{_KEY}.per_gpu={per_gpu}"))
     if len(gpus) > (cores := allowance.cores()):
-        found.append(f"{len(gpus)} trials run side by side on {cores} cores, and so wait for each other's")
+        found.append(f"{len(gpus)} trials run side by side on {cores} cores, so that they wait for cores")
     return found
 
 

@@ -96,8 +96,8 @@ def _eight_bits(f: Arrays) -> Fault | None:
     scale = kinds["x_train"]
     if scale is None:
         return Fault(
-            f"{facts}: which of these is black and which is white is not to be seen; save both parts as uint8 from 0 "
-            "to 255 (if a mean and a std normalised them, undo that)"
+            f"{facts}: the numbers do not tell which value is black and which is white; save both parts as uint8 "
+            "from 0 to 255 (if a mean and a std normalised them, undo that)"
         )
     if scale is _BITS and abs(np.diff([_bits(f[key]) for key in XS])[0]) > 1:
         return Fault(f"{facts}: as their bits say, these may not be on one scale; save both as uint8 from 0 to 255")

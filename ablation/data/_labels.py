@@ -88,7 +88,7 @@ def _unlabelled(f: Arrays, key: str) -> Fault | None:
     y = f[key]
     if y.dtype.kind not in "i" or y.min() != -1 or not (y == 0).any():
         return None
-    said = f"{key}: {(y == -1).sum()} of {len(y)} images have the label -1, none usually"
+    said = f"{key}: {(y == -1).sum()} of {len(y)} images have the label -1, which usually means that there is none"
     return Fault(f"{said}; give them labels, or leave them out")
 
 

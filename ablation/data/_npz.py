@@ -1,4 +1,4 @@
-"""Reading an .npz file: what is no such file, what holds other arrays, and how the four that are needed come of it."""
+"""Reading an .npz file: what is none, what holds other arrays, and how the four that are needed come from it."""
 
 from __future__ import annotations
 

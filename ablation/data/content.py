@@ -55,7 +55,7 @@ def files(node: Mapping[str, Any]) -> Sequence[Path]:
 
 
 def confirm(path: Path, found: Sequence[Path], content: object, cache: str | None = None) -> str:
-    """The digest of these files, which shall be `content` unless that is None. Call it when they have been read.
+    """The digest of these files, compared with `content` unless that is None. Call it when they have been read.
 
     Raises:
         DataError: they are others now.
@@ -64,7 +64,7 @@ def confirm(path: Path, found: Sequence[Path], content: object, cache: str | Non
     if content is not None and content != now:
         raise DataError(
             f"data.path={path}: holds other images ({now}) than when this run was asked for (data.content={content}); "
-            "bring those back, or ask anew for a run on the images of now"
+            "bring those back, or type the command again for a run on the present images"
         )
     return now
 

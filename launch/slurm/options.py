@@ -82,7 +82,7 @@ class Options:
             given = "the cluster's default, often one" if cpus is None else str(cpus)
             found.append(
                 f"{places} trials of a job run side by side, and its cores are {given}: give "
-                f"hydra.launcher.resources.cpus={places} or more, so that none waits for another's"
+                f"hydra.launcher.resources.cpus={places} or more, so that no trial waits for another's cores"
             )
         return found
 

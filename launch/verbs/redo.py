@@ -26,13 +26,12 @@ Chosen = dict[str, tuple[Known, list[int]]]  # by id, the seeds
 @_options.out
 @_options.as_json
 def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_json: bool) -> int:
-    """Set trials aside, so that the command they came of trains them again, by the code of today.
+    """Set trials aside, so that the command they came from trains them again, by the code of today.
 
     RUN is the beginning of an id (all its seeds), `ID/SEED`, or the name of an arm; with --edited and no RUN it is
     all of them. Students go with their teachers, as they have learned from weights that are now set aside. Nothing is
-    deleted: what is set aside lies in the folder `.aside` beside the runs. A tracker keeps
-    the old run beside the new one. `ablation retry`, in contrast, goes on with what is not done, by the code of its
-    submission.
+    deleted: what is set aside lies in the folder `.aside` beside the runs. A tracker keeps the old run beside the new
+    one. `ablation retry`, in contrast, goes on with what is not done, by the code of its submission.
     """
     archive = Archive(out, sweep)
     if not runs and not edited:

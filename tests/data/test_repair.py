@@ -266,16 +266,16 @@ REFUSED: dict[str, tuple[Callable[[Arrays], Arrays], str]] = {
         lambda g: {"x_train": g["x_train"] / 255, "x_test": g["x_test"] / 127.5 - 1},
         "float64 from 0 to 1; x_test: is float64 from -1 to 1: these are not on one scale",
     ),
-    "below 0": (_each(X, lambda x: (x / 255 - 0.001).clip(-0.001, 1)), "from -0.001 to 0.999; .* not to be seen"),
+    "below 0": (_each(X, lambda x: (x / 255 - 0.001).clip(-0.001, 1)), "from -0.001 to 0.999; .* do not tell which"),
     "below 0 in one part": (
         lambda g: {"x_train": g["x_train"] / 255 * 1.001 - 0.001, "x_test": g["x_test"] / 255},
         "from -0.001 to 1; x_test: is float64 from 0 to 1: these are not on one scale",
     ),
-    "above 1": (_each(X, lambda x: x / 255 * 1.001), "from 0 to 1.001; .* not to be seen"),
-    "centred": (_each(X, lambda x: x / 255 - 0.5), "from -0.5 to 0.5; .* not to be seen"),
-    "to 16": (_each(X, lambda x: (x // 16) * 1.0), "from 0 to 15; .* not to be seen"),
-    "normalised": (_each(X, lambda x: (x - 120.0) / 60), "not to be seen; .* uint8 .* std normalised them, undo that"),
-    "negative integers": (_each(X, lambda x: x.astype("i2") - 100), "from -100 to 155; .* not to be seen"),
+    "above 1": (_each(X, lambda x: x / 255 * 1.001), "from 0 to 1.001; .* do not tell which"),
+    "centred": (_each(X, lambda x: x / 255 - 0.5), "from -0.5 to 0.5; .* do not tell which"),
+    "to 16": (_each(X, lambda x: (x // 16) * 1.0), "from 0 to 15; .* do not tell which"),
+    "normalised": (_each(X, lambda x: (x - 120.0) / 60), "do not tell .* uint8 .* std normalised them, undo that"),
+    "negative integers": (_each(X, lambda x: x.astype("i2") - 100), "from -100 to 155; .* do not tell which"),
     "12 and 16 bits": (
         lambda g: {"x_train": g["x_train"].astype("u2") * 257, "x_test": g["x_test"].astype("u2") * 16},
         "from 0 to 65535; x_test: is uint16 from 0 to 4080: .*may not be on one scale",
@@ -283,7 +283,7 @@ REFUSED: dict[str, tuple[Callable[[Arrays], Arrays], str]] = {
     "8 and 16 bits": (lambda g: {"x_train": g["x_train"].astype("u2") * 257}, "65535; x_test: is uint8 .*one scale"),
     "without a label": (
         lambda g: {"y_train": np.where(np.arange(30) == 7, -1, g["y_train"])},
-        "y_train: 1 of 30 images have the label -1, none usually; give them labels, or leave",
+        "y_train: 1 of 30 images have the label -1, which usually means that there is none; give them labels, or leave",
     ),
     "strange in the test": (
         lambda g: {"y_test": np.where(np.arange(12) == 7, 9, g["y_test"])},

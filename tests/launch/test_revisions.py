@@ -75,7 +75,7 @@ def test_a_plan_a_run_and_a_status_tell_it(
     (arm,) = look([corrected], "x").arms
     assert (arm.state, str(arm.stale)) == ("stale", WORDS)
     assert corrected.arm.notes(old.out, corrected.config) == [
-        f"stale: {old.out / next(iter(old.arms))} came of the same command, but {WORDS}"
+        f"stale: {old.out / next(iter(old.arms))} came from the same command, but {WORDS}"
     ]
     again = create([corrected], {"kind": "local"}, "x")
     stale = {t.planned.arm.id: t.stale for t in sweep_states([old, again]).trials}
