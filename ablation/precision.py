@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
@@ -9,6 +10,8 @@ import torch
 
 from ablation.errors import ConfigError
 
+# What oneDNN can be limited to, and then emulates bf16 slowly, whatever the processor has.
+_WITHOUT_BF16 = ("SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI")
 _DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 # Constant loss scaling (Micikevicius et al. 2017, 1710.03740, section 3.2): needs no host sync and no state. An
@@ -58,6 +61,8 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
 
 def _native_bf16() -> list[str]:
     """The processor's instructions that multiply bf16, by the names that the system uses for them."""
+    if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BF16:
+        return []
     told = getattr(torch.cpu, "get_capabilities", None)  # torch 2.10 or later
     if told is not None:
         capabilities = told()

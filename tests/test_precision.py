@@ -18,11 +18,20 @@ CPU = torch.device("cpu")
 
 
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="asks Linux for the processor's flags")
-def test_auto_on_a_processor_is_what_its_flags_say() -> None:
+def test_auto_on_a_processor_is_what_its_flags_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ONEDNN_MAX_CPU_ISA", raising=False)
     flags = Path("/proc/cpuinfo").read_text().split()
     native = {"avx512_bf16", "amx_bf16", "bf16"} & set(flags)
     assert choose_precision("auto", CPU).name == ("bf16" if native else "fp32")
     assert choose_precision("auto", CPU).why
+
+
+@pytest.mark.parametrize("limit", ["avx2", "AVX512_CORE"])
+def test_auto_where_the_library_is_limited_to_instructions_without_bf16(
+    limit: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONEDNN_MAX_CPU_ISA", limit)
+    assert choose_precision("auto", CPU).name == "fp32"
 
 
 def test_what_there_is_not_is_refused() -> None:
