@@ -15,8 +15,19 @@ from ablation.errors import ConfigError
 def near(name: Any, names: Any) -> str:
     """A phrase that offers the valid names nearest to a wrong one, or all of them."""
     name, names = str(name), sorted(str(n) for n in names)
-    close = get_close_matches(name, names, n=3, cutoff=0.8) or get_close_matches(name, names, n=3, cutoff=0.5)
+    close = get_close_matches(name, names, n=3, cutoff=0.8)
+    close = close or [n for n in names if _initials(name) == _last(n) or _last(name) == _initials(n)]
+    close = close or get_close_matches(name, names, n=3, cutoff=0.5)
     return f"did you mean {' or '.join(close)}?" if close else f"valid: {', '.join(names) or 'none'}"
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _initials(key: str) -> str:
+    """Of a dotted key's last word: lr of optim.learning_rate."""
+    return "".join(part[:1] for part in _last(key).split("_"))
 
 
 def factory(node: Mapping[str, Any], path: str) -> Callable[..., Any]:

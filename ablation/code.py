@@ -30,36 +30,11 @@ CODE = "code.json"  # in an attempt's folder
 READING = 2  # raised when modules are read otherwise: digests of different readings are not compared
 ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
 # Who trains it, what is written down of it, what is refused and what is told: no number comes from these.
-APART = frozenset(
-    {
-        "allowance",
-        "atomic",
-        "attempt",
-        "cache",
-        "cause",
-        "checkpoint",
-        "claim",
-        "code",
-        "compiling",
-        "contract",
-        "device",
-        "errors",
-        "facts",
-        "horizon",
-        "identity",
-        "installed",
-        "journal",
-        "lane",
-        "machine",
-        "memory",
-        "process",
-        "result",
-        "syntax",
-        "threads",
-        "track",
-        "watch",
-    }
-)
+APART = frozenset((
+    "allowance", "atomic", "attempt", "cache", "cause", "checkpoint", "claim", "code", "compiling", "contract",
+    "device", "errors", "facts", "horizon", "identity", "installed", "journal", "lane", "machine", "memory",
+    "process", "result", "syntax", "threads", "track", "watch",
+))  # fmt: skip
 _TRICKS = ("model", "init", "aug", "regularizer", "loss", "optim", "sched")  # groups; data have digests of their own
 _PROJECT = Path(__file__).resolve().parents[1]
 _DIGITS = 16
@@ -84,17 +59,28 @@ class Reader:
 
     def of(self, config: Mapping[str, Any]) -> Modules:
         """The modules that a configuration runs; those without code are left out."""
-        roots = [*ROOTS, *_named(config), *(["ablation.teacher_weights"] if config.get("teacher") else [])]
-        found = {name: digest for root in roots for name, digest in self._reached(root).items()}
-        found |= dict(self._files(config))
-        self._remember()
-        return dict(sorted(found.items()))
+        return joined(self.parts(config))
 
-    def _files(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """Files that tricks are given by name: a table of colours, weights; `aug.mine.table=lut.npy` and its digest."""
+    def parts(self, config: Mapping[str, Any]) -> dict[str, Modules]:
+        """The same by what needs it: `loop` for what every training runs, and beside that `model`, `aug.mixup`."""
+        roots = [("loop", root) for root in ROOTS] + list(_named(config))
+        if config.get("teacher"):
+            roots.append(("teacher", "ablation.teacher_weights"))
+        parts: dict[str, Modules] = {}
+        for part, root in roots:
+            of_loop = parts.get("loop", {}) if part != "loop" else {}
+            found = {name: digest for name, digest in self._reached(root).items() if name not in of_loop}
+            parts.setdefault(part, {}).update(found)
+        for key, file, digest in self._files(config):
+            parts[key] = {file: digest}
+        self._remember()
+        return {part: modules for part, modules in parts.items() if modules}
+
+    def _files(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+        """Files that tricks are given by name, such as a table of colours: key, `aug.mine.table=lut.npy`, digest."""
         for key, value in flatten({group: config.get(group, {}) for group in _TRICKS}).items():
             if isinstance(value, str) and not key.endswith("_target_") and (path := Path(value).expanduser()).is_file():
-                yield f"{key}={value}", self._known_as(key, path.absolute(), _digested).digest
+                yield key, f"{key}={value}", self._known_as(key, path.absolute(), _digested).digest
 
     def _reached(self, root: str) -> Modules:
         """A module with its packages, and what they import."""
@@ -136,6 +122,11 @@ class Reader:
                 scratch = self._store.with_name(f"{self._store.name}.{uuid4().hex}.tmp")
                 scratch.write_text(json.dumps(self._known))
                 scratch.replace(self._store)
+
+
+def joined(parts: Mapping[str, Modules]) -> Modules:
+    """The modules of all parts, by name."""
+    return dict(sorted((name, digest) for modules in parts.values() for name, digest in modules.items()))
 
 
 @cache
@@ -180,6 +171,15 @@ def _counted(seed_folder: Path) -> list[dict[str, Any]]:
     return found[first:]
 
 
+def digests(seed_folder: Path, parts: Mapping[str, Modules]) -> dict[str, str]:
+    """What tells whether two trials ran the same code: a digest for each part, of all attempts that count."""
+    runs = counted(seed_folder)
+    found = {part: {run[name] for run in runs for name in modules if name in run} for part, modules in parts.items()}
+    taught_by = {digest for codes in taught(seed_folder).values() for run in codes for digest in run.values()}
+    found["teacher"] = found.get("teacher", set()) | taught_by
+    return {part: hashlib.sha256(" ".join(sorted(d)).encode()).hexdigest()[:8] for part, d in found.items() if d}
+
+
 def edited(then: Iterable[Modules], now: Modules) -> list[str]:
     """The files that differ: `aug/cutout.py`. A module that was moved or renamed as it is does not."""
     names: set[str] = set()
@@ -205,14 +205,14 @@ def named(files: Sequence[str]) -> str:
     return ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
 
 
-def _named(config: Mapping[str, Any]) -> Iterator[str]:
-    """The modules of the factories, and the view, which is named without its module."""
+def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The factories' keys and modules, and the view's, which is named without its module."""
     for key, value in flatten(config).items():
-        if key.endswith("_target_"):
-            yield str(value).rpartition(".")[0]
+        if key.endswith("._target_"):
+            yield key.removesuffix("._target_"), str(value).rpartition(".")[0]
     view = config.get("data", {}).get("view")
     for name in view if isinstance(view, Mapping) else [view]:
-        yield f"ablation.data.view.{name}"
+        yield f"data.view.{name}", f"ablation.data.view.{name}"
 
 
 def _apart(name: str) -> bool:

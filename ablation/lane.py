@@ -27,10 +27,15 @@ class Lane:
         self.saved: dict[int, dict[str, Any]] = {}  # checkpoints by step, until training begins
         self.journal = journal.Journal(attempt.folder / journal.JOURNAL)
         self.outcome: result.Result | AblationError | None = None  # set when it trains no longer, though others may
-        self.code: code.Modules = {}  # that it is trained by
+        self.parts: dict[str, code.Modules] = {}  # the code that it is trained by
         self.taught: code.Taught = {}  # the code that its teachers were trained by
         self.teacher = ""  # fingerprint of its teacher's weights, if it has a teacher
         self._first = True
+
+    @property
+    def modules(self) -> code.Modules:
+        """All modules that it is trained by."""
+        return code.joined(self.parts)
 
     @property
     def events(self) -> list[journal.Event]:
@@ -69,7 +74,7 @@ class Lane:
                     f"now {now}; bring the old back, or move that folder away to start anew"
                 )
         self.attempt.check()
-        code.keep(self.attempt.folder, step, self.code, self.taught)
+        code.keep(self.attempt.folder, step, self.modules, self.taught)
         about = {"device": device, "precision": precision} | ({"threads": threads} if threads else {})
         self.write("start", attempt=self.attempt.number, step=step, **about, **fixed)
 
@@ -129,7 +134,8 @@ class Lane:
 
     def done(self, facts: Mapping[str, Any]) -> result.Result:
         """Journal the result and write it, the last of all."""
-        outcome = result.conclude(self.attempt, self.seed, facts)
+        ran = code.digests(self.attempt.seed_folder, self.parts)
+        outcome = result.conclude(self.attempt, self.seed, {**facts, "code": ran})
         self.write("done", result=outcome)
         result.write(self.attempt, outcome)
         self.end(outcome)

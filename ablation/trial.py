@@ -150,7 +150,7 @@ class _Shared:
     def _open(self, seed: int) -> Iterator[Lane]:
         with claim(seed_folder(self.folder, seed), self.built.scalars.lease, self.supersede) as attempt:
             lane = Lane(seed, attempt)
-            lane.code = code.here().of(self.config)
+            lane.parts = code.here().parts(self.config)
             try:
                 yield lane
             finally:
@@ -191,7 +191,7 @@ class _Shared:
         if step:
             unpack(state, [lane.saved[step] for lane in lanes])
             for lane in lanes:
-                if files := code.edited(code.counted(lane.attempt.seed_folder), lane.code):
+                if files := code.edited(code.counted(lane.attempt.seed_folder), lane.modules):
                     self.watch.note(f"seed {lane.seed} goes on where it stopped, but the {code.told(files)}")
         name, count = device_name(self.device), parameters(state, len(lanes))
         for remark in remarks(plan, self.built.tricks.paths):

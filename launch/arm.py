@@ -106,9 +106,10 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
     draws are the seed's.
 
     Raises:
-        ConfigError: a group or an option is missing, or no mapping.
+        ConfigError: a group or an option is missing, or no mapping, or is chosen twice.
     """
     _check_shape(config)
+    _check_choices(overrides)
     typed = _typed(overrides)
     notes, settled = [], dict(config)
     if config["teacher"] is None and config["draws"] == "own":
@@ -136,6 +137,19 @@ def _check_shape(config: Config) -> None:
                 raise ConfigError(
                     f"{group}.{n}={node}: is no option; in a file conf/{group}/NAME.yaml the lines of an option stand, "
                     f"indented, under NAME:, and on the command line it is +{group}.NAME={{_target_: module.function}}"
+                )
+
+
+def _check_choices(overrides: Sequence[str]) -> None:
+    """Hydra reads an option that is named twice once: the second would do nothing."""
+    for override in map(parsed, overrides):
+        chosen = override.value()
+        if override.key_or_group in MANY and isinstance(chosen, list):
+            twice = sorted({str(option) for option in chosen if chosen.count(option) > 1})
+            if twice:
+                raise ConfigError(
+                    f"{override.input_line}: {', '.join(twice)} is named more than once and would be there once only; "
+                    f"name it once"
                 )
 
 

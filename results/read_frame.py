@@ -20,6 +20,7 @@ NUMBERS = (
 )
 COMMIT = "mlflow.source.git.commit"
 RESULT = "result/"
+CODE = "code."  # digests of the code that was run, of each part of the configuration
 Point = tuple[str, str, int, int, float]  # run id, metric, step, ms since 1970, value
 
 
@@ -127,17 +128,21 @@ def _frame(rows: list[tuple[tuple[str, int], Run, tuple[str, ...]]]) -> pd.DataF
         "commit": pd.Series([run.tags.get(COMMIT, "") for run in found], dtype="str"),
         **{word: pd.Series(values, dtype="str") for word, values in text.items()},
     }
-    images = [
-        {k[len("ablation.") :]: v for k, v in run.tags.items() if k.startswith("ablation.data.")} for run in found
-    ]
+    images, code = ([_tagged(run, part) for run in found] for part in ("data.", CODE))
     groups = [{f"group.{group}": run.tags[group] for group in GROUPS if group in run.tags} for run in found]
     params = [{f"param.{k}": v for k, v in run.params.items() if k not in GROUPS} for run in found]
     results = [run.result if run.status == "FINISHED" else {} for run in found]
     columns |= _spread(images, [f"data.{name}" for name in IMAGES], "", "str")
     columns |= _spread(groups, [f"group.{group}" for group in GROUPS], "", "str")
+    columns |= _spread(code, [], "", "str")
     columns |= _spread(params, [], None, "str")
     numbers = _spread(results, NUMBERS, math.nan, "float64")
     return pd.DataFrame(columns | {key: values for key, values in numbers.items() if key not in columns})
+
+
+def _tagged(run: Run, prefix: str) -> dict[str, str]:
+    """Tags of ours that begin so, without `ablation.`."""
+    return {k.removeprefix("ablation."): v for k, v in run.tags.items() if k.startswith(f"ablation.{prefix}")}
 
 
 def _spread(

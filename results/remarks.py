@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from results.definition import Line
 from results.trials import Trials
@@ -35,11 +35,31 @@ def warnings(lines: Sequence[Line], trials: Sequence[Trials]) -> tuple[str, ...]
         found = dict.fromkeys(text for each in trials for text in each.machine.get(word, ()))
         if len(found) > 1:
             told.append(f"the runs are of {len(found)} {words}: {', '.join(found)}")
+    told += _versions(lines, trials)
     left = [f"{line.label} {_list(each.unasked)}" for line, each in zip(lines, trials, strict=True) if each.unasked]
     if left:
         number = sum(len(each.unasked) for each in trials)
         told.append(f"{number} finished trials of seeds that were not asked for are not used: {', '.join(left)}")
     return tuple(told)
+
+
+def _versions(lines: Sequence[Line], trials: Sequence[Trials]) -> list[str]:
+    """Parts that some lines have in common, such as the loop or the model, and that were other code in some runs."""
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for line, each in zip(lines, trials, strict=True):
+        for part, digests in each.code.items():
+            same = str(line.config.get(f"{part}._target_", line.config.get(part)))
+            for digest in digests:
+                found.setdefault((part, same), {}).setdefault(digest, []).append(line.label)
+    return [
+        f"the runs are of {len(versions)} versions of the code of {part}: {_by_version(versions)}"
+        for (part, _), versions in found.items()
+        if len(versions) > 1
+    ]
+
+
+def _by_version(versions: Mapping[str, Sequence[str]]) -> str:
+    return "; ".join(f"{digest} in {', '.join(dict.fromkeys(labels))}" for digest, labels in versions.items())
 
 
 def _list(seeds: Sequence[int]) -> str:

@@ -11,7 +11,7 @@ import pandas as pd
 
 from results.definition import Line
 from results.metrics import BEST
-from results.read_frame import IMAGES
+from results.read_frame import CODE, IMAGES
 
 _COSTS = ("params", "seconds", "images_per_s", "peak_mem_mib", "weight_mib")
 _NUMBERS = ("epochs", "batch_size")
@@ -36,6 +36,9 @@ class Trials:
     budget: Mapping[str, str] = field(default_factory=dict)  # words; several joined by " / "
     images: Mapping[str, str] = field(default_factory=dict)  # words of `data.*`, likewise
     machine: Mapping[str, tuple[str, ...]] = field(default_factory=dict)  # device, torch: all there are
+    code: Mapping[str, tuple[str, ...]] = field(
+        default_factory=dict
+    )  # loop, model, aug.mixup: digests of all there are
     cost: Mapping[str, float] = field(default_factory=dict)  # means over the seeds with a value
     mixed: str = ""  # why no mean may be taken of the values
 
@@ -78,6 +81,7 @@ def collect(line: Line, runs: Sequence[Run], metric: str) -> Trials:
         budget={word: " / ".join(found) for word, found in budget.items() if found},
         images={word: " / ".join(found) for word, found in images.items() if found},
         machine={word: _words(counted, word) for word in _MACHINE},
+        code={key.removeprefix(CODE): _words(counted, key) for run in counted for key in run if key.startswith(CODE)},
         cost={name: sum(numbers) / len(numbers) for name in _COSTS if (numbers := _numbers(counted, name))},
         mixed=_mixed(budget, images),
     )

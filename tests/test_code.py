@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tiny import CONF, SMALL_MODEL, TINY, config
+from tiny import CONF, SMALL_MODEL, TINY, config, run
 
 from ablation import code, syntax
 from ablation.code import Reader, edited
@@ -215,3 +216,38 @@ def test_whatever_is_loaded_for_a_training_counts_or_is_bookkeeping(tmp_path: Pa
     files = {name for name in json.loads(done.stdout) if (CONF.parent / f"{name.replace('.', '/')}.py").is_file()}
     assert {name for name in files if name.split(".")[1] not in code.APART} - here <= known.keys()
     assert code.counted(tmp_path / "run" / "seed-0") == [known]
+
+
+def test_a_part_s_digest_tells_what_was_edited_in_it_whichever_attempt_ran_it(tmp_path: Path) -> None:
+    parts = {"loop": {"ablation.train": "1"}, "aug.mine": {"mine": "2"}}
+    whole = {"ablation.train": "1", "mine": "2"}
+
+    numbers = itertools.count()
+
+    def digests(*attempts: dict[str, str], teachers: code.Taught | None = None) -> dict[str, str]:
+        seed = tmp_path / str(next(numbers))
+        for number, modules in enumerate(attempts):
+            (seed / f"attempt-{number + 1}").mkdir(parents=True)
+            code.keep(seed / f"attempt-{number + 1}", number, modules, teachers)
+        return code.digests(seed, parts)
+
+    plain = digests(whole)
+    assert list(plain) == ["loop", "aug.mine"]
+    assert digests(whole, whole) == plain  # resumed
+    edited = digests(whole, whole | {"mine": "3"})  # resumed after an edit
+    assert edited["loop"] == plain["loop"]
+    assert edited["aug.mine"] not in (plain["aug.mine"], digests(whole | {"mine": "3"})["aug.mine"])
+    taught = [digests(whole, teachers={"0123": [{"ablation.train": of}]}) for of in "12"]
+    assert taught[0]["teacher"] != taught[1]["teacher"]
+
+
+def test_a_result_says_which_code_it_is_of(tmp_path: Path) -> None:
+    settings = config(*TINY, *SMALL_MODEL, "aug=cutout", "epochs=1")
+    parts = Reader().parts(settings)
+    assert set(parts) == {"loop", "data", "data.view.pad_crop", "model", "aug.cutout", "loss", "optim", "sched"}
+    assert "ablation.train" in parts["loop"]
+    assert "ablation.aug.cutout" in parts["aug.cutout"]
+    assert all(not parts["loop"].keys() & modules.keys() for part, modules in parts.items() if part != "loop")
+    outcome = run(settings, tmp_path / "run")[0]
+    assert isinstance(outcome, dict)
+    assert set(outcome["code"]) == set(parts)

@@ -35,6 +35,8 @@ MISTAKES = {
     "aug=mine aug.mine.strenght=3": "aug.mine.strenght: no such key; did you mean aug.mine.strength?",
     "aug=[mixup,mine] aug.mine.strenght=3": "aug.mine.strenght: no such key; did you mean aug.mine.strength?",
     "optm.lr=1": "optm.lr: no such key; did you mean optim.lr?",
+    "optim.learning_rate=1": "optim.learning_rate: no such key; did you mean optim.lr?",
+    "optim.wd=1": "optim.wd: no such key; did you mean optim.weight_decay?",
     "agu.mixup.alpha=1 aug=mixup": "agu.mixup.alpha: no such key; did you mean aug.mixup.alpha?",
     "aug=mien": "aug=mien: no such option; did you mean mine?",
     "aug=mixupp": "aug=mixupp: no such option; did you mean mixup?",
@@ -79,3 +81,9 @@ def test_one_line_at_the_terminal(search: str) -> None:
     assert done.returncode == 2
     assert done.stderr.splitlines()[-1:] == ["error: aug.mine.strenght: no such key; did you mean aug.mine.strength?"]
     assert len(done.stderr.splitlines()) <= 2
+
+
+def test_an_option_that_is_named_twice_is_refused() -> None:
+    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigError) as refused:
+        gather([["regularizer=[ema,swa,ema]"]])
+    assert "regularizer=[ema,swa,ema]: ema is named more than once" in str(refused.value)

@@ -147,6 +147,25 @@ def test_machines_that_differ_are_warned_of() -> None:
     )
 
 
+def test_code_that_differs_between_lines_is_warned_of() -> None:
+    resnet, cutout = {"model._target_": "ablation.model.resnet"}, {"aug.cutout._target_": "cutout"}
+    base = arm("base", BASE, **{"code.loop": "aaaa", "code.model": "1111"})
+    edited = arm("good", BETTER, **{"code.loop": "bbbb", "code.model": "1111", "code.aug.cutout": "cccc"})
+    other = arm("wide", BETTER, **{"code.loop": "aaaa", "code.model": "2222"})
+    torn = [*arm("torn", BETTER[:3], **{"code.loop": "aaaa"}), run("torn", 3, 91.0, **{"code.loop": "bbbb"})]
+    lines = [
+        line("good", config={**resnet, **cutout}),
+        line("wide", config={"model._target_": "mine.wide"}),  # is another model, so that other code is no wonder
+        line("torn", config=resnet),
+    ]
+    made = build(table(*lines), frame(base, edited, other, torn))
+    assert made.warnings == (
+        "the runs are of 2 versions of the code of loop: aaaa in base, wide, torn; bbbb in good, torn",
+    )
+    old = build(table(line("good")), frame(arm("base", BASE), arm("good", BETTER)))  # from before code was kept
+    assert old.warnings == ()
+
+
 def test_another_budget_is_refused_unless_the_line_says_so() -> None:
     long = arm("long", BETTER, epochs=20.0)
     told = "other budget: epochs 20, baseline's 10"

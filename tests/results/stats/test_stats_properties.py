@@ -36,7 +36,10 @@ def test_the_other_way_round_only_signs_change(arm: dict[int, float], base: dict
     there, back = both(arm, base), both(base, arm)
     same(back, -there.diff, -there.high, -there.low, there.p, there.p_exact)
     assert (back.n, back.paired, back.needed, back.identical) == (there.n, there.paired, there.needed, there.identical)
-    assert math.isnan(there.boot_low) or back.boot_low == pytest.approx(-there.boot_high, abs=0.1 * there.std)
+    # Resamples of few seeds have few means: drawn anew, a quantile may be the next of them.
+    next_mean = sum(max(side.values()) - min(side.values()) for side in (arm, base)) / there.n
+    other = pytest.approx(-there.boot_high, abs=max(0.1 * there.std, next_mean))
+    assert math.isnan(there.boot_low) or back.boot_low == other
 
 
 @few
