@@ -8,15 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hydra import initialize_config_dir
-from hydra.core.global_hydra import GlobalHydra
-from hydra.types import RunMode
 from tiny import CONF
 
-from launch import later
 from launch.arms import gather
-from launch.grid import Grid
-from launch.run import arguments
+from launch.hydra_version import initialized
+from tests.launch.typed import expanded
 
 ROOT = Path(CONF).parent
 # Examples in comments as they stand there, and what has to be chosen for them to mean something.
@@ -48,33 +44,21 @@ def _readme() -> Iterator[list[str]]:
                 yield words
 
 
-def composed(words: list[str]) -> int:
-    """The number of arms of a command line, by the way that the command goes."""
-    given = arguments(words)
-    swept = "-m" in given
-    loader = GlobalHydra.instance().config_loader()
-    mode = RunMode.MULTIRUN if swept else RunMode.RUN
-    config = loader.load_configuration("config", [text for text in given if text != "-m"], mode)
-    task = list(config.hydra.overrides.task)
-    rows = [row.overrides for row in Grid(loader).expand({}, later.typed(task))] if swept else [task]
-    return len(gather(rows))
-
-
 @pytest.fixture(autouse=True, scope="module")
 def hydra() -> Iterator[None]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield
 
 
 @pytest.mark.parametrize("words", list(_readme()), ids=" ".join)
 def test_the_readme_s_lines(words: list[str]) -> None:
-    assert composed(words) >= 1
+    assert gather(expanded(words))
 
 
 @pytest.mark.parametrize(("file", "line"), [(file, line) for file, lines in COMMENTED.items() for line in lines])
 def test_the_examples_in_comments(file: str, line: str) -> None:
     assert (Path(CONF) / file).is_file()
-    assert composed(re.split(r" (?=[-+\w./]+(?:=|$))(?![^\[{']*[\]}'])", line)) >= 1
+    assert gather(expanded(re.split(r" (?=[-+\w./]+(?:=|$))(?![^\[{']*[\]}'])", line)))
 
 
 def test_every_example_of_a_mapping_or_list_is_tried() -> None:
@@ -84,4 +68,5 @@ def test_every_example_of_a_mapping_or_list_is_tried() -> None:
         for file in Path(CONF).rglob("*.yaml")
         if re.search(r"#.*(such as|or the) [\[{]|#.*The paper's: \[", file.read_text())
     }
+    assert found
     assert found <= set(COMMENTED)
