@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from threading import Event
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
-from tiny import CONF, SMALL_MODEL, TINY
+from tiny import SMALL_MODEL, TINY
 
 from ablation import attempt, code
 from ablation.attempt import Owner
 from launch import edits, local, plan
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
 from launch.sweep import Planned, Submission
@@ -24,6 +27,8 @@ from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said
 
 Capture = pytest.CaptureFixture[str]
+Own = tuple[Path, Callable[..., Planned]]
+NUMBERS = count()
 TRICK = "def shade(by={}):\n    return lambda batch, key: batch._replace(x=batch.x * by)\n"
 
 
@@ -92,46 +97,44 @@ def test_redo_takes_nothing_that_runs_and_wants_to_be_told(two: Submission, caps
     assert main(["redo", "--out", str(two.out)]) == 2
 
 
-def test_a_trick_of_one_s_own_edited_after_its_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
-    """From the first training to the second, with a real trick; a comment is no edit."""
+@pytest.fixture
+def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Own:
+    """The file of a trick of one's own, and what composes the arm that uses it, with more overrides."""
     (tmp_path / "own").mkdir()
-    file = tmp_path / "own" / "shade_of_mine.py"
+    file = tmp_path / "own" / f"shade_{next(NUMBERS)}.py"  # another each time: Python keeps what it has found
     file.write_text(TRICK.format(0.5))
-    monkeypatch.syspath_prepend(str(tmp_path / "own"))
+    monkeypatch.syspath_prepend(str(file.parent))
 
-    def planned() -> Planned:
-        own = "+aug.shade={_target_: shade_of_mine.shade}"
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            return gather([[*TINY, *SMALL_MODEL, "epochs=1", own, f"out={tmp_path / 'out'}"]])[0]
+    def planned(*row: str) -> Planned:
+        trick = f"+aug.shade={{_target_: {file.stem}.shade}}"
+        with initialized():
+            return gather([[*TINY, *SMALL_MODEL, "epochs=1", trick, f"out={tmp_path / 'out'}", *row]])[0]
 
-    arm = planned()
-    run_arm(arm, Event())
+    return file, planned
+
+
+def test_a_trick_of_one_s_own_edited_after_its_run(own: Own, tmp_path: Path, capsys: Capture) -> None:
+    """From the first training to the second, with a real trick; a comment is no edit."""
+    file, planned = own
+    run_arm(planned(), Event())
     file.write_text("# a comment\n" + TRICK.format(0.5))
     assert look([planned()], "x").arms[0].edited == ()
     file.write_text(TRICK.format(0.75))
     edited = look([planned()], "x").arms[0]
-    assert (edited.state, edited.edited) == ("done", ("shade_of_mine.py",))
+    assert (edited.state, edited.edited) == ("done", (file.name,))
     assert main(["redo", "--edited", "--out", str(tmp_path / "out")]) == 0
     assert "run it again: python launch/run.py" in capsys.readouterr().out
     assert look([planned()], "x").arms[0].state == "new"
 
 
 def test_a_repeated_command_says_that_the_code_differs_and_a_new_seed_that_the_mean_is_of_both(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+    own: Own, tmp_path: Path, capsys: Capture
 ) -> None:
-    (tmp_path / "own").mkdir()
-    file = tmp_path / "own" / "tint_of_mine.py"
-    file.write_text(TRICK.format(0.5))
-    monkeypatch.syspath_prepend(str(tmp_path / "own"))
+    file, planned = own
 
     def run(*row: str) -> str:
-        with initialize_config_dir(str(CONF), version_base="1.3"):
-            own = "+aug.shade={_target_: tint_of_mine.shade}"
-            (arm,) = gather([[*TINY, *SMALL_MODEL, "epochs=1", own, f"out={tmp_path / 'out'}", *row]])
         here.cache_clear()  # as a new process
-        run_arm(arm, Event())
+        run_arm(planned(*row), Event())
         return " ".join(capsys.readouterr().out.replace("│", "").split())
 
     here = code.here
@@ -140,15 +143,15 @@ def test_a_repeated_command_says_that_the_code_differs_and_a_new_seed_that_the_m
     file.write_text(TRICK.format(0.75))
     said_ = run()
     assert "nothing was run" in said_
-    assert said_.count("done before, seed 0: code differs since: tint_of_mine.py; `ablation redo") == 2, said_
+    assert said_.count(f"done before, seed 0: code differs since: {file.name}; `ablation redo") == 2, said_
     said_ = run("seeds=2")
-    assert "code differs since: tint_of_mine.py, and the mean with the new seeds would be of both" in said_
+    assert f"code differs since: {file.name}, and the mean with the new seeds would be of both" in said_
     (id_,) = (p.parent.name for p in (tmp_path / "out").glob("*/arm.json"))
     assert len(edits.mixed({id_: sorted((tmp_path / "out" / id_).glob("seed-*"))}, tmp_path)) == 1
 
 
 def test_a_sweep_says_it_when_it_is_asked_for_and_at_its_end(two: Submission, capsys: Capture) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         config = compose("config", ["hydra/launcher=local"], return_hydra_config=True)
         options = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     local.run(list(two.arms.values()), options, "x")
@@ -221,6 +224,6 @@ def test_the_command_of_redo_trains_every_seed_that_it_set_aside(tmp_path: Path,
     for seed in range(3):
         finish(made.out / id_ / f"seed-{seed}")
     (line,) = asked(capsys, made, "redo", id_)[1]["commands"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         (again,) = gather([shlex.split(line)[2:]])
     assert (again.arm.id, again.seeds) == (id_, (0, 1, 2))
