@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.utils import JobStatus
 from tiny import CONF, SMALL_MODEL, TINY, run
 
 from ablation.errors import AblationError, ConfigError
 from launch import contents, report
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.report import launch, read
 from launch.sync import sync
 from launch.tables import define_rows
@@ -34,7 +35,7 @@ ROWS = [
     {"label": "cut out", "overrides": "aug=cutout", "reported": {"test_acc": [93, 94.5]}, "seq": "unknown"},
     {"label": "explodes", "overrides": "optim.lr=1e30"},
     {"label": "never run", "overrides": "aug=mixup"},
-    {"label": "lenet", "overrides": "model=nothing", "flags": ["control"]},
+    {"label": "no such network", "overrides": "model=nothing", "flags": ["control"]},
 ]
 TABLE = {"title": "Of a test", "source": "nobody", "protocol": "none", "params": {"seeds": 2}, "rows": ROWS}
 
@@ -54,7 +55,7 @@ class Lab:
     def train(self, *row: str) -> None:
         """Here and now."""
         base = [text for text in self.base if not text.startswith("hydra.")]
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        with initialized():
             (planned,) = gather([[*base, *row]])
         folder = self.home / "runs" / planned.arm.id
         planned.arm.write(folder, planned.config)
@@ -79,7 +80,7 @@ class Lab:
         base = [text for text in self.base if not nowhere or not text.startswith("track.")]
         asked = [*base, "hydra/launcher=report", f"hydra.launcher.to={self.home}/told", *arguments]
         shutil.rmtree(self.home / "told", ignore_errors=True)
-        with initialize_config_dir(str(CONF), version_base="1.3"), chdir(self.home):
+        with initialized(), chdir(self.home):
             config = compose("config", asked, return_hydra_config=True)
             returns = launch(config, [[*config.hydra.overrides.task, row] for row in rows])
         (written,) = (self.home / "told").glob("*.json")
@@ -135,7 +136,7 @@ def test_every_line_says_what_it_has(lab: Lab) -> None:
     assert list(lines) == [row["label"] for row in ROWS]
     assert {label: line["verdict"] for label, line in lines.items()} == {
         "plain": "baseline", "cut out": "one pair", "explodes": "no runs", "never run": "no runs",
-        "lenet": "cannot run yet: model=nothing: no such option",
+        "no such network": "cannot run yet: model=nothing: no such option",
     }  # fmt: skip
     assert lines["cut out"]["waiting"] == {"0": "missing"}
     assert lines["explodes"]["waiting"] == {"0": "failed: diverged", "1": "missing"}
