@@ -19,7 +19,7 @@ from ablation.contract.inits import INIT, check_nothing
 from ablation.contract.optimizers import OPTIMIZER, check_groups
 from ablation.contract.sample import Shape
 from ablation.contract.schedules import SCHEDULE, check_schedules
-from ablation.contract.subject import Subject
+from ablation.contract.subject import Subject, ours
 from ablation.data.check import check_arguments
 from ablation.errors import ConfigError
 from ablation.key import Key
@@ -132,7 +132,9 @@ def build_schedules(
     schedules: dict[str, Schedule] = build(
         config["sched"], "sched", {"steps_per_epoch": steps_per_epoch}, epochs=config["epochs"], lr=lr
     )
-    check_schedules(Subject.of(config, "sched", SCHEDULE), schedules)
+    # Of somebody else's each step's factor is asked; our own are the formulas that their tests hold.
+    steps = None if steps_per_epoch is None or ours(config["sched"]) else config["epochs"] * steps_per_epoch
+    check_schedules(Subject.of(config, "sched", SCHEDULE), schedules, steps)
     for name in schedules:
         if name not in optimizer.param_groups[0]:
             raise ConfigError(f"sched: schedules {name!r}, which {config['optim']['_target_']} does not have")

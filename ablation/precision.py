@@ -39,8 +39,10 @@ class Precision:
         return torch.autocast(self.device.type, dtype=_DTYPES[self.name])
 
 
-def choose_precision(precision: str, device: torch.device) -> Precision:
+def choose_precision(precision: str, device: torch.device, why: str = "as asked") -> Precision:
     """`auto` is bf16 where the hardware multiplies it natively, else fp32. A GPU is set up for it from then on.
+
+    `why` is said of another than `auto`.
 
     Raises:
         ConfigError: an unknown precision.
@@ -48,7 +50,7 @@ def choose_precision(precision: str, device: torch.device) -> Precision:
     if device.type == "cuda":
         set_up_gpu()
     if precision in _DTYPES:
-        return Precision(precision, device, "as asked")
+        return Precision(precision, device, why)
     if precision != "auto":
         raise ConfigError(f"precision={precision}: use auto, {', '.join(_DTYPES)}")
     if device.type == "cuda":

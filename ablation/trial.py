@@ -165,7 +165,8 @@ class _Shared:
         for name, alike in by_precision.items():
             for lane in alike:
                 lane.look(newest=len(alike) == 1)
-            precision = choose_precision(name, self.device)
+            asked = name == self.built.scalars.precision
+            precision = choose_precision(name, self.device, "as asked" if asked else "as it was begun")
             common = set(alike[0].saved).intersection(*(lane.saved for lane in alike))
             if common:
                 groups.append((alike, precision, max(common)))

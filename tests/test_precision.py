@@ -78,8 +78,10 @@ def test_a_trial_ends_in_the_precision_in_which_it_began(tmp_path: Path) -> None
     settings = config(*TINY, *SMALL_MODEL) | {"precision": "auto"}
     with pytest.raises(Stopped):
         run(settings | {"precision": "fp32"}, tmp_path, Silent(3))
-    (result,) = run(settings, tmp_path).values()
+    watch = Silent()
+    (result,) = run(settings, tmp_path, watch).values()
     assert isinstance(result, dict)
     assert result["precision"] == "fp32"
+    assert [leg.precision for leg in watch.legs] == ["fp32 (as it was begun)"]
     starts = [e["precision"] for e in events(tmp_path / "seed-0") if e["event"] == "start"]
     assert starts == ["fp32", "fp32"]

@@ -14,8 +14,10 @@ SCHEDULE = "a factory (epochs, lr, ...) -> {field of the optimiser: Schedule}; S
 _POINTS = 64
 
 
-def check_schedules(subject: Subject, schedules: Any) -> None:
-    """Ask schedules for the factors along a training; one that counts steps, only once it is known how many there are.
+def check_schedules(subject: Subject, schedules: Any, steps: int | None = None) -> None:
+    """Ask schedules for the factors along a training: at each of its steps, or while these are unknown at some points.
+
+    One that counts steps itself is asked only once it is known how many there are.
 
     Raises:
         ConfigError: they break their contract.
@@ -26,7 +28,8 @@ def check_schedules(subject: Subject, schedules: Any) -> None:
         )
     for field, schedule in schedules.items():
         subject.takes(schedule, "t")
-        points = [*(i / _POINTS for i in range(_POINTS)), math.nextafter(1, 0)]
+        along = [i / (steps or _POINTS) for i in range(steps or _POINTS)]
+        points = along if steps else [*along, math.nextafter(1, 0)]
         try:
             first, second = ([_factor(subject, field, schedule, t) for t in points] for _ in range(2))
         except Uncounted:

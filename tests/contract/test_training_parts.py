@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from made import PLAIN, all_of, optimized, refusal, scheduled, used
+from tiny import run
 from torch import nn
 
 from ablation.average import Average, Moment
@@ -199,3 +201,13 @@ def test_schedules(schedules: Any, said: str) -> None:
     with pytest.raises(ConfigError) as refused:
         parts(scheduled(schedules))
     assert str(refused.value).startswith(f"sched: {said}")
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+def test_a_schedule_is_asked_at_each_step_before_the_first(tmp_path: Path, fuse: bool) -> None:
+    """A third of the training is none of the points that are asked while the steps are unknown."""
+    wrong = scheduled({"lr": lambda t: -1.0 if abs(t - 1 / 3) < 1e-6 else 1.0})
+    parts(wrong)
+    with pytest.raises(ConfigError, match=r"^sched: returned -1.0 at t=0.333333 of lr"):
+        run({**wrong, "fuse": fuse, "seeds": [0, 1] if fuse else [0]}, tmp_path)
+    assert not list(tmp_path.glob("seed-*/*/last.pt"))
