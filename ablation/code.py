@@ -3,8 +3,8 @@
 Counted are the loop and what prepares and measures, the factories that the configuration names, and whatever of the
 project's and of the user's own modules these import by an `import` statement, and what a student's teacher was trained
 by. A module counts as `ablation.syntax` reads it, so that comments and docstrings make no difference. Not seen are
-modules whose names are made up at run time and files that a module opens by itself; what is installed is left to its
-version. Nothing is imported for this, and digests are remembered by path, size and times of change.
+modules whose names are made up at run time, folders, and files that a module opens by itself; what is installed is left
+to its version. Nothing is imported for this, and digests are remembered by path, size and times of change.
 """
 
 from __future__ import annotations
@@ -72,15 +72,16 @@ class Reader:
             found = {name: digest for name, digest in self._reached(root).items() if name not in of_loop}
             parts.setdefault(part, {}).update(found)
         for key, file, digest in self._files(config):
-            parts[key] = {file: digest}
+            parts.setdefault(key, {})[file] = digest
         self._remember()
         return {part: modules for part, modules in parts.items() if modules}
 
     def _files(self, config: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
         """Files that tricks are given by name, such as a table of colours: key, `aug.mine.table=lut.npy`, digest."""
-        for key, value in flatten({group: config.get(group, {}) for group in _TRICKS}).items():
-            if isinstance(value, str) and not key.endswith("_target_") and (path := Path(value).expanduser()).is_file():
-                yield key, f"{key}={value}", self._known_as(key, path.absolute(), _digested).digest
+        for key, given in flatten({group: config.get(group, {}) for group in _TRICKS}).items():
+            for value in _texts(given) if not key.endswith("_target_") else ():
+                if (path := Path(value).expanduser()).is_file():
+                    yield key, f"{key}={value}", self._known_as(key, path.absolute(), _digested).digest
 
     def _reached(self, root: str) -> Modules:
         """A module with its packages, and what they import."""
@@ -174,19 +175,29 @@ def _counted(seed_folder: Path) -> list[dict[str, Any]]:
 def digests(seed_folder: Path, parts: Mapping[str, Modules]) -> dict[str, str]:
     """What tells whether two trials ran the same code: a digest for each part, of all attempts that count."""
     runs = counted(seed_folder)
-    found = {part: {run[name] for run in runs for name in modules if name in run} for part, modules in parts.items()}
-    taught_by = {digest for codes in taught(seed_folder).values() for run in codes for digest in run.values()}
+    found = {
+        part: {_counts(name, run[name]) for run in runs for name in modules if name in run}
+        for part, modules in parts.items()
+    }
+    taught_by = {_counts(*module) for codes in taught(seed_folder).values() for run in codes for module in run.items()}
     found["teacher"] = found.get("teacher", set()) | taught_by
     return {part: hashlib.sha256(" ".join(sorted(d)).encode()).hexdigest()[:8] for part, d in found.items() if d}
+
+
+def _counts(name: str, digest: str) -> str:
+    """Our own modules may move from version to version; who exchanges two of their own runs other code."""
+    return digest if name.startswith("ablation.") else f"{name} {digest}"
 
 
 def edited(then: Iterable[Modules], now: Modules) -> list[str]:
     """The files that differ: `aug/cutout.py`. A module that was moved or renamed as it is does not."""
     names: set[str] = set()
     for modules in then:
-        was, is_ = set(modules.values()), set(now.values())
-        names |= {name for name, digest in modules.items() if digest not in is_}
-        names |= {name for name, digest in now.items() if digest not in was}
+        names |= {name for name in modules.keys() & now.keys() if modules[name] != now[name]}
+        gone = {name: digest for name, digest in modules.items() if name not in now}
+        new = {name: digest for name, digest in now.items() if name not in modules}
+        names |= {name for name, digest in gone.items() if digest not in new.values()}
+        names |= {name for name, digest in new.items() if digest not in gone.values()}
     return sorted(map(_spelt, names))
 
 
@@ -213,6 +224,17 @@ def _named(config: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     view = config.get("data", {}).get("view")
     for name in view if isinstance(view, Mapping) else [view]:
         yield f"data.view.{name}", f"ablation.data.view.{name}"
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """A text, or those in a list, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, Mapping):
+        yield from _texts(list(value.values()))
 
 
 def _apart(name: str) -> bool:

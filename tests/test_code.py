@@ -173,6 +173,25 @@ def test_a_file_that_a_trick_is_given_counts(tmp_path: Path) -> None:
     assert edited([before], Reader().of(settings)) == [f"aug.mine.table={table}"]
 
 
+def test_files_in_a_list_count_too(tmp_path: Path) -> None:
+    low, high = tmp_path / "low.txt", tmp_path / "high.txt"
+    low.write_text("0.1")
+    high.write_text("0.9")
+    nested = {"levels": [1, [str(low)], {"top": str(high)}]}
+    settings = {**config(*TINY), "aug": {"mine": {"_target_": "mine.trick", **nested}}}
+    before = Reader().of(settings)
+    high.write_text("0.8")
+    assert edited([before], Reader().of(settings)) == [f"aug.mine.levels={high}"]
+    assert set(Reader().parts(settings)["aug.mine.levels"]) == {f"aug.mine.levels={file}" for file in (low, high)}
+
+
+def test_contents_that_two_modules_exchange_are_edits() -> None:
+    then = {"mine.a": "1", "mine.b": "2", "mine.c": "3"}
+    assert edited([then], {**then, "mine.a": "2", "mine.b": "1"}) == ["mine/a.py", "mine/b.py"]
+    assert edited([then], {**then, "mine.c": "2"}) == ["mine/c.py"]
+    assert edited([then], {"mine.a": "1", "mine.b": "2", "moved.c": "3"}) == []
+
+
 def test_what_was_read_otherwise_is_not_compared(tmp_path: Path) -> None:
     (tmp_path / "attempt-1").mkdir()
     (tmp_path / "attempt-1" / code.CODE).write_text(json.dumps({"step": 0, "modules": {"ablation.train": "1"}}))
