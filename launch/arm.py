@@ -123,7 +123,8 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
         keep = {n: node for n, node in config[group].items() if "_target_" in node or f"{group}.{n}" in typed}
         notes += [f"{group}.{n}" for n in config[group] if n not in keep]
         settled[group] = keep
-    return settled, [f"left out, because the option it was meant for is not chosen: {n}" for n in notes]
+    left_out = [f"left out, because the option it was meant for is not chosen: {n}" for n in notes]
+    return settled, replaced([parsed(text) for text in overrides]) + left_out
 
 
 def _check_shape(config: Config) -> None:
@@ -141,16 +142,25 @@ def _check_shape(config: Config) -> None:
 
 
 def _check_choices(overrides: Sequence[str]) -> None:
-    """Hydra reads an option that is named twice once: the second would do nothing."""
+    """Hydra takes an option that is named twice once, without a word."""
     for override in map(parsed, overrides):
-        chosen = override.value()
-        if override.key_or_group in MANY and isinstance(chosen, list):
-            twice = sorted({str(option) for option in chosen if chosen.count(option) > 1})
-            if twice:
-                raise ConfigError(
-                    f"{override.input_line}: {', '.join(twice)} is named more than once and would be there once only; "
-                    f"name it once"
-                )
+        names = override.value()
+        listed = names if override.key_or_group in MANY and isinstance(names, list) else []
+        if twice := sorted({str(name) for name in listed if listed.count(name) > 1}):
+            text = override.input_line
+            raise ConfigError(f"{text}: {', '.join(twice)} is named twice and would be there once; name it once")
+
+
+def replaced(overrides: Sequence[Override]) -> list[str]:
+    """Of two values for one key the later one counts, as in Hydra; what is said of the others."""
+    last = {override.get_key_element(): override for override in overrides}
+    told = []
+    for override in overrides:
+        key, text = override.get_key_element(), override.input_line
+        if override is not last[key] and text != last[key].input_line:
+            both = f"; for both options give {key}=[NAME,NAME]" if key in MANY else ""
+            told.append(f"{text} does nothing: {last[key].input_line} stands later and counts{both}")
+    return told
 
 
 def _typed(overrides: Sequence[str]) -> set[str]:
@@ -190,7 +200,7 @@ def parse(overrides: Sequence[str]) -> list[tuple[str, str]]:
 def called(overrides: Sequence[str]) -> str:
     """The name of the arm that these overrides give: all in one order, without where and how often it is run."""
     neutral = {(k, json.dumps(v)) for k, v in rules().neutral.items()}
-    said = [(k, v) for k, v in parse(overrides) if (k, v) not in neutral]
+    said = [(k, v) for k, v in dict(parse(overrides)).items() if (k, v) not in neutral]
     apart = sorted(f"{k}={v}" for k, v in said if k.split(".")[0] not in SURROUNDINGS and k not in SURROUNDINGS)
     return ",".join(apart) or "baseline"
 

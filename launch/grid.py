@@ -33,7 +33,7 @@ from hydra.core.override_parser.types import Override
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch.arm import parsed
+from launch.arm import parsed, replaced
 from launch.teachers import quoted
 
 _KINDS = {"params": dict, "zip": list, "union": list, "rows": list, "exclude": list}
@@ -137,8 +137,10 @@ class Grid:
 
     def _line(self, overrides: Sequence[str], where: str, without: Container[str] = ()) -> dict[str, list[Row]]:
         """Key -> the values that a line gives it, one row each; keys in `without` are left out."""
-        axes = {}
-        for override in self._parser.parse_overrides([quoted(text) for text in overrides]):
+        axes: dict[str, list[Row]] = {}
+        read = self._parser.parse_overrides([quoted(text) for text in overrides])
+        self.notes += [f"{where}: {told}" for told in replaced(read)]
+        for override in read:
             key, text = override.get_key_element(), str(override.input_line)
             if override.is_hydra_override() or key == "table":
                 raise ConfigError(f"{where}: {text}: belongs on the command line, once for all arms")

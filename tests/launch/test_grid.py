@@ -48,7 +48,13 @@ def test_the_command_line_is_hydras_own() -> None:
     assert lines({}, "optim.lr=choice(0.1,0.2)", "~track.mlflow", "+data.x='a b'") == [
         f"optim.lr={lr} ~track.mlflow +data.x='a b'" for lr in (0.1, 0.2)
     ]
-    assert lines({}, "optim.lr=0.1,0.2", "optim.lr=0.3") == ["optim.lr=0.3"]
+
+
+def test_of_two_axes_of_one_key_the_later_one_counts_and_that_is_said() -> None:
+    grid = Grid(GlobalHydra.instance().config_loader())
+    found = grid.expand({"params": {"epochs": "1,2"}}, ["optim.lr=0.1,0.2", "epochs=3", "optim.lr=0.3"])
+    assert [" ".join(row.overrides) for row in found] == ["optim.lr=0.3 epochs=3"]
+    assert grid.notes == ["the command line: optim.lr=0.1,0.2 does nothing: optim.lr=0.3 stands later and counts"]
 
 
 def test_params_mean_what_they_mean_after_an_equals_sign() -> None:

@@ -86,4 +86,15 @@ def test_one_line_at_the_terminal(search: str) -> None:
 def test_an_option_that_is_named_twice_is_refused() -> None:
     with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigError) as refused:
         gather([["regularizer=[ema,swa,ema]"]])
-    assert "regularizer=[ema,swa,ema]: ema is named more than once" in str(refused.value)
+    assert "regularizer=[ema,swa,ema]: ema is named twice and would be there once" in str(refused.value)
+
+
+def test_of_two_values_the_later_one_counts_and_names_the_arm() -> None:
+    row = ["aug=cutout", "optim.lr=0.1", "seeds=1", "aug=mixup", "optim.lr=0.2", "seeds=1"]
+    with initialize_config_dir(str(CONF), version_base="1.3"):
+        (planned,) = gather([row])
+    assert planned.arm.name == "aug=mixup,optim.lr=0.2"
+    assert planned.notes[:2] == (
+        "aug=cutout does nothing: aug=mixup stands later and counts; for both options give aug=[NAME,NAME]",
+        "optim.lr=0.1 does nothing: optim.lr=0.2 stands later and counts",
+    )
