@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+from itertools import product
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from ablation.contract.sample import key
+from ablation.contract.sample import PROGRESS, key
 from ablation.contract.shown import a, shown
 from ablation.contract.subject import Subject, distribution
 from ablation.key import Key
 from ablation.types import Batch, Model, Pass, Taught, Term
 
 TERM = "Term = (Pass) -> () float32, a mean over the batch"
+_SURE = (0.0, 8.0, -8.0)  # added to the logits of the targets: a network as it is, one that is right, one that is wrong
 TAUGHT = "Taught: term(Pass, the teacher's logits (N, K)) -> () float32"
 
 
@@ -55,7 +58,11 @@ def check_term(subject: Subject, term: Term | Taught, given: Pass, penalty: bool
             subject.unchanged(name, held[name].detach(), before)
         return _checked(subject, out, penalty)
 
-    subject.twice(call)
+    (out,) = subject.twice(call)
+    if out.requires_grad:
+        own = term.parameters() if isinstance(term, nn.Module) else ()
+        learnt = [p for p in (*given.model.parameters(), *own) if p.requires_grad]
+        _check_gradient(subject, lambda given: function(given, *arguments[1:]), given, out, learnt)
 
 
 def _checked(subject: Subject, out: Any, penalty: bool) -> Tensor:
@@ -71,6 +78,32 @@ def _checked(subject: Subject, out: Any, penalty: bool) -> Tensor:
         way = "a number that depends on the logits, the features or the weights: without .detach() or torch.no_grad()"
         raise subject.breach("returned a number without a gradient: nothing is learnt from it", wanted=way)
     return out
+
+
+def _check_gradient(subject: Subject, term: Term, given: Pass, out: Tensor, learnt: list[Tensor]) -> None:
+    """It can be followed, and is not 0 throughout: neither for what the network answers here nor for any other answer.
+
+    Some losses rightly have none of answers that are right, or wrong, or at a moment of the training.
+    """
+
+    def gradients(loss: Tensor) -> list[Tensor]:
+        of = partial(torch.autograd.grad, retain_graph=True, allow_unused=True)
+        return [g for g in subject.call(of, loss, learnt) if g is not None]
+
+    found = gradients(out)
+    told = {"returned": shown(out), "wanted": "a finite number whose gradient is finite, and not 0 for every answer"}
+    if not all(g.isfinite().all() for g in found):
+        way = "sqrt(x) and norms where x is 0, or torch.where over a branch that is not finite: add an eps inside"
+        raise subject.breach("returned a number whose gradient is not finite", **told, likely=way)
+    if float(out.detach()) == 0 or any(map(torch.count_nonzero, found)):
+        return
+    for t, sure in product(PROGRESS, _SURE):
+        other = given._replace(
+            logits=given.logits + sure * given.batch.y, batch=given.batch._replace(t=torch.tensor(t))
+        )
+        if any(map(torch.count_nonzero, gradients(subject.call(term, other)))):
+            return
+    raise subject.breach("returned a number whose gradient is 0: nothing is learnt from it", **told)
 
 
 def _check_relabel(subject: Subject, relabel: Any, answer: Tensor) -> None:
