@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
@@ -14,7 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
-from ablation.track.ready import database
+from ablation.track.ready import SQLITE, database
+from launch.hint import ablation
 from launch.report_arms import Arms, asked
 
 if TYPE_CHECKING:
@@ -55,7 +57,7 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
         uri = source(arms, options.uri)
         frame = runs(uri, {line.id for line in arms.definition.lines if line.id}) if uri else tidy([], None)
         table = build(changed(arms.definition, options), frame)
-    _tell_unsynced(table, arms.out)
+    _tell_unsynced(table, arms.out, options.uri)
     if options.to is not None:
         from launch import report_files
 
@@ -125,19 +127,24 @@ def source(arms: Arms, uri: str | None) -> str:
         ConfigError: they are recorded nowhere.
     """
     if uri is None and not arms.tracker:
-        raise ConfigError("track: these arms are recorded nowhere; name a tracker with hydra.launcher.uri=")
+        where = f"{SQLITE}results/mlflow.db"
+        raise ConfigError(
+            f"track: these arms are recorded nowhere; `{ablation(f'sync --uri {where}', arms.out)}` brings those that "
+            f"are done to a tracker, which hydra.launcher.uri={where} reads"
+        )
     if uri is None and (file := database(arms.tracker)) and not file.exists():
         print(f"note: nothing was ever recorded in {arms.tracker}", file=sys.stderr)
         return ""
     return uri or arms.tracker
 
 
-def _tell_unsynced(table: Table, out: Path) -> None:
+def _tell_unsynced(table: Table, out: Path, uri: str | None) -> None:
     """Trials may be done of which the tracker has not been told."""
     lacking = {(cell.line.id, seed) for cell in table.cells for seed in cell.waiting}
     done = sum((out / str(id_) / f"seed-{seed}" / "result.json").exists() for id_, seed in lacking)
     if done:
-        told = f"{done} of the trials that lack a number here are done in {out}: ablation sync uploads"
+        words = f"sync --uri {shlex.quote(uri)}" if uri else "sync"
+        told = f"{done} of the trials that lack a number here are done; `{ablation(words, out)}` brings them to MLflow"
         print(f"note: {told}", file=sys.stderr)
 
 

@@ -190,7 +190,7 @@ def test_trials_that_the_tracker_was_not_told_of_are_noted(lab: Lab, capsys: pyt
     lab.train("optim.lr=0.05", "seeds=[0]")
     found, _ = lab.told("optim.lr=0.05", "seeds=[0]")
     assert found["lines"][0]["waiting"] == {"0": "missing"}
-    said = f"note: 1 of the trials that lack a number here are done in {lab.home}/runs: ablation sync uploads\n"
+    said = "note: 1 of the trials that lack a number here are done; `ablation sync --out runs` brings them to MLflow\n"
     assert capsys.readouterr().err == said
 
 
@@ -201,7 +201,9 @@ def test_a_tracker_that_was_never_written_is_no_error(lab: Lab, capsys: pytest.C
     assert not (lab.home / "none.db").exists()
     with pytest.raises(ConfigError, match="there is no file"):
         lab.told("hydra.launcher.uri=sqlite:///none.db")
-    with pytest.raises(ConfigError, match="recorded nowhere; name a tracker"):
+    with pytest.raises(
+        ConfigError, match=r"recorded nowhere; `ablation sync --uri sqlite:.* brings those that are done"
+    ):
         lab.told("track=[]")
 
 
