@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from mlflow import MlflowClient
 from tiny import CONF, TINY, config, final_weights
 
@@ -22,6 +22,7 @@ from ablation.errors import ConfigError
 from ablation.parts import parts
 from launch import arm, messages
 from launch.arms import gather
+from launch.hydra_version import initialized
 
 ROOT = CONF.parent
 SMOKE = ("recipe=smoke", "model.depth=8", "precision=fp32", "device=cpu")
@@ -114,7 +115,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, number: signal.Signa
 )
 def test_a_wrong_name_is_refused_with_the_nearest(overrides: list[str], said: str) -> None:
     with (
-        initialize_config_dir(str(CONF), version_base="1.3"),
+        initialized(),
         pytest.raises(Exception) as refused,  # noqa: PT011 Hydra's own, of several kinds
     ):
         compose("config", overrides)
@@ -163,7 +164,7 @@ def test_a_wrong_name_is_refused_with_the_nearest(overrides: list[str], said: st
     ],
 )
 def test_an_impossible_value_is_refused_before_data_is_loaded(overrides: list[str], said: str | None) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         composed = arm.plain(compose("config", overrides))
     settled, _ = arm.settle(composed, overrides)
     if said is None:
@@ -185,7 +186,7 @@ def test_an_impossible_value_is_refused_before_data_is_loaded(overrides: list[st
     ],
 )
 def test_what_is_no_option_is_refused(overrides: list[str], said: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigError, match=re.escape(said)):
+    with initialized(), pytest.raises(ConfigError, match=re.escape(said)):
         gather([overrides])
 
 
@@ -240,7 +241,7 @@ def test_missing_data_is_one_message(tmp_path: Path) -> None:
 
 def test_what_a_recipe_set_for_another_option_is_left_out_and_said() -> None:
     overrides = ["recipe=lab_resnet20", "sched=multistep"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         settled, notes = arm.settle(arm.plain(compose("config", overrides)), overrides)
     assert "eta" not in settled["sched"]
     assert settled["sched"]["warmup"] == 10

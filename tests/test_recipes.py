@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from one_step import begun, imitation, stepped
 from tiny import CONF, config, options
 
@@ -46,7 +46,7 @@ def test_trains_two_steps(name: str) -> None:
 @pytest.mark.parametrize("name", options("recipe"))
 def test_leaves_nothing_out(name: str) -> None:
     """What a recipe sets has a reader: else every run of it would say that something was left out."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with running():
         _, notes = arm.settle(arm.plain(compose("config", [f"recipe={name}"])), [f"recipe={name}"])
     assert not notes
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 import yaml
-from hydra import compose, initialize_config_dir
+from hydra import compose
 
 from ablation import trial
 from ablation.build import build
@@ -23,6 +23,7 @@ from ablation.parts import parts
 from ablation.types import Taught
 from ablation.watch import Leg, Watch
 from launch import arm
+from launch.hydra_version import initialized
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 
@@ -86,7 +87,7 @@ def config(*overrides: str) -> dict[str, Any]:
 
 @cache
 def _config(overrides: tuple[str, ...]) -> dict[str, Any]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         composed = arm.plain(compose("config", list(overrides)))
     settled, _ = arm.settle(composed, overrides)
     loss = build(settled["loss"], "loss")

@@ -18,11 +18,12 @@ import tempfile
 import time
 from pathlib import Path
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 
 from launch.arms import gather
 from launch.grid import Grid
+from launch.hydra_version import initialized
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -46,7 +47,7 @@ def main() -> None:
     parser.add_argument("--hydra", type=int, default=40)
     arguments = parser.parse_args()
     typed = grid(arguments.arms)
-    with initialize_config_dir(str(ROOT / "conf"), version_base="1.3"):
+    with initialized():
         began = time.perf_counter()
         rows = [list(row.overrides) for row in Grid(GlobalHydra.instance().config_loader()).expand({}, typed)]
         expanded = time.perf_counter()

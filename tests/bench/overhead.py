@@ -15,13 +15,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from hydra import compose, initialize_config_dir
+from hydra import compose
 
 from ablation import evaluate, record, trial
 from ablation.parts import parts
 from launch import arm, console, provenance
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from launch.hydra_version import initialized
 
 
 def main() -> None:
@@ -40,7 +39,7 @@ def main() -> None:
 
     record.evaluate = timed  # type: ignore[attr-defined]
     outside = []
-    with tempfile.TemporaryDirectory() as out, initialize_config_dir(str(CONF), version_base="1.3"):
+    with tempfile.TemporaryDirectory() as out, initialized():
         for i in range(arguments.trials + 2):
             began, spent[0] = time.perf_counter(), 0.0
             result = one(f"optim.lr=0.0{i + 1}", out)

@@ -12,12 +12,11 @@ import multiprocessing
 import statistics
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import reference
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import compose
 
 from ablation.allowance import cores
 from ablation.build import build
@@ -32,8 +31,7 @@ from ablation.state import State
 from ablation.train import Feed, Plan, Recorder, train
 from ablation.types import Batch, Data
 from launch import arm
-
-CONF = Path(__file__).resolve().parents[2] / "conf"
+from launch.hydra_version import initialized
 
 
 class Clock(Recorder):
@@ -109,7 +107,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=cores())
     parser.add_argument("overrides", nargs="*")
     arguments = parser.parse_args()
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         overrides = ["epochs=1000000", *arguments.overrides]
         config, _ = arm.settle(arm.plain(compose("config", overrides)), overrides)
     built = parts(config)

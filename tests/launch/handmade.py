@@ -11,13 +11,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir
-from tiny import CONF, SMALL_MODEL, TINY
+from tiny import SMALL_MODEL, TINY
 
 from ablation import attempt
 from ablation.attempt import BEAT, OWNER, Owner
 from ablation.journal import JOURNAL, Event
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.sweep import Planned, Submission, create
 
 STEPS = 10  # per epoch
@@ -93,7 +93,7 @@ def sweep(out: Path, *rows: str, name: str = "main", **launcher: Any) -> Submiss
 @cache
 def _gathered(rows: tuple[str, ...], name: str) -> list[Planned]:
     common = [*TINY, *SMALL_MODEL, f"sweep={name}"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         return gather([[*common, *row.split()] for row in rows])
 
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from hydra import compose, initialize_config_dir
-from tiny import CONF
+from hydra import compose
 
 from ablation.errors import ConfigError
 from ablation.identity import identify
 from launch.arm import plain, rules, settle
 from launch.arms import gather
+from launch.hydra_version import initialized
 
 
 @pytest.fixture(autouse=True)
 def hydra() -> Iterator[None]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield
 
 

@@ -6,8 +6,6 @@ import math
 from pathlib import Path
 
 import pytest
-from hydra import initialize_config_dir
-from tiny import CONF
 
 from ablation.sched._end import ending
 from ablation.sched.constant import constant
@@ -18,6 +16,7 @@ from ablation.types import Schedule
 from launch import plan
 from launch.arms import gather
 from launch.checks_config import together
+from launch.hydra_version import initialized
 from launch.sweep import Planned
 
 RESTARTS = """
@@ -41,7 +40,7 @@ def restarts(epochs: int, cycle: float, factor: float = 1, decay: float = 1, flo
 
 
 def planned(*rows: list[str], search: tuple[str, ...] = ()) -> list[Planned]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         return gather(rows, search)
 
 

@@ -6,21 +6,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.errors import HydraException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
-from tiny import CONF
 
 from launch.compose import Composer
+from launch.hydra_version import initialized
 
 
 @pytest.fixture(autouse=True, scope="module")
 def composer() -> Iterator[Composer]:
     """One for all tests: what it keeps of one arm must not reach the next."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield Composer()
 
 

@@ -9,14 +9,14 @@ from threading import Event
 import numpy as np
 import pytest
 import yaml
-from hydra import initialize_config_dir
-from tiny import CONF, SMALL_MODEL, TINY
+from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError, DataError
 from ablation.identity import identify
 from launch import sweep
 from launch.arm import rules
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
 from launch.sweep import Planned
@@ -40,7 +40,7 @@ def npz(path: Path, seed: int) -> Path:
 
 
 def composed(*rows: list[str]) -> list[Planned]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         return gather([[*OWN, *row] for row in rows])
 
 
@@ -151,7 +151,7 @@ def test_a_data_set_that_is_known_by_its_arguments_only_says_so(
     (tmp_path / "conf/data/told.yaml").write_text(f"_target_: mydata_of_a_user.known\npath: {file}\ncontent: null\n")
     search = f"hydra.searchpath=[file://{tmp_path}/conf]"
     small = [text for text in (*TINY, *SMALL_MODEL) if not text.startswith("data")]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         mine, told = gather(
             [[*small, f"data={name}", "epochs=1", f"out={tmp_path}/out"] for name in ("mine", "told")], [search]
         )

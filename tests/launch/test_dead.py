@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
-from tiny import CONF
 
 from ablation.errors import ConfigError
 from launch import dead, plan
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.sweep import Planned
 from tests.launch.workshop import BASE, ROOT, mischief, tricks
 
@@ -43,7 +42,7 @@ TAUGHT = ("loss=distill teacher=same", "loss=distill teacher=same aug=mixup aug.
 
 
 def planned(out: Path, *rows: list[str]) -> list[Planned]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         return gather([[*BASE, *row, f"out={out}"] for row in rows])
 
 

@@ -28,10 +28,10 @@ def shade():
 SUBMIT = """
 import sys
 from pathlib import Path
-from hydra import initialize_config_dir
-from launch import provenance, sweep
+from launch import sweep
 from launch.arms import gather
-with initialize_config_dir(str(provenance.ROOT / "conf"), version_base="1.3"):
+from launch.hydra_version import initialized
+with initialized():
     made = sweep.create(gather([sys.argv[1:]]), {"workers": 1, "gpus": [], "per_gpu": 1, "retry": {}}, "the command")
 print(made.folder)
 """

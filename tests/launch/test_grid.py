@@ -6,22 +6,22 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import CONF, options
+from tiny import options
 
 from ablation.errors import ConfigError
 from launch.arms import gather
 from launch.grid import Grid, Row
+from launch.hydra_version import initialized
 from launch.messages import explain
 
 
 @pytest.fixture(autouse=True, scope="module")
 def hydra() -> Iterator[None]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield
 
 

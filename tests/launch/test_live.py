@@ -6,13 +6,13 @@ import io
 from pathlib import Path
 
 import pytest
-from hydra import initialize_config_dir
 from rich.console import Console
-from tiny import CONF, TINY
+from tiny import TINY
 
 from launch import live, summary, sweep
 from launch.arms import gather
 from launch.board import Board
+from launch.hydra_version import initialized
 from launch.outcome import Event, Outcome
 from launch.picture import draw
 from launch.sweep import Submission, Work
@@ -24,7 +24,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Submission:
     """Thirty arms of two seeds."""
     rows = [[*TINY, "track=[mlflow]", "seeds=2", f"optim.lr=0.{n:02d}"] for n in range(1, 31)]
     out = f"out={tmp_path_factory.mktemp('out')}"
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         planned = gather([[*row, out] for row in rows])
     return sweep.create(planned, {"kind": "local"}, "the command")
 

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.errors import HydraException
 from tiny import CONF
 
 from ablation.errors import ConfigError
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.messages import explain
 
 
@@ -26,7 +27,7 @@ def search(tmp_path: Path) -> str:
 
 
 def said(*typed: str) -> str:
-    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(HydraException) as refused:
+    with initialized(), pytest.raises(HydraException) as refused:
         compose("config", list(typed))
     return explain(refused.value, typed)
 
@@ -69,7 +70,7 @@ def test_entries_of_a_mapping_are_added() -> None:
 
 
 def test_arms_of_a_sweep_are_explained_with_the_search_path(search: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigError) as refused:
+    with initialized(), pytest.raises(ConfigError) as refused:
         gather([["aug=mine", "aug.mine.strenght=3"], ["aug=mien"]], [search])
     assert "did you mean aug.mine.strength?" in str(refused.value)
     assert "aug=mien: no such option; did you mean mine?" in str(refused.value)
@@ -84,14 +85,14 @@ def test_one_line_at_the_terminal(search: str) -> None:
 
 
 def test_an_option_that_is_named_twice_is_refused() -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"), pytest.raises(ConfigError) as refused:
+    with initialized(), pytest.raises(ConfigError) as refused:
         gather([["regularizer=[ema,swa,ema]"]])
     assert "regularizer=[ema,swa,ema]: ema is named twice and would be there once" in str(refused.value)
 
 
 def test_of_two_values_the_later_one_counts_and_names_the_arm() -> None:
     row = ["aug=cutout", "optim.lr=0.1", "seeds=1", "aug=mixup", "optim.lr=0.2", "seeds=1"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         (planned,) = gather([row])
     assert planned.arm.name == "aug=mixup,optim.lr=0.2"
     assert planned.notes[:2] == (

@@ -7,13 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.config import scalars
 from ablation.errors import ConfigError
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.misread import misread, refuse_typed
 
 FILES = {"launcher": "hydra/launcher/mine.yaml", "recipe": "recipe/mine.yaml", "group": "optim/mine.yaml"}
@@ -100,10 +101,7 @@ def test_our_own_files_are_well(tmp_path: Path) -> None:
 
 def test_a_sweep_over_such_a_file_is_refused(tmp_path: Path) -> None:
     said(tmp_path, "resources: {time: 4:00:00}")
-    with (
-        initialize_config_dir(str(CONF), version_base="1.3"),
-        pytest.raises(ConfigError, match=r"line 5: 4:00:00 is 14400"),
-    ):
+    with initialized(), pytest.raises(ConfigError, match=r"line 5: 4:00:00 is 14400"):
         gather([["epochs=1"]], [f"hydra.searchpath=[file://{tmp_path}]"])
 
 
@@ -120,7 +118,7 @@ def test_a_sweep_over_such_a_file_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_the_command_line_reads_it_as_text(typed: str, read: Any) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         config = compose(
             "config", ["hydra/launcher=slurm", f"hydra.launcher.resources.time={typed}"], return_hydra_config=True
         )
@@ -134,14 +132,14 @@ def test_what_is_typed_for_slurm_is_text(value: str) -> None:
         refuse_typed(["hydra/launcher=slurm", f"{key}={value}"])
     (typed,) = shlex.split(str(refused.value).partition("; type ")[2])
     refuse_typed([typed, f"{key}=1000", f"{key}=010", f"{key}=a_1", "hydra.launcher.pack=1_0"])
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         config = compose("config", ["hydra/launcher=slurm", typed], return_hydra_config=True)
     assert config.hydra.launcher.resources.account == value
 
 
 @pytest.mark.parametrize("name", ["2026-11-29", "010", "yes"])
 def test_names_that_look_like_other_things_are_text(name: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         config: Any = OmegaConf.to_container(compose("config", [f"sweep={name}"]), resolve=True)
     assert config["sweep"] == name
     scalars(config)
@@ -166,7 +164,7 @@ def test_names_that_look_like_other_things_are_text(name: str) -> None:
     ],
 )
 def test_durations_and_names_that_are_none_are_refused(typed: str) -> None:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         config: Any = OmegaConf.to_container(compose("config", [typed]), resolve=True)
     with pytest.raises(ConfigError, match=f"^{typed.partition('=')[0]}="):
         scalars(config)

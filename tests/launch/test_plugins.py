@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.utils import JobStatus
 from omegaconf import DictConfig
 from tiny import CONF, SMALL_MODEL, TINY
@@ -20,6 +20,7 @@ from tiny import CONF, SMALL_MODEL, TINY
 from ablation.errors import AblationError, ConfigError, Stopped
 from launch.front import launch
 from launch.grid import KEYS
+from launch.hydra_version import initialized
 from launch.outcome import Outcome, Trial
 from launch.sweep import Planned
 
@@ -114,7 +115,7 @@ def test_the_sweepers_configuration_lists_the_grids_keys() -> None:
 @pytest.fixture
 def config() -> Iterator[DictConfig]:
     """A sweep's, as a launcher is given it."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield compose("config", ["hydra/launcher=plan"], return_hydra_config=True)
 
 

@@ -8,12 +8,12 @@ from threading import Event
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
 from PIL import Image
-from tiny import CONF, SMALL_MODEL, TINY
+from tiny import SMALL_MODEL, TINY
 
 from ablation import attempt, trace
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.run import run_arm
 from launch.sweep import Submission
 from launch.verbs import main
@@ -86,7 +86,7 @@ def test_a_person_is_told_the_override(capsys: Capture, swept: Submission) -> No
 
 def test_a_single_run_ends_with_its_suggestion(capsys: Capture, tmp_path: Path) -> None:
     line = [*TINY, *SMALL_MODEL, "data.subset=32", "epochs=6", "recipe=lr_finder", "track=[]", f"out={tmp_path}"]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         (planned,) = gather([line])
     run_arm(planned, Event())
     folder = tmp_path / planned.arm.id

@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hydra import initialize_config_dir
-from tiny import CONF, SMALL_MODEL, TINY
+from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
 from launch.arm import rules
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.plan import look
 from launch.standing import sweep_states
 from launch.sweep import Planned, Submission, create
@@ -22,7 +22,7 @@ WORDS = "it was made before revision 99 of aug.channel_drop; see CHANGELOG.md"
 
 
 def composed(out: Path, *row: str) -> list[Planned]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         return gather([[*TINY, *SMALL_MODEL, f"out={out}", "sweep=old", *row]])
 
 

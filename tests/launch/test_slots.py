@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import initialize_config_dir
-from tiny import CONF, TINY
+from tiny import TINY
 
 from ablation import allowance
 from ablation.device import Seen
 from ablation.errors import ConfigError, DeviceError
 from launch import slots
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.sweep import Planned
 
 OPTIONS = {"gpus": "auto", "per_gpu": 1, "workers": "auto"}
@@ -22,7 +22,7 @@ OPTIONS = {"gpus": "auto", "per_gpu": 1, "workers": "auto"}
 @pytest.fixture(scope="module")
 def six() -> list[Planned]:
     """An arm of six trials, for any device."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         return gather([[*TINY, "device=auto", "seeds=6"]])
 
 
@@ -128,7 +128,7 @@ def test_what_this_machine_lacks_is_refused(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, options: dict[str, Any], device: str, said: str
 ) -> None:
     machine(monkeypatch)
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         planned = gather([[*TINY, f"device={device}"]])
     with pytest.raises(ConfigError, match=said):
         slots.choose({**OPTIONS, **options}, planned)

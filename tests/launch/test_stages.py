@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 
 from ablation.errors import ConfigError
@@ -19,6 +19,7 @@ from ablation.identity import identify
 from launch import stages
 from launch.arm import Arm, plain, rules, settle
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.run import arguments
 from launch.sweep import Planned, order
 from launch.teachers import quoted, teachers_row
@@ -28,7 +29,7 @@ STUDENT = ("loss=distill", "loss.alpha=0.5", "aug=cutout")
 
 @pytest.fixture(autouse=True)
 def hydra() -> Iterator[None]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield
 
 

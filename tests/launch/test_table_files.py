@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 import yaml
-from hydra import initialize_config_dir
 from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.identity import flatten
 from launch.arm import parsed
+from launch.hydra_version import initialized
 from launch.table_request import Request, request
 from launch.tables import compositions
 
@@ -53,7 +53,7 @@ def tables() -> dict[str, dict[str, Any]]:
 
 @pytest.fixture(autouse=True, scope="module")
 def hydra() -> Iterator[None]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield
 
 

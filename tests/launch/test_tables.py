@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hydra import compose, initialize_config_dir
+from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from tiny import CONF
@@ -20,6 +20,7 @@ from ablation.errors import ConfigError
 from launch.arms import gather
 from launch.coverage import coverage, lacking
 from launch.grid import Grid, Row
+from launch.hydra_version import initialized
 from launch.report import Options, changed
 from launch.table_file import flags, read
 from launch.table_labels import labels
@@ -31,7 +32,7 @@ from results.definition import Line
 
 @pytest.fixture(autouse=True, scope="module")
 def hydra() -> Iterator[None]:
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         yield
 
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hydra import initialize_config_dir
 from tiny import CONF, SMALL_MODEL, TINY
 
 from launch import sweep
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.sweep import Submission, Work
 
 ROOT = CONF.parent
@@ -94,7 +94,7 @@ def mischief(how: str, **values: Any) -> list[str]:
 
 def submission(out: Path, *rows: list[str]) -> Submission:
     """Tiny arms, frozen."""
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         planned = gather([[*BASE, *row, f"out={out}"] for row in rows])
     return sweep.create(planned, {"kind": "local"}, "the command")
 

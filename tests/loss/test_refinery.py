@@ -11,10 +11,9 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from hydra import initialize_config_dir
 from one_step import CPU, begun, images, stepped
 from passes import passed, sample
-from tiny import CONF, SMALL_MODEL, TINY, config, final_weights, run
+from tiny import SMALL_MODEL, TINY, config, final_weights, run
 from torch import Tensor
 from torch.func import functional_call
 
@@ -25,6 +24,7 @@ from ablation.loss.refinery import refinery
 from ablation.train import Feed
 from ablation.types import Data
 from launch.arms import gather
+from launch.hydra_version import initialized
 
 
 def plan_data(settings: dict[str, Any]) -> Data:
@@ -96,7 +96,7 @@ def test_a_real_steps_loss_is_the_one_made_by_hand(mixed: str, statistics: str) 
 def test_a_real_chain_of_rounds(tmp_path: Path, row: list[str]) -> None:
     """Naive, and two rounds; the second is taught by the first."""
     asked = [*TINY, *SMALL_MODEL, f"out={tmp_path}", "epochs=1", "loss=refinery", "teacher=same", "rounds=2", *row]
-    with initialize_config_dir(str(CONF), version_base="1.3"):
+    with initialized():
         arms = gather([asked])
     for planned in arms:
         folder = tmp_path / planned.arm.id

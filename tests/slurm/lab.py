@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import yaml
-from hydra import initialize_config_dir
 from slurm.cluster import until
 from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 
@@ -22,6 +21,7 @@ from ablation.atomic import write_atomic
 from ablation.result import finished
 from launch import sweep
 from launch.arms import gather
+from launch.hydra_version import initialized
 from launch.slurm.round import Report, perform
 from launch.sweep import Planned, Submission
 
@@ -72,7 +72,7 @@ class Lab:
             for k, rate in enumerate(RATES[:count])
         ]  # fmt: skip
         os.environ["BRAKE"] = str(self.folder / "brake")
-        with initialize_config_dir(str(CONF), version_base="1.3"):
+        with initialized():
             return gather(rows)
 
     def submit(self, arms: Sequence[Planned], **changes: Any) -> tuple[Submission, Report]:
