@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+from ablation.contract import first
 from ablation.contract.check import foreign
 from ablation.contract.networks import MODEL, check_first_pass
 from ablation.contract.subject import Subject
@@ -17,7 +18,7 @@ from ablation.parts import Parts, build_learner, build_optimizer, build_schedule
 from ablation.precision import Precision
 from ablation.state import State, gather_weights
 from ablation.teacher import draws
-from ablation.train import Plan
+from ablation.train import Feed, Plan
 from ablation.types import Data, Split, Taught
 
 OWN = "teacher"  # the average that is the student's own teacher, among the averages
@@ -79,6 +80,10 @@ def prepare(
     if foreign(config) and not top.compile:
         subject = Subject("model", config["model"]["_target_"], MODEL)
         check_first_pass(subject, learner.model, len(data.classes))
+    if first.needed(config):
+        x, y, word, t = Feed(plan, 0).batch(0)
+        lane = (x, y, word) if weights.lanes is None else (x[0], y[0], word[0])
+        first.check(config, tricks, built.loss, learner, (*lane, t))
     per_step = (plan.steps_per_epoch,) if weights.lanes is None else (weights.lanes, plan.steps_per_epoch)
     losses, hits = (torch.zeros(per_step, device=precision.device) for _ in range(2))
     return plan, State(weights, optimizer, kept, losses, hits)

@@ -38,7 +38,7 @@ def check_data(node: Mapping[str, Any], data: Any) -> Shape:
     if not (data.std > 0).all():
         raise subject.breach("has a std that is not above 0", returned=shown(data.std))
     shape = Shape.of(data)
-    check_view(Subject("data", subject.target, VIEW), data.view, shape)
+    check_view(Subject("data", subject.target, VIEW), data.view, shape.raw())
     return shape
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from ablation.contract.sample import PROGRESS, Shape, key
+from ablation.contract.sample import key
 from ablation.contract.shown import a, dtype, shown, tensor
 from ablation.contract.subject import ROUNDING, Subject, distribution
 from ablation.key import Key
@@ -20,14 +20,13 @@ _PIXELS = 1000  # of an image, from which on two images of noise are told apart 
 _SHOWS, _LACKS = 0.3, 0.1  # correlations from which on an image is in another, and below which it is not
 
 
-def check_view(subject: Subject, view: View, shape: Shape) -> None:
-    """Try a view.
+def check_view(subject: Subject, view: View, given: Tensor) -> None:
+    """Try a view on images (N, H, W, C).
 
     Raises:
         ConfigError: it breaks its contract.
     """
     subject.takes(view, "x", "key")
-    given = shape.raw()
 
     def call(i: int) -> Tensor:
         x = given.clone()
@@ -43,8 +42,8 @@ def check_view(subject: Subject, view: View, shape: Shape) -> None:
     subject.twice(call)
 
 
-def check_aug(subject: Subject, aug: Aug, batch: Batch, rounds: int) -> Batch:
-    """Try an augmentation with so many keys; what it makes of the batch with the first.
+def check_aug(subject: Subject, aug: Aug, batch: Batch, moments: Sequence[tuple[Key, float]]) -> list[Batch]:
+    """Try an augmentation with some keys, each at some progress of the training; what it makes of the batch.
 
     Raises:
         ConfigError: it breaks its contract.
@@ -52,18 +51,17 @@ def check_aug(subject: Subject, aug: Aug, batch: Batch, rounds: int) -> Batch:
     subject.takes(aug, "batch", "key")
 
     def call(i: int) -> Batch:
-        given = _copied(batch._replace(t=torch.tensor(PROGRESS[i])))
+        its, t = moments[i]
+        given = _copied(batch._replace(t=torch.tensor(t)))
         kept = _copied(given)
-        out = subject.call(aug, given, key(i))
+        out = subject.call(aug, given, its)
         for name in Batch._fields:
             subject.unchanged(f"batch.{name}", getattr(given, name), getattr(kept, name))
         _check_batch(subject, out, kept)
         assert isinstance(out, Batch)
         return out
 
-    found: list[Batch] = subject.twice(call, rounds)
-    _check_pairs(subject, batch, found)
-    return found[0]._replace(t=batch.t)
+    return subject.twice(call, len(moments))
 
 
 def _copied(batch: Batch) -> Batch:
@@ -117,11 +115,14 @@ def _check_numbers(subject: Subject, out: Batch, told: Mapping[str, str]) -> Non
         )
 
 
-def _check_pairs(subject: Subject, given: Batch, found: list[Batch]) -> None:
+def check_pairs(subject: Subject, given: Batch, found: list[Batch]) -> None:
     """The targets belong to the images: of most rows, those of an image that can be seen in them.
 
     Images of noise are seen in what is made of them by their correlation. Labels that are drawn anew on purpose are
     told from mixed up ones by the classes that the batch does not have.
+
+    Raises:
+        ConfigError: they do not.
     """
     have = given.y.sum(0) > 0
     plain = bool((given.y.amax(1) == 1).all())  # not mixed by an augmentation before

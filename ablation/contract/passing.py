@@ -14,7 +14,7 @@ from ablation.average import Average
 from ablation.build import build
 from ablation.contract.averages import AVERAGE, check_average
 from ablation.contract.generators import TORCH
-from ablation.contract.images import AUG, check_aug, lanes_trouble
+from ablation.contract.images import AUG, check_aug, check_pairs, lanes_trouble
 from ablation.contract.networks import MODEL, check_model
 from ablation.contract.sample import KEPT, PROGRESS, Shape, key, stand_in
 from ablation.contract.subject import Raised, Subject, ours
@@ -22,11 +22,12 @@ from ablation.contract.terms import TAUGHT, TERM, check_term, passed, term_lanes
 from ablation.errors import ConfigError
 from ablation.network import build_network, seeded
 from ablation.tricks import Tricks, build_tricks
-from ablation.types import Batch, Model, Taught
+from ablation.types import Batch, Model, Taught, Term
 
 Config = Mapping[str, Any]
 _SMALL = 3_000_000  # parameters of a model that is run for this, on images of at most
 _SIDE = 64
+_MOMENTS = [(key(i), t) for i, t in enumerate(PROGRESS)]
 
 
 @lru_cache(maxsize=KEPT)
@@ -51,17 +52,18 @@ def _augmented(text: str, shape: Shape) -> tuple[Batch, Batch, tuple[str, ...]]:
         group, option = tricks.paths[name].split(".")
         own = ours(config[group][option])
         try:
-            after = check_aug(tried, aug, batch, 1 if own else len(PROGRESS))
+            found = check_aug(tried, aug, batch, _MOMENTS[:1] if own else _MOMENTS)
+            check_pairs(tried, batch, found)
         except Raised:
             if shape.known:
                 raise
             continue  # with the images themselves it will be told
-        notes += [] if own else _lanes(tried, config["fuse"], lanes_trouble(aug, batch))
-        batch = after
+        notes += [] if own else lanes(tried, config["fuse"], lanes_trouble(aug, batch))
+        batch = found[0]._replace(t=batch.t)
     return clean, batch, tuple(notes)
 
 
-def _lanes(tried: Subject, fuse: bool, trouble: str) -> list[str]:
+def lanes(tried: Subject, fuse: bool, trouble: str) -> list[str]:
     """What is said of a part that cannot be trained with seeds fused, or reads the device.
 
     Raises:
@@ -81,14 +83,25 @@ def terms(text: str, shape: Shape) -> tuple[str, ...]:
     config = json.loads(text)
     tricks, loss = build_tricks(config), build(config["loss"], "loss")
     model, real = _model(config, tricks, shape)
-    notes: list[str] = []
     clean, batch, _ = _augmented(json.dumps({name: config[name] for name in ("aug", "regularizer", "fuse")}), shape)
+    notes = check_terms(config, tricks, loss, batch, clean, model, real and shape.known)
+    if isinstance(loss, Taught) and isinstance(loss.own, Average):
+        check_average(Subject.of(config, "loss", AVERAGE), loss.own, shape)
+    return notes
+
+
+def check_terms(
+    config: Config, tricks: Tricks, loss: Term | Taught, batch: Batch, clean: Batch, model: Model, real: bool
+) -> tuple[str, ...]:
+    """Try the loss and the penalties on a batch; `real`: the model is the one that is trained.
+
+    Raises:
+        ConfigError: one breaks its contract.
+    """
     tried = Subject.of(config, "loss", TAUGHT if isinstance(loss, Taught) else TERM)
     given = passed(model, batch, clean)
     check_term(tried, loss, given)
-    if isinstance(loss, Taught) and isinstance(loss.own, Average):
-        check_average(Subject.of(config, "loss", AVERAGE), loss.own, shape)
-    notes += [] if ours(config["loss"]) else _lanes(tried, config["fuse"], term_lanes_trouble(loss, given))
+    notes = [] if ours(config["loss"]) else lanes(tried, config["fuse"], term_lanes_trouble(loss, given))
     for name, penalty in tricks.penalties.items():
         group, option = tricks.paths[name].split(".")
         tried = Subject.of(config, tricks.paths[name], f"Penalty: attach(Model) -> Term; {TERM}")
@@ -99,11 +112,11 @@ def terms(text: str, shape: Shape) -> tuple[str, ...]:
             check_term(tried, term, passed(model, batch, clean), penalty=True)
         except ConfigError as e:
             # A network that is not the configured one may be refused, or lack what the penalty looks for.
-            if (real and shape.known) or not (isinstance(e, Raised) or isinstance(e.__cause__, ValueError)):
+            if real or not (isinstance(e, Raised) or isinstance(e.__cause__, ValueError)):
                 raise
             continue
         trouble = "" if ours(config[group][option]) else term_lanes_trouble(term, passed(model, batch, clean))
-        notes += _lanes(tried, config["fuse"], trouble)
+        notes += lanes(tried, config["fuse"], trouble)
     return tuple(notes)
 
 
