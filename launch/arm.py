@@ -106,10 +106,9 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
     draws are the seed's.
 
     Raises:
-        ConfigError: a group or an option is missing, or no mapping, or is chosen twice.
+        ConfigError: a group or an option is missing, or no mapping.
     """
     _check_shape(config)
-    _check_choices(overrides)
     typed = _typed(overrides)
     notes, settled = [], dict(config)
     if config["teacher"] is None and config["draws"] == "own":
@@ -139,16 +138,6 @@ def _check_shape(config: Config) -> None:
                     f"{group}.{n}={node}: is no option; in a file conf/{group}/NAME.yaml the lines of an option stand, "
                     f"indented, under NAME:, and on the command line it is +{group}.NAME={{_target_: module.function}}"
                 )
-
-
-def _check_choices(overrides: Sequence[str]) -> None:
-    """Hydra takes an option that is named twice once, without a word."""
-    for override in map(parsed, overrides):
-        names = override.value()
-        listed = names if override.key_or_group in MANY and isinstance(names, list) else []
-        if twice := sorted({str(name) for name in listed if listed.count(name) > 1}):
-            text = override.input_line
-            raise ConfigError(f"{text}: {', '.join(twice)} is named twice and would be there once; name it once")
 
 
 def replaced(overrides: Sequence[Override]) -> list[str]:

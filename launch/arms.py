@@ -14,7 +14,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation.errors import ConfigError, DataError
 from ablation.identity import flatten
 from ablation.parts import parts
-from launch import contents, messages, teachers
+from launch import contents, messages, named, teachers
 from launch.arm import Config, describe, parsed, plain, settle
 from launch.checks_config import traps
 from launch.compose import Composer
@@ -94,6 +94,7 @@ def attempts(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[P
     @cache
     def compose(row: tuple[str, ...]) -> list[Planned]:
         """Of one row: the teachers it needs, then its own arm. Students of one teacher ask for it in the same words."""
+        named.refuse([*search, *row])
         return _arms(composer, defaults, row, lambda teachers: compose(tuple(teachers)), find)
 
     for row in rows:

@@ -26,9 +26,9 @@ from launch.provenance import ROOT
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
-_GROUPS = (*GROUPS, *MANY, "recipe", "table")
+ALL_GROUPS = (*GROUPS, *MANY, "recipe", "table")
 _AXES = "hydra.sweeper.params"
-_OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
+OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
 
 
 def command(overrides: Sequence[str]) -> str:
@@ -59,7 +59,7 @@ def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
     typed = list(sys.argv[1:] if overrides is None else overrides)
     if isinstance(e, MissingConfigException) and "/" in str(e.missing_cfg_file):
         group, option = _missing(str(e.missing_cfg_file))
-        return f"{group}={option}: no such option; {near(option, {*options(group), *_users(group, typed)})}"
+        return f"{group}={option}: no such option; {near(option, offered(group, typed))}"
     if isinstance(e, OverrideParseException):
         return f"{e.override}: is not an override: {str(e).splitlines()[0]}; give key=value, in quotes as a shell wants"
     if isinstance(e, OSError) and e.errno in _FULL:
@@ -80,10 +80,15 @@ def options(group: str) -> list[str]:
     return sorted(name.as_posix() for name in found if not name.name.startswith("_"))
 
 
+def offered(group: str, overrides: Sequence[str]) -> set[str]:
+    """Likewise, with those on the search path that these overrides name."""
+    return {*options(group), *_users(group, overrides)}
+
+
 def _missing(path: str) -> tuple[str, str]:
     """Group and option of a file that is not there. Our groups are single words, and their options may have folders."""
     group, _, option = path.partition("/")
-    if group in _GROUPS:
+    if group in ALL_GROUPS:
         return group, option
     group, _, option = path.rpartition("/")
     return group, option
@@ -99,14 +104,14 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     if rest and any(k.startswith(f"{key}.") for k in keys):
         return f"{key}: has no such entry; one is added by ++{key}={{name: value}}"
     chosen = any(k.startswith(f"{head}.{option}.") for k in keys)
-    if head in MANY and not chosen and option in [*options(head), *_users(head, overrides)]:
+    if head in MANY and not chosen and option in offered(head, overrides):
         return f"{key}: {option} is not chosen; add {head}={option}"
-    for other in get_close_matches(head, _GROUPS) if rest and head not in _GROUPS else []:
+    for other in get_close_matches(head, ALL_GROUPS) if rest and head not in ALL_GROUPS else []:
         if f"{other}.{rest}" in keys:
             return f"{key}: no such key; did you mean {other}.{rest}?"
     group = key.rpartition(".")[0] if head == "hydra" else head
     beside = [k for k in keys if k.startswith(f"{group}.")]
-    return f"{key}: no such key; {near(key, beside if rest and beside else [*_GROUPS, *SCALARS])}"
+    return f"{key}: no such key; {near(key, beside if rest and beside else [*ALL_GROUPS, *SCALARS])}"
 
 
 def _users(group: str, overrides: Sequence[str]) -> list[str]:
@@ -124,7 +129,7 @@ def _keys(overrides: Sequence[str]) -> list[str]:
     Of several mistakes the choices may hold another: then of the choices that can be composed, one by one.
     """
     search = searched(overrides)
-    chosen = [text for text in overrides if re.match(rf"({'|'.join((*_GROUPS, *_OF_HYDRA))})=", text)]
+    chosen = [text for text in overrides if re.match(rf"({'|'.join((*ALL_GROUPS, *OF_HYDRA))})=", text)]
     with running():
         kept: list[str] = []
         for text in chosen:

@@ -28,6 +28,7 @@ from launch import (
     hydra_version,
     later,
     messages,
+    named,
     own,
     provenance,
     stages,
@@ -123,9 +124,10 @@ def arguments(typed: Sequence[str]) -> list[str]:
 def cli() -> None:
     """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    sys.argv[1:] = arguments(sys.argv[1:])
     try:
         hydra_version.check()
+        sys.argv[1:] = arguments(sys.argv[1:])
+        named.refuse(sys.argv[1:])
         main()
     except Stopped as e:
         sys.exit(messages.stopped(e))

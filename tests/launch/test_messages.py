@@ -84,12 +84,6 @@ def test_one_line_at_the_terminal(search: str) -> None:
     assert len(done.stderr.splitlines()) <= 2
 
 
-def test_an_option_that_is_named_twice_is_refused() -> None:
-    with initialized(), pytest.raises(ConfigError) as refused:
-        gather([["regularizer=[ema,swa,ema]"]])
-    assert "regularizer=[ema,swa,ema]: ema is named twice and would be there once" in str(refused.value)
-
-
 def test_of_two_values_the_later_one_counts_and_names_the_arm() -> None:
     row = ["aug=cutout", "optim.lr=0.1", "seeds=1", "aug=mixup", "optim.lr=0.2", "seeds=1"]
     with initialized():
