@@ -3,7 +3,8 @@
 Asking for the same configuration again is a resume or a no-op. Rules keep old ids when the code grows: a key added
 later at its neutral value, or an empty new group, changes nothing; a renamed key keeps its id by a rename rule. A
 correction of what an option computes is the one thing that gives new ids to configurations that read the same: the
-option's revision is then part of the id of those that use it, and of no other.
+option's revision is then part of the id of those that use it, and of no other. All rules speak of the project's own
+factories: an argument of a user's factory may be called the same and mean something else.
 """
 
 from __future__ import annotations
@@ -20,13 +21,14 @@ from typing import Any
 SURROUNDINGS = frozenset(
     {"seeds", "device", "compile", "fuse", "out", "sweep", "track", "checkpoint", "lease", "trace"}
 )
-SURROUNDINGS |= {f"data.{key}" for key in ("root", "cache", "download", "in_memory")}
+_OF_DATA = frozenset(f"data.{key}" for key in ("root", "cache", "download", "in_memory"))
 # Where images of one's own lie is a surrounding if it is known what they are. Of runs from before that was looked at,
 # and of images that are not here, the path has to do.
 PATH, CONTENT = "data.path", "data.content"
 # Groups whose options are applied in the order given; everywhere else order means nothing.
 ORDERED = frozenset({"init", "aug", "regularizer"})
 REVISED = "revised."  # before the options, in canonical keys
+_OURS = "ablation."  # before the names of the project's factories
 _DIGITS = 16  # 64 bits
 _TRIED = 10_000  # sets of earlier revisions
 
@@ -68,9 +70,15 @@ def _scalar(value: Any, key: str) -> Any:
     raise ValueError(f"{key}={value!r}: cannot be part of a configuration's identity")
 
 
-def _surrounding(key: str) -> bool:
-    parts = key.split(".")
-    return any(".".join(parts[:n]) in SURROUNDINGS for n in range(1, len(parts) + 1))
+def theirs(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """How the keys begin of options that are made by a user's own factory: `loss.`, `aug.mine.`."""
+    targets = {k: str(v) for k, v in flatten(config).items() if k.endswith("._target_")}
+    return tuple(key.removesuffix("_target_") for key, target in targets.items() if not target.startswith(_OURS))
+
+
+def surrounding(key: str, users: tuple[str, ...]) -> bool:
+    """Whether a dotted key says where, how or how often a trial is run; `users` are the beginnings of `theirs`."""
+    return key.split(".")[0] in SURROUNDINGS or (key in _OF_DATA and not key.startswith(users))
 
 
 def _rename(key: str, renamed: Mapping[str, str]) -> str:
@@ -89,22 +97,27 @@ def revisions(config: Mapping[str, Any], rules: Rules) -> dict[str, int]:
     """
     leaves = flatten(config)
     factories = [str(v).rpartition(".")[0] for k, v in leaves.items() if k.endswith("_target_")]
-    used = {name.removeprefix("ablation.") for name in factories}
+    used = {name.removeprefix(_OURS) for name in factories if name.startswith(_OURS)}
     return {options: number for options, number in rules.revised.items() if used.issuperset(options.split("+"))}
 
 
 def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str, Any]:
     """The configuration as sorted dotted keys, one spelling for each value: what is hashed and what is compared."""
-    rules = rules or Rules()
-    flat = {key: _scalar(value, key) for key, value in flatten(config).items() if not _surrounding(key)}
+    rules, users = rules or Rules(), theirs(config)
+    flat = {key: _scalar(value, key) for key, value in flatten(config).items() if not surrounding(key, users)}
     if flat.get(CONTENT) is not None:
         flat.pop(PATH, None)
     neutral = {key: _scalar(value, key) for key, value in rules.neutral.items()}
-    kept = {_rename(k, rules.renamed): v for k, v in flat.items() if k not in neutral or neutral[k] != v}
-    kept |= {k: _rename(v, rules.renamed) for k, v in kept.items() if k.endswith("_target_")}
+
+    def renamed(key: str) -> str:
+        return key if f"{key}.".startswith(users) else _rename(key, rules.renamed)
+
+    kept = {renamed(k): v for k, v in flat.items() if k.startswith(users) or k not in neutral or neutral[k] != v}
+    targets = {k: v for k, v in kept.items() if k.endswith("_target_") and not k.startswith(users)}
+    kept |= {k: _rename(v, rules.renamed) for k, v in targets.items()}
     for group in ORDERED:
         if len(config.get(group) or ()) > 1:
-            kept[group] = [_rename(f"{group}.{name}", rules.renamed).partition(".")[2] for name in config[group]]
+            kept[group] = [renamed(f"{group}.{name}").partition(".")[2] for name in config[group]]
     return _revised(kept, revisions(config, rules))
 
 

@@ -20,7 +20,7 @@ from ablation.atomic import write_atomic
 from ablation.build import factory
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from ablation.identity import PATH, SURROUNDINGS, Rules, canonical, difference, flatten, identify
+from ablation.identity import PATH, Rules, canonical, difference, flatten, identify, surrounding, theirs
 from ablation.result import RESULT
 from launch.changes import told
 from launch.provenance import ROOT
@@ -36,7 +36,7 @@ class Arm:
     id: str
     name: str  # what the command line chose, in one order, without where and how often it is run
     sweep: str
-    groups: dict[str, str]  # group -> the chosen option, several joined by "+"
+    groups: dict[str, str]  # group -> the chosen option, or a factory that was put in its place; several joined by "+"
     params: dict[str, Any]  # dotted keys whose values differ from the defaults
     overrides: list[str]
     command: str
@@ -186,12 +186,29 @@ def parse(overrides: Sequence[str]) -> list[tuple[str, str]]:
     return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in read]
 
 
-def called(overrides: Sequence[str]) -> str:
-    """The name of the arm that these overrides give: all in one order, without where and how often it is run."""
-    neutral = {(k, json.dumps(v)) for k, v in rules().neutral.items()}
-    said = [(k, v) for k, v in dict(parse(overrides)).items() if (k, v) not in neutral]
-    apart = sorted(f"{k}={v}" for k, v in said if k.split(".")[0] not in SURROUNDINGS and k not in SURROUNDINGS)
-    return ",".join(apart) or "baseline"
+def called(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
+    """The name of the arm that these overrides give: all in one order, without where and how often it is run.
+
+    The configuration that they give, if they give one, tells which arguments are those of a user's own factory.
+    """
+    neutral, users = {(k, json.dumps(v)) for k, v in rules().neutral.items()}, theirs(config)
+    said = [(k, v) for k, v in dict(parse(overrides)).items() if k.startswith(users) or (k, v) not in neutral]
+    return ",".join(sorted(f"{k}={v}" for k, v in said if not surrounding(k, users))) or "baseline"
+
+
+def _labels(config: Config, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, str]:
+    """What each group has: options by name, or by the factory that was put in the place of an option's own."""
+    typed, users = _typed(overrides), theirs(config)
+
+    def label(group: str, option: str, key: str, node: Mapping[str, Any]) -> str:
+        shipped = (ROOT / "conf" / group / f"{option}.yaml").is_file()
+        foreign = shipped and f"{key}.".startswith(users)  # a recipe may have put it there
+        other = f"{key}._target_" in typed and (shipped or key == group)  # else `+aug.mine._target_=` makes that name
+        return str(node["_target_"]) if foreign or other else option
+
+    one = {g: label(g, str(choices.get(g)), g, config[g]) for g in GROUPS}
+    many = {g: [label(g, n, f"{g}.{n}", node) for n, node in config[g].items()] for g in MANY if g != "track"}
+    return one | {g: "+".join(names) or "none" for g, names in many.items()}
 
 
 def describe(
@@ -202,12 +219,11 @@ def describe(
     changed = {k: v for k, v in canonical(config).items() if base.get(k) != v and not k.endswith("_target_")}
     if config["data"].get("path"):  # for people: the images are known by their content
         changed[PATH] = config["data"]["path"]
-    groups = {g: str(choices[g]) for g in GROUPS} | {g: "+".join(config[g]) or "none" for g in MANY if g != "track"}
     return Arm(
         id=identify(config, rules()),
-        name=called(overrides),
+        name=called(overrides, config),
         sweep=str(config["sweep"]),
-        groups=groups,
+        groups=_labels(config, choices, overrides),
         params={k: v for k, v in changed.items() if k not in MANY},
         overrides=list(overrides),
         command=command,

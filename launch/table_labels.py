@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
+from ablation import identity
 from ablation.build import near
 from ablation.errors import ConfigError
-from ablation.identity import SURROUNDINGS
 from launch.grid import Row
 from launch.table_file import FIRST
 
@@ -45,10 +45,12 @@ def against(rows: Sequence[Row], called: Sequence[str], baseline: str | None) ->
     return [chosen if chosen != own else None for own in called]
 
 
-def surrounding(override: str) -> bool:
-    """Whether it says where, how or how often a trial is run, but not what it is."""
-    key = override.lstrip("+~").partition("=")[0]
-    return key.split(".")[0] in SURROUNDINGS or key in SURROUNDINGS
+def surrounding(override: str, users: tuple[str, ...] = ("data.",)) -> bool:
+    """Whether it says where, how or how often a trial is run, but not what it is.
+
+    `users` are the beginnings of `identity.theirs`; before a row is composed, its data set may be a user's.
+    """
+    return identity.surrounding(override.lstrip("+~").partition("=")[0], users)
 
 
 def _other(rows: Sequence[Row], called: Sequence[str], n: int, baseline: str | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ablation.config import seeds
 from ablation.errors import ConfigError
-from ablation.identity import canonical
+from ablation.identity import canonical, theirs
 from launch import messages
 from launch.arm import called, parsed, rules
 from launch.arms import attempts
@@ -88,7 +88,9 @@ def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
 def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     """The table, from what each of its rows composed to."""
     own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
-    _, named = apart({str(n): called(row.overrides) for n, row in enumerate(asked.rows)})
+    configs = [p.config if p else {} for p in own]
+    full = (called(row.overrides, config) for row, config in zip(asked.rows, configs, strict=True))
+    _, named = apart({str(n): name for n, name in enumerate(full)})
     others, search = against(asked.rows, asked.labels, asked.about.baseline), messages.searched(asked.hydra)
     lines: dict[tuple[str, str | None], Line] = {}
     for n, (row, arms) in enumerate(zip(asked.rows, composed, strict=True)):
@@ -96,7 +98,8 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
         before = lines.get((line.label, line.id))
         lines[line.label, line.id] = _with_seeds(line, row, before.seeds, search) if before else line
     used = dict.fromkeys([*asked.about.flags, *(flag for line in lines.values() for flag in line.flags)])
-    changed = [text for text in asked.task if not surrounding(text)] if asked.name else []
+    users = {theirs(config) for config in configs}
+    changed = [text for text in asked.task if not all(surrounding(text, u) for u in users)] if asked.name else []
     return Definition(
         name=asked.name or _sweep(own),
         title=asked.about.title or asked.name or _sweep(own),

@@ -135,7 +135,10 @@ def _earlier(student: Config, prefix: str) -> list[Planned]:
         way = "run it again by its command, or take another teacher"
         raise ConfigError(f"teacher={prefix}: {folder} is not whole ({' '.join(str(e).split())}); {way}") from e
     if named != folder.name:
-        raise ConfigError(f"teacher={prefix}: {folder}/config.yaml is not what its id was made from; was it edited?")
+        raise ConfigError(
+            f"teacher={prefix}: {folder}/config.yaml is not what its id is made from: it was edited, or was run under "
+            "earlier rules (see CHANGELOG.md)"
+        )
     planned = Planned(replace(arm, sweep=student["sweep"]), config, teacher=config["teacher"])
     if all(ready(out, folder.name, seed).state == "done" for seed in planned.seeds):
         return [planned]

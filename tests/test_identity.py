@@ -160,3 +160,38 @@ def test_a_correction_of_two_options_together_concerns_only_configurations_with_
     alone, both = {**BASE, "regularizer": {"clip": clip}}, {**BASE, "regularizer": {"clip": clip, "cotrain": cotrain}}
     assert identify(alone, rules) == identify(alone)
     assert identify(both, rules) != identify(both)
+
+
+RULES = Rules(
+    neutral={"loss.eps": None, "aug.mine.p": 1, "rounds": 1},
+    renamed={"aug.mine": "aug.yours", "loss.eps": "loss.epsilon", "aug.mine.mine": "aug.yours.yours"},
+    revised={"loss.refinery": 2},
+)
+
+
+@pytest.mark.parametrize(
+    "target", ["mytricks.lossy.poly", "loss.refinery.refinery", "ablations.loss.refinery.refinery"]
+)
+def test_no_rule_speaks_of_a_user_s_own_factory(target: str) -> None:
+    """What its arguments mean is its own affair, whatever they and its module are called."""
+    loss = {**BASE, "loss": {**option(target), "eps": None}, "rounds": 1}
+    assert identify(loss, RULES) != identify({**BASE, "loss": option(target)}, RULES)
+    assert identify(loss, RULES) == identify({**BASE, "loss": {**option(target), "eps": None}}), "rounds are ours"
+    ours = {**BASE, "loss": {**option("ablation.loss.refinery.refinery"), "eps": None}}
+    assert identify(ours, RULES) == identify({**BASE, "loss": option("ablation.loss.refinery.refinery")}, RULES)
+    for p in (1, 2):
+        aug = {"aug": {"mine": {**option("aug.mine.mine"), "p": p}, "mixup": {"alpha": 1}}}
+        assert canonical(aug, RULES) == canonical(aug)
+
+
+@pytest.mark.parametrize("key", ["root", "cache", "download", "in_memory"])
+def test_where_the_data_lies_is_an_argument_like_others_of_a_user_s_own_factory(key: str) -> None:
+    def data(target: str, value: str) -> dict[str, Any]:
+        return {**BASE, "data": {**option(target), key: value}}
+
+    assert identify(data("mytricks.dat.made", "a")) != identify(data("mytricks.dat.made", "b"))
+    assert identify(data("ablation.data.cifar10.cifar10", "a")) == identify(data("ablation.data.cifar10.cifar10", "b"))
+    known = {**data("mytricks.dat.made", "a"), "track": {"mine": option("mytricks.track.mine")}}
+    known["data"] |= {"path": "/a", "content": "sha256:0"}
+    moved = {**known, "data": {**known["data"], "path": "/b"}, "track": {}}
+    assert identify(moved) == identify(known), "what the images are is known"

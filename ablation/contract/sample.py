@@ -38,7 +38,7 @@ class Shape:
     @classmethod
     def likely(cls, node: Mapping[str, Any]) -> Shape:
         """By the configuration of a data set that is not loaded."""
-        name = str(node["_target_"]).removeprefix("ablation.data.").partition(".")[0]
+        name = str(node["_target_"]).partition("ablation.data.")[2].partition(".")[0]
         size = node.get("size") or _NOMINAL["size"]
         return cls(_NOMINAL["classes"], _NOMINAL["channels"], size, size, name in _FIXED or bool(node.get("size")))
 

@@ -78,6 +78,11 @@ def test_each_distinct_option_is_tried_once(monkeypatch: pytest.MonkeyPatch) -> 
     assert len(calls) == 9, "four keys twice, and once as a lane"
 
 
+def test_only_the_project_s_own_data_sets_are_known_by_name() -> None:
+    assert Shape.likely({"_target_": "ablation.data.cifar10.cifar10"}).known
+    assert not Shape.likely({"_target_": "cifar10.load"}).known, "of a module of the user's"
+
+
 def test_it_costs_a_moment() -> None:
     """Processor time of the whole check of a plain configuration, on eight images of 32 px."""
     shape = Shape(10, 3, 32, 32, known=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hydra import compose
@@ -12,6 +13,7 @@ from ablation.identity import identify
 from launch.arm import plain, rules, settle
 from launch.arms import gather
 from launch.hydra_version import initialized
+from launch.tables import define_rows
 
 
 @pytest.fixture(autouse=True)
@@ -121,3 +123,64 @@ def test_a_single_refused_arm_is_told_plainly() -> None:
         gather([["aug=cutot"]])
     with pytest.raises(ConfigError, match=r"^table: is a grid, not an arm; run it with -m$"):
         gather([["table=lab/postact_mixup"]])
+
+
+MINE = """
+from ablation.aug.mixup import mixup
+from ablation.data.digits import digits
+from ablation.loss.ce import ce
+
+def poly(eps=1.0): return ce()
+def made(root="a"): return digits()
+def mixed(alpha=1.0, per="batch", larger=False): return mixup()
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "tricks_of_a_user.py").write_text(MINE)
+    monkeypatch.syspath_prepend(tmp_path)
+
+
+LOSS, DATA = "loss._target_=tricks_of_a_user.poly", "data._target_=tricks_of_a_user.made"
+MIXED = "tricks_of_a_user.mixed"
+
+
+@pytest.mark.usefixtures("mine")
+def test_arguments_of_a_user_s_own_factory_make_arms_and_names() -> None:
+    losses = [[LOSS, "+loss.eps=1.0"], [LOSS, "+loss.eps=null"], [LOSS]]
+    places = [[DATA, "+data.root=a"], [DATA, "+data.root=b"]]
+    arms = gather([*losses, *places])
+    assert len({p.arm.id for p in arms}) == 5
+    assert [p.arm.name.partition(",")[2] for p in arms] == [
+        "loss.eps=1.0",
+        "loss.eps=null",
+        "",
+        "data.root=a",
+        "data.root=b",
+    ]
+    assert [line.label for line in define_rows(places).lines] == ["+data.root=a", "+data.root=b"]
+    assert [line.name for line in define_rows(losses[:2]).lines] == ["loss.eps=1.0", "loss.eps=null"]
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_factory_in_the_place_of_an_option_s_own_gives_the_group_its_name(tmp_path: Path) -> None:
+    """Filters, costs and trackers know an arm by these; an option that is new has the name that it was given."""
+    (tmp_path / "recipe").mkdir()
+    recipe = "# @package _global_\nloss: {_target_: tricks_of_a_user.poly}\n"
+    (tmp_path / "recipe" / "of_a_user.yaml").write_text(recipe)
+    (tmp_path / "loss").mkdir()
+    (tmp_path / "loss" / "poly.yaml").write_text("_target_: tricks_of_a_user.poly\n")
+    wanted: dict[tuple[str, ...], dict[str, str]] = {
+        (LOSS, DATA): {"loss": "tricks_of_a_user.poly", "data": "tricks_of_a_user.made", "model": "resnet20"},
+        ("~loss", "+loss={_target_: tricks_of_a_user.poly}", "epochs=1"): {"loss": "tricks_of_a_user.poly"},
+        ("recipe=of_a_user", "epochs=2"): {"loss": "tricks_of_a_user.poly"},
+        ("loss._target_=ablation.loss.kl.kl",): {"loss": "ablation.loss.kl.kl"},
+        ("loss=kl", "epochs=3"): {"loss": "kl"},
+        ("loss=poly", "epochs=4"): {"loss": "poly"},
+        ("aug=[cutout,mixup]", f"aug.mixup._target_={MIXED}"): {"aug": f"cutout+{MIXED}"},
+        (f"+aug.mine._target_={MIXED}",): {"aug": "mine"},
+    }
+    arms = gather([list(row) for row in wanted], [f"hydra.searchpath=[file://{tmp_path}]"])
+    for p, groups in zip(arms, wanted.values(), strict=True):
+        assert p.arm.groups | groups == p.arm.groups, p.arm.name

@@ -120,6 +120,9 @@ def test_changes_in_words() -> None:
         "epochs was 1, is 2, it was made before revision 2 of aug.mixup and revision 3 of loss.kl, "
         "it was made under revision 3 of optim.sgd, which is now 2; see CHANGELOG.md"
     )
+    assert told({}) == "its id was made by earlier rules; see CHANGELOG.md"
+    images = {"data.content": (None, "sha256:0"), "data.path": ("a", None)}
+    assert told(images) == "its images were known by their path only, are known by their content"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])

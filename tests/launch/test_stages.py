@@ -175,7 +175,7 @@ def test_an_ambiguous_or_edited_id_is_refused(tmp_path: Path) -> None:
     arms[0].arm.write(copy, {**arms[0].config, "epochs": 2})
     with pytest.raises(ConfigError, match="begin so; give more digits"):
         planned(*STUDENT, f"teacher={copy.name[:4]}", f"out={tmp_path}")
-    with pytest.raises(ConfigError, match="was it edited"):
+    with pytest.raises(ConfigError, match="it was edited, or"):
         planned(*STUDENT, f"teacher={copy.name}", f"out={tmp_path}")
 
 
