@@ -9,6 +9,7 @@ from typing import Any
 
 from ablation.build import build
 from ablation.sched._end import ending
+from launch.idle import idle
 from launch.sweep import Planned
 
 _RATE = "lr"  # the field whose schedule is looked at
@@ -19,7 +20,7 @@ _NAMED = 3  # arms that a note names
 def traps(config: Mapping[str, Any]) -> list[str]:
     """Notes on one configuration, whose parts have been checked."""
     schedule = json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]])
-    return [*_ending(schedule), *_part_of_the_test_set(config["data"])]
+    return [*_ending(schedule), *_part_of_the_test_set(config["data"]), *idle(config)]
 
 
 @lru_cache(maxsize=1024)

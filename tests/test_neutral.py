@@ -14,37 +14,20 @@ from torch import Tensor
 from ablation.state import State
 from ablation.train import Plan
 from ablation.types import Pass
+from launch.checks_config import traps
+from launch.idle import OFF, said
 
 # What is typed, and what it is then the same as; nothing: the baseline.
 SAME: dict[str, tuple[str, str]] = {
-    "mixup without mixing": ("aug=mixup aug.mixup.alpha=0", ""),
-    "cutmix never": ("aug=cutmix aug.cutmix.p=0", ""),
-    "mixup or cutmix never": ("aug=mixup_or_cutmix aug.mixup_or_cutmix.p=0", ""),
-    "ricap of one image": ("aug=ricap aug.ricap.beta=0", ""),
-    "each image once": ("aug=batch_augmentation aug.batch_augmentation.times=1", ""),
-    "cutout of no pixels": ("aug=cutout aug.cutout.size=0", ""),
-    "random erasing never": ("aug=random_erasing aug.random_erasing.p=0", ""),
-    "channel drop of none": ("aug=channel_drop aug.channel_drop.most=0", ""),
-    "lighting that is off": ("aug=pca_lighting aug.pca_lighting.sigma=0", ""),
-    "noise never": ("aug=gaussian_noise aug.gaussian_noise.p=0", ""),
-    "blur never": ("aug=gaussian_blur aug.gaussian_blur.p=0", ""),
+    **{path: (f"{path.replace('.', '=')} {said(path)}", "") for path in OFF},
     "smoothing of nothing": ("loss=label_smoothing loss.eps=0", "loss=ce"),
     "smoothing of nothing, by two numbers": ("loss=label_smoothing loss.form=posneg loss.pos=1 loss.neg=0", "loss=ce"),
     "focal loss without focus": ("loss=focal loss.gamma=0", "loss=ce"),
     "KL is CE": ("loss=kl", "loss=ce"),
     "KL is CE for mixed labels too": ("loss=kl aug=mixup", "loss=ce aug=mixup"),
     "distillation that asks the labels only": ("loss=distill loss.alpha=0 draws=seed", "loss=ce"),
-    "dropout of nothing": ("regularizer=dropout regularizer.dropout.p=0", ""),
-    "blocks of nothing": ("regularizer=drop_block regularizer.drop_block.p=0", ""),
-    "depth that always survives": ("regularizer=stochastic_depth regularizer.stochastic_depth.last_survival=1", ""),
-    "branches that are never shaken": ("regularizer=shake_drop regularizer.shake_drop.last_survival=1", ""),
     "gains of one, for a step": ("regularizer=skip_init regularizer.skip_init.start=1", ""),
-    "an average without memory": ("regularizer=ema regularizer.ema.decay=0", ""),
-    "looking ahead all the way": ("regularizer=lookahead regularizer.lookahead.k=1 regularizer.lookahead.alpha=1", ""),
-    "an ascent of no length": ("regularizer=sam regularizer.sam.rho=0", ""),
     "a limit above every gradient": ("regularizer=clip regularizer.clip.max_norm=1e9", ""),
-    "a penalty of no weight": ("regularizer=confidence_penalty regularizer.confidence_penalty.beta=0", ""),
-    "manifold mixup without mixing": ("regularizer=manifold_mixup regularizer.manifold_mixup.alpha=0", ""),
     "Adam and AdamW without decay": (
         "optim=adam optim.weight_decay=0",
         "optim=adamw optim.weight_decay=0 optim.lr=0.001",
@@ -93,6 +76,14 @@ def test_what_is_the_same_trains_the_same(name: str) -> None:
     typed, same_as = SAME[name]
     assert typed != same_as
     assert apart(change(typed), change(same_as)) < 1e-5
+
+
+@pytest.mark.parametrize("path", OFF)
+def test_what_changes_nothing_is_said_and_nothing_else_is(path: str) -> None:
+    typed, _ = SAME[path]
+    notes = traps(config(*TINY, *SMALL_MODEL, *typed.split()))
+    assert f"{path} changes nothing: with {said(path)} it trains as without it" in notes
+    assert "changes nothing" not in "".join(traps(config(*TINY, *SMALL_MODEL, typed.split()[0])))
 
 
 def test_a_difference_would_be_seen() -> None:
