@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -104,7 +105,10 @@ def _seconds(config: Mapping[str, Any], key: str) -> float:
 def _text(config: Mapping[str, Any], key: str) -> str:
     value = config[key]
     if not isinstance(value, str) or not value:
-        raise ConfigError(f"{key}={'null' if value is None else value}: names a folder; give text, in quotes if needed")
+        shown = json.dumps(value) if value != "" else ""  # as it is typed: null, true
+        number = isinstance(value, bool | int | float)
+        way = f"give it in quotes, '{key}=\"{shown}\"'" if number else "give text"
+        raise ConfigError(f"{key}={shown}: names a folder and is no text; {way}")
     return value
 
 

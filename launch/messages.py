@@ -6,7 +6,7 @@ import errno
 import re
 import shlex
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -20,7 +20,8 @@ from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.identity import flatten
-from launch import later
+from launch import later, quotes
+from launch.arm import parsed
 from launch.hydra_version import running
 from launch.provenance import ROOT
 
@@ -61,7 +62,7 @@ def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
         group, option = _missing(str(e.missing_cfg_file))
         return f"{group}={option}: no such option; {near(option, offered(group, typed))}"
     if isinstance(e, OverrideParseException):
-        return f"{e.override}: is not an override: {str(e).splitlines()[0]}; give key=value, in quotes as a shell wants"
+        return f"{e.override}: is not an override: Hydra cannot read it; {quotes.way(str(e.override))}"
     if isinstance(e, OSError) and e.errno in _FULL:
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
@@ -98,20 +99,52 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     """What a wrong key may have meant: a key beside it if its group exists, else a group or a top-level key."""
     if key.startswith(_AXES):
         return f"{key}: axes are new keys, which ++ adds: '++{_AXES}={{optim.lr: \"0.1,0.2\"}}'"
+    keys = _keys(overrides)
+    text, key, inside = _typed(key, keys, overrides)
     head, _, rest = key.partition(".")
     option = rest.partition(".")[0]
-    keys = _keys(overrides)
-    if rest and any(k.startswith(f"{key}.") for k in keys):
-        return f"{key}: has no such entry; one is added by ++{key}={{name: value}}"
+    parent = key.rpartition(".")[0]
     chosen = any(k.startswith(f"{head}.{option}.") for k in keys)
     if head in MANY and not chosen and option in offered(head, overrides):
         return f"{key}: {option} is not chosen; add {head}={option}"
+    if f"{parent}._target_" in inside or f"{key}._target_" in inside:
+        return f"{key}: is new, and + adds what is new: {shlex.quote(f'+{text}')}"
+    if head in MANY and not chosen and option:
+        return f"{key}: {option} is no option; {near(option, offered(head, overrides))}"
+    if any(k.startswith(f"{key}.") for k in keys) or ("." in parent and inside and f"{parent}._target_" not in keys):
+        place = key if any(k.startswith(f"{key}.") for k in keys) else parent
+        return f"{place}: has no such entry; one is added by ++{place}={{name: value}}"
     for other in get_close_matches(head, ALL_GROUPS) if rest and head not in ALL_GROUPS else []:
         if f"{other}.{rest}" in keys:
             return f"{key}: no such key; did you mean {other}.{rest}?"
     group = key.rpartition(".")[0] if head == "hydra" else head
-    beside = [k for k in keys if k.startswith(f"{group}.")]
+    beside = [k for k in keys if k.startswith(f"{group}.") and not k.endswith("_target_")]
     return f"{key}: no such key; {near(key, beside if rest and beside else [*ALL_GROUPS, *SCALARS])}"
+
+
+def _typed(key: str, keys: Sequence[str], overrides: Sequence[str]) -> tuple[str, str, list[str]]:
+    """The override that set a wrong key, the key that is wrong, and all keys that were typed for what it is in.
+
+    Of a mapping, `optim={momentm: 1}`, Hydra names the key that was given it, which may be right.
+    """
+    targets = [text.partition("=")[0].lstrip("+") for text in overrides if "._target_=" in text]
+    found = next((text for text in overrides if text.startswith(f"{key}=")), key)
+    for text in overrides:
+        value = parsed(text).value() if text.startswith(f"{key}={{") else None
+        if isinstance(value, dict) and (wrong := _absent(value, key, keys)):
+            return text, wrong, [*targets, *flatten(value, f"{key}.")]
+    return found, key, targets
+
+
+def _absent(node: Mapping[str, Any], path: str, keys: Sequence[str]) -> str | None:
+    """The first key of a mapping that a configuration with these keys has not."""
+    for name, value in node.items():
+        key = f"{path}.{name}"
+        if not any(k == key or k.startswith(f"{key}.") for k in keys):
+            return key
+        if isinstance(value, Mapping) and (found := _absent(value, key, keys)):
+            return found
+    return None
 
 
 def _users(group: str, overrides: Sequence[str]) -> list[str]:
@@ -136,7 +169,7 @@ def _keys(overrides: Sequence[str]) -> list[str]:
             if _composed([*search, *kept, text]) is not None:
                 kept.append(text)
         config = _composed([*search, *kept])
-    return [key for key in flatten(config or {}) if not key.endswith("_target_")]
+    return list(flatten(config or {}))
 
 
 def _composed(overrides: list[str]) -> Any:

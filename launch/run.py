@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -38,6 +39,8 @@ from launch import (
 from launch.arms import gather
 from launch.load import Load, give_way
 from launch.sweep import Planned
+
+_BARE = ("-m", "--multirun")  # options without a value that overrides may follow
 
 
 @hydra.main(**hydra_version.BASE, config_path="../conf", config_name="config")
@@ -114,11 +117,26 @@ def arguments(typed: Sequence[str]) -> list[str]:
     """What Hydra is given: naming a launcher asks for it also without `-m`, `--json` is an option of launchers.
 
     The overrides that name a teacher are one value; of a sweep, keys that only its arms may have go past Hydra.
+
+    Raises:
+        ConfigError: a sweep is to be shown.
+        HydraException: not an override.
     """
-    given = ["hydra.launcher.json=true" if text == "--json" else teachers.quoted(text) for text in typed]
+    given = _flags_first(["hydra.launcher.json=true" if t == "--json" else teachers.quoted(t) for t in typed])
     launched = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
+    if (shown := {"--cfg", "-c", "--info", "-i"} & set(given)) and {"-m", "--multirun"} & set(given):
+        raise ConfigError(f"{shown.pop()}: shows one configuration, not those of a sweep; leave -m out")
     given = ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
     return later.past(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
+
+
+def _flags_first(typed: Sequence[str]) -> list[str]:
+    """Options such as `-m` before the overrides, with their values: argparse takes overrides from one place only."""
+    flags, others = list[str](), list[str]()
+    for text in typed:
+        value = flags and flags[-1].startswith("-") and flags[-1] not in _BARE and re.fullmatch(r"[^=~]+", text)
+        (flags if value or text.startswith("-") else others).append(text)
+    return [*flags, *others]
 
 
 def cli() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -9,12 +10,15 @@ from pathlib import Path
 import pytest
 from hydra import compose
 from hydra.errors import HydraException
+from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.errors import ConfigError
+from launch import quotes
 from launch.arms import gather
 from launch.hydra_version import initialized
 from launch.messages import explain
+from launch.run import arguments
 
 
 @pytest.fixture
@@ -46,6 +50,11 @@ MISTAKES = {
     "optim=shampo": "optim=shampo: no such option; did you mean shampoo?",
     "aug=mine epohcs=3": "epohcs: no such key; did you mean epochs?",
     "aug.mixup.alpha=1": "aug.mixup.alpha: mixup is not chosen; add aug=mixup",
+    "optim={lr:0.2,momentm:0.8}": "optim.momentm: no such key; did you mean optim.momentum?",
+    "checkpoint={secnds:3}": "checkpoint.secnds: no such key; did you mean checkpoint.seconds or checkpoint.epochs?",
+    "aug={cutout:{size:3}}": "aug.cutout: cutout is not chosen; add aug=cutout",
+    "aug=cutout aug.cutout={sze:3}": "aug.cutout.sze: no such key; did you mean aug.cutout.size or aug.cutout.holes?",
+    "aug.mixpu.alpha=2": "aug.mixpu.alpha: mixpu is no option; did you mean mixup?",
     "hydra/launcher=slurm hydra.launcher.resources.tme=1": (
         "hydra.launcher.resources.tme: no such key; did you mean hydra.launcher.resources.time or "
         "hydra.launcher.resources.mem or hydra.launcher.resources.qos?"
@@ -93,3 +102,59 @@ def test_of_two_values_the_later_one_counts_and_names_the_arm() -> None:
         "aug=cutout does nothing: aug=mixup stands later and counts; for both options give aug=[NAME,NAME]",
         "optim.lr=0.1 does nothing: optim.lr=0.2 stands later and counts",
     )
+
+
+@pytest.mark.parametrize(
+    ("typed", "key", "value"),
+    [
+        (["aug={new:{_target_:ablation.aug.cutout.cutout,size:3}}"], "aug.new.size", 3),
+        (["loss={_target_:tiny.loss,beta:0.5}"], "loss.beta", 0.5),
+        (["loss._target_=tiny.loss", "loss.beta=0.5"], "loss.beta", 0.5),
+    ],
+)
+def test_a_new_key_is_added_by_what_is_said(typed: list[str], key: str, value: float) -> None:
+    told = said(*typed)
+    *others, _ = typed
+    (again,) = shlex.split(told.partition("and + adds what is new: ")[2])
+    with initialized():
+        config = compose("config", [*others, again])
+    assert OmegaConf.select(config, key) == value
+
+
+@pytest.mark.parametrize("value", ["größe", "/tmp/ä b/c", 'say "hello"', "a\\b(c", "{not closed"])
+def test_text_that_hydra_cannot_read_is_typed_as_is_said(value: str) -> None:
+    told = said(f"out={value}")
+    if value.startswith("{"):
+        assert told.partition("; ")[2].startswith("close its brackets and quotes")
+        return
+    (again,) = shlex.split(told.partition("; type ")[2])
+    with initialized():
+        assert compose("config", [again]).out == value
+
+
+def test_values_of_a_sweep_are_quoted_one_by_one() -> None:
+    assert quotes.way("sweep=a,ü") == """type 'sweep=a,"ü"'"""
+    assert quotes.way("größe=1") == quotes.way("größe") == "give key=value"
+
+
+@pytest.mark.parametrize(
+    ("typed", "given"),
+    [
+        ("recipe=smoke -m aug=a,b", "-m recipe=smoke aug=a,b"),
+        ("recipe=smoke --cfg job aug=a", "--cfg job recipe=smoke aug=a"),
+        ("aug=a --json hydra/launcher=plan -m", "-m aug=a hydra.launcher.json=true hydra/launcher=plan"),
+        ("-m ~sched --info plugins aug=a", "-m --info plugins ~sched aug=a"),
+    ],
+)
+def test_options_may_stand_among_the_overrides(typed: str, given: str) -> None:
+    if "--info" in typed:
+        with pytest.raises(ConfigError, match="--info: shows one configuration, not those of a sweep; leave -m out"):
+            arguments(typed.split())
+    else:
+        assert arguments(typed.split()) == given.split()
+
+
+def test_a_group_that_was_taken_away_and_made_anew_is_called_by_its_factory() -> None:
+    with initialized():
+        (planned,) = gather([["~sched", "+sched={_target_:ablation.sched.constant.constant}"]])
+    assert planned.arm.groups["sched"] == "ablation.sched.constant.constant"
