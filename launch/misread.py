@@ -6,6 +6,7 @@ What is a text to SLURM, such as an account, is not read as a number either if i
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import shlex
 from collections.abc import Iterable, Iterator
@@ -34,10 +35,18 @@ def refuse(sources: Iterable[ConfigSource]) -> None:
     Raises:
         ConfigError: names the file, the line, and how the value is to be written.
     """
-    for source in sources:
-        if source.scheme() == "file":
-            for said in misread(Path(source.path)):
-                raise ConfigError(said)
+    for folder in (folder for source in sources for folder in _folders(source)):
+        for said in misread(folder):
+            raise ConfigError(said)
+
+
+def _folders(source: ConfigSource) -> Iterator[Path]:
+    """The folders of a source: of `file://` its path, of `pkg://` those of its package, if it is there and unpacked."""
+    if source.scheme() == "file":
+        yield Path(source.path)
+    elif source.scheme() == "pkg" and source.available():
+        spec = importlib.util.find_spec(source.path)
+        yield from map(Path, (spec and spec.submodule_search_locations) or [])
 
 
 def refuse_typed(overrides: Iterable[str]) -> None:

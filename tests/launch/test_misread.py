@@ -105,6 +105,15 @@ def test_a_sweep_over_such_a_file_is_refused(tmp_path: Path) -> None:
         gather([["epochs=1"]], [f"hydra.searchpath=[file://{tmp_path}]"])
 
 
+def test_a_package_of_options_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_of_options").mkdir()
+    (tmp_path / "mine_of_options" / "__init__.py").touch()
+    said(tmp_path / "mine_of_options", "lease: 1:30", FILES["recipe"])
+    monkeypatch.syspath_prepend(tmp_path)
+    with initialized(), pytest.raises(ConfigError, match=r"recipe/mine\.yaml, line 5: 1:30 is 90"):
+        gather([["epochs=1"]], ["hydra.searchpath=[pkg://mine_of_options]"])
+
+
 @pytest.mark.parametrize(
     ("typed", "read"),
     [
