@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from ablation import allowance
+from ablation.errors import ConfigError
 
 
 def most() -> int:
@@ -17,6 +18,17 @@ def most() -> int:
     if said.isdecimal() and int(said):
         return int(said)
     return allowance.cores()
+
+
+def check() -> None:
+    """Refuse a number of threads of which OpenMP would make what it likes.
+
+    Raises:
+        ConfigError: OMP_NUM_THREADS is set and is no number, or several joined by commas, of at least 1.
+    """
+    said = os.environ.get("OMP_NUM_THREADS")
+    if said is not None and not all(part.strip().isdecimal() and int(part) for part in said.split(",")):
+        raise ConfigError(f"OMP_NUM_THREADS={said}: give a whole number of at least 1, or `unset OMP_NUM_THREADS`")
 
 
 @contextmanager

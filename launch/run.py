@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
+from ablation.threads import check as check_threads
 from launch import (
     asked,
     console,
@@ -31,12 +32,14 @@ from launch import (
     messages,
     named,
     own,
+    place,
     provenance,
     stages,
     sync,
     teachers,
 )
 from launch.arms import gather
+from launch.compose import Composer
 from launch.load import Load, give_way
 from launch.sweep import Planned
 
@@ -64,7 +67,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
         Stopped: on Ctrl-C or SIGTERM, after saving.
     """
     arm, config = planned.arm, planned.config
-    folder = Path(config["out"]) / arm.id
+    folder = place.made(config) / arm.id
     watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edits.notes([planned])
     told = [*planned.notes, *arm.notes(folder.parent, config), *others, *provenance.notes(), *sync.foretold([config])]
@@ -144,8 +147,12 @@ def cli() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     try:
         hydra_version.check()
+        check_threads()
         sys.argv[1:] = arguments(sys.argv[1:])
         named.refuse(sys.argv[1:])
+        if {"--cfg", "-c"} & set(sys.argv):
+            with hydra_version.initialized():
+                Composer(messages.searched(sys.argv[1:]))  # refuses files that would be shown with misread numbers
         main()
     except Stopped as e:
         sys.exit(messages.stopped(e))

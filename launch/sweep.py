@@ -18,7 +18,7 @@ from typing import Any
 from ablation.atomic import write_atomic
 from ablation.config import seeds
 from ablation.errors import AblationError
-from launch import asked, contents, provenance, snapshot, stages
+from launch import asked, contents, place, provenance, snapshot, stages
 from launch.arm import Arm, Config
 from launch.own import facts
 
@@ -97,12 +97,12 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     What was cancelled before is asked for again.
 
     Raises:
-        ConfigError: a trick's package is too large to be frozen.
+        ConfigError: a trick's package is too large to be frozen, or `out` cannot be written to.
         DataError: images of one's own are not there.
         OSError: it cannot be written.
     """
     contents.require(p.config for p in planned)
-    out = Path(planned[0].config["out"]).resolve()
+    out = place.made(planned[0].config).resolve()
     name = planned[0].arm.sweep
     code = snapshot.freeze(out / CODE, [p.config for p in planned])
     number, folder = _claim(out / STORE / name)

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from ablation import allowance, threads
+from ablation.errors import ConfigError
 from launch.load import Load, give_way
 
 LINUX = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells how busy each core is")
@@ -78,3 +79,16 @@ def test_openmp_is_told_how_to_wait_before_torch_is_loaded(module: str) -> None:
     )
     told = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True)
     assert told.stdout.split() == ["passive"]
+
+
+@pytest.mark.parametrize("said", ["0", "-1", "abc", "", "2,", "2,0"])
+def test_a_number_of_threads_that_is_none_is_refused(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    with pytest.raises(ConfigError, match=f"^OMP_NUM_THREADS={said}: give a whole number of at least 1"):
+        threads.check()
+
+
+@pytest.mark.parametrize("said", ["1", "16", "4,2"])
+def test_numbers_of_threads_are_well(said: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    threads.check()

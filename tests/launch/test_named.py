@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import subprocess
 import sys
@@ -11,6 +12,7 @@ import pytest
 from tiny import CONF
 
 from ablation.errors import ConfigError
+from launch import place
 from launch.arms import gather
 from launch.hydra_version import initialized
 from launch.named import refuse
@@ -78,3 +80,15 @@ def test_one_line_at_the_terminal(typed: list[str], told: str) -> None:
     line = [sys.executable, "launch/run.py", *typed]
     done = subprocess.run(line, cwd=CONF.parent, capture_output=True, text=True)
     assert (done.returncode, done.stderr.splitlines()) == (2, [told])
+
+
+@pytest.mark.parametrize(
+    ("out", "told"),
+    [
+        (__file__, f"out={__file__}: it is a file; give out= a folder that you may write to, such as out=results/runs"),
+        (f"{__file__}/x", f"out={__file__}/x: it cannot be made: Not a directory; give out= a folder"),
+    ],
+)
+def test_a_folder_of_runs_that_cannot_be(out: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(told)):
+        place.made({"out": out})
