@@ -92,6 +92,9 @@ def _eight_bits(f: Arrays) -> Fault | None:
     if len({*kinds.values()}) > 1:
         return Fault(f"{facts}: these are not on one scale; save both parts as uint8 from 0 to 255")
     if not wrong:
+        whites = sorted(int(f[key].max()) for key in XS)
+        if whites[0] < WHITE and whites[1] >= _APART * max(whites[0], 1):
+            return Fault(f"{facts}: these are hardly on one scale; save both parts with white at 255")
         return None
     scale = kinds["x_train"]
     if scale is None:
@@ -122,7 +125,8 @@ _ONE = _Scale("(f[k] * 255.0).round()")
 _EIGHT = _Scale("f[k].round()")
 _BITS = _Scale("(f[k] >> {shift})", "; of its {bits} bits the upper eight")
 _SIGNED = _Scale("((f[k] + 1) * 127.5).round()", "; as numbers from -1 to 1")
-_WHITE = 100  # a set whose brightest pixel is darker than this does not tell what white is
+WHITE = 100  # a set whose brightest pixel is darker than this does not tell what white is
+_APART = 4  # times brighter is the brightest pixel of one part: two bits more, or it is another scale
 
 
 def _scale(x: Array) -> _Scale | None:
@@ -130,7 +134,7 @@ def _scale(x: Array) -> _Scale | None:
     low, high = float(x.min()), float(x.max())
     if low >= 0 and high <= 1:
         return _ONE
-    if x.dtype == np.uint8 or (low >= 0 and _WHITE <= high <= 255):
+    if x.dtype == np.uint8 or (low >= 0 and WHITE <= high <= 255):
         return _EIGHT
     if x.dtype.kind in "iu" and low >= 0 and 255 < high < 2**16:
         return _BITS

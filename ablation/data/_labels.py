@@ -120,8 +120,16 @@ def _plain(label: object) -> str:
 
 def _names(f: Arrays) -> Fault | None:
     names = f.get("classes")
-    if names is None or (names.ndim == 1 and names.dtype.kind == "U"):
+    if names is None:
         return None
+    if names.ndim == 1 and names.dtype.kind == "U":
+        found, counts = np.unique(names, return_counts=True)
+        twice = found[counts > 1]
+        if not len(twice):
+            return None
+        labels = " and ".join(map(str, np.flatnonzero(names == twice[0])))
+        said = f"classes: {labels} are both called {twice[0]}"
+        return Fault(f"{said}; give each class a name of its own, or make their labels one")
     if names.ndim == 1:
         return Fault(f"classes: is {names.dtype}, not text", "f['classes'] = f['classes'].astype(str)")
     return Fault(f"classes: has shape {names.shape}; save np.array([name of label 0, ...])")

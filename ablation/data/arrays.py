@@ -48,8 +48,11 @@ def _odd(train: NDArray[np.uint8], test: NDArray[np.uint8]) -> Iterator[str]:
     if twins:
         pair = f"x_test[{twins[0][0]}] is x_train[{twins[0][1]}]"
         yield f"{len(twins)} of {len(test)} test images are training images too, pixel for pixel: {pair}"
-    if train.max() <= 1:  # and so is the test part: both are on one scale
-        yield "no pixel is above 1, so that the images are nearly black: if 1 is meant to be white, save x * 255"
+    if (white := train.max()) < _images.WHITE:  # and so is the test part: both are on one scale
+        yield (
+            f"no pixel is above {white}, so that the images are nearly black: if {white} is meant to be white, save "
+            f"x * (255 / {white})"
+        )
 
 
 def arrays(

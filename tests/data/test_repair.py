@@ -257,6 +257,14 @@ REFUSED: dict[str, tuple[Callable[[Arrays], Arrays], str]] = {
         lambda g: {"x_test": g["x_test"] / 255},
         "x_train: is uint8 from 0 to 255; x_test: is float64 from 0 to 1: these are not on one scale",
     ),
+    "test bytes to 15": (
+        lambda g: {"x_test": g["x_test"] // 17},
+        "x_train: is uint8 from 0 to 255; x_test: is uint8 from 0 to 15: these are hardly on one scale; save both",
+    ),
+    "one name for two classes": (
+        lambda g: {"classes": np.array(["a", "b", "b"])},
+        "classes: 1 and 2 are both called b; give each class a name of its own",
+    ),
     "test bytes to 1": (
         lambda g: {"x_test": g["x_test"] // 128},
         "x_train: is uint8 from 0 to 255; x_test: is uint8 from 0 to 1: these are not on one scale",
