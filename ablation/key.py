@@ -52,7 +52,7 @@ def _mix32(x: Tensor) -> Tensor:
 
 def _site(site: str | int) -> int:
     """A well mixed word for a name or number, in plain arithmetic, which `torch.compile` folds to a constant."""
-    if not isinstance(site, (str, int)):  # Dynamo before torch 2.10 knows no union
+    if not isinstance(site, str | int):
         raise TypeError(f"a key is folded by a name, a whole number or a tensor of those, not by {site!r}")
     number = site if isinstance(site, int) else 0
     for letter in site if isinstance(site, str) else "":
@@ -132,8 +132,7 @@ class Key:
     def mask(self, p: float, *shape: int) -> Tensor:
         """Booleans, true with probability p, rounded to 2^-16: of two draws a word, a fifth of `bernoulli`'s work."""
         *rows, last = shape
-        words = self.bits(*rows, -(-last // 2))  # .view(torch.int16) has no rule for vmap before torch 2.13
-        halves = torch.stack((words, words >> 16), -1).to(torch.int16).flatten(-2)[..., :last]
+        halves = self.bits(*rows, -(-last // 2)).view(torch.int16)[..., :last]
         return halves < min(round(p * 2**16), 2**16 - 1) - 2**15
 
     def integers(self, high: int | Tensor, *shape: int) -> Tensor:

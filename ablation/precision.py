@@ -65,12 +65,8 @@ def _native_bf16() -> list[str]:
     """The processor's instructions that multiply bf16, by the names that the system uses for them."""
     if os.environ.get("ONEDNN_MAX_CPU_ISA", "").upper() in _WITHOUT_BF16:
         return []
-    told = getattr(torch.cpu, "get_capabilities", None)  # torch 2.10 or later
-    if told is not None:
-        capabilities = told()
-        return [name for name in ("amx_bf16", "avx512_bf16", "bf16") if capabilities.get(name)]
-    found = {"amx_bf16": torch.cpu._is_amx_tile_supported, "avx512_bf16": torch.cpu._is_avx512_bf16_supported}
-    return [name for name, supported in found.items() if supported()]
+    capabilities = torch.cpu.get_capabilities()
+    return [name for name in ("amx_bf16", "avx512_bf16", "bf16") if capabilities.get(name)]
 
 
 def _auto_gpu(device: torch.device) -> Precision:

@@ -33,7 +33,7 @@ MORE = {
     "aug=cutmix": 75, "aug=cutout": 15, "aug=dual_cutout": 45, "aug=gaussian_blur": 30, "aug=gaussian_noise": 85,
     "aug=mixup": 40, "aug=mixup_or_cutmix": 120, "aug=pca_lighting": 30, "aug=rand_augment": 280,
     "aug=random_erasing": 85, "aug=ricap": 85, "aug=trivial_augment": 140, "regularizer=drop_block": 150,
-    "regularizer=dropout": 115, "regularizer=manifold_mixup": 75, "regularizer=r_drop": 240,
+    "regularizer=dropout": 110, "regularizer=manifold_mixup": 75, "regularizer=r_drop": 240,
     "regularizer=rotation": 115, "regularizer=shake_drop": 45, "regularizer=shake_shake": 60,
     "regularizer=stochastic_depth": 20,
 }  # fmt: skip
