@@ -38,6 +38,7 @@ OTHER = (
     "loss=label_smoothing loss.eps=1e-6",
     "data.test_subset=30",
 )
+VARIED = ("data.test_subset=20", "epochs=3")  # of what they have in common, what some of these change
 TAUGHT = ("loss=distill teacher=same", "loss=distill teacher=same aug=mixup aug.mixup.alpha=0")
 
 
@@ -57,15 +58,17 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> dead.Found:
 
 def test_every_dead_switch_is_named_with_the_arm_that_it_equals(found: dead.Found) -> None:
     for row, said in SAME.items():
-        name = ",".join(sorted(row.split()))
-        assert f"{name} trains exactly as baseline in the steps that were tried" in (
+        name = ",".join(sorted([*row.split(), *VARIED]))
+        assert f"{name} trains exactly as {','.join(VARIED)} in the steps that were tried" in (
             note.partition(":")[0] for note in found.dead if note.endswith(said)
         ), (row, found.dead)
 
 
 def test_a_student_whose_teacher_is_the_same_is_the_same(found: dead.Found) -> None:
     assert [
-        n for n in found.dead if n.startswith("aug.mixup.alpha=0,aug=mixup,loss=distill") and "as loss=distill" in n
+        n
+        for n in found.dead
+        if n.startswith("aug.mixup.alpha=0,aug=mixup,data") and "as data.test_subset=20,epochs=3,loss=distill" in n
     ]
 
 
@@ -91,7 +94,7 @@ def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, mon
     monkeypatch.delitem(sys.modules, "tricks_of_mine", raising=False)
     rows = [mischief("exit"), mischief("raise"), ["aug=mixup"], ["batch_size=17"], ["aug=mixup", "diverged=continue"]]
     (note, *_), remarks = (told := dead.check(planned(tmp_path / "out", *rows), dead.Asked(300.0))).dead, told.remarks
-    assert "aug=mixup,diverged=continue trains exactly as aug=mixup" in note
+    assert "aug=mixup,batch_size=8,diverged=continue trains exactly as aug=mixup,batch_size=8" in note
     assert "could not be checked for dead switches: its process ended with exit code 3" in remarks[0]
     assert "could not be checked for dead switches: RuntimeError: it broke at 17" in remarks[1]
     assert "batch_size=17 could not be checked for dead switches: ConfigError: batch_size=17: there are" in remarks[2]
