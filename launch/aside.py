@@ -27,3 +27,8 @@ def put(folder: Path, lease: float) -> Path:
         if not there.exists():
             return folder.rename(there)
     raise AssertionError  # count() has no end
+
+
+def withdrawn(out: Path, id_: str, seed: int) -> bool:
+    """Whether a trial was set aside and not begun anew: a tracker may still have it."""
+    return any((out / ASIDE / id_).glob(f"seed-{seed}-*")) and not (out / id_ / f"seed-{seed}").exists()

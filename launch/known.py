@@ -72,7 +72,9 @@ class Archive:
             raise ConfigError("\n".join([f"{text}: could be any of {len(found)}, give more of the id:", *listed]))
         if not found:
             options = self._ids if _ID.fullmatch(text) else {n for names in self._namings() for n in names.values()}
-            options |= {s.name for s in self.submissions}
+            options |= (sweeps := {s.name for s in self.submissions})
+            if text in sweeps:
+                raise ConfigError(f"{text}: is a sweep, and a run is wanted; for all of its runs give --sweep {text}")
             raise ConfigError(f"{text}: no such run or sweep under {self.out}; {near(text, sorted(options)[:1000])}")
         return self.known(found.pop())
 

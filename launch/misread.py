@@ -19,6 +19,7 @@ from omegaconf import OmegaConf
 
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
+from launch.provenance import ROOT
 from launch.slurm.units import TEXTS
 
 _CHEAP = re.compile(r"\d:[0-5]?\d|(?<![\w.])[-+]?0[0-9_]+(?![\w.])")  # what cannot be misread lacks this
@@ -33,11 +34,26 @@ def refuse(sources: Iterable[ConfigSource]) -> None:
     """Look at every file of options in the folders that Hydra searches.
 
     Raises:
-        ConfigError: names the file, the line, and how the value is to be written.
+        ConfigError: names the file, the line, and how the value is to be written; or a file that Hydra passes over.
     """
     for folder in (folder for source in sources for folder in _folders(source)):
-        for said in misread(folder):
+        for said in (*misread(folder), *shadowed(folder)):
             raise ConfigError(said)
+
+
+@cache
+def shadowed(folder: Path) -> tuple[str, ...]:
+    """Every option in one's own folder that has the name of another one of the project's, which Hydra takes."""
+    ours = ROOT / "conf"
+    if folder.resolve() == ours:
+        return ()
+    files = [file for group in _GROUPS for file in sorted((folder / group).rglob("*.yaml")) if file.is_file()]
+    known = [(file, ours / file.relative_to(folder)) for file in files]
+    return tuple(
+        f"{file}: is never read, since the project has an option of this name ({own}); give yours another name"
+        for file, own in known
+        if own.is_file() and own.read_bytes() != file.read_bytes()
+    )
 
 
 def _folders(source: ConfigSource) -> Iterator[Path]:

@@ -16,10 +16,13 @@ from omegaconf import DictConfig, OmegaConf
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from ablation.track.ready import SQLITE, database
+from launch import aside
 from launch.hint import ablation
 from launch.report_arms import Arms, asked
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from results.definition import Definition, Line
     from results.table import Table
 
@@ -56,6 +59,7 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
         arms = asked(config, job_overrides)
         uri = source(arms, options.uri)
         frame = runs(uri, {line.id for line in arms.definition.lines if line.id}) if uri else tidy([], None)
+        frame = _standing(frame, arms.out)
         table = build(changed(arms.definition, options), frame)
     _tell_unsynced(table, arms.out, options.uri)
     if options.to is not None:
@@ -136,6 +140,17 @@ def source(arms: Arms, uri: str | None) -> str:
         print(f"note: nothing was ever recorded in {arms.tracker}", file=sys.stderr)
         return ""
     return uri or arms.tracker
+
+
+def _standing(frame: DataFrame, out: Path) -> DataFrame:
+    """Without the trials that were set aside here, which a tracker keeps."""
+    if frame.empty:
+        return frame
+    trials = zip(frame["id"], frame["seed"], strict=True)
+    gone = [aside.withdrawn(out, id_, int(seed)) for id_, seed in trials]
+    if any(gone):
+        print(f"note: trials that are set aside in {out / aside.ASIDE} are left out: {sum(gone)}", file=sys.stderr)
+    return frame[[not g for g in gone]]
 
 
 def _tell_unsynced(table: Table, out: Path, uri: str | None) -> None:

@@ -155,6 +155,8 @@ def _measured(arm: Side, base: Side, metric: Metric) -> str:
         words.append("pixels")
     if "data.size" not in differing:
         words.append("encoding")
+    if own.get("pixels") and own.get("pixels") == other.get("pixels"):
+        words.remove("name")  # of a file or folder that was renamed
     return _apart(words, own, other)
 
 

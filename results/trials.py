@@ -88,10 +88,14 @@ def collect(line: Line, runs: Sequence[Run], metric: str) -> Trials:
 
 
 def _mixed(budget: Mapping[str, Sequence[str]], images: Mapping[str, Sequence[str]]) -> str:
-    """The first thing that differs between seeds of one arm; the reader of a mean takes it to be one."""
+    """The first thing that differs between seeds of one arm; the reader of a mean takes it to be one.
+
+    Images with one fingerprint are the same under another name.
+    """
+    one = len(images.get("pixels", ())) == 1
     for what, words in (("data", images), ("budget", budget)):
         for word, found in words.items():
-            if len(found) > 1:
+            if len(found) > 1 and not (one and word == "name"):
                 return f"mixed {word if word == 'precision' else what}: {word} {', '.join(found)}"
     return ""
 

@@ -177,3 +177,17 @@ def test_durations_and_names_that_are_none_are_refused(typed: str) -> None:
         config: Any = OmegaConf.to_container(compose("config", [typed]), resolve=True)
     with pytest.raises(ConfigError, match=f"^{typed.partition('=')[0]}="):
         scalars(config)
+
+
+def test_an_option_that_hydra_passes_over_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "aug").mkdir()
+    for name, text in (
+        ("cutout", (CONF / "aug" / "cutout.yaml").read_text()),
+        ("mixup", "mixup: {_target_: mine.shade}"),
+    ):
+        (tmp_path / "aug" / f"{name}.yaml").write_text(text)
+    with initialized(), pytest.raises(ConfigError) as refused:
+        gather([["aug=mixup"]], [f"hydra.searchpath=[file://{tmp_path}]"])
+    assert f"{tmp_path}/aug/mixup.yaml: is never read, since the project has an option of this name" in str(
+        refused.value
+    )

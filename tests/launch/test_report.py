@@ -21,7 +21,7 @@ from hydra.core.utils import JobStatus
 from tiny import CONF, SMALL_MODEL, TINY, run
 
 from ablation.errors import AblationError, ConfigError
-from launch import contents, report
+from launch import aside, contents, report
 from launch.arms import gather
 from launch.hydra_version import initialized
 from launch.report import launch, read
@@ -192,6 +192,24 @@ def test_trials_that_the_tracker_was_not_told_of_are_noted(lab: Lab, capsys: pyt
     assert found["lines"][0]["waiting"] == {"0": "missing"}
     said = "note: 1 of the trials that lack a number here are done; `ablation sync --out runs` brings them to MLflow\n"
     assert capsys.readouterr().err == said
+
+
+def test_trials_that_were_set_aside_do_not_count_though_the_tracker_keeps_them(
+    lab: Lab, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab.train("optim.lr=0.04", "seeds=[0]")
+    lab.upload()
+    found, _ = lab.told("optim.lr=0.04", "seeds=[0]")
+    assert found["lines"][0]["waiting"] == {}
+    aside.put(lab.home / "runs" / found["lines"][0]["id"] / "seed-0", lease=60.0)
+    capsys.readouterr()
+    found, _ = lab.told("optim.lr=0.04", "seeds=[0]")
+    assert found["lines"][0]["waiting"] == {"0": "missing"}
+    assert f"note: trials that are set aside in {lab.home}/runs/.aside are left out: 1\n" in capsys.readouterr().err
+    lab.train("optim.lr=0.04", "seeds=[0]")
+    lab.upload()
+    found, _ = lab.told("optim.lr=0.04", "seeds=[0]")
+    assert found["lines"][0]["waiting"] == {}
 
 
 def test_a_tracker_that_was_never_written_is_no_error(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:

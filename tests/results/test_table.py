@@ -177,6 +177,15 @@ def test_another_budget_is_refused_unless_the_line_says_so() -> None:
     )
 
 
+def test_the_same_images_under_another_name_are_the_same() -> None:
+    moved = [*arm("moved", BETTER[:2]), *(run("moved", s, BETTER[s], data_name="renamed") for s in (2, 3))]
+    assert verdicts(table(line("moved")), arm("base", BASE), moved) == ["baseline", "better"]
+    other = [*moved[:3], run("moved", 3, 91.0, data_name="other", data_pixels="f")]
+    assert verdicts(table(line("moved")), arm("base", BASE), other)[1].startswith(
+        "mixed data: name digits, renamed, other"
+    )
+
+
 def test_other_test_images_are_refused() -> None:
     base = arm("base", BASE)
     other = "other test images: "
