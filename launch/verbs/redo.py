@@ -21,7 +21,11 @@ Chosen = dict[str, tuple[Known, list[int]]]  # by id, the seeds
 
 @click.command(short_help="Set trials aside, so that their command trains them again.")
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
-@click.option("--edited", is_flag=True, help="Only those that were trained by other code than today's.")
+@click.option(
+    "--edited",
+    is_flag=True,
+    help="Only arms with a seed that other code than today's has trained, with all their seeds.",
+)
 @click.option("--sweep", metavar="SWEEP", help="Look only among this sweep's arms.")
 @_options.out
 @_options.as_json
