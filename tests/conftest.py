@@ -7,8 +7,11 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from threading import Lock, Timer
 from typing import Any
 
@@ -23,6 +26,17 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # Machines are shared: that others slow a test down is no failure of it.
 settings.register_profile("shared", suppress_health_check=[HealthCheck.too_slow], deadline=None)
 settings.load_profile("shared")
+
+
+@pytest.fixture(autouse=True)
+def own_modules_go_with_their_test(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Forgets the modules that a test wrote and imported; later tests would take them for a user's code."""
+    before = set(sys.modules)
+    yield
+    written = tmp_path_factory.getbasetemp()
+    for name in sys.modules.keys() - before:
+        if Path(getattr(sys.modules[name], "__file__", None) or "/").is_relative_to(written):
+            del sys.modules[name]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -119,7 +119,6 @@ def test_a_check_for_dead_switches_finds_what_is_not_steady_later(
     (tmp_path / "tricks_of_hers.py").write_text(FOLDER)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-    monkeypatch.delitem(sys.modules, "tricks_of_hers", raising=False)
     rows = [[f"+aug.mine._target_=tricks_of_hers.{name}"] for name in ("fine", "late")]
     with initialized():
         planned = gather([[*TINY, *SMALL_MODEL, *row, f"out={tmp_path / 'out'}"] for row in rows])

@@ -91,7 +91,6 @@ def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, mon
     folder = tricks(tmp_path / "mine")
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
-    monkeypatch.delitem(sys.modules, "tricks_of_mine", raising=False)
     rows = [mischief("exit"), mischief("raise"), ["aug=mixup"], ["batch_size=17"], ["aug=mixup", "diverged=continue"]]
     (note, *_), remarks = (told := dead.check(planned(tmp_path / "out", *rows), dead.Asked(300.0))).dead, told.remarks
     assert "aug=mixup,batch_size=8,diverged=continue trains exactly as aug=mixup,batch_size=8" in note

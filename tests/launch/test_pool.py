@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +29,6 @@ NEVER = policy.read({})
 @pytest.fixture(autouse=True)
 def _own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tricks(tmp_path / "mine")))
-    monkeypatch.delitem(sys.modules, "tricks_of_mine", raising=False)
 
 
 class Told(list[Event]):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import pytest
@@ -41,7 +40,6 @@ def test_asked_to_stop_it_stops(tmp_path: Path) -> None:
 @pytest.mark.parametrize("how", ["raise", "memory", "leave"])
 def test_what_a_trick_raises_is_a_note_of_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.syspath_prepend(str(tricks(tmp_path / "mine")))
-    monkeypatch.delitem(sys.modules, "tricks_of_mine", raising=False)
     made = submission(tmp_path / "out", mischief(how), ["aug=cutout"])
     report = plan.look(list(made.arms.values()), "the command", timed=True)
     said = {"raise": "RuntimeError: it broke at 17", "memory": "MemoryError", "leave": "SystemExit: I leave"}[how]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ LONG = ["epochs=500"]
 @pytest.fixture(autouse=True)
 def _own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tricks(tmp_path / "mine")))
-    monkeypatch.delitem(sys.modules, "tricks_of_mine", raising=False)
 
 
 def test_it_imports_once_and_tells_of_each_trial(tmp_path: Path) -> None:
