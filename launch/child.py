@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablation.machine import RESERVED, blamed
+from launch import entry
 from launch.outcome import Event, Outcome, decode, encode
 from launch.policy import Room
 from launch.sweep import Submission, Work
@@ -51,7 +52,7 @@ class Child:
         self._kills = 0
         self._left = 0.0  # when (monotonic) it said that it is leaving
         path = os.pathsep.join(filter(None, [str(submission.code), os.environ.get("PYTHONPATH")]))
-        line = [sys.executable, "-P", "-m", "launch.worker", str(submission.folder)]
+        line = [sys.executable, "-P", "-m", submission.entries[entry.WORKER], str(submission.folder)]
         self.log.parent.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

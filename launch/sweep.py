@@ -18,7 +18,7 @@ from typing import Any
 from ablation.atomic import write_atomic
 from ablation.config import seeds
 from ablation.errors import AblationError
-from launch import asked, contents, place, provenance, snapshot, stages
+from launch import asked, contents, entry, place, provenance, snapshot, stages
 from launch.arm import Arm, Config
 from launch.own import facts
 
@@ -74,6 +74,7 @@ class Submission:
     command: str
     launcher: dict[str, Any]  # the launcher's resolved options; `kind` is local or slurm
     code: Path  # to be first on PYTHONPATH
+    entries: entry.Entries  # the modules in it that are run
     time: float  # seconds since 1970
     arms: dict[str, Planned]  # by id, in grid order
     news: tuple[Path, ...] = ()  # seeds' folders done before, of which trackers are to be told that this sweep asked
@@ -112,7 +113,8 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     git = {**provenance.source(), "own": facts(p.config for p in planned)}
     state = {"commit": git["commit"], "dirty": bool(git["diff"] or git["untracked"])}
     write_atomic(folder / provenance.SOURCE, json.dumps(git, indent=1).encode())
-    head = {"command": command, "cwd": str(cwd), "code": code.name, **state, "time": now, "launcher": dict(launcher)}
+    frozen = {"code": code.name, "entries": dict(entry.NOW), **state}
+    head = {"command": command, "cwd": str(cwd), **frozen, "time": now, "launcher": dict(launcher)}
     write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     with ThreadPoolExecutor(_WRITERS) as pool:  # disks and file servers take many at once faster than in turn
         list(pool.map(lambda p: _write_arm(out / p.arm.id, p), planned))
@@ -126,6 +128,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
         command=command,
         launcher=dict(launcher),
         code=code,
+        entries=dict(entry.NOW),
         time=now,
         arms={p.arm.id: p for p in planned},
         news=tuple(news),
@@ -170,6 +173,7 @@ def load(folder: Path) -> Submission:
             command=head["command"],
             launcher=head["launcher"],
             code=out / CODE / head["code"],
+            entries={**entry.UNSAID, **head.get("entries", {})},
             time=head["time"],
             arms={p.arm.id: p for p in arms},
         )

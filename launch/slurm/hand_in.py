@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ablation.errors import AblationError
+from launch import entry
 from launch.slurm import arrays, sbatch
 from launch.slurm.arrays import LOST, Array
 from launch.slurm.cut import Batch, Draft, teachers
@@ -82,7 +83,8 @@ class HandIn:
             "requeue": True,
             **({"dependency": ",".join(depends), "kill-on-invalid-dep": "yes"} if depends else {}),
         }
-        array = self._numbered(array, ["launch.slurm.job", str(submission.folder), str(number)], flags)
+        module = [submission.entries[entry.JOB], str(submission.folder), str(number)]
+        array = self._numbered(array, module, flags)
         self.arrays.append(array)
         return array
 

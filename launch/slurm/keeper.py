@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablation.errors import AblationError
+from launch import entry
 from launch.slurm import arrays, query, sbatch
 from launch.slurm.hand_in import JOBS
 from launch.slurm.view import View
@@ -33,7 +34,7 @@ class Keeper:
         if waiting:
             return cls(view, waiting[0])
         flags = {**view.options.keeper_flags(), "begin": f"now+{_ANYHOW}minutes"}
-        module = ["launch.slurm.keep", str(view.submission.folder)]
+        module = [view.submission.entries[entry.KEEPER], str(view.submission.folder)]
         try:
             job = sbatch.submit(
                 view.submission.folder / JOBS,

@@ -16,6 +16,7 @@ import torch
 from tiny import CONF, final_weights
 
 from ablation import attempt, journal
+from launch.entry import NOW, WORKER
 
 ROOT = CONF.parent
 MOST = 50
@@ -60,7 +61,7 @@ def test_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "slurm"))  # for the brake
     subprocess.run(command(straight), cwd=ROOT, check=True, capture_output=True, timeout=300)
     draw = random.Random(2026)
-    victims = ["launch/run.py", "launch.worker"] * (kills // 10) + ["at work"] * (kills - 2 * (kills // 10))
+    victims = ["launch/run.py", NOW[WORKER]] * (kills // 10) + ["at work"] * (kills - 2 * (kills // 10))
     draw.shuffle(victims)
     deadline, ended = time.monotonic() + 1200, False
     slow = tmp_path / "0"

@@ -16,6 +16,7 @@ from mlflow import MlflowClient
 from tiny import final_weights
 
 from ablation import journal
+from launch.entry import NOW, WORKER
 from launch.flight import DRIVER, driver
 from tests.launch.workshop import BASE, ROOT, mischief, tricks, until
 
@@ -52,7 +53,7 @@ def workers(out: Path) -> list[int]:
             text = path.read_bytes().decode(errors="replace")
         except (FileNotFoundError, ProcessLookupError):
             continue
-        if "launch.worker" in text and str(out) in text:
+        if NOW[WORKER] in text and str(out) in text:
             found.append(pid)
     return found
 

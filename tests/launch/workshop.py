@@ -13,7 +13,7 @@ from typing import Any
 
 from tiny import CONF, SMALL_MODEL, TINY
 
-from launch import sweep
+from launch import entry, sweep
 from launch.arms import gather
 from launch.hydra_version import initialized
 from launch.sweep import Submission, Work
@@ -112,7 +112,7 @@ class Worker:
     """A worker process and the driver's end of its line."""
 
     def __init__(self, made: Submission) -> None:
-        line = [sys.executable, "-P", "-m", "launch.worker", str(made.folder)]
+        line = [sys.executable, "-P", "-m", made.entries[entry.WORKER], str(made.folder)]
         self.process = subprocess.Popen(
             line,
             stdin=subprocess.PIPE,
