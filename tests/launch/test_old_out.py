@@ -136,6 +136,9 @@ def test_the_same_grid_again_knows_its_trials(lab: Lab) -> None:
     assert [starts(seed) for seed in seeds] == [[0], [0, 0], [0, step], [0]]
     assert results(lab.out).items() >= before.items()
     assert FROZEN not in lab.logs("main")
+    told = lab.by_frozen_code("status", "main")
+    assert (told["submissions"], told["trouble"]) == ([1, 2], []), "the code of then reads what today's has written"
+    assert [t["state"] for t in told["trials"]] == ["done", "failed", "done", "done"]
 
 
 def test_single_runs_go_on_or_are_known_as_done(lab: Lab) -> None:

@@ -20,13 +20,22 @@ class Lab:
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.out = folder, unpack(folder)
-        (code,) = (self.out / ".code").iterdir()
-        with (code / "ablation" / "__init__.py").open("a") as file:
+        (self.code,) = (self.out / ".code").iterdir()
+        with (self.code / "ablation" / "__init__.py").open("a") as file:
             file.write(f"\nimport sys\n\nprint({FROZEN!r}, file=sys.stderr)\n")
 
     def run(self, *line: str) -> Run:
         env = environment(self.folder)
         return subprocess.run([sys.executable, *line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+
+    def by_frozen_code(self, *arguments: str) -> dict[str, Any]:
+        """What a verb of the code that was frozen then tells, as a keeper asks it that still waits in the queue."""
+        env = {**environment(self.folder), "PYTHONPATH": str(self.code)}
+        line = [sys.executable, "-P", "-m", "launch", *arguments, "--out", str(self.out), "--json"]
+        done = subprocess.run(line, cwd=self.folder, env=env, capture_output=True, text=True, timeout=300)
+        assert FROZEN in done.stderr, done.stderr
+        answer: dict[str, Any] = json.loads(done.stdout)
+        return answer
 
     def verb(self, *arguments: str) -> tuple[int, dict[str, Any]]:
         """The exit code of `ablation VERB`, and what it tells a program."""
