@@ -16,7 +16,7 @@ from filelock import FileLock
 from ablation.atomic import write_atomic
 from ablation.result import RESULT
 from ablation.track.record import SWEEPS
-from launch.titles import titles
+from launch.compose.titles import titles
 
 _DESCRIPTION = "arm.json"
 _LOCK = ".asked.lock"

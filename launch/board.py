@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from launch.names import apart
+from launch.compose.naming import apart
 from launch.outcome import HELD, NOT_STARTED, Event, Outcome, Trial
 from launch.sweep import Planned, Submission, Work
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
-from launch.provenance import ROOT
+from launch.compose.paths import ROOT
 
 _FAREWELL = 2.0  # seconds that it is given to end
 

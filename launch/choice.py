@@ -13,7 +13,7 @@ from ablation.build import near
 from ablation.config import MANY
 from ablation.errors import AblationError, ConfigError
 from ablation.identity import flatten
-from launch.arm import parsed
+from launch.compose.arm import parsed
 from launch.standing import Trial, sweep_states
 from launch.sweep import Submission, load, submissions
 

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from launch.hydra_version import running
-from launch.lacks import told
+from launch.compose.hydra_version import running
+from launch.compose.lacks import told
 from launch.table_request import request
 from launch.tables import compositions, names
 

@@ -16,9 +16,9 @@ import yaml
 
 from ablation.errors import ConfigError
 from ablation.identity import difference
-from launch.arm import ran, rules
 from launch.checks_child import answers
-from launch.names import apart
+from launch.compose.arm import ran, rules
+from launch.compose.naming import apart
 from launch.sweep import Planned
 
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0

@@ -8,7 +8,7 @@ from typing import Any
 
 from ablation import code
 from ablation.result import RESULT
-from launch.hint import ablation
+from launch.compose.hint import ablation
 from launch.past import Past
 from launch.sweep import Planned
 

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from ablation import journal
 from ablation.identity import canonical
 from ablation.result import look
-from launch.arm import Config, rules
+from launch.compose.arm import Config, rules
 from launch.past import Past
 from launch.sweep import Planned
 

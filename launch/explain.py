@@ -16,11 +16,11 @@ from hydra.core.global_hydra import GlobalHydra
 from ablation import attempt
 from ablation.errors import AblationError
 from ablation.identity import difference, made_under
-from launch.arm import rules
+from launch.compose.arm import rules
+from launch.compose.errors import searched
+from launch.compose.hydra_version import initialized
 from launch.edits import Edits
-from launch.hydra_version import initialized
 from launch.known import Known
-from launch.messages import searched
 from launch.provenance import SOURCE
 from launch.sweep import Planned
 from launch.tail import ends
@@ -49,8 +49,8 @@ def today(run: Known) -> Planned:
     Raises:
         ConfigError, DataError: the command is refused today; the message says why.
     """
-    from launch import contents  # imports torch, which takes seconds
-    from launch.arms import gather
+    from launch.compose import own_data  # imports torch, which takes seconds
+    from launch.compose.arms import gather
 
     overrides = list(run.facts.get("overrides", []))
     typed = shlex.split(str(run.facts.get("command", "")))
@@ -58,7 +58,7 @@ def today(run: Known) -> Planned:
     GlobalHydra.instance().clear()
     with initialized(), redirect_stdout(sys.stderr):  # a trick's module may print
         found = gather([overrides], search)[-1]
-    contents.require([found.config])
+    own_data.require([found.config])
     return found
 
 

@@ -12,8 +12,9 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.errors import AblationError, ConfigError, Stopped
-from launch import messages, misread, sync
-from launch.arms import gather_rows
+from launch import sync
+from launch.compose import errors, misread
+from launch.compose.arms import gather_rows
 from launch.outcome import Outcome, Trial, exit_code
 from launch.sweep import Planned
 
@@ -34,13 +35,13 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     """
     typed = config.hydra.overrides
     misread.refuse_typed(typed.hydra)
-    search = messages.searched(typed.hydra)
+    search = errors.searched(typed.hydra)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = gather_rows(job_overrides, search)
     for said in sync.foretold(p.config for p in planned):
         print(f"note: {said}", file=sys.stderr)
     options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
-    told = run(planned, options, messages.sweep_command(typed.task, typed.hydra))
+    told = run(planned, options, errors.sweep_command(typed.task, typed.hydra))
     outcomes, code = ({}, told) if isinstance(told, int) else (told, exit_code(told))
     if code == 130:
         raise Stopped("stopped; the same command resumes")

@@ -98,8 +98,8 @@ def _blocks(notes: Iterable[Note]) -> Iterator[tuple[Note, Block]]:
 
 def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
     """Each table that is asked for, once. Their rows are composed together, since much of that is the same for all."""
-    from launch.hydra_version import running
-    from launch.messages import searched
+    from launch.compose.errors import searched
+    from launch.compose.hydra_version import running
     from launch.table_request import request
     from launch.tables import compositions, definition
 
@@ -140,7 +140,7 @@ def _at(place: str, asked: Asked) -> Iterator[None]:
     """Put the note's file and line before what is wrong with its marker."""
     from hydra.errors import HydraException
 
-    from launch.messages import explain
+    from launch.compose.errors import explain
 
     try:
         yield

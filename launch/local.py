@@ -13,9 +13,10 @@ from typing import Any
 from rich.console import Console
 
 from ablation.atomic import write_atomic
-from launch import canary, checks_config, dead, edits, live, policy, provenance, slots, summary, sweep, sync
+from launch import canary, dead, edits, live, policy, provenance, slots, summary, sweep, sync
 from launch.board import Board
 from launch.child import Slot
+from launch.compose import warnings
 from launch.flight import DRIVER, driving
 from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
@@ -63,7 +64,7 @@ def _drive(
     board, brake = Board(submission, len(places)), _Brake()
     with closing(live.choose(board, console)) as view, _driver(submission) as beat, brake:
         arms = list(submission.arms.values())
-        notes = [*slots.notes(places), *checks_config.together(arms), *others, *found.notes, *provenance.notes()]
+        notes = [*slots.notes(places), *warnings.together(arms), *others, *found.notes, *provenance.notes()]
         for note in notes:
             view.say(f"note: {note}")
 

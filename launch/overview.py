@@ -12,8 +12,8 @@ from typing import Any, Literal
 from rich.table import Table
 from rich.text import Text
 
+from launch.compose.naming import apart
 from launch.ledger import Ledger
-from launch.names import apart
 from launch.standing import Trial
 from launch.state import KINDS
 

@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from ablation.identity import difference
-from launch.arm import Config, ran, rules
-from launch.changes import told
+from launch.compose.arm import Config, ran, rules
+from launch.compose.changes import told
 from launch.sweep import Planned
 
 _ARMS = 20  # of the same groups that are compared, the newest that have a result

@@ -13,7 +13,8 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
-from launch import checks_config, dead, plan_view
+from launch import dead, plan_view
+from launch.compose import warnings
 from launch.edits import Edits
 from launch.estimate import Cost, Estimates
 from launch.flight import Flight
@@ -102,7 +103,7 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False, checked:
     trials: dict[str, list[Trial]] = {}
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
-    notes = [*damaged, *standing.trouble, *checks_config.together(planned)]
+    notes = [*damaged, *standing.trouble, *warnings.together(planned)]
     notes += dead.check(planned, checked).notes
     estimates, edits = Estimates(past), Edits(out)
     if timed:

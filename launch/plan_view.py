@@ -13,8 +13,8 @@ from rich.text import Text
 
 from ablation import code
 from launch import edits
+from launch.compose.naming import apart
 from launch.earlier import duration
-from launch.names import apart
 from launch.overview import spelt
 
 if TYPE_CHECKING:

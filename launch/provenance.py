@@ -19,8 +19,8 @@ from typing import Any
 from ablation import allowance
 from ablation.atomic import write_atomic
 from ablation.result import look
+from launch.compose.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[1]
 FLOORS = ("ablation", "launch", "conf")  # what of the project runs
 SOURCE = "source.json"  # in a frozen copy of the code, and in a submission: what git said then
 # However the user likes diffs, and in English: one that `git apply` and `explain` can read, with names as they are.

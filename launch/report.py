@@ -17,7 +17,7 @@ from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from ablation.track.ready import SQLITE, database
 from launch import aside
-from launch.hint import ablation
+from launch.compose.hint import ablation
 from launch.report_arms import Arms, asked
 
 if TYPE_CHECKING:

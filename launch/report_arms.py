@@ -9,10 +9,10 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from ablation.errors import ConfigError
-from launch import messages
-from launch.arm import plain
-from launch.compose import Composer
-from launch.grid import Row
+from launch.compose import errors
+from launch.compose.arm import plain
+from launch.compose.composer import Composer
+from launch.compose.grid import Row
 from launch.plan import runs
 from launch.sync import tracker
 from launch.table_request import request
@@ -41,14 +41,14 @@ def asked(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
     ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
     rows = None if ours else tuple(Row(tuple(row)) for row in job_overrides)
     # The options of another sweeper mean nothing to ours.
-    wanted = request([*typed.task, *(typed.hydra if ours else messages.searched(typed.hydra))], rows)
-    composed = compositions(wanted.rows, messages.searched(wanted.hydra))
+    wanted = request([*typed.task, *(typed.hydra if ours else errors.searched(typed.hydra))], rows)
+    composed = compositions(wanted.rows, errors.searched(wanted.hydra))
     configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
     recorded = [text for text in wanted.task if text.startswith(("track", "out="))]  # other keys may lack their rows
-    configs = configs or [plain(Composer(messages.searched(wanted.hydra))(recorded).config)]
+    configs = configs or [plain(Composer(errors.searched(wanted.hydra))(recorded).config)]
     found = sorted({tracker(each, Path.cwd()) for each in configs})
     if len(found) > 1 and not config.hydra.launcher.uri:
         told = ", ".join(uri or "nowhere" for uri in found)
         raise ConfigError(f"track: these arms are not recorded in one place ({told}); choose with hydra.launcher.uri=")
-    command = runs(messages.sweep_command(typed.task, typed.hydra))
+    command = runs(errors.sweep_command(typed.task, typed.hydra))
     return Arms(replace(definition(wanted, composed), command=command), found[0], Path(configs[0]["out"]))

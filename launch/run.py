@@ -21,25 +21,10 @@ from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
 from ablation.threads import check as check_threads
-from launch import (
-    asked,
-    console,
-    contents,
-    earlier,
-    edits,
-    hydra_version,
-    later,
-    messages,
-    named,
-    own,
-    place,
-    provenance,
-    stages,
-    sync,
-    teachers,
-)
-from launch.arms import gather
-from launch.compose import Composer
+from launch import asked, console, earlier, edits, own, provenance, sync
+from launch.compose import choices, errors, hydra_version, overrides, own_data, paths, stages, teachers
+from launch.compose.arms import gather
+from launch.compose.composer import Composer
 from launch.load import Load, give_way
 from launch.sweep import Planned
 
@@ -51,7 +36,7 @@ def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
     load = Load()
     typed = HydraConfig.get().overrides
-    planned = gather([list(typed.task)], messages.searched(typed.hydra))
+    planned = gather([list(typed.task)], errors.searched(typed.hydra))
     depth = stages.depths(planned)
     with _stop_on_signal() as stop:
         notes = give_way(load)
@@ -67,14 +52,14 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
         Stopped: on Ctrl-C or SIGTERM, after saving.
     """
     arm, config = planned.arm, planned.config
-    folder = place.made(config) / arm.id
+    folder = paths.made(config) / arm.id
     watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edits.notes([planned])
     told = [*planned.notes, *arm.notes(folder.parent, config), *others, *provenance.notes(), *sync.foretold([config])]
     for note in [*notes, *told]:
         watch.note(note)
     built = parts(config)
-    contents.require([config])
+    own_data.require([config])
     with closing(watch):
         arm.write(folder, config)
         news = asked.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
@@ -130,7 +115,7 @@ def arguments(typed: Sequence[str]) -> list[str]:
     if (shown := {"--cfg", "-c", "--info", "-i"} & set(given)) and {"-m", "--multirun"} & set(given):
         raise ConfigError(f"{shown.pop()}: shows one configuration, not those of a sweep; leave -m out")
     given = ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
-    return later.past(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
+    return overrides.past(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
 
 
 def _flags_first(typed: Sequence[str]) -> list[str]:
@@ -149,20 +134,20 @@ def cli() -> None:
         hydra_version.check()
         check_threads()
         sys.argv[1:] = arguments(sys.argv[1:])
-        named.refuse(sys.argv[1:])
+        choices.refuse(sys.argv[1:])
         if {"--cfg", "-c"} & set(sys.argv):
             with hydra_version.initialized():
-                Composer(messages.searched(sys.argv[1:]))  # refuses files that would be shown with misread numbers
+                Composer(errors.searched(sys.argv[1:]))  # refuses files that would be shown with misread numbers
         main()
     except Stopped as e:
-        sys.exit(messages.stopped(e))
+        sys.exit(errors.stopped(e))
     except KeyboardInterrupt:  # before anything was trained
         sys.exit(130)
     except (HydraException, OmegaConfBaseException) as e:
-        messages.tell(e)
+        errors.tell(e)
         sys.exit(2)
     except (AblationError, OSError) as e:
-        messages.tell(e)
+        errors.tell(e)
         sys.exit(2 if isinstance(e, ConfigError | DataError) else 1)
 
 

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from ablation.identity import difference
 from launch import state
-from launch.arm import rules
-from launch.changes import told
+from launch.compose.arm import rules
+from launch.compose.changes import told
 from launch.flight import Flight
 from launch.slurm.verdicts import RETRY
 from launch.state import State

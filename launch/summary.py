@@ -11,8 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.board import Board, Row
+from launch.compose.hint import ablation
 from launch.earlier import ago, done_at
-from launch.hint import ablation
 from launch.outcome import Outcome, Trial
 from launch.sweep import Submission
 

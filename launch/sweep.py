@@ -18,8 +18,10 @@ from typing import Any
 from ablation.atomic import write_atomic
 from ablation.config import seeds
 from ablation.errors import AblationError
-from launch import asked, contents, entry, place, provenance, snapshot, stages
-from launch.arm import Arm, Config
+from launch import asked, provenance, snapshot
+from launch import entry
+from launch.compose import own_data, paths, stages
+from launch.compose.arm import Arm, Config
 from launch.own import facts
 
 STORE = ".sweeps"
@@ -102,8 +104,8 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
         DataError: images of one's own are not there.
         OSError: it cannot be written.
     """
-    contents.require(p.config for p in planned)
-    out = place.made(planned[0].config).resolve()
+    own_data.require(p.config for p in planned)
+    out = paths.made(planned[0].config).resolve()
     name = planned[0].arm.sweep
     code = snapshot.freeze(out / CODE, [p.config for p in planned])
     number, folder = _claim(out / STORE / name)

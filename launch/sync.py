@@ -17,7 +17,7 @@ from ablation.errors import AblationError
 from ablation.track.ready import SQLITE, database, trouble
 from ablation.track.record import SWEEPS
 from launch.asked import named
-from launch.hint import ablation
+from launch.compose.hint import ablation
 from launch.known import Archive
 from launch.past import Past
 

@@ -1,8 +1,8 @@
 """The files of `conf/table`: a table's rows, what was reported of them, and what it says of itself.
 
-Beside the grid (launch/grid.py) a table has a `title`, a `source`, the `protocol` under which the source measured,
-`notes`, `flags`, a `baseline` and a `rank`, the reported number whose order of the rows is held against ours; and each
-of its rows, beside its `overrides`:
+Beside the grid (launch/compose/grid.py) a table has a `title`, a `source`, the `protocol` under which the source
+measured, `notes`, `flags`, a `baseline` and a `rank`, the reported number whose order of the rows is held against ours;
+and each of its rows has, beside its `overrides`:
 
     label     what the row is called, once in a table
     reported  metric -> the number the source gives, or several; accuracies in percent
@@ -23,7 +23,7 @@ import yaml
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch.provenance import ROOT
+from launch.compose.paths import ROOT
 
 TABLES = ROOT / "conf" / "table"
 FIRST = "first"  # as baseline: the first row

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from ablation import identity
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch.grid import Row
+from launch.compose.grid import Row
 from launch.table_file import FIRST
 
 

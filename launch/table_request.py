@@ -11,10 +11,10 @@ from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 
 from ablation.errors import ConfigError
-from launch import later
-from launch.grid import Grid, Row
-from launch.messages import options
-from launch.provenance import ROOT
+from launch.compose import overrides
+from launch.compose.errors import options
+from launch.compose.grid import Grid, Row
+from launch.compose.paths import ROOT
 from launch.table_file import TABLES, About, read
 from launch.table_labels import labels
 
@@ -46,7 +46,7 @@ def request(arguments: Sequence[str], rows: tuple[Row, ...] | None = None) -> Re
     Raises:
         ConfigError: a mistake in the table, or in what was typed.
     """
-    name, given = split([text for text in later.typed(arguments) if text not in ("-m", "--multirun")])
+    name, given = split([text for text in overrides.typed(arguments) if text not in ("-m", "--multirun")])
     hydra = [text for text in given if text.startswith(_OF_HYDRA)]
     task = [text for text in given if text not in hydra]
     hydra = [text for text in hydra if not text.startswith(_NOT_ASKED)]

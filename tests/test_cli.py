@@ -20,9 +20,9 @@ from tiny import CONF, TINY, config, final_weights
 
 from ablation.errors import ConfigError
 from ablation.parts import parts
-from launch import arm, messages
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose import arm, errors
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 
 ROOT = CONF.parent
 SMOKE = ("recipe=smoke", "model.depth=8", "precision=fp32", "device=cpu")
@@ -119,7 +119,7 @@ def test_a_wrong_name_is_refused_with_the_nearest(overrides: list[str], said: st
         pytest.raises(Exception) as refused,  # noqa: PT011 Hydra's own, of several kinds
     ):
         compose("config", overrides)
-    assert said in messages.explain(refused.value)
+    assert said in errors.explain(refused.value)
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,8 @@ from torch import Tensor
 from ablation.state import State
 from ablation.train import Plan
 from ablation.types import Pass
-from launch.checks_config import traps
-from launch.idle import OFF, said
+from launch.compose.idle import OFF, said
+from launch.compose.warnings import traps
 
 # What is typed, and what it is then the same as; nothing: the baseline.
 SAME: dict[str, tuple[str, str]] = {

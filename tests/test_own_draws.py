@@ -17,9 +17,9 @@ from ablation.key import Key
 from ablation.parts import parts
 from ablation.prepare import prepare
 from ablation.train import Feed
-from launch.arm import Config, plain, settle
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arm import Config, plain, settle
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 
 CHAIN = (*TINY, *SMALL_MODEL, "loss=refinery", "teacher=same", "rounds=2")
 

@@ -8,8 +8,8 @@ from one_step import begun, imitation, stepped
 from tiny import CONF, config, options
 
 from ablation.identity import identify
-from launch import arm
-from launch.hydra_version import running
+from launch.compose import arm
+from launch.compose.hydra_version import running
 from launch.table_request import request
 from launch.tables import compositions
 

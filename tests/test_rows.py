@@ -11,9 +11,9 @@ from one_step import begun, imitation, stepped
 from tiny import CONF
 
 from ablation.identity import flatten
-from launch.arm import Config
-from launch.grid import Row
-from launch.hydra_version import running
+from launch.compose.arm import Config
+from launch.compose.grid import Row
+from launch.compose.hydra_version import running
 from launch.table_request import request
 from launch.tables import Composed, compositions, names
 

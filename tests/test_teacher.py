@@ -27,7 +27,7 @@ from ablation.parts import build_learner, parts
 from ablation.precision import Precision, choose_precision
 from ablation.tricks import Tricks
 from ablation.types import Data, Pass, Taught
-from launch.arm import rules
+from launch.compose.arm import rules
 
 STUDENT = (*TINY, *SMALL_MODEL, "loss=distill")
 FP32 = choose_precision("fp32", torch.device("cpu"))

@@ -22,8 +22,8 @@ from ablation.identity import identify
 from ablation.parts import parts
 from ablation.types import Taught
 from ablation.watch import Leg, Watch
-from launch import arm
-from launch.hydra_version import initialized
+from launch.compose import arm
+from launch.compose.hydra_version import initialized
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
 

@@ -38,17 +38,17 @@ class Grid(Sweeper):
             HydraException: not an override.
         """
         from ablation.errors import ConfigError
-        from launch import later
-        from launch.arms import Refused
-        from launch.grid import Grid as Language
+        from launch.compose import overrides
+        from launch.compose.arms import Refused
+        from launch.compose.grid import Grid as Language
+        from launch.compose.uneven import way
         from launch.table_file import read
         from launch.table_request import split
         from launch.tables import composable
-        from launch.uneven import way
 
         assert self._context is not None
         assert self._launcher is not None
-        table, others = split(later.typed(arguments))
+        table, others = split(overrides.typed(arguments))
         about, grid = read(self._sweeper, table)
         language = Language(self._context.config_loader)
         rows = language.expand(grid, others)

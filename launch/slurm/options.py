@@ -11,9 +11,9 @@ from ablation.build import near
 from ablation.errors import ConfigError
 from launch import dead, policy
 from launch.child import TAKE_TURNS
+from launch.compose import units
+from launch.compose.units import mebibytes, seconds, size
 from launch.policy import Policy, Room
-from launch.slurm import units
-from launch.slurm.units import mebibytes, seconds, size
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
 _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}

@@ -6,7 +6,8 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launch import checks_config, dead, edits, provenance, sweep, sync
+from launch import dead, edits, provenance, sweep, sync
+from launch.compose import warnings
 from launch.outcome import Outcome, Trial
 from launch.slurm import options, sbatch, tell
 from launch.slurm.round import perform
@@ -28,7 +29,7 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
     if dropped:
         print(f"note: not passed on to the jobs: {', '.join(dropped)}; what jobs ask for is hydra.launcher.resources")
-    said = [*chosen.notes, *checks_config.together(planned), *edits.notes(planned), *found.notes]
+    said = [*chosen.notes, *warnings.together(planned), *edits.notes(planned), *found.notes]
     for note in [*said, *provenance.notes()]:
         print(f"note: {note}")
     report = perform(submission.folder)

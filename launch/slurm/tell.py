@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launch.hint import ablation
+from launch.compose.hint import ablation
 from launch.slurm.round import Report
 from launch.sweep import Submission
 

@@ -11,8 +11,9 @@ from typing import Any
 import click
 from rich.console import Console
 
-from launch import hint, living
+from launch import living
 from launch.choice import Filter, find
+from launch.compose import hint
 from launch.state import KINDS
 
 Command = Callable[..., Any]

@@ -15,8 +15,8 @@ from ablation.errors import ConfigError, DataError
 from ablation.identity import REVISED
 from launch import explain as reasons
 from launch import state
-from launch.changes import told
-from launch.hint import ablation
+from launch.compose.changes import told
+from launch.compose.hint import ablation
 from launch.known import Archive, Known
 from launch.verbs import _options
 

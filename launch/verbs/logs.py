@@ -12,9 +12,9 @@ import click
 from ablation.errors import ConfigError
 from launch import failures, state
 from launch.choice import Filter, Sweep, find
+from launch.compose.naming import apart
 from launch.failures import Failure
 from launch.known import Archive, trial
-from launch.names import apart
 from launch.state import State
 from launch.story import logs as worker_logs
 from launch.story import story

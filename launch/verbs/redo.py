@@ -10,8 +10,9 @@ import click
 
 from ablation import config
 from ablation.errors import ConfigError, DataError
-from launch import aside, explain, messages
-from launch.arm import begun, parsed
+from launch import aside, explain
+from launch.compose import errors
+from launch.compose.arm import begun, parsed
 from launch.known import Archive, Known, trial
 from launch.past import Past
 from launch.verbs import _options
@@ -102,7 +103,7 @@ def _command(run: Known, seeds: Sequence[int]) -> str:
     asked = config.seeds(run.config["seeds"]) if run.config else ()
     if set(asked) >= {*seeds}:
         return command
-    search = messages.searched(shlex.split(command))
+    search = errors.searched(shlex.split(command))
     rest = [text for text in run.facts["overrides"] if parsed(text).key_or_group != "seeds"]
     every = sorted({*asked, *seeds})
-    return messages.command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])
+    return errors.command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])

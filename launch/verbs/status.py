@@ -10,7 +10,7 @@ import click
 
 from launch import edits, failures, overview
 from launch.choice import Sweep
-from launch.hint import ablation
+from launch.compose.hint import ablation
 from launch.ledger import ledger
 from launch.standing import Trial
 from launch.verbs import _options

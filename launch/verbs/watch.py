@@ -9,8 +9,8 @@ from pathlib import Path
 import click
 
 from launch.choice import Filter, Sweep, find
+from launch.compose.hint import ablation
 from launch.follow import follow
-from launch.hint import ablation
 from launch.slurm import record
 from launch.slurm.rounds import Rounds
 from launch.standing import Trial

@@ -21,9 +21,9 @@ from pathlib import Path
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 
-from launch.arms import gather
-from launch.grid import Grid
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.grid import Grid
+from launch.compose.hydra_version import initialized
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -19,8 +19,9 @@ from hydra import compose
 
 from ablation import evaluate, record, trial
 from ablation.parts import parts
-from launch import arm, console, provenance
-from launch.hydra_version import initialized
+from launch import console, provenance
+from launch.compose import arm
+from launch.compose.hydra_version import initialized
 
 
 def main() -> None:

@@ -30,8 +30,8 @@ from ablation.prepare import prepare, to_device
 from ablation.state import State
 from ablation.train import Feed, Plan, Recorder, train
 from ablation.types import Batch, Data
-from launch import arm
-from launch.hydra_version import initialized
+from launch.compose import arm
+from launch.compose.hydra_version import initialized
 
 
 class Clock(Recorder):

@@ -23,8 +23,8 @@ from ablation.parts import build_optimizer, parts
 from ablation.track.sink import Sink
 from ablation.types import Batch
 from launch import dead
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 
 ROOT = CONF.parent
 

@@ -16,8 +16,8 @@ from tiny import SMALL_MODEL, TINY
 from ablation import attempt
 from ablation.attempt import BEAT, OWNER, Owner
 from ablation.journal import JOURNAL, Event
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.sweep import Planned, Submission, create
 
 STEPS = 10  # per epoch

@@ -10,9 +10,9 @@ from hydra import compose
 
 from ablation.errors import ConfigError
 from ablation.identity import identify
-from launch.arm import plain, rules, settle
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arm import plain, rules, settle
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.tables import define_rows
 
 

@@ -10,7 +10,7 @@ from mlflow import MlflowClient
 
 from launch import sync
 from launch.asked import ask, named
-from launch.titles import titles
+from launch.compose.titles import titles
 from tests.track.conftest import client, empty_database, uri  # noqa: F401
 from tests.track.trials import Training, arms, mlflow_warns, runs, trial
 

@@ -17,10 +17,10 @@ from rich.console import Console
 from ablation.attempt import CANCEL, Owner
 from launch import follow as following
 from launch import local
+from launch.compose.paths import ROOT
 from launch.flight import DRIVER, driving
 from launch.follow import follow
 from launch.outcome import Outcome
-from launch.provenance import ROOT
 from launch.standing import Trial, part, sweep_states
 from launch.state import State
 from launch.sweep import Planned, Submission, Work, submissions

@@ -14,9 +14,9 @@ from ablation.sched.exponential import exponential
 from ablation.sched.multistep import multistep
 from ablation.types import Schedule
 from launch import plan
-from launch.arms import gather
-from launch.checks_config import together
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
+from launch.compose.warnings import together
 from launch.sweep import Planned
 
 RESTARTS = """

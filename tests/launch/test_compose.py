@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from launch.compose import Composer
-from launch.hydra_version import initialized
+from launch.compose.composer import Composer
+from launch.compose.hydra_version import initialized
 
 
 @pytest.fixture(autouse=True, scope="module")

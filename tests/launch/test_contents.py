@@ -14,9 +14,9 @@ from tiny import SMALL_MODEL, TINY
 from ablation.errors import ConfigError, DataError
 from ablation.identity import identify
 from launch import sweep
-from launch.arm import rules
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arm import rules
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
 from launch.sweep import Planned

@@ -12,8 +12,8 @@ import pytest
 
 from ablation.errors import ConfigError
 from launch import dead, plan
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.sweep import Planned
 from tests.launch.workshop import BASE, ROOT, mischief, tricks
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tiny import CONF
 
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from tests.launch.typed import expanded
 
 ROOT = Path(CONF).parent

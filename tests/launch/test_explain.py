@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from launch.changes import told
+from launch.compose.changes import told
 from launch.sweep import Submission
 from launch.verbs import main
 from tests.launch.handmade import epoch, failed, finish, make, seed_folder, start, sweep

@@ -29,8 +29,8 @@ SUBMIT = """
 import sys
 from pathlib import Path
 from launch import sweep
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 with initialized():
     made = sweep.create(gather([sys.argv[1:]]), {"workers": 1, "gpus": [], "per_gpu": 1, "retry": {}}, "the command")
 print(made.folder)

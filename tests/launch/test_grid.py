@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from tiny import options
 
 from ablation.errors import ConfigError
-from launch.arms import gather
-from launch.grid import Grid, Row
-from launch.hydra_version import initialized
-from launch.messages import explain
+from launch.compose.arms import gather
+from launch.compose.errors import explain
+from launch.compose.grid import Grid, Row
+from launch.compose.hydra_version import initialized
 
 
 @pytest.fixture(autouse=True, scope="module")

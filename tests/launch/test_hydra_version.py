@@ -5,7 +5,7 @@ import pytest
 from hydra import compose
 
 from ablation.errors import ConfigError
-from launch.hydra_version import check, initialized
+from launch.compose.hydra_version import check, initialized
 
 
 def test_an_older_hydra_is_refused_on_a_python_that_it_cannot_start_on() -> None:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tiny import CONF
 
-from launch.hydra_version import running
+from launch.compose.hydra_version import running
 from launch.table_request import request
 from launch.tables import compositions
 

@@ -12,8 +12,8 @@ from tiny import CONF, options
 
 from ablation.config import MANY
 from ablation.errors import ConfigError
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from tests.launch.typed import expanded
 
 

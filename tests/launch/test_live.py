@@ -10,9 +10,9 @@ from rich.console import Console
 from tiny import TINY
 
 from launch import live, summary, sweep
-from launch.arms import gather
 from launch.board import Board
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.outcome import Event, Outcome
 from launch.picture import draw
 from launch.sweep import Submission, Work

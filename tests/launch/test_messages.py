@@ -14,10 +14,10 @@ from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.errors import ConfigError
-from launch import quotes
-from launch.arms import gather
-from launch.hydra_version import initialized
-from launch.messages import explain
+from launch.compose import quotes
+from launch.compose.arms import gather
+from launch.compose.errors import explain
+from launch.compose.hydra_version import initialized
 from launch.run import arguments
 
 

@@ -13,9 +13,9 @@ from tiny import CONF
 
 from ablation.config import scalars
 from ablation.errors import ConfigError
-from launch.arms import gather
-from launch.hydra_version import initialized
-from launch.misread import misread, refuse_typed
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
+from launch.compose.misread import misread, refuse_typed
 
 FILES = {"launcher": "hydra/launcher/mine.yaml", "recipe": "recipe/mine.yaml", "group": "optim/mine.yaml"}
 

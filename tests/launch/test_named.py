@@ -12,10 +12,10 @@ import pytest
 from tiny import CONF
 
 from ablation.errors import ConfigError
-from launch import place
-from launch.arms import gather
-from launch.hydra_version import initialized
-from launch.named import refuse
+from launch.compose import paths
+from launch.compose.arms import gather
+from launch.compose.choices import refuse
+from launch.compose.hydra_version import initialized
 
 NO_OPTION = {
     "aug=null": "aug=null: null is no option; for none of them type 'aug=[]'",
@@ -91,4 +91,4 @@ def test_one_line_at_the_terminal(typed: list[str], told: str) -> None:
 )
 def test_a_folder_of_runs_that_cannot_be(out: str, told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
-        place.made({"out": out})
+        paths.made({"out": out})

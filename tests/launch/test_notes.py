@@ -15,9 +15,9 @@ from mlflow import MlflowClient
 
 from ablation.errors import AblationError
 from launch import evidence, living, sync
-from launch.arms import gather
-from launch.hydra_version import running
-from launch.messages import searched
+from launch.compose.arms import gather
+from launch.compose.errors import searched
+from launch.compose.hydra_version import running
 from launch.sweep import Planned
 from launch.table_request import request
 from launch.verbs import main

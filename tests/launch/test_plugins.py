@@ -18,9 +18,9 @@ from omegaconf import DictConfig
 from tiny import CONF, SMALL_MODEL, TINY
 
 from ablation.errors import AblationError, ConfigError, Stopped
+from launch.compose.grid import KEYS
+from launch.compose.hydra_version import initialized
 from launch.front import launch
-from launch.grid import KEYS
-from launch.hydra_version import initialized
 from launch.outcome import Outcome, Trial
 from launch.sweep import Planned
 

@@ -12,8 +12,8 @@ from PIL import Image
 from tiny import SMALL_MODEL, TINY
 
 from ablation import attempt, trace
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.run import run_arm
 from launch.sweep import Submission
 from launch.verbs import main

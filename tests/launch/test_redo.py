@@ -17,8 +17,8 @@ from tiny import SMALL_MODEL, TINY
 from ablation import attempt, code
 from ablation.attempt import Owner
 from launch import edits, local, plan
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
 from launch.sweep import Planned, Submission

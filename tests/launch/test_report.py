@@ -21,9 +21,10 @@ from hydra.core.utils import JobStatus
 from tiny import CONF, SMALL_MODEL, TINY, run
 
 from ablation.errors import AblationError, ConfigError
-from launch import aside, contents, report
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch import aside, report
+from launch.compose import own_data
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.report import launch, read
 from launch.sync import sync
 from launch.tables import define_rows
@@ -170,7 +171,7 @@ def test_another_sweepers_arms(lab: Lab) -> None:
 
 def test_data_that_changed_under_an_arm_are_not_averaged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a digest in the configuration, as in runs from before there was one."""
-    monkeypatch.setattr(contents, "finder", lambda: lambda *_: None)
+    monkeypatch.setattr(own_data, "finder", lambda: lambda *_: None)
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     own = [f"data.path={lab.home}/x.npz", "data=arrays", "data.subset=null", "data.test_subset=null"]
     for seed in (0, 1):

@@ -8,9 +8,9 @@ import pytest
 from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
-from launch.arm import rules
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arm import rules
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.standing import sweep_states
 from launch.sweep import Planned, Submission, create

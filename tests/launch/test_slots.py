@@ -12,8 +12,8 @@ from ablation import allowance
 from ablation.device import Seen
 from ablation.errors import ConfigError, DeviceError
 from launch import slots
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.sweep import Planned
 
 OPTIONS = {"gpus": "auto", "per_gpu": 1, "workers": "auto"}

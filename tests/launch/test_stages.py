@@ -16,13 +16,13 @@ from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 
 from ablation.errors import ConfigError
 from ablation.identity import identify
-from launch import stages
-from launch.arm import Arm, plain, rules, settle
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose import stages
+from launch.compose.arm import Arm, plain, rules, settle
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
+from launch.compose.teachers import quoted, teachers_row
 from launch.run import arguments
 from launch.sweep import Planned, order
-from launch.teachers import quoted, teachers_row
 
 STUDENT = ("loss=distill", "loss.alpha=0.5", "aug=cutout")
 

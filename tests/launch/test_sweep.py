@@ -13,9 +13,11 @@ import yaml
 from tiny import SMALL_MODEL, TINY, config
 
 from ablation.errors import AblationError
-from launch import arm, snapshot, sweep
-from launch.arm import Arm
-from launch.provenance import ROOT, SOURCE
+from launch import snapshot, sweep
+from launch.compose import arm
+from launch.compose.arm import Arm
+from launch.compose.paths import ROOT
+from launch.provenance import SOURCE
 from launch.sweep import Planned, Work
 
 CHOICES = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}

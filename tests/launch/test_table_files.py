@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.identity import flatten
-from launch.arm import parsed
-from launch.hydra_version import initialized
+from launch.compose.arm import parsed
+from launch.compose.hydra_version import initialized
 from launch.table_request import Request, request
 from launch.tables import compositions
 

@@ -17,10 +17,10 @@ from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.errors import ConfigError
-from launch.arms import gather
+from launch.compose.arms import gather
+from launch.compose.grid import Grid, Row
+from launch.compose.hydra_version import initialized
 from launch.coverage import coverage, lacking
-from launch.grid import Grid, Row
-from launch.hydra_version import initialized
 from launch.report import Options, changed
 from launch.table_file import flags, read
 from launch.table_labels import labels

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from ablation.attempt import Owner
-from launch.provenance import ROOT
+from launch.compose.paths import ROOT
 from launch.sweep import Submission
 from launch.verbs import main
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep

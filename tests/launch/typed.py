@@ -5,8 +5,8 @@ from __future__ import annotations
 from hydra.core.global_hydra import GlobalHydra
 from hydra.types import RunMode
 
-from launch import later
-from launch.grid import Grid
+from launch.compose import overrides
+from launch.compose.grid import Grid
 from launch.run import arguments
 
 
@@ -18,4 +18,4 @@ def expanded(typed: list[str]) -> list[list[str]]:
     mode = RunMode.MULTIRUN if swept else RunMode.RUN
     config = loader.load_configuration("config", [text for text in given if text != "-m"], mode)
     task = list(config.hydra.overrides.task)
-    return [list(row.overrides) for row in Grid(loader).expand({}, later.typed(task))] if swept else [task]
+    return [list(row.overrides) for row in Grid(loader).expand({}, overrides.typed(task))] if swept else [task]

@@ -13,9 +13,10 @@ from typing import Any
 
 from tiny import CONF, SMALL_MODEL, TINY
 
-from launch import entry, sweep
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch import sweep
+from launch import entry
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.sweep import Submission, Work
 
 ROOT = CONF.parent

@@ -23,8 +23,8 @@ from ablation.key import Key
 from ablation.loss.refinery import refinery
 from ablation.train import Feed
 from ablation.types import Data
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 
 
 def plan_data(settings: dict[str, Any]) -> Data:

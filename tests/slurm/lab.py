@@ -20,8 +20,8 @@ from ablation import attempt, journal
 from ablation.atomic import write_atomic
 from ablation.result import finished
 from launch import sweep
-from launch.arms import gather
-from launch.hydra_version import initialized
+from launch.compose.arms import gather
+from launch.compose.hydra_version import initialized
 from launch.slurm.round import Report, perform
 from launch.sweep import Planned, Submission
 

@@ -15,7 +15,7 @@ from slurm.lab import BRAKE, Lab, attempts, check, done, saved
 from tiny import SMALL_MODEL, TINY
 
 from launch import sweep
-from launch.provenance import ROOT
+from launch.compose.paths import ROOT
 
 
 class Shell:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from slurm.lab import options
 
 from ablation.errors import AblationError, ConfigError
+from launch.compose.units import mebibytes, seconds
 from launch.policy import Room
 from launch.slurm import round
 from launch.slurm.cut import cut
@@ -20,7 +21,6 @@ from launch.slurm.job import slots
 from launch.slurm.options import read
 from launch.slurm.query import _tasks
 from launch.slurm.sbatch import clean_environment
-from launch.slurm.units import mebibytes, seconds
 from launch.sweep import Work
 
 

@@ -22,8 +22,8 @@ from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
 from ablation.identity import PATH, Rules, canonical, difference, flatten, identify, surrounding, theirs
 from ablation.result import RESULT
-from launch.changes import told
-from launch.provenance import ROOT
+from launch.compose.changes import told
+from launch.compose.paths import ROOT
 
 Config = dict[str, Any]
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the one in C is six times as fast

@@ -5,8 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Sequence
 
-from launch import messages
-from launch.arms import attempts
+from launch.compose import errors
+from launch.compose.arms import attempts
 
 _MANY = 12  # arms; a line with more is hard to read
 _ROWS = "hydra.sweeper.rows"
@@ -18,7 +18,7 @@ def way(rows: Sequence[Sequence[str]], hydra: Sequence[str] = ()) -> str:
     `hydra` are the overrides of Hydra's own. Hydra must be initialized.
     """
     shared = [text for text in rows[0] if all(text in row for row in rows)]
-    search = messages.searched(hydra)
+    search = errors.searched(hydra)
     if len(rows) > _MANY or any(text.startswith("hydra.sweeper.") for text in hydra):
         return ""
     refused = [isinstance(found, Exception) for found in attempts(rows, search)]
@@ -31,7 +31,7 @@ def way(rows: Sequence[Sequence[str]], hydra: Sequence[str] = ()) -> str:
         common = [text for text in shared if text != blamed]
         lines = (" ".join(_word(text) for text in row if text not in common) for row in told)
         said = ",".join('"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"' for line in lines)
-        line = messages.sweep_command([], [f"{_ROWS}=[{said}]", *common, *hydra])
+        line = errors.sweep_command([], [f"{_ROWS}=[{said}]", *common, *hydra])
         return f"to give {blamed} to the arms that can have it, say them one by one: {line}"
     return ""
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from launch.provenance import ROOT
+from launch.compose.paths import ROOT
 
 # Where all other arguments are as in the option's YAML; tests/test_neutral.py trains each beside the baseline.
 OFF: dict[str, dict[str, float]] = {

@@ -7,7 +7,7 @@ import shlex
 
 from hydra.errors import HydraException
 
-from launch.arm import parsed
+from launch.compose.arm import parsed
 
 
 def way(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The folder of the runs, made before anything is written to it."""
+"""Where things lie: the project, and the folder of the runs, made before anything is written to it."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ablation.errors import ConfigError
+
+ROOT = Path(__file__).resolve().parents[2]  # of the project, or of a frozen copy of it
 
 
 def made(config: Mapping[str, Any]) -> Path:

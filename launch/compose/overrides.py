@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from hydra.core.override_parser.types import ChoiceSweep, OverrideType
 
-from launch.arm import parsed
+from launch.compose.arm import parsed
 
 _DOTTED = re.compile(r"(?!hydra\.)\w+\.[\w.]+=.")
 _CHOICE = re.compile(r"(?P<key>[^=]+)=choice\((?P<value>.*)\)$", re.DOTALL)

@@ -20,10 +20,11 @@ from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.identity import flatten
-from launch import later, quotes
-from launch.arm import parsed
-from launch.hydra_version import running
-from launch.provenance import ROOT
+from launch.compose import overrides as later
+from launch.compose import quotes
+from launch.compose.arm import parsed
+from launch.compose.hydra_version import running
+from launch.compose.paths import ROOT
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds

@@ -18,8 +18,8 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from launch import misread
-from launch.arm import parsed
+from launch.compose import misread
+from launch.compose.arm import parsed
 
 CONFIG = "config"  # conf/config.yaml
 

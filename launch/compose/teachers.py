@@ -20,7 +20,7 @@ from ablation.errors import ConfigError
 from ablation.identity import SURROUNDINGS, identify, made_under, revisions
 from ablation.parts import parts
 from ablation.teacher import agree, ready
-from launch.arm import Arm, Config, parsed, rules
+from launch.compose.arm import Arm, Config, parsed, rules
 from launch.sweep import Planned
 
 _STUDENTS = ("teacher", "rounds", "draws", "loss")  # what a student's overrides say of how it learns

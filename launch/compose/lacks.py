@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ablation.config import GROUPS, MANY
-from launch import messages
-from launch.arm import parsed
-from launch.provenance import ROOT
+from launch.compose import errors
+from launch.compose.arm import parsed
+from launch.compose.paths import ROOT
 
 _OPTIONS = (*GROUPS, *MANY, "recipe")
 
@@ -30,7 +30,7 @@ def told(error: Exception, overrides: Sequence[str]) -> str:
     key = re.search(r"Could not override '([^']+)'", str(error))
     if key:
         return f"{key[1]}: no such key"
-    return re.split("; (?:did you mean|valid:)", messages.explain(error, overrides))[0]
+    return re.split("; (?:did you mean|valid:)", errors.explain(error, overrides))[0]
 
 
 def _chosen(key: str, value: Any) -> Iterator[tuple[str, str]]:

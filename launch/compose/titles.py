@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from ablation.config import GROUPS, MANY
-from launch.names import apart, parts
+from launch.compose.naming import apart, parts
 
 _FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
 _LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same

@@ -10,7 +10,7 @@ from typing import Any
 
 from ablation.data import content
 from ablation.errors import ConfigError
-from launch.arm import Config
+from launch.compose.arm import Config
 
 _BY_ARGUMENTS = (
     "data: {target} is identified by its arguments only: when the images in its files change, a run on them still "

@@ -9,7 +9,7 @@ from typing import Any
 
 from ablation.build import build
 from ablation.sched._end import ending
-from launch.idle import idle
+from launch.compose.idle import idle
 from launch.sweep import Planned
 
 _RATE = "lr"  # the field whose schedule is looked at

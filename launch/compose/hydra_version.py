@@ -10,7 +10,7 @@ from hydra import __version__, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from ablation.errors import ConfigError
-from launch.provenance import ROOT
+from launch.compose.paths import ROOT
 
 _OLD = tuple(map(int, __version__.split(".")[:2])) < (1, 4)
 # 1.3 warns if its base is not named, 1.4 if it is.

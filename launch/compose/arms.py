@@ -14,10 +14,10 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation.errors import ConfigError, DataError
 from ablation.identity import flatten
 from ablation.parts import parts
-from launch import contents, messages, named, teachers
-from launch.arm import Config, describe, parsed, plain, settle
-from launch.checks_config import traps
-from launch.compose import Composer
+from launch.compose import choices, errors, own_data, teachers
+from launch.compose.arm import Config, describe, parsed, plain, settle
+from launch.compose.composer import Composer
+from launch.compose.warnings import traps
 from launch.sweep import Planned
 
 _TOLD = 20  # refused arms that a message lists
@@ -55,7 +55,7 @@ def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[P
             ids.append(arms[-1].arm.id)
             rows_of[ids[-1], arms[-1].arm.name, arms[-1].seeds] += 1
     if refused:
-        reasons = [messages.explain(e, [*search, *row]) for _, row, e in refused[:_TOLD]]
+        reasons = [errors.explain(e, [*search, *row]) for _, row, e in refused[:_TOLD]]
         if len(refused) == len(rows) and len(set(reasons)) == 1:  # what all arms share is said once
             raise Refused(reasons[0])
         told = _told(refused, reasons)
@@ -88,13 +88,13 @@ def attempts(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[P
     Hydra must be initialized.
     """
     composer = Composer(search)
-    find = contents.finder()
+    find = own_data.finder()
     defaults, _ = settle(plain(composer(()).config), ())
 
     @cache
     def compose(row: tuple[str, ...]) -> list[Planned]:
         """Of one row: the teachers it needs, then its own arm. Students of one teacher ask for it in the same words."""
-        named.refuse([*search, *row])
+        choices.refuse([*search, *row])
         return _arms(composer, defaults, row, lambda teachers: compose(tuple(teachers)), find)
 
     for row in rows:
@@ -113,13 +113,13 @@ def merge(planned: Iterable[Planned]) -> list[Planned]:
 
 
 def _arms(
-    composer: Composer, defaults: Config, row: Row, others: Callable[[Row], list[Planned]], find: contents.Find
+    composer: Composer, defaults: Config, row: Row, others: Callable[[Row], list[Planned]], find: own_data.Find
 ) -> list[Planned]:
     if any(parsed(text).key_or_group == "table" for text in row):
         raise ConfigError("table: is a grid, not an arm; run it with -m")
     composed = composer(row)
     settled, notes = settle(plain(composed.config), row)
-    settled, unknown = contents.known(settled, find)
+    settled, unknown = own_data.known(settled, find)
     config, before = teachers.expand(settled, row, others)
     notes += [*unknown, *parts(config).notes, *traps(config)]
     arm = describe(config, defaults, composed.choices, row, command="")
@@ -133,7 +133,7 @@ def _noted(p: Planned, notes: Mapping[str, str]) -> Planned:
 
 def _commanded(p: Planned, search: Sequence[str]) -> Planned:
     """With the line that runs this arm alone."""
-    return replace(p, arm=replace(p.arm, command=messages.command([*search, *p.arm.overrides])))
+    return replace(p, arm=replace(p.arm, command=errors.command([*search, *p.arm.overrides])))
 
 
 def _united(first: Planned, second: Planned) -> Planned:

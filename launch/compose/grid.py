@@ -33,8 +33,8 @@ from hydra.core.override_parser.types import Override
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch.arm import parsed, replaced
-from launch.teachers import quoted
+from launch.compose.arm import parsed, replaced
+from launch.compose.teachers import quoted
 
 _KINDS = {"params": dict, "zip": list, "union": list, "rows": list, "exclude": list}
 KEYS = tuple(_KINDS)
