@@ -11,10 +11,10 @@ from ablation import journal
 from ablation.attempt import CANCEL, Busy, Owner, folder, latest
 from ablation.claim import refuse_if_held
 from ablation.result import look
-from launch import policy
-from launch.outcome import NOT_STARTED, Event, Outcome, Outcomes, Trial, done
-from launch.policy import Failure, Policy, Retry, Room
-from launch.sweep import Submission, Work
+from launch.status import retry_policy
+from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, Trial, done
+from launch.status.retry_policy import Failure, Policy, Retry, Room
+from launch.sweep.submission import Submission, Work
 
 _PAUSE = 2.0  # seconds between two looks at a trial that another process trains
 
@@ -148,7 +148,7 @@ class Backlog:
         # Here memory cannot be asked for: alone on its device is the most room that a trial can have.
         failures = self._failures.setdefault(work, [])
         failures.append(Failure(failed.cause, step=self._saved(work), device=True))
-        verdict = policy.decide(failures, room, self._retry)
+        verdict = retry_policy.decide(failures, room, self._retry)
         if not isinstance(verdict, Retry):
             return verdict.reason
         self._rooms[work] = verdict.room

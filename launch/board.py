@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from launch.compose.naming import apart
-from launch.outcome import HELD, NOT_STARTED, Event, Outcome, Trial
-from launch.sweep import Planned, Submission, Work
+from launch.status.outcome import HELD, NOT_STARTED, Event, Outcome, Trial
+from launch.sweep.submission import Planned, Submission, Work
 
 
 @dataclass

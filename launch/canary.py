@@ -9,8 +9,8 @@ from ablation.errors import ConfigError
 from ablation.result import look
 from ablation.teacher import ready
 from launch.estimate import shape
-from launch.outcome import HELD, NOT_STARTED, Outcome, Outcomes, Trial, done
-from launch.sweep import Submission, Work
+from launch.status.outcome import HELD, NOT_STARTED, Outcome, Outcomes, Trial, done
+from launch.sweep.submission import Submission, Work
 
 _STOPPED = ("stopped", NOT_STARTED)
 

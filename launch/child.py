@@ -14,9 +14,9 @@ from pathlib import Path
 
 from ablation.machine import RESERVED, blamed
 from launch import entry
-from launch.outcome import Event, Outcome, decode, encode
-from launch.policy import Room
-from launch.sweep import Submission, Work
+from launch.status.outcome import Event, Outcome, decode, encode
+from launch.status.retry_policy import Room
+from launch.sweep.submission import Submission, Work
 
 OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
 TAKE_TURNS = (

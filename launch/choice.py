@@ -14,8 +14,8 @@ from ablation.config import MANY
 from ablation.errors import AblationError, ConfigError
 from ablation.identity import flatten
 from launch.compose.arm import parsed
-from launch.standing import Trial, sweep_states
-from launch.sweep import Submission, load, submissions
+from launch.status.sweep_status import Trial, sweep_states
+from launch.sweep.submission import Submission, load, submissions
 
 
 @dataclass(frozen=True)

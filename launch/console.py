@@ -16,7 +16,7 @@ from rich.text import Text
 from ablation.attempt import Busy, Fenced
 from ablation.errors import AblationError, Blocked, Cancelled
 from ablation.watch import Leg, Watch
-from launch.earlier import ago
+from launch.status.earlier import ago
 
 _WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocked"}  # failures that are none
 Outcomes = Mapping[int, Mapping[str, Any] | AblationError]

@@ -19,7 +19,7 @@ from ablation.identity import difference
 from launch.checks_child import answers
 from launch.compose.arm import ran, rules
 from launch.compose.naming import apart
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
 _SECONDS = 60.0

@@ -13,8 +13,8 @@ from ablation import journal
 from ablation.identity import canonical
 from ablation.result import look
 from launch.compose.arm import Config, rules
-from launch.past import Past
-from launch.sweep import Planned
+from launch.sweep.past import Past
+from launch.sweep.submission import Planned
 
 _RUNS = 5  # of one shape that are looked at, the newest
 _WHOLE = ("model", "data", "batch_size")  # every value of these counts; elsewhere numbers cost nothing

@@ -13,7 +13,7 @@ from ablation.attempt import Owner
 from ablation.errors import AblationError
 from launch.slurm import arrays, flight, query, verdicts
 from launch.slurm.verdicts import RETRY, Verdict
-from launch.sweep import Submission
+from launch.sweep.submission import Submission
 
 DRIVER = "driver.json"  # in a submission's folder: what `driving` says; touched while the driver lives
 _LEASE = 60.0  # seconds without a touch after which a driver that cannot be seen from here is given up

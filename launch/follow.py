@@ -11,10 +11,10 @@ from rich.console import Console
 from launch import live
 from launch.board import Board
 from launch.live import View, spelt
-from launch.outcome import NOT_STARTED, Event, Outcome
-from launch.standing import Trial, part
-from launch.state import State
-from launch.sweep import Submission, Work
+from launch.status.outcome import NOT_STARTED, Event, Outcome
+from launch.status.sweep_status import Trial, part
+from launch.status.trial_status import State
+from launch.sweep.submission import Submission, Work
 
 _TICK = 0.25  # seconds between two drawings
 _LOOK = 2.0  # seconds between two looks, or

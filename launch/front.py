@@ -12,11 +12,11 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.errors import AblationError, ConfigError, Stopped
-from launch import sync
 from launch.compose import errors, misread
 from launch.compose.arms import gather_rows
-from launch.outcome import Outcome, Trial, exit_code
-from launch.sweep import Planned
+from launch.status.outcome import Outcome, Trial, exit_code
+from launch.sweep import upload
+from launch.sweep.submission import Planned
 
 # Arms, the launcher's options, the line that was typed. Returns what became of the trials if it waited for them, else
 # an exit code.
@@ -38,7 +38,7 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     search = errors.searched(typed.hydra)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = gather_rows(job_overrides, search)
-    for said in sync.foretold(p.config for p in planned):
+    for said in upload.foretold(p.config for p in planned):
         print(f"note: {said}", file=sys.stderr)
     options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     told = run(planned, options, errors.sweep_command(typed.task, typed.hydra))

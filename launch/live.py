@@ -10,9 +10,9 @@ from rich.live import Live
 
 from launch.board import Board
 from launch.console import scores
-from launch.outcome import Event, Outcome
 from launch.picture import draw, spell
-from launch.sweep import Work
+from launch.status.outcome import Event, Outcome
+from launch.sweep.submission import Work
 
 _EVERY = 0.25  # seconds between two drawings
 _TALKATIVE = 4  # trials up to which every epoch is a line

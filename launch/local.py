@@ -13,14 +13,17 @@ from typing import Any
 from rich.console import Console
 
 from ablation.atomic import write_atomic
-from launch import canary, dead, edits, live, policy, provenance, slots, summary, sweep, sync
+from launch import canary, dead, live, slots, summary
 from launch.board import Board
 from launch.child import Slot
 from launch.compose import warnings
 from launch.flight import DRIVER, driving
-from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
-from launch.sweep import Planned, Submission, Work
+from launch.status import retry_policy
+from launch.status.outcome import Event, Outcome, Trial
+from launch.sweep import edits, provenance, upload
+from launch.sweep import submission as sweep
+from launch.sweep.submission import Planned, Submission, Work
 
 _BEAT = 10.0  # seconds between two touches
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -33,12 +36,12 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
         ConfigError: an impossible option.
         AblationError: workers cannot be started.
     """
-    retry, places, cautious = policy.read(options["retry"]), slots.choose(options, planned), canary.asked(options)
+    retry, places, cautious = retry_policy.read(options["retry"]), slots.choose(options, planned), canary.asked(options)
     found = dead.check(planned, dead.read(options))
     made = sweep.create(planned, options, command)
     others = edits.notes(planned)
     outcomes = _drive(made, retry, places, Console(highlight=False), cautious, found, others)
-    sync.tell(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
+    upload.tell(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
     return outcomes
 
 
@@ -49,12 +52,12 @@ def resume(submission: Submission, part: Submission, console: Console) -> dict[T
         AblationError: workers cannot be started.
     """
     options, planned = submission.launcher, list(submission.arms.values())
-    return _drive(part, policy.read(options["retry"]), slots.choose(options, planned), console)
+    return _drive(part, retry_policy.read(options["retry"]), slots.choose(options, planned), console)
 
 
 def _drive(
     submission: Submission,
-    retry: policy.Policy,
+    retry: retry_policy.Policy,
     places: Sequence[Slot],
     console: Console,
     cautious: bool = False,
@@ -78,7 +81,7 @@ def _drive(
 
         def probe(works: list[Work]) -> dict[Trial, Outcome]:
             view.say(f"canary: a few steps of {len(works)} trials, one of every shape")
-            return brake.run(Pool(submission, places, view.probed, policy.read({}), beat, probe=True), works)
+            return brake.run(Pool(submission, places, view.probed, retry_policy.read({}), beat, probe=True), works)
 
         held = canary.hold(submission, probe) if cautious else {}
         for work, ends in held.items():

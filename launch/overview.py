@@ -13,9 +13,9 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.compose.naming import apart
-from launch.ledger import Ledger
-from launch.standing import Trial
-from launch.state import KINDS
+from launch.status.sweep_status import Trial
+from launch.status.trial_status import KINDS
+from launch.status.usage import Ledger
 
 # What is said of an arm whose trials differ: the first of these that one of them has.
 _URGENT = ("failed", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.board import Board, Row
-from launch.outcome import HELD, NOT_STARTED
+from launch.status.outcome import HELD, NOT_STARTED
 
 _STYLES = {"running": "cyan", "done": "green", "failed": "red", "blocked": "red", "stopped": "yellow"}
 # What a person looks for first, where not all arms fit.

@@ -15,14 +15,14 @@ from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from launch import dead, plan_view
 from launch.compose import warnings
-from launch.edits import Edits
 from launch.estimate import Cost, Estimates
 from launch.flight import Flight
 from launch.overview import Row, rows
-from launch.past import Past, Stale
 from launch.probe import probe
-from launch.standing import Trial, states
-from launch.sweep import Planned, Submission, load, submissions
+from launch.status.sweep_status import Trial, states
+from launch.sweep.edits import Edits
+from launch.sweep.past import Past, Stale
+from launch.sweep.submission import Planned, Submission, load, submissions
 
 _OPTIONS = ("json", "probe", "rows", "check")
 _OPEN = ("done", "running", "queued")  # what a run has not to begin

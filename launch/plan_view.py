@@ -12,10 +12,10 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation import code
-from launch import edits
 from launch.compose.naming import apart
-from launch.earlier import duration
 from launch.overview import spelt
+from launch.status.earlier import duration
+from launch.sweep import edits
 
 if TYPE_CHECKING:
     from launch.plan import Outlook, Report

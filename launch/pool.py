@@ -8,9 +8,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from ablation.errors import AblationError
 from launch.backlog import Backlog
 from launch.child import Child, Slot
-from launch.outcome import Event, Outcome, Trial
-from launch.policy import Policy, Room
-from launch.sweep import Submission, Work
+from launch.status.outcome import Event, Outcome, Trial
+from launch.status.retry_policy import Policy, Room
+from launch.sweep.submission import Submission, Work
 
 _TICK = 0.5  # seconds without news after which the loop looks around
 _START_TRIES = 3  # workers in succession that die before they are ready, once one has been, or are killed

@@ -17,7 +17,7 @@ from ablation.errors import AblationError, Stopped
 from ablation.parts import parts
 from ablation.watch import Leg, Watch
 from launch.estimate import Cost
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 _WARM = 2  # steps that are not counted
 _STEPS = 20  # that are

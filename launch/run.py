@@ -21,12 +21,14 @@ from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
 from ablation.threads import check as check_threads
-from launch import asked, console, earlier, edits, own, provenance, sync
+from launch import console
 from launch.compose import choices, errors, hydra_version, overrides, own_data, paths, stages, teachers
 from launch.compose.arms import gather
 from launch.compose.composer import Composer
 from launch.load import Load, give_way
-from launch.sweep import Planned
+from launch.status import earlier
+from launch.sweep import edits, membership, own, provenance, upload
+from launch.sweep.submission import Planned
 
 _BARE = ("-m", "--multirun")  # options without a value that overrides may follow
 
@@ -55,18 +57,18 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     folder = paths.made(config) / arm.id
     watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edits.notes([planned])
-    told = [*planned.notes, *arm.notes(folder.parent, config), *others, *provenance.notes(), *sync.foretold([config])]
+    told = [*planned.notes, *arm.notes(folder.parent, config), *others, *provenance.notes(), *upload.foretold([config])]
     for note in [*notes, *told]:
         watch.note(note)
     built = parts(config)
     own_data.require([config])
     with closing(watch):
         arm.write(folder, config)
-        news = asked.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
+        news = membership.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
         provenance.write(folder, built.scalars.seeds, own=own.facts([config]))
         known = {seed: earlier.done_at(trial.seed_folder(folder, seed)) for seed in planned.seeds}
         outcomes = trial.run(config, built, folder, watch, stop.is_set)
-    sync.tell(folder.parent, news)
+    upload.tell(folder.parent, news)
     watch.summary(outcomes, {seed: at for seed, at in known.items() if at is not None}, others)
     if built.scalars.trace:
         _tell_range_test(folder, built.scalars.seeds, arm.name)

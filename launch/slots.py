@@ -15,7 +15,7 @@ from ablation.errors import ConfigError
 from ablation.threads import most
 from launch.child import TAKE_TURNS, Slot
 from launch.load import Load
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 _WORKER_BYTES = 2 << 30  # of memory that a worker on the CPU is counted with: libraries 0.6 GB, and a trial's data
 _KEY = "hydra.launcher"

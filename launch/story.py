@@ -11,13 +11,13 @@ from pathlib import Path
 from ablation import attempt
 from ablation.journal import JOURNAL, Event, read
 from launch.console import scores
-from launch.sweep import STORE
+from launch.sweep.submission import STORE
 
 _TAKEN = re.compile(rb"--- ([0-9a-f]{16})/seed-(\d+(?:\+\d+)*)\s*$")
 
 
 def story(seed_folder: Path, lease: float = 60.0) -> Iterator[str]:
-    """One line an event; of epochs and checkpoints in a row the last one. `lease` as in `launch.state.of`."""
+    """One line an event; of epochs and checkpoints in a row the last one. `lease` as in `trial_status.of`."""
     numbers = attempt.numbers(seed_folder)
     if not numbers:
         yield "nobody has begun it"

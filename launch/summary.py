@@ -12,9 +12,9 @@ from rich.text import Text
 
 from launch.board import Board, Row
 from launch.compose.hint import ablation
-from launch.earlier import ago, done_at
-from launch.outcome import Outcome, Trial
-from launch.sweep import Submission
+from launch.status.earlier import ago, done_at
+from launch.status.outcome import Outcome, Trial
+from launch.sweep.submission import Submission
 
 _REASONS = 8  # kinds of failure that are listed
 

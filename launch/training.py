@@ -23,11 +23,12 @@ from ablation.errors import AblationError, Blocked, Cancelled, Stopped
 from ablation.parts import parts
 from ablation.result import Result, look
 from ablation.watch import Leg, Watch
-from launch import provenance, sweep
 from launch.child import OFFLINE
-from launch.outcome import Event, Outcome, Outcomes, done, work
 from launch.probe import probe
-from launch.sweep import Work
+from launch.status.outcome import Event, Outcome, Outcomes, done, work
+from launch.sweep import provenance
+from launch.sweep import submission as sweep
+from launch.sweep.submission import Work
 
 _STATES: Mapping[type[AblationError], str] = {Cancelled: "cancelled", Blocked: "blocked", Busy: "busy", Fenced: "busy"}
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any
 
-from launch.outcome import encode
+from launch.status.outcome import encode
 
 _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 

@@ -10,8 +10,8 @@ from tiny import CONF, config, options
 from ablation.identity import identify
 from launch.compose import arm
 from launch.compose.hydra_version import running
-from launch.table_request import request
-from launch.tables import compositions
+from launch.tables.definition import compositions
+from launch.tables.request import request
 
 SMALL = ("batch_size=4", "track=[]")
 # Recipe -> the table and the row that it is, where the tables have it.

@@ -14,8 +14,8 @@ from ablation.identity import flatten
 from launch.compose.arm import Config
 from launch.compose.grid import Row
 from launch.compose.hydra_version import running
-from launch.table_request import request
-from launch.tables import Composed, compositions, names
+from launch.tables.definition import Composed, compositions, names
+from launch.tables.request import request
 
 # Keys whose value changes nothing in how a step is computed: rows that differ in them only are tried once.
 PLAIN = ("epochs", "batch_size", "optim.lr", "optim.weight_decay", "sched.eta", "sched.warmup", "data.", "teacher")

@@ -18,7 +18,7 @@ from launch.compose import choices, errors, own_data, teachers
 from launch.compose.arm import Config, describe, parsed, plain, settle
 from launch.compose.composer import Composer
 from launch.compose.warnings import traps
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 _TOLD = 20  # refused arms that a message lists
 _ONE_SWEEP = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from ablation.errors import ConfigError
 
 if TYPE_CHECKING:
-    from launch.sweep import Planned
+    from launch.sweep.submission import Planned
 
 
 def depths(planned: Sequence[Planned]) -> dict[str, int]:

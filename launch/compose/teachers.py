@@ -21,7 +21,7 @@ from ablation.identity import SURROUNDINGS, identify, made_under, revisions
 from ablation.parts import parts
 from ablation.teacher import agree, ready
 from launch.compose.arm import Arm, Config, parsed, rules
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 _STUDENTS = ("teacher", "rounds", "draws", "loss")  # what a student's overrides say of how it learns
 _SHARED = ("seeds", "out", "sweep")  # what a teacher has from its student

@@ -10,7 +10,7 @@ from typing import Any
 from ablation.build import build
 from ablation.sched._end import ending
 from launch.compose.idle import idle
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 _RATE = "lr"  # the field whose schedule is looked at
 _TEST = ("test_subset", "split_seed")  # of the data: which test images an accuracy is measured on

@@ -82,7 +82,7 @@ class Report(_Configured):
         Raises:
             ConfigError: an option that cannot be, or no tracker.
         """
-        from launch.report import launch
+        from launch.tables.report import launch
 
         assert self._config is not None
         return launch(self._config, job_overrides)

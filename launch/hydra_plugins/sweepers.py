@@ -42,9 +42,9 @@ class Grid(Sweeper):
         from launch.compose.arms import Refused
         from launch.compose.grid import Grid as Language
         from launch.compose.uneven import way
-        from launch.table_file import read
-        from launch.table_request import split
-        from launch.tables import composable
+        from launch.tables.definition import composable
+        from launch.tables.file import read
+        from launch.tables.request import split
 
         assert self._context is not None
         assert self._launcher is not None

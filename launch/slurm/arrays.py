@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from ablation.atomic import write_atomic
-from launch.policy import Room
-from launch.sweep import Submission, Work
+from launch.status.retry_policy import Room
+from launch.sweep.submission import Submission, Work
 
 _FOLDER = "arrays"
 LOST = "lost"  # the job number of an array that SLURM does not know

@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 from ablation import attempt
 from ablation.machine import on_gpu
-from launch import state
-from launch.policy import CAUSES, Failure
 from launch.slurm import mark
 from launch.slurm.query import Job
 from launch.slurm.view import Place, View
-from launch.sweep import Submission, Work
+from launch.status import trial_status
+from launch.status.retry_policy import CAUSES, Failure
+from launch.sweep.submission import Submission, Work
 from launch.tail import tail
 
 _STATES = {
@@ -38,7 +38,7 @@ def failure(view: View, place: Place, work: Work) -> Ended | None:
     """What ended a work's attempt in that place; None if it never got its turn and could not have."""
     submission, job, left = view.submission, view.ended(place.job), mark.read(view.submission.folder, place.job)
     folder = _unfinished(submission, work)
-    now, owner = state.of(folder), attempt.owner(attempt.folder(folder, attempt.latest(folder)))
+    now, owner = trial_status.of(folder), attempt.owner(attempt.folder(folder, attempt.latest(folder)))
     started = owner is not None and owner.job == place.job
     if now.kind == "failed" and (started or now.time > place.array.time):
         return Ended(Failure(_known(now.cause), _step(folder), job.node, on_gpu(now.message)), now.message)
@@ -72,7 +72,7 @@ def seed_folders(submission: Submission, work: Work) -> list[Path]:
 
 
 def _unfinished(submission: Submission, work: Work) -> Path:
-    return next(f for f in seed_folders(submission, work) if state.of(f).kind != "done")
+    return next(f for f in seed_folders(submission, work) if trial_status.of(f).kind != "done")
 
 
 def _step(folder: Path) -> int:
@@ -86,6 +86,6 @@ def _of_use(submission: Submission, place: Place, work: Work) -> bool:
     others = [f for w in place.array.batches[place.index] if w != work for f in seed_folders(submission, w)]
     for folder in others:
         owner = attempt.owner(attempt.folder(folder, attempt.latest(folder)))
-        if owner and owner.job == place.job and (state.of(folder).kind == "done" or _step(folder) > 0):
+        if owner and owner.job == place.job and (trial_status.of(folder).kind == "done" or _step(folder) > 0):
             return True
     return False

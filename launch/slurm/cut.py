@@ -6,9 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from launch.policy import Room
 from launch.slurm.options import Options
-from launch.sweep import Submission, Work
+from launch.status.retry_policy import Room
+from launch.sweep.submission import Submission, Work
 
 T = TypeVar("T")
 Batch = tuple[Work, ...]

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from ablation.attempt import CANCEL
-from launch import sweep
 from launch.slurm import arrays, query
 from launch.slurm.arrays import Array
 from launch.slurm.cause import seed_folders
-from launch.sweep import Submission
+from launch.sweep import submission as sweep
+from launch.sweep.submission import Submission
 
 
 def awaited(folder: Path) -> set[tuple[str, int]]:

@@ -12,7 +12,7 @@ from launch.slurm import arrays, sbatch
 from launch.slurm.arrays import LOST, Array
 from launch.slurm.cut import Batch, Draft, teachers
 from launch.slurm.view import View, adopt
-from launch.sweep import Work
+from launch.sweep.submission import Work
 
 JOBS = "jobs"  # in the submission's folder: sbatch files and the jobs' own logs
 

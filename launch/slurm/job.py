@@ -19,15 +19,17 @@ from pathlib import Path
 from ablation import process
 from ablation.errors import AblationError
 from ablation.result import look
-from launch import policy, sweep
 from launch.child import OFFLINE, Slot
-from launch.outcome import Event, Outcome, Trial
 from launch.pool import Pool
-from launch.slurm import arrays, mark, options, query, record
+from launch.slurm import arrays, mark, options, query
 from launch.slurm.arrays import LOST, Array
 from launch.slurm.cause import seed_folders
 from launch.slurm.cut import teachers
-from launch.sweep import Submission, Work
+from launch.status import retry_policy
+from launch.status.outcome import Event, Outcome, Trial
+from launch.sweep import record
+from launch.sweep import submission as sweep
+from launch.sweep.submission import Submission, Work
 
 _LEFT = 75  # EX_TEMPFAIL
 _PATIENCE = 60.0  # seconds in which nothing happens but waiting for trials that others train; devices cost
@@ -57,7 +59,7 @@ class Batch:
             AblationError: workers cannot be started.
         """
         works = [work for work in self.array.batches[self.index] if self.array.canary or self._ready(work)]
-        never = policy.read({})  # what follows a failure is decided when the job has ended
+        never = retry_policy.read({})  # what follows a failure is decided when the job has ended
         self._pool = Pool(
             self.submission,
             slots(self.array.room.pack, record.offline(self.submission), options.read(self.submission.launcher).gpu),

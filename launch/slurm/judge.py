@@ -7,13 +7,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ablation import attempt
-from launch import state
-from launch.policy import Room, Stop, decide
 from launch.slurm.cause import failure, seed_folders
 from launch.slurm.cut import teachers
 from launch.slurm.verdicts import FORGIVE, HOLD, RETRY, STOP, Verdict
 from launch.slurm.view import Place, View
-from launch.sweep import Work
+from launch.status import trial_status
+from launch.status.retry_policy import Room, Stop, decide
+from launch.sweep.submission import Work
 
 _WORDS = 500  # characters of a message that are kept
 Past = Mapping[Work, list[Verdict]]
@@ -46,7 +46,7 @@ def _judge(view: View, place: Place | None, work: Work, past: list[Verdict], hel
     submission = view.submission
     folders = seed_folders(submission, work)
     lease = submission.arms[work.id].config["lease"]
-    kinds = {folder: state.of(folder, lease).kind for folder in folders}
+    kinds = {folder: trial_status.of(folder, lease).kind for folder in folders}
     if set(kinds.values()) == {"done"}:
         found.done.append(work)
     elif place and view.active(place.job):
@@ -118,7 +118,7 @@ def _ask_teachers(view: View, work: Work, found: Judgement) -> None:
         elif teacher in found.elsewhere:
             found.elsewhere.append(work)
         elif teacher.id not in view.submission.arms:
-            kinds = {state.of(folder).kind for folder in seed_folders(view.submission, teacher)}
+            kinds = {trial_status.of(folder).kind for folder in seed_folders(view.submission, teacher)}
             if "running" in kinds:
                 found.elsewhere.append(work)
             elif kinds != {"done"}:

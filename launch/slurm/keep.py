@@ -7,9 +7,9 @@ from pathlib import Path
 
 from ablation import process
 from ablation.errors import AblationError
-from launch import sweep
-from launch.slurm import record, tell
+from launch.slurm import tell
 from launch.slurm.round import perform
+from launch.sweep import record, submission
 
 
 def main(folder: Path) -> int:
@@ -21,7 +21,7 @@ def main(folder: Path) -> int:
     except AblationError as e:
         print(f"error: {e}")
         code = 1
-    for line in record.upload(sweep.load(folder)):
+    for line in record.upload(submission.load(folder)):
         print(f"MLflow: {line}")
     return code
 

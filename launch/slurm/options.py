@@ -9,11 +9,12 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch import dead, policy
+from launch import dead
 from launch.child import TAKE_TURNS
 from launch.compose import units
 from launch.compose.units import mebibytes, seconds, size
-from launch.policy import Policy, Room
+from launch.status import retry_policy
+from launch.status.retry_policy import Policy, Room
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
 _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
@@ -133,7 +134,7 @@ def read(node: Mapping[str, Any]) -> Options:
         check=dead.NOTHING if node.get("check", "auto") == "auto" else dead.read(node),
         grace=grace,
         setup=tuple(node.get("setup") or ()),
-        policy=policy.read(node.get("retry") or {}),
+        policy=retry_policy.read(node.get("retry") or {}),
     )
 
 

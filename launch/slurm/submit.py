@@ -6,13 +6,15 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launch import dead, edits, provenance, sweep, sync
+from launch import dead
 from launch.compose import warnings
-from launch.outcome import Outcome, Trial
 from launch.slurm import options, sbatch, tell
 from launch.slurm.round import perform
 from launch.slurm.wait import wait
-from launch.sweep import Planned
+from launch.status.outcome import Outcome, Trial
+from launch.sweep import edits, provenance, upload
+from launch.sweep import submission as sweep
+from launch.sweep.submission import Planned
 
 
 def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[Trial, Outcome]:
@@ -36,5 +38,5 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     print("\n".join(tell.lines(report)))
     if not chosen.wait:
         print("\n".join(tell.farewell(submission)), flush=True)
-    sync.tell(submission.out, submission.news)
+    upload.tell(submission.out, submission.news)
     return wait(submission) if chosen.wait else {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from launch.compose.hint import ablation
 from launch.slurm.round import Report
-from launch.sweep import Submission
+from launch.sweep.submission import Submission
 
 
 def lines(report: Report) -> list[str]:

@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from launch.policy import Failure
-from launch.sweep import Work
+from launch.status.retry_policy import Failure
+from launch.sweep.submission import Work
 
 _FILE = "verdicts.jsonl"
 RETRY, STOP, HOLD, FORGIVE = "retry", "stop", "hold", "forgive"

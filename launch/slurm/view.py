@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from launch import sweep
 from launch.slurm import arrays, options, query
 from launch.slurm.arrays import LOST, Array
 from launch.slurm.options import Options
 from launch.slurm.query import Job
-from launch.sweep import Submission, Work
+from launch.sweep import submission
+from launch.sweep.submission import Submission, Work
 
 _AGAIN = 2  # seconds after which a job that was perhaps accepted is looked for once more
 
@@ -34,7 +34,7 @@ class View:
     """One look at a submission."""
 
     def __init__(self, folder: Path) -> None:
-        self.submission: Submission = sweep.load(folder)
+        self.submission: Submission = submission.load(folder)
         self.options: Options = options.read(self.submission.launcher)
         self.arrays: list[Array] = arrays.read_all(folder)
         self._queue = query.queue(array.name for array in self.arrays)
@@ -61,8 +61,8 @@ class View:
     def taken_over(self) -> set[Work]:
         """What a later submission of the same sweep asks for: it is that one's to look after."""
         own = self.submission
-        later = [f for f in sweep.submissions(own.out, own.name) if int(f.name) > own.number]
-        return {work for folder in later for work in sweep.load(folder).works}
+        later = [f for f in submission.submissions(own.out, own.name) if int(f.name) > own.number]
+        return {work for folder in later for work in submission.load(folder).works}
 
     def active(self, job: str) -> bool:
         """Whether a job waits or runs."""

@@ -10,12 +10,13 @@ from ablation.errors import Stopped
 from launch import summary
 from launch.board import Board
 from launch.follow import follow
-from launch.outcome import Outcome, Trial
-from launch.slurm import record, tell
+from launch.slurm import tell
 from launch.slurm.rounds import Rounds
-from launch.standing import Trial as Standing
-from launch.standing import sweep_states
-from launch.sweep import Submission
+from launch.status.outcome import Outcome, Trial
+from launch.status.sweep_status import Trial as Standing
+from launch.status.sweep_status import sweep_states
+from launch.sweep import record
+from launch.sweep.submission import Submission
 
 
 def wait(submission: Submission) -> dict[Trial, Outcome]:

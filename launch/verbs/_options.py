@@ -11,10 +11,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from launch import living
 from launch.choice import Filter, find
 from launch.compose import hint
-from launch.state import KINDS
+from launch.status.trial_status import KINDS
+from launch.tables import notes as living
 
 Command = Callable[..., Any]
 _WIDE = 200  # columns

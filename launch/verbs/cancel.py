@@ -10,7 +10,7 @@ import click
 from ablation.attempt import CANCEL
 from launch.choice import Sweep
 from launch.slurm import flight
-from launch.standing import Trial
+from launch.status.sweep_status import Trial
 from launch.verbs import _options
 
 _OPEN = ("running", "queued", "new", "stopped", "blocked", "failed")

@@ -13,11 +13,11 @@ from rich.text import Text
 from ablation import code
 from ablation.errors import ConfigError, DataError
 from ablation.identity import REVISED
-from launch import explain as reasons
-from launch import state
 from launch.compose.changes import told
 from launch.compose.hint import ablation
-from launch.known import Archive, Known
+from launch.status import explain as reasons
+from launch.status import trial_status
+from launch.sweep.archive import Archive, Known
 from launch.verbs import _options
 
 _NAMED = 6  # changed files that a line names
@@ -115,7 +115,7 @@ def _today(run: Known) -> dict[str, Any]:
 
 
 def _trial(seed: int, folder: Path) -> dict[str, Any]:
-    now = asdict(state.of(folder))
+    now = asdict(trial_status.of(folder))
     kind = now.pop("kind")
     return {"seed": seed, "state": kind, **now, "history": list(reasons.attempts(folder))}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from launch import living
+from launch.tables import notes as living
 from launch.verbs import _options
 
 

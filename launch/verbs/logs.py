@@ -10,15 +10,15 @@ from typing import Any
 import click
 
 from ablation.errors import ConfigError
-from launch import failures, state
 from launch.choice import Filter, Sweep, find
 from launch.compose.naming import apart
-from launch.failures import Failure
-from launch.known import Archive, trial
-from launch.state import State
+from launch.status import failures, trial_status
+from launch.status.failures import Failure
+from launch.status.trial_status import State
 from launch.story import logs as worker_logs
 from launch.story import story
-from launch.sweep import submissions
+from launch.sweep.archive import Archive, trial
+from launch.sweep.submission import submissions
 from launch.verbs import _options
 
 Logs = Mapping[tuple[str, int], Sequence[Path]]  # by id and seed
@@ -55,7 +55,9 @@ def _one(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> i
         raise ConfigError(f"{text}: belongs to no sweep, whose failures --failed tells; leave --failed out")
     known = {t.seed: t.state for t in sweep.trials} if found.submissions else {}
     files, folders = worker_logs(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
-    stories = [_story(files, found.id, found.name, s, f, known.get(s) or state.of(f)) for s, f in folders.items()]
+    stories = [
+        _story(files, found.id, found.name, s, f, known.get(s) or trial_status.of(f)) for s, f in folders.items()
+    ]
     return _tell(stories, found.trouble, as_json)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from launch import range_test
-from launch.known import Archive, trial
+from launch.sweep.archive import Archive, trial
 from launch.verbs import _options
 
 

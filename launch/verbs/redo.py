@@ -10,11 +10,12 @@ import click
 
 from ablation import config
 from ablation.errors import ConfigError, DataError
-from launch import aside, explain
+from launch import aside
 from launch.compose import errors
 from launch.compose.arm import begun, parsed
-from launch.known import Archive, Known, trial
-from launch.past import Past
+from launch.status import explain
+from launch.sweep.archive import Archive, Known, trial
+from launch.sweep.past import Past
 from launch.verbs import _options
 
 Chosen = dict[str, tuple[Known, list[int]]]  # by id, the seeds

@@ -13,8 +13,8 @@ from launch.choice import Sweep
 from launch.flight import driver
 from launch.slurm import tell
 from launch.slurm.round import perform
-from launch.standing import Trial, part
-from launch.sweep import Submission
+from launch.status.sweep_status import Trial, part
+from launch.sweep.submission import Submission
 from launch.verbs import _options
 
 _STOPPED = 130  # exit code
@@ -73,7 +73,8 @@ def _run(submission: Submission, trials: Sequence[Trial], facts: dict[str, Any],
         if not as_json:
             click.echo("\n".join([*tell.lines(report), *tell.farewell(submission)]))
         return 0
-    from launch import local, outcome  # imports torch, which takes seconds
+    from launch import local
+    from launch.status import outcome  # imports torch, which takes seconds
 
     outcomes = local.resume(submission, part(submission, trials), _options.console(err=as_json))
     facts["outcomes"] |= {f"{id_}/seed-{seed}": vars(o) for (id_, seed), o in outcomes.items()}

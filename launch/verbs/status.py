@@ -8,11 +8,13 @@ from typing import Any
 
 import click
 
-from launch import edits, failures, overview
+from launch import overview
 from launch.choice import Sweep
 from launch.compose.hint import ablation
-from launch.ledger import ledger
-from launch.standing import Trial
+from launch.status import failures
+from launch.status.sweep_status import Trial
+from launch.status.usage import ledger
+from launch.sweep import edits
 from launch.verbs import _options
 
 

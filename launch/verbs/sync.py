@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from ablation.errors import ConfigError
-from launch import sync as uploads
 from launch.choice import Filter, find
+from launch.sweep import upload as uploads
 from launch.verbs import _options
 
 

@@ -12,11 +12,11 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.errors import ConfigError
-from launch import coverage as covering
 from launch.compose import errors
-from launch.coverage import Covered
-from launch.table_request import titles
-from launch.tables import define
+from launch.tables import coverage as covering
+from launch.tables.coverage import Covered
+from launch.tables.definition import define
+from launch.tables.request import titles
 from launch.verbs import _options
 from results.definition import Definition, Line
 

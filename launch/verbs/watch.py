@@ -11,9 +11,9 @@ import click
 from launch.choice import Filter, Sweep, find
 from launch.compose.hint import ablation
 from launch.follow import follow
-from launch.slurm import record
 from launch.slurm.rounds import Rounds
-from launch.standing import Trial
+from launch.status.sweep_status import Trial
+from launch.sweep import record
 from launch.verbs import _options
 from launch.verbs.status import show
 

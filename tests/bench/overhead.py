@@ -19,9 +19,10 @@ from hydra import compose
 
 from ablation import evaluate, record, trial
 from ablation.parts import parts
-from launch import console, provenance
+from launch import console
 from launch.compose import arm
 from launch.compose.hydra_version import initialized
+from launch.sweep import provenance
 
 
 def main() -> None:

@@ -23,7 +23,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from ablation.attempt import Owner  # noqa: E402
 from ablation.identity import identify  # noqa: E402
-from launch.sweep import Planned, create  # noqa: E402
+from launch.sweep.submission import Planned, create  # noqa: E402
 from tests.launch import handmade  # noqa: E402
 
 

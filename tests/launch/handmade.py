@@ -18,7 +18,7 @@ from ablation.attempt import BEAT, OWNER, Owner
 from ablation.journal import JOURNAL, Event
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.sweep import Planned, Submission, create
+from launch.sweep.submission import Planned, Submission, create
 
 STEPS = 10  # per epoch
 

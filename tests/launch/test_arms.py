@@ -13,7 +13,7 @@ from ablation.identity import identify
 from launch.compose.arm import plain, rules, settle
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.tables import define_rows
+from launch.tables.definition import define_rows
 
 
 @pytest.fixture(autouse=True)

@@ -20,10 +20,10 @@ from launch import local
 from launch.compose.paths import ROOT
 from launch.flight import DRIVER, driving
 from launch.follow import follow
-from launch.outcome import Outcome
-from launch.standing import Trial, part, sweep_states
-from launch.state import State
-from launch.sweep import Planned, Submission, Work, submissions
+from launch.status.outcome import Outcome
+from launch.status.sweep_status import Trial, part, sweep_states
+from launch.status.trial_status import State
+from launch.sweep.submission import Planned, Submission, Work, submissions
 from launch.verbs import main
 from tests.launch.handmade import epoch, failed, finish, gone, make, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said

@@ -17,7 +17,7 @@ from launch import plan
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.compose.warnings import together
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 RESTARTS = """
 import math

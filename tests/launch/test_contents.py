@@ -13,13 +13,13 @@ from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError, DataError
 from ablation.identity import identify
-from launch import sweep
 from launch.compose.arm import rules
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
-from launch.sweep import Planned
+from launch.sweep import submission
+from launch.sweep.submission import Planned
 from tests.launch.handmade import epoch, finish, make, start
 from tests.launch.workshop import Worker
 
@@ -106,7 +106,7 @@ def test_images_that_are_not_here_compose_and_do_not_run(tmp_path: Path) -> None
     assert arm.arm.id == composed(["data.path=your/d.npz", f"out={tmp_path}"])[0].arm.id
     assert any(note.startswith("data.path=your/d.npz: is not here") for note in arm.notes)
     with pytest.raises(DataError, match=r"your/d.npz: no such file"):
-        sweep.create([arm], {"kind": "local"}, "x")
+        submission.create([arm], {"kind": "local"}, "x")
     assert not list(tmp_path.glob("*/arm.json"))
     file = npz(tmp_path / "d.npz", 1)
     known = composed([f"data.path={file}"])[0]
@@ -124,7 +124,7 @@ def test_an_image_tree_in_pieces_is_refused_before_anything_starts(tmp_path: Pat
 
 def test_images_edited_after_the_submission_are_an_error_of_the_trial(tmp_path: Path) -> None:
     file = npz(tmp_path / "d.npz", 1)
-    made = sweep.create(composed([f"data.path={file}", f"out={tmp_path / 'out'}"]), {"kind": "local"}, "x")
+    made = submission.create(composed([f"data.path={file}", f"out={tmp_path / 'out'}"]), {"kind": "local"}, "x")
     npz(file, 2)
     with Worker(made) as worker:
         worker.event("ready")

@@ -14,7 +14,7 @@ from ablation.errors import ConfigError
 from launch import dead, plan
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 from tests.launch.workshop import BASE, ROOT, mischief, tricks
 
 CLIP = "regularizer.clip.max_norm"

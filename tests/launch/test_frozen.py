@@ -13,7 +13,7 @@ import pytest
 import torch
 from tiny import CONF, SMALL_MODEL, TINY, final_weights
 
-from launch.provenance import FLOORS
+from launch.sweep.provenance import FLOORS
 
 # A package of the user's own without `__init__.py`, with a data file, and a helper beside it.
 TRICK = """
@@ -28,19 +28,20 @@ def shade():
 SUBMIT = """
 import sys
 from pathlib import Path
-from launch import sweep
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
+from launch.sweep import submission
 with initialized():
-    made = sweep.create(gather([sys.argv[1:]]), {"workers": 1, "gpus": [], "per_gpu": 1, "retry": {}}, "the command")
+    made = submission.create(gather([sys.argv[1:]]), {"workers": 1, "gpus": [], "per_gpu": 1, "retry": {}}, "it")
 print(made.folder)
 """
 TRAIN = """
 import sys
 from pathlib import Path
 from rich.console import Console
-from launch import local, sweep
-made = sweep.load(Path(sys.argv[1]))
+from launch.sweep import submission
+from launch import local
+made = submission.load(Path(sys.argv[1]))
 print(local.resume(made, made, Console(file=sys.stderr)))
 """
 
@@ -142,7 +143,7 @@ def test_the_same_code_under_another_commit_is_told_apart(tmp_path: Path) -> Non
     assert list((desk.out / "runs").glob("*/provenance*.json")) == [written], "nothing is trained, nothing comes of it"
 
 
-SOURCE_OF = "import json; from launch import provenance; print(json.dumps(provenance.source()))"
+SOURCE_OF = "import json; from launch.sweep import provenance; print(json.dumps(provenance.source()))"
 
 
 def test_whatever_lies_in_the_checkout_is_told(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import yaml
 from tiny import CONF
 
 from launch.compose.hydra_version import running
-from launch.table_request import request
-from launch.tables import compositions
+from launch.tables.definition import compositions
+from launch.tables.request import request
 
 LINES: dict[str, dict[str, list[int]]] = yaml.safe_load(Path(__file__).with_name("lab_lines.yaml").read_text())
 OPEN: dict[str, Any] = yaml.safe_load((CONF / "table" / "lab" / "open.yaml").read_text())

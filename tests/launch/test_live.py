@@ -9,13 +9,14 @@ import pytest
 from rich.console import Console
 from tiny import TINY
 
-from launch import live, summary, sweep
+from launch import live, summary
 from launch.board import Board
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.outcome import Event, Outcome
 from launch.picture import draw
-from launch.sweep import Submission, Work
+from launch.status.outcome import Event, Outcome
+from launch.sweep import submission
+from launch.sweep.submission import Submission, Work
 from tests.launch import handmade
 
 
@@ -26,7 +27,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Submission:
     out = f"out={tmp_path_factory.mktemp('out')}"
     with initialized():
         planned = gather([[*row, out] for row in rows])
-    return sweep.create(planned, {"kind": "local"}, "the command")
+    return submission.create(planned, {"kind": "local"}, "the command")
 
 
 def story(grid: Submission) -> list[Event]:

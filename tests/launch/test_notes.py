@@ -14,12 +14,13 @@ import tiny
 from mlflow import MlflowClient
 
 from ablation.errors import AblationError
-from launch import evidence, living, sync
 from launch.compose.arms import gather
 from launch.compose.errors import searched
 from launch.compose.hydra_version import running
-from launch.sweep import Planned
-from launch.table_request import request
+from launch.sweep import upload
+from launch.sweep.submission import Planned
+from launch.tables import evidence, notes
+from launch.tables.request import request
 from launch.verbs import main
 from tests.track.trials import mlflow_warns
 
@@ -94,7 +95,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Desk:
     for planned in arms(["table=mine", *budget]):
         planned.arm.write(out / planned.arm.id, planned.config)
         tiny.run(planned.config, out / planned.arm.id)
-    assert [outcome.error for outcome in sync.sync(out, desk.uri)] == [""] * 9
+    assert [outcome.error for outcome in upload.sync(out, desk.uri)] == [""] * 9
     assert fill(desk) == 0
     return desk
 
@@ -222,7 +223,7 @@ def test_a_run_of_ones_own_is_left_alone_by_evidence(tmp_path: Path) -> None:
 
 def test_a_note_that_is_written_while_it_is_filled_is_left_alone(desk: Desk) -> None:
     desk.note.write_text(desk.note.read_text().replace("| cutout | 3 |", "| cutout | 4 |"))
-    (made,) = living.make([desk.note], desk.uri)
+    (made,) = notes.make([desk.note], desk.uri)
     assert made.changed
     desk.note.write_text("Meanwhile")
     with pytest.raises(AblationError, match="was changed while it was filled"):

@@ -19,7 +19,7 @@ from launch import plan
 from launch.compose.paths import ROOT
 from launch.estimate import shape
 from launch.plan import look
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 from tests.launch.handmade import elsewhere, epoch, failed, finish, make, start, sweep
 
 ROWS = ("seeds=[0,1]", "aug=mixup seeds=[0,1]", "aug=cutout seeds=[0,1]", "aug=cutout aug.cutout.size=4")

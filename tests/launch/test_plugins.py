@@ -21,8 +21,8 @@ from ablation.errors import AblationError, ConfigError, Stopped
 from launch.compose.grid import KEYS
 from launch.compose.hydra_version import initialized
 from launch.front import launch
-from launch.outcome import Outcome, Trial
-from launch.sweep import Planned
+from launch.status.outcome import Outcome, Trial
+from launch.sweep.submission import Planned
 
 ROOT = CONF.parent
 

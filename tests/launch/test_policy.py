@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation.errors import ConfigError
-from launch.policy import CAUSES, Failure, Policy, Retry, Room, Stop, decide, read
+from launch.status.retry_policy import CAUSES, Failure, Policy, Retry, Room, Stop, decide, read
 
 YAML = Path(__file__).resolve().parents[2] / "conf/hydra/launcher/_retry.yaml"
 SHIPPED: Policy = read(yaml.safe_load(YAML.read_text())["retry"])

@@ -15,15 +15,16 @@ from tiny import final_weights
 from ablation.attempt import numbers
 from ablation.claim import claim
 from ablation.errors import AblationError
-from launch import child, policy
+from launch import child
 from launch.child import Slot
-from launch.outcome import Event, Outcome, Trial
-from launch.policy import Policy, Room
 from launch.pool import Pool, _fits
-from launch.sweep import Submission
+from launch.status import retry_policy
+from launch.status.outcome import Event, Outcome, Trial
+from launch.status.retry_policy import Policy, Room
+from launch.sweep.submission import Submission
 from tests.launch.workshop import mischief, submission, tricks
 
-NEVER = policy.read({})
+NEVER = retry_policy.read({})
 
 
 @pytest.fixture(autouse=True)
@@ -78,7 +79,7 @@ def test_a_damaged_result_fails_its_trial_only(tmp_path: Path) -> None:
 def test_a_killed_trial_is_tried_again_from_its_checkpoint(tmp_path: Path) -> None:
     hit = submission(tmp_path / "hit", mischief("kill", step=5, once=tmp_path / "mark"), [])
     told = Told()
-    assert {o.state for o in run(hit, policy.read({"killed": {"tries": 1}}), told=told).values()} == {"done"}
+    assert {o.state for o in run(hit, retry_policy.read({"killed": {"tries": 1}}), told=told).values()} == {"done"}
     (again,) = [e for e in told if e["event"] == "again"]
     assert again["work"] == hit.works[0]
     starts = [e["start"] for e in told if e["event"] == "begin" and e["work"] == hit.works[0]]
@@ -167,7 +168,7 @@ def test_someone_who_stops_a_worker_stops_its_trial_only(tmp_path: Path) -> None
 def test_out_of_memory_is_tried_again_with_more_room(tmp_path: Path) -> None:
     made = submission(tmp_path, mischief("memory", once=tmp_path / "mark"), ["epochs=20"], ["optim.lr=0.3"])
     told = Told()
-    outcomes = run(made, policy.read({"oom": {"tries": 3, "pack": 2}}), slots=2, told=told)
+    outcomes = run(made, retry_policy.read({"oom": {"tries": 3, "pack": 2}}), slots=2, told=told)
     assert {o.state for o in outcomes.values()} == {"done"}
     first, *others = made.works
     again = next(i for i, e in enumerate(told) if e["event"] == "again")
@@ -184,7 +185,7 @@ def cards(*names: str) -> list[Slot]:
 def test_a_gpu_that_fails_gets_no_other_trial_and_its_own_is_tried_on_another(tmp_path: Path, how: str) -> None:
     made = submission(tmp_path, mischief(how, once=tmp_path / "mark"), ["epochs=20"], ["optim.lr=0.3"])
     told = Told()
-    outcomes = Pool(made, cards("0", "1"), told, policy.read({"node": {"tries": 3}})).run(made.works)
+    outcomes = Pool(made, cards("0", "1"), told, retry_policy.read({"node": {"tries": 3}})).run(made.works)
     assert {o.state for o in outcomes.values()} == {"done"}
     (again,) = [e for e in told if e["event"] == "again"]
     assert again["work"] == made.works[0]
@@ -200,7 +201,7 @@ def test_a_gpu_that_fails_gets_no_other_trial_and_its_own_is_tried_on_another(tm
 def test_without_a_gpu_that_works_the_rest_is_refused_with_the_reason(tmp_path: Path) -> None:
     made = submission(tmp_path, mischief("ecc"), ["optim.lr=0.3"])
     told = Told()
-    outcomes = Pool(made, cards("0"), told, policy.read({"node": {"tries": 3}})).run(made.works)
+    outcomes = Pool(made, cards("0"), told, retry_policy.read({"node": {"tries": 3}})).run(made.works)
     assert {(o.state, o.cause) for o in outcomes.values()} == {("failed", "node")}
     assert all("GPU 0: RuntimeError: CUDA error: uncorrectable ECC error" in o.message for o in outcomes.values())
     assert [e["work"] for e in told if e["event"] == "begin"] == [made.works[0]]

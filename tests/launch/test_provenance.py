@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from launch import own, provenance, snapshot
 from launch.compose.paths import ROOT
-from launch.provenance import commit_of
+from launch.sweep import own, provenance, snapshot
+from launch.sweep.provenance import commit_of
 from tests.launch.handmade import finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said
 

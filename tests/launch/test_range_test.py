@@ -15,7 +15,7 @@ from ablation import attempt, trace
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.run import run_arm
-from launch.sweep import Submission
+from launch.sweep.submission import Submission
 from launch.verbs import main
 from tests.launch.handmade import finish, make, seed_folder, start, sweep
 

@@ -21,13 +21,14 @@ from hydra.core.utils import JobStatus
 from tiny import CONF, SMALL_MODEL, TINY, run
 
 from ablation.errors import AblationError, ConfigError
-from launch import aside, report
+from launch import aside
 from launch.compose import own_data
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.report import launch, read
-from launch.sync import sync
-from launch.tables import define_rows
+from launch.sweep.upload import sync
+from launch.tables import report
+from launch.tables.definition import define_rows
+from launch.tables.report import launch, read
 from tests.track.trials import mlflow_warns
 
 pytestmark = mlflow_warns

@@ -12,8 +12,8 @@ from launch.compose.arm import rules
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.plan import look
-from launch.standing import sweep_states
-from launch.sweep import Planned, Submission, create
+from launch.status.sweep_status import sweep_states
+from launch.sweep.submission import Planned, Submission, create
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said
 

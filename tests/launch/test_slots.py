@@ -14,7 +14,7 @@ from ablation.errors import ConfigError, DeviceError
 from launch import slots
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 OPTIONS = {"gpus": "auto", "per_gpu": 1, "workers": "auto"}
 

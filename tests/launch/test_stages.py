@@ -22,7 +22,7 @@ from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.compose.teachers import quoted, teachers_row
 from launch.run import arguments
-from launch.sweep import Planned, order
+from launch.sweep.submission import Planned, order
 
 STUDENT = ("loss=distill", "loss.alpha=0.5", "aug=cutout")
 

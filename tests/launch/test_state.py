@@ -8,7 +8,7 @@ import pytest
 
 from ablation.attempt import CANCEL, Owner
 from ablation.journal import JOURNAL, Event
-from launch.state import of
+from launch.status.trial_status import of
 from tests.launch.handmade import elsewhere, epoch, failed, finish, make, saved, start, stopped
 
 

@@ -13,12 +13,12 @@ import yaml
 from tiny import SMALL_MODEL, TINY, config
 
 from ablation.errors import AblationError
-from launch import snapshot, sweep
 from launch.compose import arm
 from launch.compose.arm import Arm
 from launch.compose.paths import ROOT
-from launch.provenance import SOURCE
-from launch.sweep import Planned, Work
+from launch.sweep import snapshot, submission
+from launch.sweep.provenance import SOURCE
+from launch.sweep.submission import Planned, Work
 
 CHOICES = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}
 
@@ -30,22 +30,22 @@ def planned(out: Path, *overrides: str, teacher: str | None = None) -> Planned:
 
 def test_what_is_loaded_is_what_was_created(tmp_path: Path) -> None:
     arms = [planned(tmp_path, "seeds=2"), planned(tmp_path, "optim.lr=0.3", "seeds=[5]")]
-    made = sweep.create(arms, {"kind": "local", "workers": 2}, "the command")
-    assert sweep.load(made.folder) == made
-    assert sweep.submissions(tmp_path) == [made.folder]
-    assert sweep.submissions(tmp_path, "main") == [made.folder]
-    assert sweep.submissions(tmp_path, "other") == []
+    made = submission.create(arms, {"kind": "local", "workers": 2}, "the command")
+    assert submission.load(made.folder) == made
+    assert submission.submissions(tmp_path) == [made.folder]
+    assert submission.submissions(tmp_path, "main") == [made.folder]
+    assert submission.submissions(tmp_path, "other") == []
 
 
 def test_every_submission_of_a_name_has_its_number(tmp_path: Path) -> None:
     one = [planned(tmp_path)]
-    assert [sweep.create(one, {}, "x").number for _ in range(11)] == list(range(1, 12))
-    assert [int(f.name) for f in sweep.submissions(tmp_path)] == list(range(1, 12))
+    assert [submission.create(one, {}, "x").number for _ in range(11)] == list(range(1, 12))
+    assert [int(f.name) for f in submission.submissions(tmp_path)] == list(range(1, 12))
 
 
 def test_the_first_seeds_of_all_arms_come_first(tmp_path: Path) -> None:
     a, b = planned(tmp_path, "seeds=3"), planned(tmp_path, "optim.lr=0.3", "seeds=[7,8]")
-    assert [(w.id == a.arm.id, w.seeds) for w in sweep.order([a, b])] == [
+    assert [(w.id == a.arm.id, w.seeds) for w in submission.order([a, b])] == [
         (True, (0,)), (False, (7,)), (True, (1,)), (False, (8,)), (True, (2,)),
     ]  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_fused_seeds_are_one_work_and_teachers_come_first(tmp_path: Path) -> Non
     fused = planned(tmp_path, "seeds=2", "fuse=true")
     assert fused.works == [Work(fused.arm.id, (0, 1))]
     below = planned(tmp_path, "optim.lr=0.7", "seeds=2", teacher=fused.arm.id)
-    assert [w.id for w in sweep.order([below, student, fused])] == [
+    assert [w.id for w in submission.order([below, student, fused])] == [
         student.arm.id, fused.arm.id, student.arm.id, below.arm.id, below.arm.id,
     ]  # fmt: skip
 
@@ -65,13 +65,13 @@ def test_what_was_cancelled_is_asked_for_again(tmp_path: Path) -> None:
     marker = tmp_path / one.arm.id / "seed-0" / "cancel"
     marker.parent.mkdir(parents=True)
     marker.touch()
-    sweep.create([one], {}, "x")
+    submission.create([one], {}, "x")
     assert not marker.exists()
 
 
 def test_the_folders_of_arms_say_what_they_are_before_anything_runs(tmp_path: Path) -> None:
     arms = [planned(tmp_path, f"optim.lr=0.{n:02d}") for n in range(1, 40)]
-    sweep.create(arms, {}, "x")
+    submission.create(arms, {}, "x")
     for p in arms:
         folder = tmp_path / p.arm.id
         assert Arm(**json.loads((folder / "arm.json").read_bytes())) == p.arm
@@ -80,23 +80,23 @@ def test_the_folders_of_arms_say_what_they_are_before_anything_runs(tmp_path: Pa
 
 def test_a_folder_with_a_configuration_is_whole_and_is_not_written_again(tmp_path: Path) -> None:
     one = planned(tmp_path)
-    sweep.create([one], {}, "x")
+    submission.create([one], {}, "x")
     folder = tmp_path / one.arm.id
     arm_json, config_yaml = folder / "arm.json", folder / "config.yaml"
     assert arm_json.stat().st_mtime_ns <= config_yaml.stat().st_mtime_ns
     arm_json.write_text("kept")
     config_yaml.unlink()
-    sweep.create([one], {}, "x")
+    submission.create([one], {}, "x")
     assert arm_json.read_text() == "kept"
     assert config_yaml.exists()
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]"])
 def test_a_damaged_submission_is_refused(tmp_path: Path, damage: str) -> None:
-    made = sweep.create([planned(tmp_path)], {}, "x")
+    made = submission.create([planned(tmp_path)], {}, "x")
     (made.folder / "submission.json").write_text(damage)
     with pytest.raises(AblationError, match="not a whole submission"):
-        sweep.load(made.folder)
+        submission.load(made.folder)
 
 
 def test_the_same_code_is_stored_once_and_has_its_source(tmp_path: Path) -> None:
@@ -158,7 +158,7 @@ def test_packages_are_copied_whole_without_tests_and_what_is_no_file(tmp_path: P
     (package / ".#a.py").symlink_to("me@host.1:2")
     (package / "lost.py").symlink_to("nowhere")
     script = (
-        "import tricks_whole, sys; from pathlib import Path; from launch import snapshot;"
+        "import tricks_whole, sys; from pathlib import Path; from launch.sweep import snapshot;"
         "print(snapshot.freeze(Path(sys.argv[1]), []))"
     )
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), str(package.parent)])}
@@ -175,7 +175,12 @@ def test_a_job_imports_the_copy_even_with_the_project_installed(tmp_path: Path) 
     code = snapshot.freeze(tmp_path, [])
     frozen = code / "ablation" / "errors.py"
     frozen.write_text(frozen.read_text() + "\nFROZEN = True\n")
-    line = [sys.executable, "-P", "-c", "import ablation.errors as e, launch.provenance as p; print(e.FROZEN, p.ROOT)"]
+    line = [
+        sys.executable,
+        "-P",
+        "-c",
+        "import ablation.errors as e, launch.sweep.provenance as p; print(e.FROZEN, p.ROOT)",
+    ]
     done = subprocess.run(
         line, cwd=ROOT, env={**os.environ, "PYTHONPATH": str(code)}, capture_output=True, text=True, check=True
     )

@@ -17,8 +17,8 @@ from tiny import CONF
 from ablation.identity import flatten
 from launch.compose.arm import parsed
 from launch.compose.hydra_version import initialized
-from launch.table_request import Request, request
-from launch.tables import compositions
+from launch.tables.definition import compositions
+from launch.tables.request import Request, request
 
 NOTES = CONF.parents[1] / "shared" / "notes" / "tables.yaml"
 pytestmark = pytest.mark.skipif(not NOTES.exists(), reason="the notes' tables.yaml does not lie beside the repository")

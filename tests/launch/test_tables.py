@@ -20,12 +20,12 @@ from ablation.errors import ConfigError
 from launch.compose.arms import gather
 from launch.compose.grid import Grid, Row
 from launch.compose.hydra_version import initialized
-from launch.coverage import coverage, lacking
-from launch.report import Options, changed
-from launch.table_file import flags, read
-from launch.table_labels import labels
-from launch.table_request import request
-from launch.tables import composable, define, define_rows, names
+from launch.tables.coverage import coverage, lacking
+from launch.tables.definition import composable, define, define_rows, names
+from launch.tables.file import flags, read
+from launch.tables.labels import labels
+from launch.tables.report import Options, changed
+from launch.tables.request import request
 from launch.verbs import main
 from results.definition import Line
 

@@ -13,7 +13,7 @@ import pytest
 
 from ablation.attempt import Owner
 from launch.compose.paths import ROOT
-from launch.sweep import Submission
+from launch.sweep.submission import Submission
 from launch.verbs import main
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep
 

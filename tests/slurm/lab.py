@@ -19,11 +19,11 @@ from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 from ablation import attempt, journal
 from ablation.atomic import write_atomic
 from ablation.result import finished
-from launch import sweep
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.slurm.round import Report, perform
-from launch.sweep import Planned, Submission
+from launch.sweep import submission as sweep
+from launch.sweep.submission import Planned, Submission
 
 _FOLDER = TemporaryDirectory()
 SCRATCH = Path(_FOLDER.name)  # the undisturbed runs, and a user's trick

@@ -13,7 +13,7 @@ from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds,
 
 from launch.slurm import arrays
 from launch.slurm.round import perform
-from launch.sweep import Submission
+from launch.sweep.submission import Submission
 
 StandIn = Callable[[str, str], Path]
 

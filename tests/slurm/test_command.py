@@ -14,8 +14,8 @@ from slurm.cluster import Cluster, call, until
 from slurm.lab import BRAKE, Lab, attempts, check, done, saved
 from tiny import SMALL_MODEL, TINY
 
-from launch import sweep
 from launch.compose.paths import ROOT
+from launch.sweep import submission as sweep
 
 
 class Shell:

@@ -12,10 +12,10 @@ from slurm.cluster import Cluster, call, until
 from slurm.lab import Lab, attempts, check, done, options, rounds
 
 from ablation.errors import AblationError, ConfigError
-from launch import sweep
 from launch.slurm import submit
 from launch.slurm.arrays import LOST, read_all
 from launch.slurm.round import perform
+from launch.sweep import submission as sweep
 
 StandIn = Callable[[str, str], Path]
 

@@ -21,7 +21,7 @@ from ablation.errors import ConfigError
 from ablation.parts import parts
 from ablation.track.mlflow import mlflow
 from ablation.track.ready import trouble
-from launch.sync import foretold
+from launch.sweep.upload import foretold
 from tests.track.trials import mlflow_warns
 
 REFUSED = {

@@ -11,7 +11,8 @@ import pytest
 from mlflow import MlflowClient
 
 from ablation.track.upload import upload
-from launch import sync, verbs
+from launch import verbs
+from launch.sweep import upload as sync
 from tests.track.conftest import free_port
 from tests.track.trials import Training, assert_each_point_once, mlflow_warns, runs, trial
 

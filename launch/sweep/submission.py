@@ -18,11 +18,11 @@ from typing import Any
 from ablation.atomic import write_atomic
 from ablation.config import seeds
 from ablation.errors import AblationError
-from launch import asked, provenance, snapshot
 from launch import entry
 from launch.compose import own_data, paths, stages
 from launch.compose.arm import Arm, Config
-from launch.own import facts
+from launch.sweep import membership, provenance, snapshot
+from launch.sweep.own import facts
 
 STORE = ".sweeps"
 CODE = ".code"
@@ -120,7 +120,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     with ThreadPoolExecutor(_WRITERS) as pool:  # disks and file servers take many at once faster than in turn
         list(pool.map(lambda p: _write_arm(out / p.arm.id, p), planned))
-    news = asked.ask(out, name, {p.arm.id: p.seeds for p in planned})
+    news = membership.ask(out, name, {p.arm.id: p.seeds for p in planned})
     return Submission(
         name=name,
         number=number,

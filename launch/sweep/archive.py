@@ -14,7 +14,7 @@ import yaml
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from launch.compose.naming import apart
-from launch.sweep import Submission, load, submissions
+from launch.sweep.submission import Submission, load, submissions
 
 _ID = re.compile(r"[0-9a-f]{1,16}")
 

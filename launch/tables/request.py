@@ -15,8 +15,8 @@ from launch.compose import overrides
 from launch.compose.errors import options
 from launch.compose.grid import Grid, Row
 from launch.compose.paths import ROOT
-from launch.table_file import TABLES, About, read
-from launch.table_labels import labels
+from launch.tables.file import TABLES, About, read
+from launch.tables.labels import labels
 
 _TABLE = "table="
 _OF_HYDRA = ("hydra.", "hydra/", "+hydra.", "++hydra.")

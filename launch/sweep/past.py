@@ -14,7 +14,7 @@ import yaml
 from ablation.identity import difference
 from launch.compose.arm import Config, ran, rules
 from launch.compose.changes import told
-from launch.sweep import Planned
+from launch.sweep.submission import Planned
 
 _ARMS = 20  # of the same groups that are compared, the newest that have a result
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast

@@ -17,10 +17,10 @@ from launch.compose.grid import Row
 from launch.compose.hydra_version import running
 from launch.compose.lacks import absent, told
 from launch.compose.naming import apart
-from launch.sweep import Planned
-from launch.table_file import SEQUENCES, flags, texts
-from launch.table_labels import against, labels, surrounding
-from launch.table_request import Request, request
+from launch.sweep.submission import Planned
+from launch.tables.file import SEQUENCES, flags, texts
+from launch.tables.labels import against, labels, surrounding
+from launch.tables.request import Request, request
 from results.definition import Definition, Line
 
 Composed = list[Planned] | Exception

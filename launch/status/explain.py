@@ -19,10 +19,10 @@ from ablation.identity import difference, made_under
 from launch.compose.arm import rules
 from launch.compose.errors import searched
 from launch.compose.hydra_version import initialized
-from launch.edits import Edits
-from launch.known import Known
-from launch.provenance import SOURCE
-from launch.sweep import Planned
+from launch.sweep.archive import Known
+from launch.sweep.edits import Edits
+from launch.sweep.provenance import SOURCE
+from launch.sweep.submission import Planned
 from launch.tail import ends
 
 Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second

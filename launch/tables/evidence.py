@@ -8,10 +8,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ablation.errors import AblationError, ConfigError
-from launch import sync
-from launch.asked import named
+from launch.compose.paths import ROOT
+from launch.sweep import upload
+from launch.sweep.membership import named
 
-EVIDENCE = Path(__file__).resolve().parents[1] / "results" / "evidence"
+EVIDENCE = ROOT / "results" / "evidence"
 
 
 def bring(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) -> int:
@@ -29,7 +30,7 @@ def bring(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) -> int:
         with TemporaryDirectory() as scratch:
             copies = [_copy(folder, Path(scratch)) for folder in wanted]
             titles = {id_: title for sweep in sorted(evidence.glob("*/")) for id_, title in named(sweep).items()}
-            failed = [str(outcome) for outcome in sync.sync(Path(scratch), uri, copies, titles) if outcome.error]
+            failed = [str(outcome) for outcome in upload.sync(Path(scratch), uri, copies, titles) if outcome.error]
         if failed:
             raise AblationError(f"{evidence}: cannot be uploaded to {uri}: {'; '.join(failed)}")
     return len(wanted)

@@ -14,8 +14,8 @@ from uuid import uuid4
 from ablation.atomic import write_atomic
 from ablation.errors import ConfigError
 from launch.compose.paths import ROOT
-from launch.own import Own, own, walk
-from launch.provenance import FLOORS, SOURCE, source
+from launch.sweep.own import Own, own, walk
+from launch.sweep.provenance import FLOORS, SOURCE, source
 
 _READERS, _CODE = "results", (".py", ".j2")  # the floor that reads runs, without the runs and notes that lie there
 _MOST = 100 * 2**20  # bytes of one package

@@ -14,7 +14,7 @@ from typing import Any
 from ablation.identity import flatten
 from ablation.installed import installed
 from launch.compose.paths import ROOT
-from launch.provenance import FLOORS, commit_of, digest, git
+from launch.sweep.provenance import FLOORS, commit_of, digest, git
 
 _PASSED_OVER = ("__pycache__", "tests")  # folders; hidden files and folders too
 _PROJECT = tuple(ROOT / name for name in (*FLOORS, "results", "tests"))

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from launch.sweep import Work
+from launch.sweep.submission import Work
 
 Event = dict[str, Any]  # one line; `event` says which
 Trial = tuple[str, int]  # id, seed
@@ -20,7 +20,7 @@ class Outcome:
     """What became of one trial."""
 
     state: str  # done, failed, stopped, cancelled, blocked, held, not started; busy: another process trains it
-    cause: str = ""  # of a failure, see `launch.policy.CAUSES`
+    cause: str = ""  # of a failure, see `launch.status.retry_policy.CAUSES`
     message: str = ""
     test_acc: float | None = None  # percent, of the last epoch; None if it is not finite or there is none
 

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import AblationError
 from ablation.track.ready import SQLITE, database, trouble
 from ablation.track.record import SWEEPS
-from launch.asked import named
 from launch.compose.hint import ablation
-from launch.known import Archive
-from launch.past import Past
+from launch.sweep.archive import Archive
+from launch.sweep.membership import named
+from launch.sweep.past import Past
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -175,7 +175,7 @@ def report(outcomes: Iterable[Outcome], as_json: bool) -> int:
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m launch.sync", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m launch.sweep.upload", description=__doc__)
     parser.add_argument(
         "out", nargs="?", type=Path, default=Path("results/runs"), metavar="OUT", help="default %(default)s"
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ablation import attempt
-from launch.standing import Trial
+from launch.status.sweep_status import Trial
 from launch.tail import tail
 
 _PLACE = re.compile(r'^\s*File "(.+)", line (\d+), in (\S+)', re.MULTILINE)

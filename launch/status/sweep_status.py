@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ablation.identity import difference
-from launch import state
 from launch.compose.arm import rules
 from launch.compose.changes import told
 from launch.flight import Flight
 from launch.slurm.verdicts import RETRY
-from launch.state import State
-from launch.sweep import Planned, Submission
+from launch.status import trial_status
+from launch.status.trial_status import State
+from launch.sweep.submission import Planned, Submission
 
 _WAITING = ("new", "stopped")  # what a driver may still start
 _ENDED = ("failed", "blocked", "cancelled")  # what a student's teacher must not be
@@ -73,7 +73,7 @@ def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight, wri
 def _trial(out: Path, planned: Planned, seed: int, flight: Flight, write: bool) -> Trial:
     folder = out / planned.arm.id / f"seed-{seed}"
     try:
-        now = state.of(folder, planned.config["lease"], write)
+        now = trial_status.of(folder, planned.config["lease"], write)
     except OSError as e:  # one folder that cannot be read must not hide the others
         now = State("failed", "damaged", str(e))
     verdict = flight.verdict(planned.arm.id, seed)
@@ -107,7 +107,7 @@ def _blocked(trials: Sequence[Trial], write: bool) -> list[Trial]:
         if key in known:
             teacher = judged(known[key]).state
         else:
-            teacher = state.of(t.folder.parents[1] / key[0] / t.folder.name, write=write)
+            teacher = trial_status.of(t.folder.parents[1] / key[0] / t.folder.name, write=write)
         if teacher.kind not in _ENDED:
             return t
         why = f"its teacher {key[0]}/seed-{t.seed} is {teacher.kind}"

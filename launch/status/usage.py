@@ -8,8 +8,8 @@ from pathlib import Path
 
 from ablation import attempt
 from ablation.journal import Event
-from launch.standing import Trial
-from launch.sweep import Submission
+from launch.status.sweep_status import Trial
+from launch.sweep.submission import Submission
 from launch.tail import ends, tail
 
 

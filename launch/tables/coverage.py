@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from launch.compose.hydra_version import running
 from launch.compose.lacks import told
-from launch.table_request import request
-from launch.tables import compositions, names
+from launch.tables.definition import compositions, names
+from launch.tables.request import request
 
 
 @dataclass(frozen=True)

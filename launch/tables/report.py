@@ -18,7 +18,7 @@ from ablation.errors import AblationError, ConfigError
 from ablation.track.ready import SQLITE, database
 from launch import aside
 from launch.compose.hint import ablation
-from launch.report_arms import Arms, asked
+from launch.tables.report_arms import Arms, asked
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -63,7 +63,7 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
         table = build(changed(arms.definition, options), frame)
     _tell_unsynced(table, arms.out, options.uri)
     if options.to is not None:
-        from launch import report_files
+        from launch.tables import report_files
 
         files = report_files.write(table, frame, uri, Path(options.to), options.best)
         if options.publish:

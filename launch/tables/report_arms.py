@@ -14,9 +14,9 @@ from launch.compose.arm import plain
 from launch.compose.composer import Composer
 from launch.compose.grid import Row
 from launch.plan import runs
-from launch.sync import tracker
-from launch.table_request import request
-from launch.tables import compositions, definition
+from launch.sweep.upload import tracker
+from launch.tables.definition import compositions, definition
+from launch.tables.request import request
 from results.definition import Definition
 
 _OURS = "grid"  # the sweeper whose rows have labels

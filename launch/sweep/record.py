@@ -11,8 +11,8 @@ from pathlib import Path
 from ablation import attempt
 from ablation.errors import AblationError
 from ablation.track.ready import database
-from launch.sweep import Submission, Work
-from launch.sync import sync, tracker
+from launch.sweep.submission import Submission, Work
+from launch.sweep.upload import sync, tracker
 
 
 def offline(submission: Submission) -> bool:

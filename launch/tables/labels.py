@@ -9,7 +9,7 @@ from ablation import identity
 from ablation.build import near
 from ablation.errors import ConfigError
 from launch.compose.grid import Row
-from launch.table_file import FIRST
+from launch.tables.file import FIRST
 
 
 def labels(rows: Sequence[Row]) -> list[str]:

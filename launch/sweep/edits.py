@@ -9,8 +9,8 @@ from typing import Any
 from ablation import code
 from ablation.result import RESULT
 from launch.compose.hint import ablation
-from launch.past import Past
-from launch.sweep import Planned
+from launch.sweep.past import Past
+from launch.sweep.submission import Planned
 
 _NAMED = 8  # arms that a line names
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from ablation.atomic import write_atomic
 from ablation.errors import AblationError, ConfigError
-from launch import evidence
+from launch.tables import evidence
 from results import living
 from results.living import Block
 
@@ -100,8 +100,8 @@ def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
     """Each table that is asked for, once. Their rows are composed together, since much of that is the same for all."""
     from launch.compose.errors import searched
     from launch.compose.hydra_version import running
-    from launch.table_request import request
-    from launch.tables import compositions, definition
+    from launch.tables.definition import compositions, definition
+    from launch.tables.request import request
 
     places = {block.arguments: f"{note.name}:{block.line}" for note, block in reversed([*_blocks(notes)])}
     requests, found = {}, {}
@@ -121,7 +121,7 @@ def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
 
 def _check_typed(asked: Asked, made: Definition) -> None:
     """Refuse overrides with which no row of the table can be composed, if without them some can: a typing error."""
-    from launch.tables import define
+    from launch.tables.definition import define
 
     typed = {text.partition("=")[0].lstrip("+~") for text in asked[1:]}
     if any(line.id or not any(key in line.lacks for key in typed) for line in made.lines):
