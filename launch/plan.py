@@ -13,16 +13,17 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
-from launch import dead, plan_view
+from launch.backends import Flight
+from launch.checks import no_effect
+from launch.checks.cost import Cost, Estimates
+from launch.checks.probe import probe
 from launch.compose import warnings
-from launch.estimate import Cost, Estimates
-from launch.flight import Flight
-from launch.overview import Row, rows
-from launch.probe import probe
 from launch.status.sweep_status import Trial, states
 from launch.sweep.edits import Edits
 from launch.sweep.past import Past, Stale
 from launch.sweep.submission import Planned, Submission, load, submissions
+from launch.terminal import plan_table
+from launch.terminal.arm_table import Row, rows
 
 _OPTIONS = ("json", "probe", "rows", "check")
 _OPEN = ("done", "running", "queued")  # what a run has not to begin
@@ -86,15 +87,17 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     """
     chosen = _read(options)
     with redirect_stdout(sys.stderr):  # a trick may print; standard output is the plan's
-        report = look(planned, command, timed=chosen["probe"], checked=dead.read(chosen))
+        report = look(planned, command, timed=chosen["probe"], checked=no_effect.read(chosen))
     if chosen["json"]:
-        print(json.dumps(plan_view.facts(report)))
+        print(json.dumps(plan_table.facts(report)))
     else:
-        plan_view.show(report, chosen["rows"])
+        plan_table.show(report, chosen["rows"])
     return 0
 
 
-def look(planned: Sequence[Planned], command: str, timed: bool = False, checked: dead.Asked = dead.NOTHING) -> Report:
+def look(
+    planned: Sequence[Planned], command: str, timed: bool = False, checked: no_effect.Asked = no_effect.NOTHING
+) -> Report:
     """What would be run; `timed` probes shapes of which no earlier run tells, `checked` looks for dead switches."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
     earlier, damaged = _earlier(out, name)
@@ -104,7 +107,7 @@ def look(planned: Sequence[Planned], command: str, timed: bool = False, checked:
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
     notes = [*damaged, *standing.trouble, *warnings.together(planned)]
-    notes += dead.check(planned, checked).notes
+    notes += no_effect.check(planned, checked).notes
     estimates, edits = Estimates(past), Edits(out)
     if timed:
         notes += _probe(planned, estimates)

@@ -21,14 +21,14 @@ from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.parts import parts
 from ablation.threads import check as check_threads
-from launch import console
 from launch.compose import choices, errors, hydra_version, overrides, own_data, paths, stages, teachers
 from launch.compose.arms import gather
 from launch.compose.composer import Composer
-from launch.load import Load, give_way
 from launch.status import earlier
 from launch.sweep import edits, membership, own, provenance, upload
 from launch.sweep.submission import Planned
+from launch.terminal import trial_progress
+from launch.workers.load import Load, give_way
 
 _BARE = ("-m", "--multirun")  # options without a value that overrides may follow
 
@@ -55,7 +55,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     """
     arm, config = planned.arm, planned.config
     folder = paths.made(config) / arm.id
-    watch = console.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
+    watch = trial_progress.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edits.notes([planned])
     told = [*planned.notes, *arm.notes(folder.parent, config), *others, *provenance.notes(), *upload.foretold([config])]
     for note in [*notes, *told]:

@@ -12,7 +12,7 @@ from rich.console import Console
 from ablation.attempt import Busy
 from ablation.errors import Cancelled, Diverged
 from ablation.watch import Leg
-from launch.console import Bar, Lines
+from launch.terminal.trial_progress import Bar, Lines
 
 RESULT = {
     "test_acc": 91.234, "best_test_acc": 92.0, "best_epoch": 3, "test_loss": 0.31, "train_acc": 99.0, "seconds": 61.2,

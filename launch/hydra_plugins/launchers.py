@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from launch.front import Run
+    from launch.multirun import Run
 
 
 class _Configured(Launcher):
@@ -36,7 +36,7 @@ class _Sweep(_Configured):
         Raises:
             ConfigError: some arms are refused; nothing was started.
         """
-        from launch.front import launch
+        from launch.multirun import launch
 
         assert self._config is not None
         return launch(self._run(), self._config, job_overrides)
@@ -59,7 +59,7 @@ class Local(_Sweep):
     """Worker processes on this machine."""
 
     def _run(self) -> Run:
-        from launch.local import run
+        from launch.workers.local import run
 
         return run
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from launch import canary
-from launch.slurm import mark, query
-from launch.slurm.arrays import LOST
-from launch.slurm.cut import Batch
+from launch.checks import canary
+from launch.slurm import commands, mark
+from launch.slurm.batches import Batch
+from launch.slurm.store import LOST
 from launch.slurm.view import View
 
 
@@ -50,5 +50,5 @@ def _said(view: View, job: str) -> str:
 def batches(view: View) -> list[Batch]:
     """One probe a job, or several if there are more than an array may have tasks."""
     works = canary.works(view.submission)
-    size = math.ceil(len(works) / query.max_array_size())
+    size = math.ceil(len(works) / commands.max_array_size())
     return [tuple(works[start : start + size]) for start in range(0, len(works), max(1, size))]

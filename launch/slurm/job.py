@@ -19,17 +19,17 @@ from pathlib import Path
 from ablation import process
 from ablation.errors import AblationError
 from ablation.result import look
-from launch.child import OFFLINE, Slot
-from launch.pool import Pool
-from launch.slurm import arrays, mark, options, query
-from launch.slurm.arrays import LOST, Array
-from launch.slurm.cause import seed_folders
-from launch.slurm.cut import teachers
+from launch.slurm import commands, mark, options, store
+from launch.slurm.batches import teachers
+from launch.slurm.causes import seed_folders
+from launch.slurm.store import LOST, Array
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, Trial
 from launch.sweep import record
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission, Work
+from launch.workers.pool import Pool
+from launch.workers.process import OFFLINE, Slot
 
 _LEFT = 75  # EX_TEMPFAIL
 _PATIENCE = 60.0  # seconds in which nothing happens but waiting for trials that others train; devices cost
@@ -125,7 +125,7 @@ def _cores() -> int:
 
 def main(folder: Path, number: int) -> int:
     """Train one batch; returns the exit code."""
-    submission, array = sweep.load(folder), arrays.read(folder, number)
+    submission, array = sweep.load(folder), store.read(folder, number)
     if array.job == LOST:
         print("this array was written off when sbatch did not answer; its trials are in another")
         return 0
@@ -162,7 +162,7 @@ def _preempted(signal: str) -> bool:
 
     Within a partition's grace time a preempted job is RUNNING; if it ends by itself then, SLURM does not requeue it.
     """
-    return signal == "SIGUSR2" or (signal == "SIGTERM" and query.state(process.job()) == "RUNNING")
+    return signal == "SIGUSR2" or (signal == "SIGTERM" and commands.state(process.job()) == "RUNNING")
 
 
 def _exit_code(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> int:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablation.errors import AblationError
-from launch import entry
-from launch.slurm import arrays, query, sbatch
-from launch.slurm.hand_in import JOBS
+from launch.slurm import commands, sbatch, store
+from launch.slurm.submitter import JOBS
 from launch.slurm.view import View
+from launch.sweep import entry
 
 _ANYHOW = 10  # minutes after which a keeper begins that waits for nothing
 
@@ -29,8 +29,8 @@ class Keeper:
     @classmethod
     def hire(cls, view: View, me: str) -> Keeper:
         """The one that waits already, or a new one. `me`: the job we are, which does not count."""
-        name = arrays.name(view.submission, "keeper")
-        waiting = [j.id for j in query.queue([name]).values() if j.state == "PENDING" and j.id != me]
+        name = store.name(view.submission, "keeper")
+        waiting = [j.id for j in commands.queue([name]).values() if j.state == "PENDING" and j.id != me]
         if waiting:
             return cls(view, waiting[0])
         flags = {**view.options.keeper_flags(), "begin": f"now+{_ANYHOW}minutes"}
@@ -57,6 +57,6 @@ class Keeper:
         after = ("?" if any_of_them else ",").join(f"afterany:{job}" for job in jobs)
         try:
             if jobs:
-                query.update(self.job, Dependency=after, StartTime="now")
+                commands.update(self.job, Dependency=after, StartTime="now")
         except AblationError as e:  # it then begins in some minutes, and looks
             self.trouble = f"the job that follows the others begins in {_ANYHOW} minutes ({e})"

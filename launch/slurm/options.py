@@ -9,12 +9,12 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch import dead
-from launch.child import TAKE_TURNS
+from launch.checks import no_effect
 from launch.compose import units
 from launch.compose.units import mebibytes, seconds, size
 from launch.status import retry_policy
 from launch.status.retry_policy import Policy, Room
+from launch.workers.process import TAKE_TURNS
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
 _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
@@ -52,7 +52,7 @@ class Options:
     keeper: bool
     keeper_resources: Mapping[str, Any]
     canary: bool
-    check: dead.Asked  # for switches that change nothing; auto: not on a login node
+    check: no_effect.Asked  # for switches that change nothing; auto: not on a login node
     grace: int  # seconds before the time limit at which trials save and stop
     setup: tuple[str, ...]  # shell lines before the trials, such as `module load cuda`
     policy: Policy
@@ -131,7 +131,7 @@ def read(node: Mapping[str, Any]) -> Options:
         keeper=_truth(node, "keeper"),
         keeper_resources=dict(node.get("keeper_resources") or {}),
         canary=_truth(node, "canary"),
-        check=dead.NOTHING if node.get("check", "auto") == "auto" else dead.read(node),
+        check=no_effect.NOTHING if node.get("check", "auto") == "auto" else no_effect.read(node),
         grace=grace,
         setup=tuple(node.get("setup") or ()),
         policy=retry_policy.read(node.get("retry") or {}),

@@ -10,12 +10,12 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ablation.errors import AblationError
-from launch.slurm import canary, query, verdicts
+from launch.slurm import canary, commands, verdicts
+from launch.slurm.batches import cut, stages
 from launch.slurm.canary import Canary
-from launch.slurm.cut import cut, stages
-from launch.slurm.hand_in import JOBS, HandIn
-from launch.slurm.judge import Judgement, judge
 from launch.slurm.keeper import Keeper
+from launch.slurm.submitter import JOBS, HandIn
+from launch.slurm.triage import Judgement, judge
 from launch.slurm.verdicts import FORGIVE, Verdict
 from launch.slurm.view import View
 
@@ -105,7 +105,7 @@ def _submit(view: View, judged: Judgement, tried: Canary, me: str) -> Report:
         hand_in.probes(canary.batches(view))
     unfinished = {*judged.todo, *judged.flying}
     depth = stages(view.submission, [work for work in view.submission.works if work in unfinished])
-    hand_in.submit(cut(judged.todo, depth, view.options, query.max_array_size()) if judged.todo else [])
+    hand_in.submit(cut(judged.todo, depth, view.options, commands.max_array_size()) if judged.todo else [])
     flying = {view.places[work].array.job for work in judged.flying}
     keeper.follow(sorted({*flying, *(a.job for a in hand_in.arrays)}), any_of_them=bool(hand_in.backlog))
     submitted = sum(len(batch) for a in hand_in.arrays for batch in a.batches if not a.canary)

@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from launch import dead
+from launch.checks import no_effect
 from launch.compose import warnings
 from launch.slurm import options, sbatch, tell
 from launch.slurm.round import perform
@@ -25,7 +25,7 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
         AblationError: SLURM refuses, or is not there.
     """
     chosen = options.read(node)
-    found = dead.check(planned, chosen.check)
+    found = no_effect.check(planned, chosen.check)
     submission = sweep.create(planned, node, command)
     print(f"sweep {submission.name}, submission {submission.number}: {submission.folder}")
     dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))

@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from launch.slurm import arrays, options, query
-from launch.slurm.arrays import LOST, Array
+from launch.slurm import commands, options, store
+from launch.slurm.commands import Job
 from launch.slurm.options import Options
-from launch.slurm.query import Job
+from launch.slurm.store import LOST, Array
 from launch.sweep import submission
 from launch.sweep.submission import Submission, Work
 
@@ -36,8 +36,8 @@ class View:
     def __init__(self, folder: Path) -> None:
         self.submission: Submission = submission.load(folder)
         self.options: Options = options.read(self.submission.launcher)
-        self.arrays: list[Array] = arrays.read_all(folder)
-        self._queue = query.queue(array.name for array in self.arrays)
+        self.arrays: list[Array] = store.read_all(folder)
+        self._queue = commands.queue(array.name for array in self.arrays)
         self.arrays = [self._resolved(array) for array in self.arrays]
 
     def _resolved(self, array: Array) -> Array:
@@ -49,7 +49,7 @@ class View:
     @cached_property
     def _account(self) -> dict[str, Job]:
         """Asked only when something has ended that is not done."""
-        return query.account([array.name for array in self.arrays], self.submission.time)
+        return commands.account([array.name for array in self.arrays], self.submission.time)
 
     @cached_property
     def places(self) -> dict[Work, Place]:
@@ -82,12 +82,12 @@ class View:
 def adopt(folder: Path, array: Array, since: float) -> Array:
     """Find an array by its name, in case it was accepted after all; without a trace it is written off as lost."""
     for wait in (_AGAIN, 0):
-        jobs = [*query.queue([array.name]).values(), *query.account([array.name], since).values()]
+        jobs = [*commands.queue([array.name]).values(), *commands.account([array.name], since).values()]
         if jobs:
             found = replace(array, job=jobs[0].id.partition("_")[0])
             break
         time.sleep(wait)
     else:
         found = replace(array, job=LOST)
-    arrays.write(folder, found)
+    store.write(folder, found)
     return found

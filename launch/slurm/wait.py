@@ -7,9 +7,6 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from ablation.errors import Stopped
-from launch import summary
-from launch.board import Board
-from launch.follow import follow
 from launch.slurm import tell
 from launch.slurm.rounds import Rounds
 from launch.status.outcome import Outcome, Trial
@@ -17,6 +14,9 @@ from launch.status.sweep_status import Trial as Standing
 from launch.status.sweep_status import sweep_states
 from launch.sweep import record
 from launch.sweep.submission import Submission
+from launch.terminal import summary
+from launch.terminal.follow import follow
+from launch.terminal.progress import Board
 
 
 def wait(submission: Submission) -> dict[Trial, Outcome]:

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ablation.identity import difference
+from launch.backends import Flight
 from launch.compose.arm import rules
 from launch.compose.changes import told
-from launch.flight import Flight
 from launch.slurm.verdicts import RETRY
 from launch.status import trial_status
 from launch.status.trial_status import State

@@ -19,10 +19,10 @@ from hydra import compose
 
 from ablation import evaluate, record, trial
 from ablation.parts import parts
-from launch import console
 from launch.compose import arm
 from launch.compose.hydra_version import initialized
 from launch.sweep import provenance
+from launch.terminal import trial_progress
 
 
 def main() -> None:
@@ -60,7 +60,7 @@ def one(override: str, out: str) -> dict[str, Any]:
     built = parts(settled)
     described.write(folder, settled)
     provenance.write(folder, [0])
-    watch = console.choose(described.name, folder, None)
+    watch = trial_progress.choose(described.name, folder, None)
     watch.console.quiet = True
     (result,) = trial.run(settled, built, folder, watch).values()
     assert isinstance(result, dict), result

@@ -22,7 +22,7 @@ from ablation.key import Key
 from ablation.parts import build_optimizer, parts
 from ablation.track.sink import Sink
 from ablation.types import Batch
-from launch import dead
+from launch.checks import no_effect
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 
@@ -122,9 +122,9 @@ def test_a_check_for_dead_switches_finds_what_is_not_steady_later(
     rows = [[f"+aug.mine._target_=tricks_of_hers.{name}"] for name in ("fine", "late")]
     with initialized():
         planned = gather([[*TINY, *SMALL_MODEL, *row, f"out={tmp_path / 'out'}"] for row in rows])
-    assert dead.check(planned[:1], dead.Asked(300.0)).dead == ()
+    assert no_effect.check(planned[:1], no_effect.Asked(300.0)).dead == ()
     with pytest.raises(ConfigError, match=r"late: .*: aug\.mine gives two answers for one key"):
-        dead.check(planned, dead.Asked(300.0))
+        no_effect.check(planned, no_effect.Asked(300.0))
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:

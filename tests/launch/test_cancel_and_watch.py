@@ -15,16 +15,16 @@ import pytest
 from rich.console import Console
 
 from ablation.attempt import CANCEL, Owner
-from launch import follow as following
-from launch import local
+from launch.backends import DRIVER, driving
+from launch.cli import main
 from launch.compose.paths import ROOT
-from launch.flight import DRIVER, driving
-from launch.follow import follow
 from launch.status.outcome import Outcome
 from launch.status.sweep_status import Trial, part, sweep_states
 from launch.status.trial_status import State
 from launch.sweep.submission import Planned, Submission, Work, submissions
-from launch.verbs import main
+from launch.terminal import follow as following
+from launch.terminal.follow import follow
+from launch.workers import local
 from tests.launch.handmade import epoch, failed, finish, gone, make, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
 

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from ablation.errors import ConfigError
-from launch import dead, plan
+from launch import plan
+from launch.checks import no_effect
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.sweep.submission import Planned
@@ -48,15 +49,15 @@ def planned(out: Path, *rows: list[str]) -> list[Planned]:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dead.Found:
+def found(tmp_path_factory: pytest.TempPathFactory) -> no_effect.Found:
     out = tmp_path_factory.mktemp("dead") / "out"
     arms = planned(out, [], *(row.split() for row in (*SAME, *OTHER, *TAUGHT)))
-    told = dead.check(arms, dead.Asked(300.0))
+    told = no_effect.check(arms, no_effect.Asked(300.0))
     assert not out.exists(), "nothing is written"
     return told
 
 
-def test_every_dead_switch_is_named_with_the_arm_that_it_equals(found: dead.Found) -> None:
+def test_every_dead_switch_is_named_with_the_arm_that_it_equals(found: no_effect.Found) -> None:
     for row, said in SAME.items():
         name = ",".join(sorted([*row.split(), *VARIED]))
         assert f"{name} trains exactly as {','.join(VARIED)} in the steps that were tried" in (
@@ -64,7 +65,7 @@ def test_every_dead_switch_is_named_with_the_arm_that_it_equals(found: dead.Foun
         ), (row, found.dead)
 
 
-def test_a_student_whose_teacher_is_the_same_is_the_same(found: dead.Found) -> None:
+def test_a_student_whose_teacher_is_the_same_is_the_same(found: no_effect.Found) -> None:
     assert [
         n
         for n in found.dead
@@ -72,7 +73,7 @@ def test_a_student_whose_teacher_is_the_same_is_the_same(found: dead.Found) -> N
     ]
 
 
-def test_no_other_arm_is_named(found: dead.Found) -> None:
+def test_no_other_arm_is_named(found: no_effect.Found) -> None:
     assert len(found.dead) == len(SAME) + 1, found.dead  # the student; its teacher is an arm above
     assert "compared were images, augmented batches" in found.remarks[0]
     assert len(found.remarks) == 1
@@ -81,7 +82,7 @@ def test_no_other_arm_is_named(found: dead.Found) -> None:
 def test_parameters_that_never_have_a_gradient_are_told(tmp_path: Path) -> None:
     """As in the lab's notes: the norm before a pre-activation branch's last convolution stays at 0."""
     rows = [["model.preact=true"], ["model.preact=true", "init=zero_gamma", "init.zero_gamma.preact=norm"]]
-    told = dead.check(planned(tmp_path, *rows), dead.Asked(300.0))
+    told = no_effect.check(planned(tmp_path, *rows), no_effect.Asked(300.0))
     (note,) = (note for note in told.remarks if "no gradient reaches" in note)
     assert note.startswith("init.zero_gamma.preact=norm,init=zero_gamma: no gradient reaches parameters in the steps")
     assert "12 of 23: model.blocks.0.branch." in note
@@ -92,7 +93,10 @@ def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, mon
     monkeypatch.syspath_prepend(str(folder))
     monkeypatch.setenv("PYTHONPATH", str(folder))
     rows = [mischief("exit"), mischief("raise"), ["aug=mixup"], ["batch_size=17"], ["aug=mixup", "diverged=continue"]]
-    (note, *_), remarks = (told := dead.check(planned(tmp_path / "out", *rows), dead.Asked(300.0))).dead, told.remarks
+    (note, *_), remarks = (
+        (told := no_effect.check(planned(tmp_path / "out", *rows), no_effect.Asked(300.0))).dead,
+        told.remarks,
+    )
     assert "aug=mixup,batch_size=8,diverged=continue trains exactly as aug=mixup,batch_size=8" in note
     assert "could not be checked for dead switches: its process ended with exit code 3" in remarks[0]
     assert "could not be checked for dead switches: RuntimeError: it broke at 17" in remarks[1]
@@ -101,7 +105,7 @@ def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, mon
 
 def test_when_time_is_up_the_rest_is_said_to_be_unchecked(tmp_path: Path) -> None:
     arms, began = planned(tmp_path, [], ["aug=mixup"]), time.monotonic()
-    told = dead.check(arms, dead.Asked(0.3))
+    told = no_effect.check(arms, no_effect.Asked(0.3))
     assert time.monotonic() - began < 60, "on a busy machine; it ends its process, however busy"
     assert told.dead == ()
     assert told.remarks == (
@@ -112,35 +116,35 @@ def test_when_time_is_up_the_rest_is_said_to_be_unchecked(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("value", "asked"),
     [
-        ("auto", dead.Asked(10.0, auto=True)),
-        (True, dead.Asked(60.0)),
-        (False, dead.NOTHING),
-        ("strict", dead.Asked(60.0, strict=True)),
-        (300, dead.Asked(300.0)),
+        ("auto", no_effect.Asked(10.0, auto=True)),
+        (True, no_effect.Asked(60.0)),
+        (False, no_effect.NOTHING),
+        ("strict", no_effect.Asked(60.0, strict=True)),
+        (300, no_effect.Asked(300.0)),
     ],
 )
-def test_the_option(value: Any, asked: dead.Asked) -> None:
-    assert dead.read({"check": value}) == asked
+def test_the_option(value: Any, asked: no_effect.Asked) -> None:
+    assert no_effect.read({"check": value}) == asked
 
 
 @pytest.mark.parametrize("value", ["yes", -1, None, 0])
 def test_an_impossible_option_is_refused(value: Any) -> None:
     with pytest.raises(ConfigError, match=r"hydra\.launcher\.check=.*give auto, true, false, strict"):
-        dead.read({"check": value})
+        no_effect.read({"check": value})
 
 
 def test_auto_is_for_new_grids_that_are_worth_it(tmp_path: Path) -> None:
-    auto = dead.Asked(10.0, auto=True)
+    auto = no_effect.Asked(10.0, auto=True)
     long = planned(tmp_path, ["epochs=20", "seeds=3"], ["aug=mixup", "epochs=20", "seeds=3"])
-    assert dead.wanted(long, auto)
-    assert not dead.wanted(long[:1], auto), "nothing to compare with"
-    assert not dead.wanted(planned(tmp_path, [], ["aug=mixup"]), auto), "over in a moment"
-    assert not dead.wanted(long * 20, auto), "too many"
+    assert no_effect.wanted(long, auto)
+    assert not no_effect.wanted(long[:1], auto), "nothing to compare with"
+    assert not no_effect.wanted(planned(tmp_path, [], ["aug=mixup"]), auto), "over in a moment"
+    assert not no_effect.wanted(long * 20, auto), "too many"
     (tmp_path / long[0].arm.id / "seed-0" / "attempt-1").mkdir(parents=True)
-    assert not dead.wanted(long, auto), "begun before"
-    assert dead.wanted(long, dead.Asked(60.0))
-    assert not dead.wanted(long, dead.NOTHING)
-    assert dead.check(long, auto) == dead.UNCHECKED
+    assert not no_effect.wanted(long, auto), "begun before"
+    assert no_effect.wanted(long, no_effect.Asked(60.0))
+    assert not no_effect.wanted(long, no_effect.NOTHING)
+    assert no_effect.check(long, auto) == no_effect.UNCHECKED
 
 
 def test_strict_refuses_and_starts_nothing_and_a_plan_tells(tmp_path: Path) -> None:
@@ -152,5 +156,5 @@ def test_strict_refuses_and_starts_nothing_and_a_plan_tells(tmp_path: Path) -> N
     assert "hydra.launcher.check=strict: nothing was started:" in done.stderr
     assert "aug.cutout.size=0,aug=cutout trains exactly as baseline" in done.stderr
     assert not out.exists()
-    report = plan.look(planned(out, [], ["aug=cutout", "aug.cutout.size=0"]), "x", checked=dead.Asked(300.0))
+    report = plan.look(planned(out, [], ["aug=cutout", "aug.cutout.size=0"]), "x", checked=no_effect.Asked(300.0))
     assert any("trains exactly as baseline" in note for note in report.notes)

@@ -12,9 +12,10 @@ from typing import Any
 
 import pytest
 
-from launch import entry, sweep
-from launch.child import Child, Slot
-from launch.sweep import Submission
+from launch.sweep import entry
+from launch.sweep import submission as sweep
+from launch.sweep.submission import Submission
+from launch.workers.process import Child, Slot
 from tests.launch.workshop import BASE, ROOT, submission, until
 
 # Commands of a SLURM that takes every job and has forgotten it at once.
@@ -44,6 +45,7 @@ def test_the_worker_is_started_by_its_name_in_the_frozen_code(tmp_path: Path, en
     made = submission(tmp_path, [])
     old = said(made, entries)
     there = file(made.code, entries[entry.WORKER] if entries else "launch.worker")
+    there.parent.mkdir(exist_ok=True)
     file(made.code, entry.NOW[entry.WORKER]).rename(there)
     child = Child(old, Slot("slot"), 1.0)
     events: list[dict[str, Any]] = []

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from launch.cli import main
 from launch.compose.changes import told
 from launch.sweep.submission import Submission
-from launch.verbs import main
 from tests.launch.handmade import epoch, failed, finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said
 

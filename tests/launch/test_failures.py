@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ablation.attempt import Owner
+from launch.backends import DRIVER, driving
 from launch.compose.errors import explain
 from launch.compose.hint import ablation
-from launch.flight import DRIVER, driving
 from launch.sweep.submission import Submission
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said

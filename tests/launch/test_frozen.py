@@ -40,7 +40,7 @@ import sys
 from pathlib import Path
 from rich.console import Console
 from launch.sweep import submission
-from launch import local
+from launch.workers import local
 made = submission.load(Path(sys.argv[1]))
 print(local.resume(made, made, Console(file=sys.stderr)))
 """

@@ -16,7 +16,7 @@ import torch
 from tiny import CONF, final_weights
 
 from ablation import attempt, journal
-from launch.entry import NOW, WORKER
+from launch.sweep.entry import NOW, WORKER
 
 ROOT = CONF.parent
 MOST = 50

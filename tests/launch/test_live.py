@@ -9,14 +9,14 @@ import pytest
 from rich.console import Console
 from tiny import TINY
 
-from launch import live, summary
-from launch.board import Board
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.picture import draw
 from launch.status.outcome import Event, Outcome
 from launch.sweep import submission
 from launch.sweep.submission import Submission, Work
+from launch.terminal import live_table, summary
+from launch.terminal.picture import draw
+from launch.terminal.progress import Board
 from tests.launch import handmade
 
 
@@ -52,7 +52,7 @@ def story(grid: Submission) -> list[Event]:
 
 def told(grid: Submission, console: Console) -> Board:
     board = Board(grid, 2)
-    view = live.choose(board, console)
+    view = live_table.choose(board, console)
     for event in story(grid):
         board.hear(event)
         view.hear(event)
@@ -105,7 +105,7 @@ def test_of_many_trials_epochs_are_no_lines_and_of_few_they_are(grid: Submission
     assert "epoch 2/3" not in written.getvalue()
     board = Board(grid, 2)
     board.trials = 4
-    view = live.Lines(board, console)
+    view = live_table.Lines(board, console)
     for event in story(grid):
         board.hear(event)
         view.hear(event)
@@ -154,7 +154,7 @@ def test_the_summary(grid: Submission, terminal: bool) -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, ""), (3.4, "3 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
 def test_times_are_short(seconds: float | None, text: str) -> None:
-    assert live.spell(seconds) == text
+    assert live_table.spell(seconds) == text
 
 
 def test_accuracies_have_their_spread(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ import tiny
 from mlflow import MlflowClient
 
 from ablation.errors import AblationError
+from launch.cli import main
 from launch.compose.arms import gather
 from launch.compose.errors import searched
 from launch.compose.hydra_version import running
@@ -21,7 +22,6 @@ from launch.sweep import upload
 from launch.sweep.submission import Planned
 from launch.tables import evidence, notes
 from launch.tables.request import request
-from launch.verbs import main
 from tests.track.trials import mlflow_warns
 
 pytestmark = mlflow_warns

@@ -16,8 +16,8 @@ from tiny import SMALL_MODEL, TINY
 from ablation.errors import ConfigError
 from ablation.identity import identify
 from launch import plan
+from launch.checks.cost import shape
 from launch.compose.paths import ROOT
-from launch.estimate import shape
 from launch.plan import look
 from launch.sweep.submission import Planned
 from tests.launch.handmade import elsewhere, epoch, failed, finish, make, start, sweep

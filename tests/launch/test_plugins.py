@@ -20,7 +20,7 @@ from tiny import CONF, SMALL_MODEL, TINY
 from ablation.errors import AblationError, ConfigError, Stopped
 from launch.compose.grid import KEYS
 from launch.compose.hydra_version import initialized
-from launch.front import launch
+from launch.multirun import launch
 from launch.status.outcome import Outcome, Trial
 from launch.sweep.submission import Planned
 

@@ -15,13 +15,13 @@ from tiny import final_weights
 from ablation.attempt import numbers
 from ablation.claim import claim
 from ablation.errors import AblationError
-from launch import child
-from launch.child import Slot
-from launch.pool import Pool, _fits
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, Trial
 from launch.status.retry_policy import Policy, Room
 from launch.sweep.submission import Submission
+from launch.workers import process
+from launch.workers.pool import Pool, _fits
+from launch.workers.process import Slot
 from tests.launch.workshop import mischief, submission, tricks
 
 NEVER = retry_policy.read({})
@@ -116,7 +116,7 @@ def test_workers_that_are_killed_while_they_import_are_replaced(tmp_path: Path, 
 
 
 def test_a_worker_that_leaves_but_stays_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(child, "_FAREWELL", 1.0)
+    monkeypatch.setattr(process, "_FAREWELL", 1.0)
     made = submission(tmp_path, mischief("stay"), [])
     assert [o.state for o in run(made).values()] == ["stopped", "done"]
 

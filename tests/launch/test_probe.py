@@ -9,10 +9,11 @@ import pytest
 from ablation import trial
 from ablation.errors import Stopped
 from ablation.parts import parts
-from launch import canary, plan
-from launch.estimate import Cost
-from launch.probe import probe
-from launch.training import Reporter
+from launch import plan
+from launch.checks import canary
+from launch.checks.cost import Cost
+from launch.checks.probe import probe
+from launch.workers.trainer import Reporter
 from tests.launch.workshop import mischief, submission, tricks
 
 

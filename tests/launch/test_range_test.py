@@ -12,11 +12,11 @@ from PIL import Image
 from tiny import SMALL_MODEL, TINY
 
 from ablation import attempt, trace
+from launch.cli import main
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.run import run_arm
 from launch.sweep.submission import Submission
-from launch.verbs import main
 from tests.launch.handmade import finish, make, seed_folder, start, sweep
 
 Capture = pytest.CaptureFixture[str]

@@ -16,14 +16,15 @@ from tiny import SMALL_MODEL, TINY
 
 from ablation import attempt, code
 from ablation.attempt import Owner
-from launch import local, plan
+from launch import plan
+from launch.cli import main
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
 from launch.sweep import edits
 from launch.sweep.submission import Planned, Submission
-from launch.verbs import main
+from launch.workers import local
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said
 

@@ -17,6 +17,7 @@ from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.errors import ConfigError
+from launch.cli import main
 from launch.compose.arms import gather
 from launch.compose.grid import Grid, Row
 from launch.compose.hydra_version import initialized
@@ -26,7 +27,6 @@ from launch.tables.file import flags, read
 from launch.tables.labels import labels
 from launch.tables.report import Options, changed
 from launch.tables.request import request
-from launch.verbs import main
 from results.definition import Line
 
 

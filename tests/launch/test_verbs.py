@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from ablation.attempt import Owner
+from launch.cli import main
 from launch.compose.paths import ROOT
 from launch.sweep.submission import Submission
-from launch.verbs import main
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep
 
 Capture = pytest.CaptureFixture[str]

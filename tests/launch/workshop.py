@@ -13,9 +13,9 @@ from typing import Any
 
 from tiny import CONF, SMALL_MODEL, TINY
 
-from launch import entry
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
+from launch.sweep import entry
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission, Work
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
-from launch.slurm.arrays import read_all
 from launch.slurm.round import perform
+from launch.slurm.store import read_all
 
 StandIn = Callable[[str, str], Path]
 

@@ -15,10 +15,10 @@ from slurm.lab import options
 from ablation.errors import AblationError, ConfigError
 from launch.compose.units import mebibytes, seconds
 from launch.slurm import round
-from launch.slurm.cut import cut
+from launch.slurm.batches import cut
+from launch.slurm.commands import _tasks
 from launch.slurm.job import slots
 from launch.slurm.options import read
-from launch.slurm.query import _tasks
 from launch.slurm.sbatch import clean_environment
 from launch.status.retry_policy import Room
 from launch.sweep.submission import Work

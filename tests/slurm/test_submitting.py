@@ -13,8 +13,8 @@ from slurm.lab import Lab, attempts, check, done, options, rounds
 
 from ablation.errors import AblationError, ConfigError
 from launch.slurm import submit
-from launch.slurm.arrays import LOST, read_all
 from launch.slurm.round import perform
+from launch.slurm.store import LOST, read_all
 from launch.sweep import submission as sweep
 
 StandIn = Callable[[str, str], Path]

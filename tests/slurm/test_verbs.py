@@ -10,7 +10,7 @@ import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, rounds
 
-from launch.verbs import main
+from launch.cli import main
 
 Capture = pytest.CaptureFixture[str]
 

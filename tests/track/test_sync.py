@@ -11,7 +11,7 @@ import pytest
 from mlflow import MlflowClient
 
 from ablation.track.upload import upload
-from launch import verbs
+from launch import cli
 from launch.sweep import upload as sync
 from tests.track.conftest import free_port
 from tests.track.trials import Training, assert_each_point_once, mlflow_warns, runs, trial
@@ -51,7 +51,7 @@ def test_uploads_what_is_missing_and_then_nothing(
 def test_the_verb_is_the_same(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:
     out = tmp_path / "runs"
     finished_trials(out, 2)
-    assert verbs.main(["sync", "--out", str(out), "--uri", uri, "--json"]) == 0
+    assert cli.main(["sync", "--out", str(out), "--uri", uri, "--json"]) == 0
     assert [t["points"] for t in json.loads(capsys.readouterr().out)["trials"]] == [17, 17]
     assert report(capsys, out, "--uri", uri)[1]["points"] == 0
 
@@ -104,7 +104,7 @@ def test_each_trial_goes_to_its_own_tracker_and_those_without_stay_away(
     for folder, track in zip(folders, tracks, strict=True):
         (folder.parent / "config.yaml").write_text(json.dumps({"track": track}))
     monkeypatch.chdir(other)
-    assert verbs.main(["sync", "--out", str(out), "--json"]) == 1
+    assert cli.main(["sync", "--out", str(out), "--json"]) == 1
     trials = json.loads(capsys.readouterr().out)["trials"]
     assert sorted((t["trial"][15], t["points"], t["uri"]) for t in trials) == [
         ("0", 17, uri),
@@ -118,6 +118,6 @@ def test_a_missing_folder_is_refused_and_nothing_is_made(
     tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert verbs.main(["sync", "--out", "nowhere"]) == 2
+    assert cli.main(["sync", "--out", "nowhere"]) == 2
     assert "--out nowhere: no such folder" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())

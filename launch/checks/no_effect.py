@@ -1,0 +1,207 @@
+"""Switches that change nothing, found before a sweep is launched: a few real steps of every arm, compared bit for bit.
+
+Arms share their random numbers, so that what differs between two of them is what their settings make. The steps are
+done by a process of their own (`launch.checks.fingerprint`), and only so long as the budget lasts.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import yaml
+
+from ablation.errors import ConfigError
+from ablation.identity import difference
+from launch.checks.child import answers
+from launch.compose.arm import ran, rules
+from launch.compose.naming import apart
+from launch.sweep.submission import Planned
+
+_AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
+_SECONDS = 60.0
+_NAMED = 3  # arms that a note names
+_WHAT = (
+    "compared were images, augmented batches, parameters, schedules over the whole run and, in the first two steps, "
+    "one in the middle and the last: losses, weights and evaluation"
+)
+KEY = "hydra.launcher.check"
+
+
+class Asked(NamedTuple):
+    """What a launcher was told by `check`."""
+
+    seconds: float  # the budget; 0: no check
+    auto: bool = False
+    strict: bool = False
+
+
+NOTHING = Asked(0.0)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a check has to say."""
+
+    dead: tuple[str, ...] = ()  # one a pair of arms that are one training
+    remarks: tuple[str, ...] = ()  # what was compared, and what could not be
+
+    @property
+    def notes(self) -> list[str]:
+        """All of it."""
+        return [*self.dead, *self.remarks]
+
+
+UNCHECKED = Found()
+_PERHAPS = "perhaps "  # before keys that may act later: no reason to refuse
+
+
+def read(options: Mapping[str, Any]) -> Asked:
+    """The option `check`: auto, true, false, strict, or a budget in seconds.
+
+    Raises:
+        ConfigError: anything else.
+    """
+    value = options.get("check", False)
+    if value == "auto":
+        return Asked(_AUTO_SECONDS, auto=True)
+    if value == "strict":
+        return Asked(_SECONDS, strict=True)
+    if isinstance(value, bool):
+        return Asked(_SECONDS if value else 0.0)
+    if isinstance(value, int | float) and value > 0:
+        return Asked(float(value))
+    raise ConfigError(f"{KEY}={value}: give auto, true, false, strict (refuse what is dead), or a number of seconds")
+
+
+def wanted(planned: Sequence[Planned], asked: Asked) -> bool:
+    """Whether to check these arms.
+
+    "auto": a new grid of a size that is soon checked, and that trains long enough to be worth it; one that is over in a
+    moment tells by its own results.
+    """
+    if not asked.auto:
+        return asked.seconds > 0
+    epochs = sum(p.config["epochs"] * len(p.seeds) for p in planned)
+    fits = 2 <= len(planned) <= _AUTO_ARMS and epochs >= _AUTO_EPOCHS
+    return fits and not any(ran(Path(p.config["out"]) / p.arm.id) for p in planned)
+
+
+def check(planned: Sequence[Planned], asked: Asked) -> Found:
+    """Compare the arms, if that is wanted. Writes nothing but what loading the data set leaves.
+
+    Raises:
+        ConfigError: a trick is no function of its key; or `strict`, and two arms are one training.
+    """
+    if not wanted(planned, asked):
+        return UNCHECKED
+    began, seed = time.monotonic(), planned[0].seeds[0]
+    known = {p.arm.id: p.config for p in planned}
+    questions = [{"config": p.config, "teacher": _teacher(p, known), "seed": seed} for p in planned]
+    told = answers(questions, asked.seconds)
+    _, short = apart({p.arm.id: p.arm.name for p in planned})
+    _refuse_unsteady(planned, told, short)
+    seen = [(p, a["aspects"]) for p, a in zip(planned, told, strict=True) if a is not None and "aspects" in a]
+    pairs, remarks = _same(seen, short), _remarks(planned, told, short, asked)
+    took = f"{len(seen)} arms, {time.monotonic() - began:.1f} s"
+    remarks += _silent(seen, short)
+    if pairs:
+        remarks.append(f"{_WHAT} ({took})")
+    elif seen:
+        remarks.append(f"no two arms are one training by their first steps ({took})")
+    found = Found(tuple(pairs), tuple(remarks))
+    if asked.strict and any(_PERHAPS not in note for note in found.dead):
+        raise ConfigError("\n".join([f"{KEY}=strict: nothing was started:", *found.notes]))
+    return found
+
+
+def _refuse_unsteady(
+    planned: Sequence[Planned], told: Sequence[Mapping[str, Any] | None], short: Mapping[str, str]
+) -> None:
+    found = [
+        f"{short[p.arm.id]}: trained twice with one seed it is two trainings: {a['unsteady']}"
+        for p, a in zip(planned, told, strict=True)
+        if a is not None and "unsteady" in a
+    ]
+    if found:
+        way = "draw from the key alone, and keep nothing from call to call (ablation/types.py)"
+        raise ConfigError("\n".join([f"{KEY}: nothing was started; {way}:", *found]))
+
+
+def _teacher(p: Planned, known: Mapping[str, Any]) -> Any:
+    """The configuration of an arm's teacher, which is not trained yet; None without one, or if it is gone."""
+    if p.teacher is None or p.teacher in known:
+        return known.get(p.teacher or "")
+    path = Path(p.config["out"]) / p.teacher / "config.yaml"
+    return yaml.safe_load(path.read_text()) if path.exists() else None
+
+
+def _same(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
+    """A note for each arm that trains as an earlier one; teachers, which come first, may be the same too."""
+    firsts: dict[str, Planned] = {}
+    same: dict[str | None, str] = {}  # id of an arm -> of the first that trains so
+    notes = []
+    for p, aspects in seen:
+        taught = same.get(p.teacher, p.teacher)
+        first = firsts.setdefault(str([taught, *sorted(aspects.items())]), p)
+        same[p.arm.id] = first.arm.id
+        if first is not p:
+            notes.append(_note(first, p, short))
+    return notes
+
+
+def _silent(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
+    """What never learns, as when a zero is multiplied by another: parameters without a gradient."""
+    told: dict[str, list[str]] = {}
+    for p, aspects in seen:
+        if aspects["silent"]:
+            told.setdefault(aspects["silent"], []).append(short[p.arm.id])
+    return [
+        f"{_names(names)}: no gradient reaches parameters in the steps that were tried, {which}: do they ever learn?"
+        for which, names in told.items()
+    ]
+
+
+def _note(first: Planned, second: Planned, short: Mapping[str, str]) -> str:
+    changed = [key for key in difference(first.config, second.config, rules()) if not key.endswith("_target_")]
+    said = f"{short[second.arm.id]} trains exactly as {short[first.arm.id]} in the steps that were tried"
+    later = [key for key in changed if _later(key, first, second)]
+    if later:
+        return f"{said}: {_PERHAPS}{', '.join(later)} never acts, or only later"
+    return f"{said}: a switch that changes nothing?"
+
+
+def _later(key: str, *arms: Planned) -> bool:
+    """Whether what a key sets may depend on how the training goes: thresholds of gradients, settings of optimisers."""
+    if key == "diverged" or key.startswith("optim."):
+        return True
+    from ablation.parts import parts  # and with it torch, which this module's other users do without
+
+    name = key.split(".")[1] if key.startswith("regularizer.") else ""
+    built = [parts(p.config) for p in arms]
+    return any(name in b.tricks.grads or name in b.tricks.penalties for b in built)
+
+
+def _remarks(
+    planned: Sequence[Planned], told: Sequence[Mapping[str, Any] | None], short: Mapping[str, str], asked: Asked
+) -> list[str]:
+    """What could not be checked, and why."""
+    errors: dict[str, list[str]] = {}
+    for p, answer in zip(planned, told, strict=True):
+        if answer is not None and "error" in answer:
+            errors.setdefault(answer["error"], []).append(short[p.arm.id])
+    notes = [f"{_names(names)} could not be checked for dead switches: {error}" for error, names in errors.items()]
+    left = sum(answer is None for answer in told)
+    if left:
+        more = f"{KEY}={max(300, 4 * round(asked.seconds))} gives it more"
+        notes.append(
+            f"unchecked for dead switches: {left} of {len(planned)} arms, {asked.seconds:g} s are over; {more}"
+        )
+    return notes
+
+
+def _names(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -1,0 +1,77 @@
+"""The verbs beside `launch/run.py`: `ablation VERB [SWEEP]`. One verb, one file of its name here, one click command."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ablation.build import near
+from ablation.errors import AblationError, ConfigError
+
+_ORDER = ("status", "watch", "cancel", "retry", "redo", "explain", "logs", "sync", "table", "fill", "check", "lr")
+
+
+class Verbs(click.Group):
+    """Imports a verb when it is used: one need not wait for another's libraries."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The verbs, in the order in which they are needed."""
+        return list(_ORDER)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """The command of this name."""
+        if name not in _ORDER:
+            raise click.UsageError(f"{name}: no such verb; {near(name, _ORDER)}", ctx)
+        command: click.Command = getattr(importlib.import_module(f"launch.cli.{name}"), name)
+        return command
+
+
+@click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def group() -> None:
+    """Look after sweeps that were started with `launch/run.py -m`: from any shell, at any time.
+
+    \b
+    Verbs take a sweep's name; without one they take the sweep submitted last.
+    Each knows --json: one JSON object on standard output, and nothing else.
+
+    \b
+    Exit codes: 0  fine
+                1  something failed, or is missing
+                2  wrong usage, or an unknown name
+                130  stopped by Ctrl-C
+    """
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a verb; returns the exit code."""
+    typed = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        code: Any = group.main(typed, prog_name="ablation", standalone_mode=False)
+    except click.UsageError as e:
+        return _refuse(typed, f"{e.format_message()}\n{_hint(e)}", 2)
+    except ConfigError as e:
+        return _refuse(typed, str(e), 2)
+    except AblationError as e:
+        return _refuse(typed, str(e), 1)
+    except OSError as e:
+        return _refuse(typed, str(e), 1)
+    except (click.Abort, KeyboardInterrupt):
+        return 130
+    return code if isinstance(code, int) else 0
+
+
+def _hint(e: click.UsageError) -> str:
+    return f"see {e.ctx.command_path if e.ctx else 'ablation'} --help"
+
+
+def _refuse(typed: Sequence[str], message: str, code: int) -> int:
+    """Say what is wrong, on standard error; to a program on standard output too, since it reads that."""
+    if "--json" in typed:
+        click.echo(json.dumps({"error": message}))
+    click.echo(f"error: {message}", err=True)
+    return code

@@ -1,0 +1,58 @@
+"""`ablation cancel`: stop trials, and keep those that wait from being started."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+
+import click
+
+from ablation.attempt import CANCEL
+from launch.cli import options
+from launch.cli.selection import Sweep
+from launch.slurm import backend
+from launch.status.sweep_status import Trial
+
+_OPEN = ("running", "queued", "new", "stopped", "blocked", "failed")
+
+
+@click.command()
+@options.sweep
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@options.as_json
+def cancel(sweep: Sweep, yes: bool, as_json: bool) -> int:
+    """Cancel trials that are not done.
+
+    Those that run save and stop within seconds; those that wait are not started. Nothing is lost: `ablation retry`, or
+    the same grid again, goes on from the checkpoints. Without a filter the whole sweep is cancelled.
+    """
+    chosen = [t for t in sweep.trials if t.state.kind in _OPEN]
+    running = sum(t.state.kind == "running" for t in chosen)
+    if len(chosen) > 1 and not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
+        click.confirm(f"cancel {len(chosen)} trials of {sweep.name}, {running} of them running?", abort=True)
+    mark(chosen)
+    jobs = scancel(sweep)
+    if as_json:
+        options.answer({"sweep": sweep.name, "cancelled": [t.label for t in chosen], "jobs": jobs})
+        return 0
+    click.echo(f"cancelled {len(chosen)} trials of {sweep.name}: {running} are saving, the others will not start")
+    if jobs:
+        click.echo(f"SLURM jobs taken back: {', '.join(jobs)}")
+    return 0
+
+
+def mark(trials: Sequence[Trial]) -> None:
+    """Write the markers that keep trials from being trained."""
+    for t in trials:
+        t.folder.mkdir(parents=True, exist_ok=True)
+        (t.folder / CANCEL).touch()
+
+
+def scancel(sweep: Sweep) -> list[str]:
+    """Take back the SLURM jobs that have nothing left to do; returns their ids.
+
+    Raises:
+        AblationError: SLURM cannot be asked; the markers are there, so that its jobs will stop by themselves.
+    """
+    submitted = [s for s in sweep.submissions if s.launcher.get("kind") == "slurm"]
+    return [job for submission in submitted for job in backend.cancel(submission.folder)]

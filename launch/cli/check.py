@@ -1,0 +1,36 @@
+"""`ablation check`: do the notes still say what the runs say?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from ablation.errors import ConfigError
+from launch.cli import options
+from launch.tables import notes
+
+
+@click.command()
+@options.notes
+@options.as_json
+def check(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
+    """Fail if a block between markers is not what `ablation fill` would put there, and say why. Notes are not touched.
+
+    Exit code 1: some block no longer matches the runs.
+    """
+    made = notes.make(paths, uri)
+    total = sum(len(each.note.blocks) for each in made)
+    if not total:
+        raise ConfigError("no note with a block between markers was found; name notes that have one")
+    stale = [(each.note.name, block, why) for each in made for block, why in each.stale]
+    if as_json:
+        told = [{"note": n, "line": b.line, "block": b.name, "reasons": why} for n, b, why in stale]
+        options.answer({"notes": len(made), "blocks": total, "stale": told})
+        return int(bool(stale))
+    for name, block, why in stale:
+        click.echo(f"{name}:{block.line}: {block.name}: no longer matches the runs: {'; '.join(why)}")
+    if stale:
+        click.echo("`ablation fill` puts in what the runs say now; then see whether the text around it still holds")
+    click.echo(f"{total} blocks in {len(made)} files: {len(stale)} no longer match the runs")
+    return int(bool(stale))

@@ -1,0 +1,143 @@
+"""`ablation explain`: what a run is, or how two runs differ."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from ablation import code
+from ablation.errors import ConfigError, DataError
+from ablation.identity import REVISED
+from launch.cli import options
+from launch.compose.changes import told
+from launch.compose.hint import ablation
+from launch.status import explain as reasons
+from launch.status import trial_status
+from launch.sweep.archive import Archive, Known
+
+_NAMED = 6  # changed files that a line names
+
+
+@click.command(short_help="What a run is and whether it is stale, or how two runs differ.")
+@click.argument("first", metavar="A")
+@click.argument("second", required=False, metavar="[B]")
+@click.option("--sweep", metavar="SWEEP", help="Look only among this sweep's arms.")
+@options.out
+@options.as_json
+def explain(first: str, second: str | None, sweep: str | None, out: Path, as_json: bool) -> int:
+    """What run A is, where it comes from and whether it is stale; or in which keys runs A and B differ.
+
+    A and B are beginnings of ids, or names of arms as `ablation status` shows them.
+    """
+    archive = Archive(out, sweep)
+    a = archive.find(first)
+    if second is None:
+        return _one(a, as_json)
+    return _two(a, archive.find(second), as_json)
+
+
+def _two(a: Known, b: Known, as_json: bool) -> int:
+    changes = reasons.differ(a, b)
+    if as_json:
+        options.answer({"a": a.id, "b": b.id, "differences": changes, "trouble": sorted({*a.trouble, *b.trouble})})
+        return 0
+    console = options.console()
+    if not changes:
+        console.print(f"{a.id} and {b.id} are the same" + ("" if a.id == b.id else " but for the rules of identity"))
+    else:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        for head in ("key", a.id[:8], b.id[:8]):
+            table.add_column(head, overflow="fold")
+        for key, values in changes.items():
+            head = f"revision of {key.removeprefix(REVISED)}" if key.startswith(REVISED) else key
+            table.add_row(Text(head), *(Text("" if v is None else str(v)) for v in values))
+        console.print(table)
+    options.warn(sorted({*a.trouble, *b.trouble}))
+    return 0
+
+
+def _one(run: Known, as_json: bool) -> int:
+    facts = _facts(run)
+    if as_json:
+        options.answer(facts)
+        return 0
+    lines = [("run", f"{run.id}  {run.name}"), ("folder", run.folder), ("command", run.facts.get("command", "unknown"))]
+    sets = ", ".join(f"{k}={v}" for k, v in run.facts.get("params", {}).items())
+    lines.append(("differs", f"from the defaults in {sets}" if sets else "in nothing from the defaults"))
+    lines += [("sweep", f"{s.name}, submission {s.number}: {s.command}") for s in run.submissions]
+    lines += [("code", _code(c)) for c in facts["code"]]
+    made = ", ".join(f"revision {number} of {option}" for option, number in facts["revisions"].items())
+    lines += [("revised", f"made under {made}; see CHANGELOG.md")] * bool(made)
+    lines.append(("stale", _stale(facts)))
+    for t in facts["trials"]:
+        cause = f" ({t['cause']}): {t['message']}" if t["cause"] else ""
+        lines.append((f"seed {t['seed']}", f"{t['state']}{cause}"))
+        lines += [("", f"attempt {x['attempt']}: {x['owner']}: {x['end']} {x['cause']}") for x in t["history"]]
+    for head, text in lines:
+        click.echo(f"{head:8} {text}".rstrip())
+    options.warn(run.trouble)
+    return 0
+
+
+def _facts(run: Known) -> dict[str, Any]:
+    folders = {seed: run.folder / f"seed-{seed}" for seed in run.seeds}
+    trials = [_trial(seed, folder) for seed, folder in folders.items()]
+    sweeps = [{"name": s.name, "submission": s.number, "command": s.command} for s in run.submissions]
+    arm = {key: run.facts.get(key) for key in ("name", "command", "overrides", "groups", "params")}
+    facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.source(run)}
+    facts |= {"revisions": reasons.revised(run)}
+    return {
+        **facts,
+        "stale": None,
+        "edited": [],
+        "refused": "",
+        **_today(run),
+        "trials": trials,
+        "trouble": run.trouble,
+    }
+
+
+def _today(run: Known) -> dict[str, Any]:
+    """Whether its command gives another run today, or none."""
+    if run.config is None or "overrides" not in run.facts:
+        return {"refused": "it is not known from what it was made"}
+    try:
+        now = reasons.today(run)
+    except (ConfigError, DataError) as e:
+        return {"refused": str(e)}
+    found = reasons.stale(run, now)
+    return {"stale": {"id": found[0], "keys": found[1]}} if found else {"edited": reasons.edited(run, now)}
+
+
+def _trial(seed: int, folder: Path) -> dict[str, Any]:
+    now = asdict(trial_status.of(folder))
+    kind = now.pop("kind")
+    return {"seed": seed, "state": kind, **now, "history": list(reasons.attempts(folder))}
+
+
+def _stale(facts: dict[str, Any]) -> str:
+    if facts["refused"]:
+        return f"its command is refused today: {facts['refused']}"
+    if facts["stale"] is None:
+        again = f"to train it again: {ablation('redo ' + facts['id'], Path(facts['folder']).parent)}, then its command"
+        edited = code.told(facts["edited"])
+        return "no: its command gives this run today as well" + (f", but the {edited} ({again})" if edited else "")
+    return f"yes: its command gives {facts['stale']['id']} today, since {told(facts['stale']['keys'])}"
+
+
+def _code(c: dict[str, Any]) -> str:
+    own = "".join(f"; {part['name']} at {part['path']}: {_commit(part)}" for part in c.get("own", []))
+    return str(c["note"]) + own if "note" in c else _commit(c) + own
+
+
+def _commit(c: dict[str, Any]) -> str:
+    """Of the project, or of a package of the user's own."""
+    names = [*c["changed"][:_NAMED], *([f"{len(c['changed']) - _NAMED} more"] if len(c["changed"]) > _NAMED else [])]
+    changed = f", with changes that were not committed in {', '.join(names)}" if names else ""
+    known = f"in no git repository, digest {c['digest']}" if "digest" in c else "commit unknown"
+    return f"commit {c['commit']}{changed}" if c["commit"] else known + changed

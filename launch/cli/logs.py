@@ -1,0 +1,118 @@
+"""`ablation logs`: what happened to trials, and what went wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ablation.errors import ConfigError
+from launch.cli import options
+from launch.cli.selection import Filter, Sweep, find
+from launch.compose.naming import apart
+from launch.status import failures, trial_status
+from launch.status.failures import Failure
+from launch.status.trial_status import State
+from launch.sweep.archive import Archive, trial
+from launch.sweep.submission import submissions
+from launch.terminal.history import logs as worker_logs
+from launch.terminal.history import story
+
+Logs = Mapping[tuple[str, int], Sequence[Path]]  # by id and seed
+_SHOWN = 12  # trials that a group of failures lists
+
+
+@click.command(short_help="What happened to trials, and what went wrong.")
+@click.argument("what", required=False, metavar="[SWEEP | ID[/SEED]]")
+@click.option("--failed", is_flag=True, help="Failures grouped by exception and place, one traceback each.")
+@options.filters
+@options.as_json
+def logs(what: str | None, failed: bool, out: Path, chosen: Filter, as_json: bool) -> int:
+    """What happened to a trial, attempt by attempt, and where its workers' logs are.
+
+    With --failed: what went wrong in a sweep. Without an ID: the trials of a sweep, all or filtered.
+    """
+    if what is not None and not submissions(out, what):
+        return _one(out, what, failed, chosen, as_json)
+    sweep = find(out, what, chosen)
+    return _failed(sweep, as_json) if failed else _tell(_stories(sweep), sweep.trouble, as_json)
+
+
+def _one(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> int:
+    """Of one arm or trial; its sweep, if it has one, tells how it stands."""
+    found, seeds = trial(Archive(out), text)
+    if chosen.any:
+        raise ConfigError(f"{text}: is a run, and --state, --id and --where choose among a sweep's; leave them out")
+    if found.submissions:
+        sweep = find(out, found.submissions[-1].name, Filter(ids=(found.id,)))
+        sweep = replace(sweep, trials=[t for t in sweep.trials if t.seed in seeds])
+    if found.submissions and failed:
+        return _failed(sweep, as_json)
+    if failed:
+        raise ConfigError(f"{text}: belongs to no sweep, whose failures --failed tells; leave --failed out")
+    known = {t.seed: t.state for t in sweep.trials} if found.submissions else {}
+    files, folders = worker_logs(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
+    stories = [
+        _story(files, found.id, found.name, s, f, known.get(s) or trial_status.of(f)) for s, f in folders.items()
+    ]
+    return _tell(stories, found.trouble, as_json)
+
+
+def _stories(sweep: Sweep) -> list[dict[str, Any]]:
+    files = worker_logs(sweep.out)
+    return [_story(files, t.planned.arm.id, t.planned.arm.name, t.seed, t.folder, t.state) for t in sweep.trials]
+
+
+def _story(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: State) -> dict[str, Any]:
+    lines, files = list(story(folder)), [str(path) for path in logs.get((id_, seed), [])]
+    facts = {"state": now.kind, "cause": now.cause, "message": now.message}
+    return {"id": id_, "seed": seed, "name": name, **facts, "story": lines, "logs": files}
+
+
+def _tell(stories: Sequence[dict[str, Any]], trouble: Sequence[str], as_json: bool) -> int:
+    if as_json:
+        options.answer({"trials": list(stories), "trouble": list(trouble)})
+        return 0
+    for s in stories:
+        cause = f" ({s['cause']})" if s["cause"] else ""
+        click.echo(f"{s['id']}/seed-{s['seed']}  {s['name']}: {s['state']}{cause}")
+        for line in [*s["story"], *(f"log {path}" for path in s["logs"])]:
+            click.echo(f"  {line}")
+    options.warn(trouble)
+    return 0
+
+
+def _failed(sweep: Sweep, as_json: bool) -> int:
+    groups = failures.group(sweep.trials)
+    if as_json:
+        options.answer({"sweep": sweep.name, "groups": [_facts(g) for g in groups], "trouble": sweep.trouble})
+        return 0
+    number = sum(map(len, groups))
+    _, names = apart({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
+    kinds = f", of {len(groups)} kind{'s'[: len(groups) != 1]}" if groups else ""
+    click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{kinds}")
+    files = worker_logs(sweep.out) if groups else {}
+    for group in groups:
+        first = group[0]
+        click.echo(f"\n{len(group)} x {first.kind}" + (f" at {first.place}" if first.place else ""))
+        click.echo(f"  {first.cause}: {' '.join(first.message.split())}")
+        for f in group[:_SHOWN]:
+            click.echo(f"    {f.trial.label}  {names[f.trial.planned.arm.id]}")
+        if len(group) > _SHOWN:
+            click.echo(f"    and {len(group) - _SHOWN} more")
+        if first.trace:
+            click.echo("".join(f"  | {line}\n" for line in first.trace.rstrip().splitlines()), nl=False)
+        for path in files.get((first.trial.planned.arm.id, first.trial.seed), []):
+            click.echo(f"  log of the first: {path}")
+    options.warn(sweep.trouble)
+    return 0
+
+
+def _facts(group: Sequence[Failure]) -> dict[str, Any]:
+    first = group[0]
+    trials = [{"id": f.trial.planned.arm.id, "seed": f.trial.seed, "message": f.message} for f in group]
+    shared = {"kind": first.kind, "place": first.place, "cause": first.cause, "message": first.message}
+    return {**shared, "trace": first.trace, "trials": trials}

@@ -1,0 +1,38 @@
+"""`ablation lr`: what a learning rate range test says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from launch import range_test
+from launch.cli import options
+from launch.sweep.archive import Archive, trial
+
+
+@click.command(short_help="The learning rate that a range test (recipe=lr_finder) suggests, and its picture.")
+@click.argument("run", metavar="ID[/SEED]")
+@click.option(
+    "--to",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="PNG",
+    help=f"Where the picture goes instead of {range_test.PICTURE} in the run folder.",
+)
+@options.out
+@options.as_json
+def lr(run: str, to: Path | None, out: Path, as_json: bool) -> int:
+    """The learning rate that a range test suggests, read from the loss of its steps, and its picture.
+
+    ID is the beginning of an id, or the name of an arm as `ablation status` shows it. The losses of several seeds are
+    averaged.
+    """
+    known, seeds = trial(Archive(out), run)
+    found = range_test.show(known.folder, seeds, known.name, to)
+    if as_json:
+        options.answer({"id": known.id, **found.facts()})
+    else:
+        for line in found.lines():
+            click.echo(line)
+    options.warn(known.trouble)
+    return 0 if found.reading.suggestion is not None else 1

@@ -1,0 +1,81 @@
+"""`ablation retry`: run again what is not done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import click
+
+from ablation.attempt import CANCEL
+from ablation.errors import AblationError
+from launch.backends import driver
+from launch.cli import options
+from launch.cli.selection import Sweep
+from launch.slurm import tell
+from launch.slurm.round import perform
+from launch.status.sweep_status import Trial, part
+from launch.sweep.submission import Submission
+
+_STOPPED = 130  # exit code
+_AGAIN = ("failed", "stopped", "cancelled", "blocked", "new")
+
+
+@click.command()
+@options.sweep
+@click.option("--stale", is_flag=True, help="Also arms that a later submission replaced by others of the same names.")
+@options.as_json
+def retry(sweep: Sweep, stale: bool, as_json: bool) -> int:
+    """Run again what failed, stopped, was cancelled or never started.
+
+    Trials keep the configuration and code of their submission, whatever was edited since, and go on from their
+    checkpoints. On SLURM they are submitted, and the policy counts anew; otherwise they are trained here and now.
+    Choose some with the filters, such as --state failed.
+    """
+    chosen = [t for t in sweep.trials if t.state.kind in _AGAIN and (stale or not t.stale)]
+    by_submission = _assign(sweep.submissions, chosen)
+    for submission in by_submission:
+        if owner := driver(sweep.submissions[submission].folder):
+            raise AblationError(
+                f"{sweep.name} is still being run by {owner}: wait for it, or stop it with Ctrl-C there"
+            )
+    for t in chosen:
+        (t.folder / CANCEL).unlink(missing_ok=True)
+    facts: dict[str, Any] = {"sweep": sweep.name, "retried": [t.label for t in chosen], "jobs": [], "outcomes": {}}
+    codes = [0]
+    for n, trials in by_submission.items():
+        codes.append(_run(sweep.submissions[n], trials, facts, as_json))
+        if codes[-1] == _STOPPED:  # by Ctrl-C, which means all of it
+            break
+    if as_json:
+        options.answer(facts)
+    elif not chosen:
+        click.echo(f"nothing to retry: all trials of {sweep.name} that were chosen are done or on their way")
+    options.warn(sweep.trouble)
+    return max(codes)
+
+
+def _assign(submissions: Sequence[Submission], trials: Sequence[Trial]) -> dict[int, list[Trial]]:
+    """Each trial to the newest submission that asked for it, by that one's place in the list."""
+    found: dict[int, list[Trial]] = {}
+    for t in trials:
+        id_ = t.planned.arm.id
+        asking = [n for n, s in enumerate(submissions) if id_ in s.arms and t.seed in s.arms[id_].seeds]
+        found.setdefault(asking[-1], []).append(t)
+    return found
+
+
+def _run(submission: Submission, trials: Sequence[Trial], facts: dict[str, Any], as_json: bool) -> int:
+    """Where its submission ran; adds to the facts, returns the exit code."""
+    if submission.launcher.get("kind") == "slurm":
+        report = perform(submission.folder, again=[t.label for t in trials])
+        facts["jobs"] += report.jobs
+        if not as_json:
+            click.echo("\n".join([*tell.lines(report), *tell.farewell(submission)]))
+        return 0
+    from launch.status import outcome  # imports torch, which takes seconds
+    from launch.workers import local
+
+    outcomes = local.resume(submission, part(submission, trials), options.console(err=as_json))
+    facts["outcomes"] |= {f"{id_}/seed-{seed}": vars(o) for (id_, seed), o in outcomes.items()}
+    return outcome.exit_code(outcomes)

@@ -1,0 +1,91 @@
+"""`ablation status`: how a sweep stands."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+
+from launch.cli import options
+from launch.cli.selection import Sweep
+from launch.compose.hint import ablation
+from launch.status import failures
+from launch.status.sweep_status import Trial
+from launch.status.usage import ledger
+from launch.sweep import edits
+from launch.terminal import arm_table
+
+
+@click.command()
+@options.sweep
+@click.option(
+    "--rows",
+    type=click.IntRange(min=0),
+    default=60,
+    show_default=True,
+    help="Arms to list at most, the urgent first; 0: all.",
+)
+@options.as_json
+def status(sweep: Sweep, rows: int, as_json: bool) -> int:
+    """How a sweep stands: arms, totals, hours.
+
+    Exit code 1 if some trial is not done and nobody is about to do it.
+    """
+    return show(sweep, rows, as_json)
+
+
+def show(sweep: Sweep, rows: int, as_json: bool) -> int:
+    """Print it; returns the exit code."""
+    found, costs = arm_table.rows(sweep.trials), ledger(sweep.trials, sweep.submissions)
+    done: dict[str, list[Path]] = {}
+    for t in (t for t in sweep.trials if t.state.kind == "done"):
+        done.setdefault(t.planned.arm.id, []).append(t.folder)
+    notes = edits.mixed(done, sweep.out)
+    if as_json:
+        options.answer(
+            {
+                "sweep": sweep.name,
+                "out": str(sweep.out),
+                "submissions": [s.number for s in sweep.submissions],
+                "totals": arm_table.totals(sweep.trials),
+                "hours": {device: entry.hours() for device, entry in costs.items()},
+                "arms": [arm_table.facts(row) for row in found],
+                "trials": [trial_facts(t) for t in sweep.trials],
+                "notes": notes,
+                "trouble": sweep.trouble,
+            }
+        )
+    else:
+        console = options.console()
+        view, common = arm_table.table(found, rows, console.width)
+        console.print(f"sweep {sweep.name} in {sweep.out}" + (f", all with {common}" if common else ""))
+        console.print(view)
+        if 0 < rows < len(found):
+            console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
+        for row in (r for r in found if r.stale):
+            console.print(f"stale: {row.id[:8]}, now {row.stale}")
+        for line in (arm_table.spelt(arm_table.totals(sweep.trials)), *arm_table.cost(costs)):
+            console.print(line)
+        for note in notes:
+            console.print(f"note: {note}")
+        if any(failures.failed(t) for t in sweep.trials):
+            why, again = (ablation(f"{verb} {sweep.name}", sweep.out) for verb in ("logs --failed", "retry"))
+            console.print(f"why: {why}    again: {again}")
+        options.warn(sweep.trouble)
+    return 1 if arm_table.lost(sweep.trials) else 0
+
+
+def trial_facts(t: Trial) -> dict[str, Any]:
+    """A trial for a program."""
+    state = asdict(t.state)
+    kind = state.pop("kind")
+    return {
+        "id": t.planned.arm.id,
+        "seed": t.seed,
+        "state": kind,
+        **state,
+        "stale": t.stale,
+        "epochs": t.planned.config["epochs"],
+    }

@@ -1,0 +1,129 @@
+"""`ablation table`: which tables there are, what their rows are, and which of them can be run today."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+
+import click
+from hydra.errors import HydraException
+from rich.table import Table
+from rich.text import Text
+
+from ablation.errors import ConfigError
+from launch.cli import options
+from launch.compose import errors
+from launch.tables import coverage as covering
+from launch.tables.coverage import Covered
+from launch.tables.definition import define
+from launch.tables.request import titles
+from results.definition import Definition, Line
+
+
+@click.command(short_help="List the tables, show the rows of one, or what rows lack today.")
+@click.argument("words", nargs=-1, metavar="[NAME [OVERRIDE]...]")
+@click.option("--coverage", is_flag=True, help="Which rows can be run today, and what the others lack.")
+@options.as_json
+def table(words: tuple[str, ...], coverage: bool, as_json: bool) -> int:
+    """Tables that others have published, as conf/table has them.
+
+    Without a name: all tables. With a name: its rows, what was reported of them and footnotes; overrides such as
+    epochs=20 are those of `launch/run.py -m table=NAME`.
+    """
+    try:
+        if coverage:
+            return _coverage(covering.coverage(list(words) or None), as_json)
+        if words:
+            return _one(define([f"table={words[0].removeprefix('table=')}", *words[1:]]), as_json)
+        return _all(covering.coverage(), as_json)
+    except HydraException as e:
+        raise ConfigError(errors.explain(e, words)) from e
+
+
+def _all(rows: Sequence[Covered], as_json: bool) -> int:
+    counted, called = _counted(rows), titles()
+    if as_json:
+        facts = [{"table": n, "title": called[n], "rows": all_, "composable": ok} for n, (ok, all_) in counted.items()]
+        options.answer({"tables": facts})
+        return 0
+    view = _view("table", "rows that can be run", "title")
+    for name, (ok, all_) in counted.items():
+        view.add_row(name, f"{ok} of {all_}", Text(called[name]))
+    console = options.console()
+    console.print(view)
+    console.print("rows of one: ablation table NAME    what is lacking: ablation table --coverage")
+    return 0
+
+
+def _coverage(rows: Sequence[Covered], as_json: bool) -> int:
+    counted, wanted = _counted(rows), covering.lacking(rows)
+    ok = sum(not row.lacks for row in rows)
+    if as_json:
+        facts = {name: {"composable": good, "rows": all_} for name, (good, all_) in counted.items()}
+        listed = [asdict(row) for row in rows]
+        options.answer({"composable": ok, "rows": len(rows), "tables": facts, "lacks": dict(wanted), "all": listed})
+        return 0
+    console = options.console()
+    view = _view("table", "can be run", "rows")
+    for name, (good, all_) in counted.items():
+        view.add_row(name, str(good), str(all_))
+    view.add_row(f"{len(counted)} tables", str(ok), str(len(rows)))
+    console.print(view)
+    for lack, n in wanted:
+        console.print(f"{lack}: {n} row{'s' * (n != 1)}")
+    return 0
+
+
+def _counted(rows: Sequence[Covered]) -> Mapping[str, tuple[int, int]]:
+    """Table -> rows that can be composed, all rows."""
+    found: dict[str, list[bool]] = defaultdict(list)
+    for row in rows:
+        found[row.table].append(not row.lacks)
+    return {name: (sum(good), len(good)) for name, good in found.items()}
+
+
+def _one(asked: Definition, as_json: bool) -> int:
+    if as_json:
+        options.answer(asdict(asked))
+        return 0
+    console = options.console()
+    console.print(f"{asked.name}: {asked.title}")
+    said = {"source": asked.source, "protocol": asked.protocol, "changed": " ".join(asked.changed)}
+    for head, text in {**said, "ranked beside": asked.rank}.items():
+        if text:
+            console.print(f"{head}: {text}")
+    view, footnotes = _view("row", "id", "what sets it apart", "reported", "notes"), list[str]()
+    for line in asked.lines:
+        marks = [_mark(note, footnotes) for note in _footnotes(line)]
+        id_ = line.id[:8] if line.id else "-"
+        view.add_row(Text(line.label), id_, Text(line.name), _reported(line), " ".join([*line.flags, *marks]))
+    console.print(view)
+    for n, note in enumerate(footnotes, 1):
+        console.print(f"[{n}] {note}")
+    for note in asked.notes:
+        console.print(note)
+    console.print(f"run it: {asked.command}")
+    return 0
+
+
+def _footnotes(line: Line) -> list[str]:
+    return [*line.notes, *([f"cannot be run: {line.lacks}"] if line.lacks else [])]
+
+
+def _mark(note: str, footnotes: list[str]) -> str:
+    """The number of a footnote, which is added if it is new."""
+    if note not in footnotes:
+        footnotes.append(note)
+    return f"[{footnotes.index(note) + 1}]"
+
+
+def _reported(line: Line) -> str:
+    return ", ".join(f"{metric} {'/'.join(f'{v:g}' for v in values)}" for metric, values in line.reported.items())
+
+
+def _view(*heads: str) -> Table:
+    view = Table(box=None, pad_edge=False, header_style="bold")
+    for head in heads:
+        view.add_column(head, overflow="fold")
+    return view

@@ -1,0 +1,52 @@
+"""`ablation watch`: look at a sweep until it is over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import click
+
+from launch.cli import options
+from launch.cli.selection import Filter, Sweep, find
+from launch.cli.status import show
+from launch.compose.hint import ablation
+from launch.slurm.rounds import Rounds
+from launch.status.sweep_status import Trial
+from launch.sweep import record
+from launch.terminal.follow import follow
+
+
+@click.command(short_help="Follow a sweep live until it is over.")
+@options.filtered
+@options.as_json
+def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
+    """Follow a sweep live until nothing of it is in flight any more, then tell how it stands.
+
+    On SLURM it also makes the rounds in which what ended is judged and tried again. Ctrl-C leaves; everything goes on.
+    Without a terminal it prints a line when something changes. The exit code is that of status.
+    """
+    sweep = find(out, name, chosen)
+    on_slurm = [s.folder for s in sweep.submissions if s.launcher.get("kind") == "slurm"]
+    rounds, labels = Rounds(on_slurm, lambda text: click.echo(text, err=True)), {t.label for t in sweep.trials}
+
+    def again() -> Sweep:
+        """As it is now, of the trials that were chosen at the beginning."""
+        now = find(out, sweep.name, Filter())
+        return replace(now, trials=[t for t in now.trials if t.label in labels])
+
+    def look() -> Sequence[Trial]:
+        rounds.make()
+        return again().trials
+
+    try:
+        follow(look, rounds.over, sweep.submissions[-1], options.console(err=as_json))
+    except KeyboardInterrupt:
+        click.echo(f"left; the sweep goes on: {ablation(f'watch {sweep.name}', sweep.out)}", err=True)
+        return 130
+    for submission in sweep.submissions:
+        if submission.launcher.get("kind") == "slurm":
+            for line in record.upload(submission):
+                click.echo(f"MLflow: {line}", err=True)
+    return show(again(), rows=0, as_json=as_json)

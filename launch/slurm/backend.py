@@ -1,0 +1,56 @@
+"""Which trials SLURM has, and taking them back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ablation.attempt import CANCEL
+from launch.slurm import commands, store
+from launch.slurm.causes import seed_folders
+from launch.slurm.store import Array
+from launch.sweep import submission as sweep
+from launch.sweep.submission import Submission
+
+
+def awaited(folder: Path) -> set[tuple[str, int]]:
+    """The trials (id, seed) of a submission that are in jobs which wait or run, or will be put back to wait.
+
+    Raises:
+        AblationError: SLURM cannot be asked.
+    """
+    return {
+        (work.id, seed)
+        for array, tasks in _active(folder)
+        for index in tasks
+        for work in array.batches[index]
+        for seed in work.seeds
+    }
+
+
+def cancel(folder: Path) -> list[str]:
+    """Cancel the jobs all of whose trials carry the cancel marker, which is to be written before; returns their ids.
+
+    Jobs that hold other trials too go on: who trains a marked one sees the marker, saves and stops.
+
+    Raises:
+        AblationError: SLURM cannot be asked.
+    """
+    submission = sweep.load(folder)
+    jobs = [a.task(k) for a, tasks in _active(folder) for k in tasks if _all_marked(submission, a, k)]
+    commands.cancel(jobs)
+    return jobs
+
+
+def _active(folder: Path) -> list[tuple[Array, list[int]]]:
+    """Of each array of trials the batches that are in the queue."""
+    known = {array.name: array for array in store.read_all(folder) if not array.canary}
+    found: dict[str, list[int]] = {}
+    for job in commands.queue(known).values():
+        if job.active:
+            found.setdefault(job.name, []).append(int(job.id.partition("_")[2]))
+    return [(known[name], sorted(tasks)) for name, tasks in found.items()]
+
+
+def _all_marked(submission: Submission, array: Array, index: int) -> bool:
+    folders = [f for work in array.batches[index] for f in seed_folders(submission, work)]
+    return all((folder / CANCEL).exists() for folder in folders)

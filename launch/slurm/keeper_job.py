@@ -1,0 +1,30 @@
+"""`python -m launch.slurm.keeper_job SUBMISSION`: the keeper's job. It makes a round, then brings results to MLflow."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from ablation import process
+from ablation.errors import AblationError
+from launch.slurm import tell
+from launch.slurm.round import perform
+from launch.sweep import record, submission
+
+
+def main(folder: Path) -> int:
+    """Exit code 0 unless the round could not be made."""
+    try:
+        report = perform(folder, me=process.job())
+        print("\n".join(tell.lines(report)))
+        code = 0
+    except AblationError as e:
+        print(f"error: {e}")
+        code = 1
+    for line in record.upload(submission.load(folder)):
+        print(f"MLflow: {line}")
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1])))

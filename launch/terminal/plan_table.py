@@ -1,0 +1,139 @@
+"""A plan for people, as a table, and for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from ablation import code
+from launch.compose.naming import apart
+from launch.status.earlier import duration
+from launch.sweep import edits
+from launch.terminal.arm_table import spelt
+
+if TYPE_CHECKING:
+    from launch.plan import Outlook, Report
+
+# What is listed first if there are more arms than rows.
+_URGENT = ("failed", "stale", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
+_STYLE = {"failed": "red", "stale": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
+_WIDE = 200  # columns where there is no terminal: names are not cut
+
+
+def show(report: Report, limit: int) -> None:
+    """Print it; at most `limit` arms, 0 for all."""
+    console = Console(highlight=False, markup=False)
+    console = console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
+    common, short = apart({arm.row.id: arm.row.name for arm in report.arms})
+    console.print(f"sweep {report.name} in {report.out}" + (f", all with {common}" if common else ""))
+    order = sorted(range(len(report.arms)), key=lambda n: _URGENT.index(report.arms[n].state))
+    shown = sorted(order[: limit or len(order)])
+    console.print(_table([report.arms[n] for n in shown], short))
+    if len(shown) < len(report.arms):
+        console.print(f"... and {len(report.arms) - len(shown)} more arms (hydra.launcher.rows=0 lists all)")
+    for line in _lines(report):
+        console.print(line, soft_wrap=True)
+
+
+def _table(arms: Sequence[Outlook], short: dict[str, str]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("id", no_wrap=True, style="dim")
+    table.add_column("arm", overflow="fold")
+    table.add_column("state", overflow="fold")
+    for column in ("done", "missing", "to come"):
+        table.add_column(column, justify="right", no_wrap=column != "missing")
+    for arm in arms:
+        missing = ",".join(map(str, arm.missing))
+        done = f"{arm.row.done}/{arm.row.total}"
+        table.add_row(arm.row.id[:8], Text(short[arm.row.id]), _state(arm), done, missing, _to_come(arm))
+    return table
+
+
+def _state(arm: Outlook) -> Text:
+    number = arm.row.counts.get(arm.row.state, 0)
+    text = arm.state if number == arm.row.total else f"{number} {arm.state}"
+    why = str(arm.stale) if arm.stale else arm.row.cause
+    text = f"{text}: {why}" if why and arm.state != "done" else text
+    return Text("; ".join(filter(None, [text, code.told(arm.edited)])), style=_STYLE.get(arm.state, ""))
+
+
+def _to_come(arm: Outlook) -> str:
+    seconds = arm.seconds
+    return "unknown" if seconds is None else duration(seconds) if seconds else ""
+
+
+def _lines(report: Report) -> list[str]:
+    """What stands below the table."""
+    trials = Counter(t.state.kind for arm in report.arms for t in arm.trials)
+    stale = [arm for arm in report.arms if arm.stale]
+    lines = [f"{len(report.arms)} arm{'s' * (len(report.arms) != 1)}, {spelt(_ordered(trials))}"]
+    if stale:
+        lines[0] += f"; {len(stale)} stale: run before with other defaults or before a correction, will be run anew"
+    known = [arm.seconds for arm in report.arms if arm.seconds]
+    if known:
+        hours = ", ".join(f"{value:.2g} {kind}-hours" for kind, value in sorted(report.hours().items()))
+        sources = sorted({f"{arm.cost.source} on {arm.cost.device}" for arm in report.arms if arm.cost and arm.seconds})
+        lines.append(f"to come: {duration(sum(known))} one after another, {hours} (from {', '.join(sources[:3])})")
+    unknown = sum(arm.seconds is None for arm in report.arms)
+    if unknown:
+        lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")
+    if other := [arm.row.id for arm in report.arms if arm.edited]:
+        again = edits.again(other, report.out)
+        lines.append(f"{len(other)} of the arms ran with other code than today's; to train them again: {again}")
+    if report.gone:
+        gone = Counter(row.state for row in report.gone)
+        which = ", ".join(row.id[:8] for row in report.gone[:5]) + (", ..." if len(report.gone) > 5 else "")
+        states = ", ".join(f"{n} {kind}" for kind, n in gone.items())
+        lines.append(
+            f"in sweep {report.name} but not in this grid, and kept: {len(report.gone)} arms ({states}): {which}"
+        )
+    return [*lines, *(f"note: {note}" for note in report.notes), f"run it: {report.command}"]
+
+
+def _ordered(counts: Counter[str]) -> dict[str, int]:
+    return {kind: counts[kind] for kind in _URGENT if counts[kind]}
+
+
+def facts(report: Report) -> dict[str, Any]:
+    """The whole plan for a program; seconds and hours are of training still to come, null if unknown."""
+    return {
+        "sweep": report.name,
+        "out": str(report.out),
+        "command": report.command,
+        "arms": [_facts(arm) for arm in report.arms],
+        "gone": [{"id": row.id, "name": row.name, "state": row.state} for row in report.gone],
+        "notes": report.notes,
+        "totals": {
+            "arms": len(report.arms),
+            "trials": _ordered(Counter(t.state.kind for arm in report.arms for t in arm.trials)),
+            "stale": sum(arm.stale is not None for arm in report.arms),
+            "hours": report.hours(),
+            "unknown": sum(arm.seconds is None for arm in report.arms),
+        },
+    }
+
+
+def _facts(arm: Outlook) -> dict[str, Any]:
+    planned = arm.planned
+    return {
+        "id": planned.arm.id,
+        "name": planned.arm.name,
+        "state": arm.state,
+        "cause": arm.row.cause,
+        "overrides": planned.arm.overrides,
+        "command": planned.arm.command,
+        "teacher": planned.teacher,
+        "notes": list(planned.notes),
+        "stale": {"folder": str(arm.stale.folder), "changed": dict(arm.stale.changed)} if arm.stale else None,
+        "edited": list(arm.edited),
+        "seeds": {str(t.seed): {**asdict(t.state), "folder": str(t.folder)} for t in arm.trials},
+        "missing": arm.missing,
+        "seconds": arm.seconds,
+        "cost": arm.cost and {**arm.cost._asdict(), "kind": arm.cost.kind},
+    }

@@ -1,0 +1,113 @@
+"""The one screen at the end of a sweep: every arm's accuracy over its seeds, what failed and why, and where to look."""
+
+from __future__ import annotations
+
+import re
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from launch.compose.hint import ablation
+from launch.status.earlier import ago, done_at
+from launch.status.outcome import Outcome, Trial
+from launch.sweep.submission import Submission
+from launch.terminal.progress import Board, Row
+
+_REASONS = 8  # kinds of failure that are listed
+
+
+def show(submission: Submission, board: Board, console: Console, doubts: Sequence[str] = ()) -> None:
+    """Print it; on a terminal, of more arms than fit the best ones. `doubts` are about what the numbers mean."""
+    below = [*_failures(submission, board), *(f"note        {d}" for d in doubts), *_places(submission, board)]
+    rows, title = (
+        list(board.rows.values()),
+        f"sweep {submission.name}" + (f", all {board.common}" if board.common else ""),
+    )
+    room = max(5, console.height - len(below) - 5) if console.is_terminal else len(rows)
+    if len(rows) > room:
+        rows = sorted(rows, key=lambda r: -statistics.fmean(r.accuracies) if r.accuracies else 0.0)[:room]
+        every = ablation(f"status {submission.name}", submission.out)
+        below.insert(0, f"the {room} best of {len(board.rows)} arms; all of them: {every}")
+    table = Table(box=None, pad_edge=False)
+    table.add_column("arm", overflow="fold")
+    for column in ("test acc, %", "n", "state"):
+        table.add_column(column, justify="right" if column == "n" else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(Text(row.name), accuracy(row.accuracies), str(row.counts["done"]), _state(row))
+    console.print(title, style="bold", markup=False, soft_wrap=True)
+    console.print(table)
+    for line in below:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def accuracy(values: Sequence[float]) -> str:
+    """Mean and standard deviation (of a sample) over seeds."""
+    if not values:
+        return ""
+    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.2f}{spread}"
+
+
+def _state(row: Row) -> str:
+    """How its seeds ended, in as few words as tell all."""
+    if row.counts["done"] == len(row.planned.seeds):
+        return "done"
+    return ", ".join(f"{n} {state}" for state, n in row.counts.items() if state != "done")
+
+
+def _failures(submission: Submission, board: Board) -> Iterator[str]:
+    """One line a kind of failure: how many, why, and one to look at."""
+    groups: dict[tuple[str, str], list[tuple[Trial, Outcome]]] = {}
+    for arm, row in board.rows.items():
+        for seed, outcome in row.outcomes.items():
+            if outcome.state in ("failed", "blocked"):
+                groups.setdefault(_kind(outcome), []).append(((arm, seed), outcome))
+    ordered = sorted(groups.values(), key=len, reverse=True)
+    if ordered:
+        every = ablation(f"logs --failed {submission.name}", submission.out)
+        yield f"failures (all of them, with their traces: {every})"
+    for group in ordered[:_REASONS]:
+        (arm, seed), outcome = group[0]
+        said = " ".join(outcome.message.split())
+        yield f"  {len(group)} x {outcome.cause or outcome.state}: {said[:300]}; such as {arm}/seed-{seed}"
+    if len(ordered) > _REASONS:
+        yield f"  and {sum(map(len, ordered[_REASONS:]))} of {len(ordered) - _REASONS} other kinds"
+
+
+def _kind(outcome: Outcome) -> tuple[str, str]:
+    """The same for failures that differ in numbers, places and names of trials alone."""
+    return outcome.cause or outcome.state, re.sub(r"\S*/\S+|[0-9a-f]{16}|\d+(\.\d+)?", "#", outcome.message)
+
+
+def _places(submission: Submission, board: Board) -> Iterator[str]:
+    total, counts = board.trials, board.counts
+    yield f"trials      {counts['done']} of {total} done" + "".join(
+        f", {n} {state}" for state, n in sorted(counts.items()) if state != "done"
+    )
+    yield from _before(submission, board)
+    yield f"run folders {_relative(submission)}, logs of the workers {submission.folder / 'logs'}"
+    for uri in sorted(_stores(submission)):
+        yield f"compare     mlflow ui --backend-store-uri {uri}"
+
+
+def _before(submission: Submission, board: Board) -> Iterator[str]:
+    """What was done when the sweep was asked for. Others that were found done may be the work of its own jobs."""
+    times = [done_at(submission.out / arm / f"seed-{seed}") for arm, seed in board.before]
+    earlier = [at for at in times if at is not None and at < submission.time]
+    if earlier and len(earlier) == board.trials:
+        yield f"            already done {ago(earlier)}; nothing was run"
+    elif earlier:
+        yield f"            {len(earlier)} of these were done already, the last {ago(earlier)}, and not run again"
+
+
+def _relative(submission: Submission) -> str:
+    out, cwd = submission.out, submission.cwd
+    return str(out.relative_to(cwd) if out.is_relative_to(cwd) else out)
+
+
+def _stores(submission: Submission) -> set[str]:
+    tracks: list[Mapping[str, Mapping[str, str]]] = [p.config["track"] for p in submission.arms.values()]
+    return {track["mlflow"]["uri"] for track in tracks if "mlflow" in track}

@@ -1,0 +1,1 @@
+"""Trials in worker processes: the local launcher, and the inside of a SLURM job."""

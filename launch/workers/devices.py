@@ -1,0 +1,108 @@
+"""How many workers run side by side on this machine, and what each is given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ablation import allowance
+from ablation.device import decide, look
+from ablation.errors import ConfigError
+from ablation.threads import most
+from launch.sweep.submission import Planned
+from launch.workers.load import Load
+from launch.workers.process import TAKE_TURNS, Slot
+
+_WORKER_BYTES = 2 << 30  # of memory that a worker on the CPU is counted with: libraries 0.6 GB, and a trial's data
+_KEY = "hydra.launcher"
+
+
+def choose(options: Mapping[str, Any], planned: Sequence[Planned]) -> list[Slot]:
+    """One slot for each visible GPU (or `per_gpu`), or `workers` on the CPU.
+
+    How many depends on the machine and the whole grid, never on what is done already. On a CPU the number of threads
+    can change a result's last bits: a trial goes on with those it began with, as far as there are so many.
+
+    Raises:
+        ConfigError: an impossible option, or a device that this machine lacks.
+        DeviceError: a GPU is there, but cannot be used.
+    """
+    per_gpu = _count(options, "per_gpu")
+    gpus = _gpus(options, {str(p.config["device"]) for p in planned})
+    if gpus:
+        return [_on_gpu(gpu, n, per_gpu) for n in range(per_gpu) for gpu in gpus]
+    cores = allowance.cores()
+    if options["workers"] == "auto":
+        # Two trials of one thread each are faster than one of two threads, and so on.
+        workers = max(1, min(cores, sum(len(p.works) for p in planned), allowance.memory() // _WORKER_BYTES))
+    else:
+        workers = _count(options, "workers")
+    threads = str(_threads(cores // workers, workers))
+    env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
+    return [Slot(f"cpu-{n}", env, device="cpu") for n in range(workers)]
+
+
+def notes(places: Sequence[Slot]) -> list[str]:
+    """What is allowed, but may not be what was meant: trials side by side that wait for each other."""
+    found, gpus = [], [place.device for place in places if place.gpu]
+    per_gpu = max(map(gpus.count, gpus), default=0)
+    if per_gpu > 1 and not Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")).exists():
+        found.append(TAKE_TURNS.format(option=f"{_KEY}.per_gpu={per_gpu}"))
+    if len(gpus) > (cores := allowance.cores()):
+        found.append(f"{len(gpus)} trials run side by side on {cores} cores, so that they wait for cores")
+    return found
+
+
+def _threads(share: int, workers: int) -> int:
+    """Of each worker: its share of the cores, or as few as OMP_NUM_THREADS says or others' processes leave it."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return max(1, min(share, most()))
+    # Two processes of several threads each wait for each other far longer than they compute: see load.py.
+    return min(share, max(1, Load().free() // workers)) if share > 1 else 1
+
+
+def _on_gpu(gpu: str, n: int, per_gpu: int) -> Slot:
+    return Slot(f"gpu-{gpu}-{n}", {"CUDA_VISIBLE_DEVICES": gpu}, 1 / per_gpu, device=gpu, gpu=True)
+
+
+def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
+    """The GPUs to use, as CUDA_VISIBLE_DEVICES names them; none if the trials are for the CPU."""
+    pinned = sorted(d for d in devices if d.startswith("cuda:"))
+    if pinned:
+        raise ConfigError(
+            f"device={pinned[0]}: each worker sees one GPU; use device=auto, and {_KEY}.gpus=[{pinned[0][5:]}]"
+        )
+    if devices == {"cpu"}:
+        return []
+    visible, asked = _visible(), options["gpus"]
+    if asked != "auto" and not (isinstance(asked, list) and all(type(g) is int and g >= 0 for g in asked)):
+        raise ConfigError(f"{_KEY}.gpus={asked}: give auto, or a list of numbers such as [0,1]; [] for none")
+    if asked != []:
+        decide("auto", look())  # refuses a GPU that is there and cannot be used
+    if asked == "auto" and (visible or "cuda" not in devices):
+        return visible
+    chosen = range(len(visible)) if asked == "auto" else asked
+    lacking = [g for g in chosen if g >= len(visible)]
+    if lacking:
+        raise ConfigError(f"{_KEY}.gpus={asked}: GPU {lacking[0]} is not visible here; there are {len(visible)}")
+    if not chosen and "cuda" in devices:
+        raise ConfigError("device=cuda: no GPU is visible here; use device=auto or device=cpu")
+    return [visible[g] for g in chosen]
+
+
+def _visible() -> list[str]:
+    count = torch.cuda.device_count()
+    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
+    return named[:count] if named else [str(n) for n in range(count)]
+
+
+def _count(options: Mapping[str, Any], key: str) -> int:
+    value = options[key]
+    if type(value) is not int or value < 1:
+        auto = "auto or " if key == "workers" else ""
+        raise ConfigError(f"{_KEY}.{key}={value}: give {auto}a whole number of at least 1")
+    return value

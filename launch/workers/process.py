@@ -1,0 +1,166 @@
+"""A worker process, seen from its driver."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Collection, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ablation.machine import RESERVED, blamed
+from launch.status.outcome import Event, Outcome, decode, encode
+from launch.status.retry_policy import Room
+from launch.sweep import entry
+from launch.sweep.submission import Submission, Work
+
+OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
+TAKE_TURNS = (
+    "{option}: trials on one GPU take turns, which saves little time, unless NVIDIA's MPS runs there (its command is "
+    "nvidia-cuda-mps-control -d); with it they run side by side"
+)
+_FAREWELL = 60.0  # seconds that a worker is given to save and end
+_LAST = 400  # lines of a log; what torch says of an error of the GPU that ends a process is long
+_VMSTAT = Path("/proc/vmstat")
+
+
+@dataclass(frozen=True)
+class Slot:
+    """A place for one worker at a time; no two have one name."""
+
+    name: str  # also of its log file
+    env: dict[str, str] = field(default_factory=dict, hash=False)  # such as CUDA_VISIBLE_DEVICES, OMP_NUM_THREADS
+    memory_share: float = 1.0  # of its GPU's memory
+    device: str = ""  # slots with the same text share a device
+    gpu: bool = False  # it is a GPU: a worker that cannot use it says so, and takes no processor in its place
+
+
+class Child:
+    """One worker process. It leads a session of its own: Ctrl-C in the terminal reaches the driver alone."""
+
+    def __init__(self, submission: Submission, slot: Slot, memory_share: float) -> None:
+        self.slot, self.memory_share = slot, memory_share
+        self.log = submission.folder / "logs" / f"{slot.name}.log"
+        self.work: Work | None = None  # at hand
+        self.room = Room()  # that the work was given
+        self.ready = self.leaving = self.silent = False  # silent: its output has ended, so it has or soon will
+        self._text = b""
+        self._kills = 0
+        self._left = 0.0  # when (monotonic) it said that it is leaving
+        path = os.pathsep.join(filter(None, [str(submission.code), os.environ.get("PYTHONPATH")]))
+        line = [sys.executable, "-P", "-m", submission.entries[entry.WORKER], str(submission.folder)]
+        self.log.parent.mkdir(exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*line, "--memory-share", str(memory_share)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                bufsize=0,
+                cwd=submission.cwd,
+                env={**os.environ, **({RESERVED: "1"} if slot.gpu else {}), **slot.env, "PYTHONPATH": path},
+                start_new_session=True,
+            )
+        os.set_blocking(self.fileno(), False)
+
+    def fileno(self) -> int:
+        """Where its events come from; readable as well when it has ended."""
+        assert self._process.stdout is not None
+        return self._process.stdout.fileno()
+
+    def give(self, work: Work, room: Room, supersede: Collection[str], probe: bool) -> None:
+        """Let it train a work, or only try it; whether it still lives is seen later, by the end of its events."""
+        self.work, self.room, self._kills = work, room, _oom_kills()
+        self._tell({"event": "train", "work": work, "supersede": list(supersede), "probe": probe})
+
+    def ended(self, leaving: bool) -> None:
+        """It has no work any more; if it is leaving, it gets no other."""
+        self.work, self.leaving, self._left = None, leaving, time.monotonic()
+
+    def events(self) -> Iterator[Event]:
+        """What it has said since."""
+        with suppress(BlockingIOError):
+            while chunk := os.read(self.fileno(), 1 << 16):
+                self._text += chunk
+            self.silent = True
+        *lines, self._text = self._text.split(b"\n")
+        for line in lines:
+            yield decode(line)
+
+    @property
+    def dead(self) -> bool:
+        """Whether the process has ended."""
+        return self._process.poll() is not None
+
+    @property
+    def killed(self) -> bool:
+        """Whether a signal ended the process, which did not end by itself."""
+        return (self._process.poll() or 0) < 0
+
+    @property
+    def overdue(self) -> bool:
+        """Whether it said that it is leaving, and for too long has not."""
+        return self.leaving and time.monotonic() - self._left > _FAREWELL
+
+    def bury(self) -> Outcome:
+        """End what it may have started, and say how it ended."""
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(_FAREWELL)
+        self.kill()
+        code = self._process.wait()
+        for pipe in (self._process.stdin, self._process.stdout):
+            assert pipe is not None
+            with suppress(OSError):
+                pipe.close()
+        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        oom = code == -signal.SIGKILL and _oom_kills() > self._kills
+        memory, said = "; the machine was out of memory" if oom else "", self._said()
+        cause = "oom" if oom else blamed("\n".join(said)) or "killed"
+        telling = [line for line in said if blamed(line)] or said[-1:]  # Python's own words on a crash come last
+        last = f": {telling[0].strip()[:200]}" if telling else ""
+        return Outcome("failed", cause, f"the worker was ended {how}{memory}{last} (log: {self.log})")
+
+    def stop(self) -> None:
+        """Ask it to save, stop and end."""
+        self._signal(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it and all it started, at once."""
+        with suppress(ProcessLookupError, PermissionError):  # PermissionError: on macOS, for a group of zombies
+            os.killpg(self._process.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        """Ask it to end when it has nothing more to do."""
+        self._tell({"event": "close", "close": True})
+
+    def retire(self) -> None:
+        """End it when it has nothing more to do, and wait for that."""
+        self.close()
+        self.bury()
+
+    def _tell(self, order: Event) -> None:
+        assert self._process.stdin is not None
+        with suppress(BrokenPipeError):
+            self._process.stdin.write(encode(order))
+
+    def _signal(self, number: int) -> None:
+        if self._process.poll() is None:
+            self._process.send_signal(number)
+
+    def _said(self) -> list[str]:
+        """The last lines of its log, as far as they are about what it had at hand."""
+        lines = [line for line in self.log.read_text(errors="replace").splitlines()[-_LAST:] if line.strip()]
+        about = [n for n, line in enumerate(lines) if line.startswith("---")]
+        return lines[about[-1] + 1 :] if about else lines
+
+
+def _oom_kills() -> int:
+    """How many processes the kernel has killed for lack of memory since the machine was started; Linux only."""
+    if not _VMSTAT.exists():
+        return 0
+    counted = [line.split()[1] for line in _VMSTAT.read_text().splitlines() if line.startswith("oom_kill ")]
+    return int(counted[0]) if counted else 0
