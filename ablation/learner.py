@@ -13,7 +13,7 @@ from torch.func import functional_call, replace_all_batch_norm_modules_
 
 from ablation.constant import places
 from ablation.key import Key
-from ablation.precision import Precision
+from ablation.machine.precision import Precision
 from ablation.tricks import Tricks
 from ablation.types import Batch, Data, Model, Noisy, Pass, Step, Taught, Tensors, Term
 

@@ -15,7 +15,7 @@ from ablation.contract.networks import MODEL, check_is_model
 from ablation.contract.subject import Subject
 from ablation.errors import ConfigError
 from ablation.key import Key
-from ablation.onednn import guard
+from ablation.machine.onednn import guard
 from ablation.tricks import Tricks
 from ablation.types import Model, Noisy
 

@@ -24,8 +24,8 @@ from ablation.data.check import check_arguments
 from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.learner import Learner, Teacher
+from ablation.machine.precision import Precision
 from ablation.network import build_model, build_network, seeded, wrapped
-from ablation.precision import Precision
 from ablation.track.guarded import sinks
 from ablation.tricks import Tricks, build_tricks
 from ablation.types import Data, Init, Model, Noisy, Schedule, Taught, Term, Weights

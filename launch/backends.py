@@ -9,8 +9,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ablation.attempt import Owner
 from ablation.errors import AblationError
+from ablation.store.attempt import Owner
 from launch.slurm import backend, commands, store, verdicts
 from launch.slurm.verdicts import RETRY, Verdict
 from launch.sweep.submission import Submission

@@ -8,9 +8,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from ablation import trace
-from ablation.atomic import write_atomic
 from ablation.errors import AblationError
+from ablation.store.atomic import write_atomic
+from ablation.trial import trace
 from results.plots import range_test as picture
 from results.plots.save import render
 from results.range_test import Reading, read

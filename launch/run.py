@@ -17,10 +17,10 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation import trial
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
+from ablation.machine.threads import check as check_threads
 from ablation.parts import parts
-from ablation.threads import check as check_threads
+from ablation.trial import run
 from launch.compose import choices, errors, hydra_version, overrides, own_data, paths, stages, teachers
 from launch.compose.arms import gather
 from launch.compose.composer import Composer
@@ -66,8 +66,8 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
         arm.write(folder, config)
         news = membership.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
         provenance.write(folder, built.scalars.seeds, own=own.facts([config]))
-        known = {seed: earlier.done_at(trial.seed_folder(folder, seed)) for seed in planned.seeds}
-        outcomes = trial.run(config, built, folder, watch, stop.is_set)
+        known = {seed: earlier.done_at(run.seed_folder(folder, seed)) for seed in planned.seeds}
+        outcomes = run.run(config, built, folder, watch, stop.is_set)
     upload.tell(folder.parent, news)
     watch.summary(outcomes, {seed: at for seed, at in known.items() if at is not None}, others)
     if built.scalars.trace:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ablation.teacher import draws
+from ablation.trial.teacher import draws
 from results.definition import Line
 from results.metrics import Metric
 from results.stats import power

@@ -10,7 +10,7 @@ from pathlib import Path
 import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ablation.atomic import write_atomic
+from ablation.store.atomic import write_atomic
 from results.metrics import metric
 from results.plots.save import render
 from results.read_frame import IMAGES

@@ -10,10 +10,10 @@ from one_step import CPU, Enough, Few, imitation
 from tiny import TINY, config
 from torch import nn
 
-from ablation.onednn import guard
+from ablation.machine.onednn import guard
 from ablation.parts import parts
-from ablation.prepare import prepare
 from ablation.train import train
+from ablation.trial.prepare import prepare
 
 ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 2e-2}  # of a tensor's largest number
 

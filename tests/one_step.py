@@ -15,12 +15,12 @@ import torch
 from ablation.build import build
 from ablation.data.check import check
 from ablation.key import Key
+from ablation.machine.precision import Precision, choose_precision
 from ablation.parts import parts
-from ablation.precision import Precision, choose_precision
-from ablation.prepare import prepare
 from ablation.state import State
-from ablation.teacher_weights import untrained
 from ablation.train import Plan, Recorder, train
+from ablation.trial.prepare import prepare
+from ablation.trial.teacher_weights import untrained
 from ablation.types import Data, Split
 
 CLASSES = {"cifar100": 100, "imagenet": 1000, "places365": 365}

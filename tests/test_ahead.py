@@ -19,9 +19,9 @@ import ablation.ahead
 from ablation.ahead import BLOCK, EXACT, LARGEST, Ahead
 from ablation.key import Key
 from ablation.parts import parts
-from ablation.prepare import prepare
 from ablation.state import forward
 from ablation.train import Feed
+from ablation.trial.prepare import prepare
 
 CASES = dict(golden_draws.cases())
 GOLDEN: dict[str, list[dict[str, Any]]] = json.loads(golden_draws.GOLDEN.read_text())

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from ablation.attempt import Attempt, Busy, Fenced, Owner, folder, latest, live, numbers, owner
-from ablation.claim import Finished, claim
 from ablation.errors import AblationError, Cancelled
-from ablation.result import Damaged, finished, look, write
+from ablation.store.attempt import Attempt, Busy, Fenced, Owner, folder, latest, live, numbers, owner
+from ablation.store.claim import Finished, claim
+from ablation.store.result import Damaged, finished, look, write
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -46,7 +46,7 @@ def said(child: subprocess.Popen[str]) -> str:
 HOLDER = """
 import sys
 from pathlib import Path
-from ablation.claim import claim
+from ablation.store.claim import claim
 with claim(Path(sys.argv[1]), lease=60) as attempt:
     print(attempt.number, flush=True)
     sys.stdin.readline()
@@ -56,8 +56,8 @@ RACER = """
 import sys, time
 from contextlib import ExitStack
 from pathlib import Path
-from ablation.attempt import Busy
-from ablation.claim import claim
+from ablation.store.attempt import Busy
+from ablation.store.claim import claim
 print("ready", flush=True)
 began, rounds = float(sys.stdin.readline()), int(sys.argv[2])
 with ExitStack() as held:
@@ -229,7 +229,7 @@ def test_an_orphan_of_a_requeued_job_does_not_take_the_trial_back(
 LOOP = """
 import sys
 from pathlib import Path
-from ablation.claim import claim
+from ablation.store.claim import claim
 print("ready", flush=True)
 while True:
     with claim(Path(sys.argv[1]), lease=60) as attempt:
@@ -318,7 +318,7 @@ def test_the_heartbeat_sees_that_a_trial_is_cancelled(tmp_path: Path) -> None:
 
 
 def test_looking_at_attempts_imports_no_torch() -> None:
-    program = "import sys, ablation.claim, ablation.result, ablation.journal; print('torch' in sys.modules)"
+    program = "import sys, ablation.store.claim, ablation.store.result; print('torch' in sys.modules)"
     with process(program) as child:
         assert said(child) == "False"
 

@@ -9,9 +9,9 @@ import torch
 from one_step import begun
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
-from ablation.checkpoint import save, usable
 from ablation.errors import Stopped
 from ablation.network import build_network
+from ablation.store.checkpoint import save, usable
 from ablation.tricks import build_tricks
 
 CONFIG = config(*TINY, *SMALL_MODEL)

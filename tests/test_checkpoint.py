@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablation import checkpoint
-from ablation.atomic import write_atomic
+from ablation.store import checkpoint
+from ablation.store.atomic import write_atomic
 
 
 def content(step: int) -> dict[str, object]:
@@ -113,8 +113,8 @@ def test_its_owner_may_save_while_it_is_loaded(tmp_path: Path, monkeypatch: pyte
 SAVER = """
 import sys, torch
 from pathlib import Path
-from ablation import checkpoint
-from ablation.atomic import write_atomic
+from ablation.store import checkpoint
+from ablation.store.atomic import write_atomic
 step = 0
 while True:
     step += 1

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from tiny import CONF, SMALL_MODEL, TINY, config, run
 
-from ablation import code, syntax
-from ablation.code import Reader, edited
+from ablation.source import code, syntax
+from ablation.source.code import Reader, edited
 
 
 @pytest.fixture(autouse=True)
@@ -212,13 +212,13 @@ def test_attempts_that_began_anew_take_the_earlier_ones_back(tmp_path: Path) -> 
 TRAIN = """
 import json, sys
 from pathlib import Path
-from ablation import trial
 from ablation.parts import parts
-from ablation.watch import Watch
+from ablation.trial import run
+from ablation.trial.observer import Watch
 class Quiet(Watch):
     note = begin = tick = epoch = end = lambda *_: None
 settings = json.loads(sys.argv[1])
-trial.run(settings, parts(settings), Path(sys.argv[2]), Quiet())
+run.run(settings, parts(settings), Path(sys.argv[2]), Quiet())
 print(json.dumps(sorted(name for name in sys.modules if name.startswith("ablation."))))
 """
 
@@ -231,9 +231,9 @@ def test_whatever_is_loaded_for_a_training_counts_or_is_bookkeeping(tmp_path: Pa
     assert done.returncode == 0, done.stderr
     known = Reader().of(settings)
     # For teachers, and for schedules of steps.
-    here = {"ablation.trial", "ablation.teacher_weights", "ablation.sched._steps"}
+    here = {"ablation.trial.run", "ablation.trial.teacher_weights", "ablation.sched._steps"}
     files = {name for name in json.loads(done.stdout) if (CONF.parent / f"{name.replace('.', '/')}.py").is_file()}
-    assert {name for name in files if name.split(".")[1] not in code.APART} - here <= known.keys()
+    assert {name for name in files if not code.apart(name)} - here <= known.keys()
     assert code.counted(tmp_path / "run" / "seed-0") == [known]
 
 

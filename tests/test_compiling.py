@@ -9,7 +9,7 @@ import pytest
 import torch
 from tiny import TINY, config, run
 
-from ablation import compiling
+from ablation.machine import compiling
 
 # Nine steps that differ in more than a number.
 AUGS = (

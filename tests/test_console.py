@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ablation.attempt import Busy
 from ablation.errors import Cancelled, Diverged
-from ablation.watch import Leg
+from ablation.store.attempt import Busy
+from ablation.trial.observer import Leg
 from launch.terminal.trial_progress import Bar, Lines
 
 RESULT = {

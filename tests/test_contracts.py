@@ -19,7 +19,7 @@ from tiny import CONF, CONTROLS, NEEDS, SMALL, SMALL_MODEL, TINY, Silent, config
 from ablation.build import factory
 from ablation.config import GROUPS, MANY
 from ablation.errors import AblationError, Stopped
-from ablation.identity import identify
+from ablation.store.identity import identify
 
 CONTEXT = {
     "model": {"classes", "channels", "size", "join", "drop"},

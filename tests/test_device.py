@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from ablation import device
-from ablation.device import ROCM, Seen, check_architecture, choose_device, decide
 from ablation.errors import ConfigError, DeviceError
+from ablation.machine import device
+from ablation.machine.device import ROCM, Seen, check_architecture, choose_device, decide
 
 NONE = Seen(usable=False, torch="2.14.1+cu130", built="13.0")
 OLD = Seen(usable=False, counted=2, torch="2.14.1+cu130", built="13.0", driver="12.2")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ablation import journal
-from ablation.identity import identify
+from ablation.store import journal
+from ablation.store.identity import identify
 from launch.compose.arm import rules
 
 EVIDENCE = Path(__file__).resolve().parents[1] / "results" / "evidence"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from ablation.identity import Rules, canonical, difference, identify, revisions
+from ablation.store.identity import Rules, canonical, difference, identify, revisions
 
 BASE: dict[str, Any] = {
     "epochs": 20,

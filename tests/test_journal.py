@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.journal import Event, Journal, attempts, history, read, settled
+from ablation.store.journal import Event, Journal, attempts, history, read, settled
 
 
 def start(step: int) -> Event:

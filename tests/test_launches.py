@@ -19,9 +19,9 @@ from tiny import NEEDS, config
 from watching import META, Watching
 
 from ablation.ahead import Ahead
-from ablation.prepare import to_device
 from ablation.state import State
 from ablation.train import Feed, Plan, Recorder, train
+from ablation.trial.prepare import to_device
 from ablation.types import Data
 
 BASE = ("track=[]", "device=cpu", "precision=fp32", "epochs=1", "batch_size=128", "data=cifar10", "model.depth=8")

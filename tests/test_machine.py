@@ -7,9 +7,9 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 import pytest
 
-from ablation.cause import cause
 from ablation.errors import DeviceError
-from ablation.machine import blamed, on_gpu
+from ablation.machine.faults import blamed, on_gpu
+from ablation.store.cause import cause
 
 # By what follows: values of cudaError_t. The code's faults come again wherever it is run; the others need not.
 NODE = [3, 34, 35, 46, 100, 101, 102, 103, 127, 209, 214, 216, 220, 222, 226, 702, 714, 719, 802, 803, 804, 805]

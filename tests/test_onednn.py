@@ -14,7 +14,7 @@ import torch
 from torch import nn
 from torch.func import functional_call
 
-from ablation.onednn import guard
+from ablation.machine.onednn import guard
 
 HERE = Path(__file__).resolve().parent
 INSTRUCTIONS = {"avx2": {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}, "its own": {}}

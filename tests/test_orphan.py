@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
-from ablation import attempt, checkpoint, journal
-from ablation.attempt import Fenced
 from ablation.errors import Cancelled, Stopped
-from ablation.result import finished
+from ablation.store import attempt, checkpoint, journal
+from ablation.store.attempt import Fenced
+from ablation.store.result import finished
 
 ROOT = Path(__file__).resolve().parents[1]
 LONG = (*TINY, *SMALL_MODEL, "epochs=12")

@@ -15,8 +15,8 @@ from tiny import SMALL_MODEL, TINY
 from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.parts import parts
-from ablation.prepare import prepare
 from ablation.train import Feed
+from ablation.trial.prepare import prepare
 from launch.compose.arm import Config, plain, settle
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized

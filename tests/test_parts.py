@@ -17,8 +17,8 @@ from ablation.errors import ConfigError, Stopped
 from ablation.key import Key
 from ablation.learner import Drawing, Learner, own_teacher
 from ablation.loss.ce import cross_entropy
+from ablation.machine.precision import choose_precision
 from ablation.parts import build_learner, parts
-from ablation.precision import choose_precision
 from ablation.regularizer.ema import Ema
 from ablation.types import Aug, Batch, Data, Model, Noisy, Pass, Penalty, Repeat, Taught, Team, Wrap
 

@@ -9,10 +9,10 @@ import pytest
 import torch
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
-from ablation.device import choose_device
 from ablation.errors import ConfigError, Stopped
-from ablation.journal import events
-from ablation.precision import arithmetic, choose_precision
+from ablation.machine.device import choose_device
+from ablation.machine.precision import arithmetic, choose_precision
+from ablation.store.journal import events
 
 CPU = torch.device("cpu")
 

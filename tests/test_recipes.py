@@ -7,7 +7,7 @@ from hydra import compose
 from one_step import begun, imitation, stepped
 from tiny import CONF, config, options
 
-from ablation.identity import identify
+from ablation.store.identity import identify
 from launch.compose import arm
 from launch.compose.hydra_version import running
 from launch.tables.definition import compositions

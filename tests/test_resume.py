@@ -10,10 +10,10 @@ import pytest
 import torch
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
-from ablation import journal
-from ablation.checkpoint import usable
 from ablation.errors import DataError, Stopped
-from ablation.result import finished
+from ablation.store import journal
+from ablation.store.checkpoint import usable
+from ablation.store.result import finished
 
 
 def measured(folder: Path, seed: int) -> list[dict[str, float]]:

@@ -10,7 +10,7 @@ import pytest
 from one_step import begun, imitation, stepped
 from tiny import CONF
 
-from ablation.identity import flatten
+from ablation.store.identity import flatten
 from launch.compose.arm import Config
 from launch.compose.grid import Row
 from launch.compose.hydra_version import running

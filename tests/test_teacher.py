@@ -15,16 +15,17 @@ from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run, teach
 from torch import Tensor
 from torch.func import functional_call
 
-from ablation import code, teacher, teacher_weights
 from ablation.build import build
 from ablation.errors import Blocked, DataError, Stopped
 from ablation.evaluate import evaluate
-from ablation.identity import identify
-from ablation.journal import JOURNAL, Journal
 from ablation.key import Key
 from ablation.learner import Learner, Teacher
+from ablation.machine.precision import Precision, choose_precision
 from ablation.parts import build_learner, parts
-from ablation.precision import Precision, choose_precision
+from ablation.source import code
+from ablation.store.identity import identify
+from ablation.store.journal import JOURNAL, Journal
+from ablation.trial import teacher, teacher_weights
 from ablation.tricks import Tricks
 from ablation.types import Data, Pass, Taught
 from launch.compose.arm import rules

@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 from tiny import SMALL_MODEL, TINY, Silent, config, final_weights, run
 
-from ablation import journal
-from ablation.attempt import Busy, live, numbers
 from ablation.build import build
-from ablation.claim import claim
 from ablation.errors import AblationError, ConfigError, DataError
 from ablation.key import Key
+from ablation.machine.precision import choose_precision
 from ablation.parts import build_learner, parts
-from ablation.precision import choose_precision
-from ablation.result import Damaged
+from ablation.store import journal
+from ablation.store.attempt import Busy, live, numbers
+from ablation.store.claim import claim
+from ablation.store.result import Damaged
 from ablation.types import Batch, Data
 
 

@@ -15,13 +15,13 @@ import torch
 import yaml
 from hydra import compose
 
-from ablation import trial
 from ablation.build import build
-from ablation.checkpoint import usable
-from ablation.identity import identify
 from ablation.parts import parts
+from ablation.store.checkpoint import usable
+from ablation.store.identity import identify
+from ablation.trial import run as trial
+from ablation.trial.observer import Leg, Watch
 from ablation.types import Taught
-from ablation.watch import Leg, Watch
 from launch.compose import arm
 from launch.compose.hydra_version import initialized
 

@@ -22,12 +22,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 import ablation
-from ablation.candidates import candidates
 from ablation.evaluate import tally
-from ablation.precision import Precision
-from ablation.prepare import to_device
+from ablation.machine.precision import Precision
 from ablation.state import State
 from ablation.train import Recorder, train
+from ablation.trial.evaluated_weights import candidates
+from ablation.trial.prepare import to_device
 
 META = Precision("fp32", torch.device("meta"), "has no autocast")
 STEPS = 2  # the whole training: one epoch, of which all steps but the first are watched

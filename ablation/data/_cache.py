@@ -20,7 +20,7 @@ import numpy as np
 from filelock import FileLock
 from numpy.typing import NDArray
 
-from ablation.cache import directory
+from ablation.store.cache import directory
 
 Array = NDArray[Any]
 

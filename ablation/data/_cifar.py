@@ -14,12 +14,12 @@ import numpy as np
 import torch
 from filelock import FileLock
 
-from ablation.cache import directory
 from ablation.data._assemble import Source, assemble
 from ablation.data._cache import Array, Chunks, Entry, Recipe, cached, stamp
 from ablation.data._norm import Norm
 from ablation.data.check import Choice
 from ablation.errors import DataError
+from ablation.store.cache import directory
 from ablation.types import Data, Split
 
 

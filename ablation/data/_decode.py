@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from ablation.allowance import cores
 from ablation.data import _picture
 from ablation.errors import DataError
+from ablation.machine.allowance import cores
 
 REVISION = 2  # of the pixels that a file is decoded to: entries of the cache from before are not used
 

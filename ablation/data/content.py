@@ -17,11 +17,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from ablation.allowance import cores
-from ablation.atomic import write_atomic
 from ablation.build import factory
-from ablation.cache import directory
 from ablation.errors import DataError
+from ablation.machine.allowance import cores
+from ablation.store.atomic import write_atomic
+from ablation.store.cache import directory
 
 _DIGITS = 16
 _KIND = "sha256:"  # before the digits: no digest reads as a number

@@ -9,12 +9,12 @@ from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation import attempt
-from ablation.journal import JOURNAL, events, settled
-from ablation.result import RESULT
+from ablation.store import attempt
+from ablation.store.journal import JOURNAL, events, settled
+from ablation.store.result import RESULT
 from ablation.track.ready import check
-from ablation.track.record import numbers
 from ablation.track.sink import Sink
+from ablation.track.trial_files import numbers
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

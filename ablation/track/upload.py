@@ -14,12 +14,12 @@ from filelock import FileLock
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run, RunTag
 
-from ablation import attempt
-from ablation.journal import JOURNAL, Event
-from ablation.result import RESULT
-from ablation.track import aggregate, family
-from ablation.track.family import EPOCH, PARENT, SUPERSEDED, Family, uploaded
-from ablation.track.record import Record, load, numbers, stamp
+from ablation.store import attempt
+from ablation.store.journal import JOURNAL, Event
+from ablation.store.result import RESULT
+from ablation.track import arm_run, mlflow_runs
+from ablation.track.mlflow_runs import EPOCH, PARENT, SUPERSEDED, Family, uploaded
+from ablation.track.trial_files import Record, load, numbers, stamp
 
 STARTED = "ablation.started"  # ms since 1970: of two trainings of one trial, the folder of one was moved away
 FILES = "ablation.uploaded_files"
@@ -41,14 +41,14 @@ def upload(client: MlflowClient, folder: Path, title: str = "") -> int:
         record = load(folder, title)
         if not record.events:
             return 0
-        where = family.experiment(client, record.arm["sweep"])
-        known = family.look(client, where, record.arm["id"])
+        where = mlflow_runs.experiment(client, record.arm["sweep"])
+        known = mlflow_runs.look(client, where, record.arm["id"])
         run = _run(client, known, record)
         changed = run not in known.runs or run.info.status != record.status
         points = _epochs(client, run, record) + _state(client, run, record)
-        if changed or aggregate.due(known, record):
+        if changed or arm_run.due(known, record):
             with FileLock(folder.parent / _LOCK, timeout=_PATIENCE):
-                aggregate.bring(client, family.look(client, where, record.arm["id"]), record)
+                arm_run.bring(client, mlflow_runs.look(client, where, record.arm["id"]), record)
         _files(client, run, record)  # last: a broken artifact store must not hold back the numbers
         return points
 
@@ -61,11 +61,13 @@ def _run(client: MlflowClient, known: Family, record: Record) -> Run:
     trainings = [run for run in known.trials if run.data.tags.get("ablation.seed") == record.seed]
     own = (run for run in trainings if _started(run, record) == record.started)
     found = sorted(own, key=lambda run: (-uploaded(run), run.info.run_id))
-    family.delete(client, found[1:])  # a create that timed out may have been carried out all the same
+    mlflow_runs.delete(client, found[1:])  # a create that timed out may have been carried out all the same
     above = {PARENT: known.arms[0].info.run_id} if known.arms else {}
     tags = {**record.tags, **above}
-    run = found[0] if found else client.create_run(known.experiment, record.started, family.short(tags), record.name)
-    family.describe(client, run, tags, record.params)
+    run = (
+        found[0] if found else client.create_run(known.experiment, record.started, mlflow_runs.short(tags), record.name)
+    )
+    mlflow_runs.describe(client, run, tags, record.params)
     for old in trainings:
         if _started(old, record) < record.started and SUPERSEDED not in old.data.tags:
             _supersede(client, old, record, run)
@@ -117,7 +119,7 @@ def _state(client: MlflowClient, run: Run, record: Record) -> int:
         return 0
     final = {f"result/{key}": value for key, value in record.result.items()} if now == "FINISHED" else {}
     metrics = _metrics(final, record.last, step=0)  # all at one step: MLflow's pages draw bars then, else single dots
-    tags = [RunTag(key, text) for key, text in family.short(record.words).items()]
+    tags = [RunTag(key, text) for key, text in mlflow_runs.short(record.words).items()]
     client.log_batch(run.info.run_id, metrics=metrics, tags=tags)
     _dataset(client, run, record)
     client.set_terminated(run.info.run_id, now, ended)

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ablation.errors import ConfigError
-from ablation.result import look
-from ablation.teacher import ready
+from ablation.store.result import look
+from ablation.trial.teacher import ready
 from launch.checks.cost import shape
 from launch.status.outcome import HELD, NOT_STARTED, Outcome, Outcomes, Trial, done
 from launch.sweep.submission import Submission, Work

@@ -9,9 +9,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ablation import journal
-from ablation.identity import canonical
-from ablation.result import look
+from ablation.store import journal
+from ablation.store.identity import canonical
+from ablation.store.result import look
 from launch.compose.arm import Config, rules
 from launch.sweep.past import Past
 from launch.sweep.submission import Planned

@@ -29,12 +29,12 @@ from ablation.contract.check import foreign
 from ablation.errors import ConfigError, DataError
 from ablation.evaluate import evaluate
 from ablation.key import Key
+from ablation.machine.precision import choose_precision
 from ablation.parts import parts
-from ablation.precision import choose_precision
-from ablation.prepare import prepare
 from ablation.state import State
-from ablation.teacher_weights import untrained
 from ablation.train import Feed, Plan, Recorder, train
+from ablation.trial.prepare import prepare
+from ablation.trial.teacher_weights import untrained
 from ablation.types import Data, Split
 
 _PIXELS, _IMAGES = 32 * 32 * 32, (8, 32)  # of a step's batch, and between how many images that may be

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ablation.errors import ConfigError
-from ablation.identity import difference
+from ablation.store.identity import difference
 from launch.checks.child import answers
 from launch.compose.arm import ran, rules
 from launch.compose.naming import apart

@@ -12,10 +12,10 @@ from typing import Any
 
 import torch
 
-from ablation import trial
 from ablation.errors import AblationError, Stopped
 from ablation.parts import parts
-from ablation.watch import Leg, Watch
+from ablation.trial import run
+from ablation.trial.observer import Leg, Watch
 from launch.checks.cost import Cost
 from launch.sweep.submission import Planned
 
@@ -40,7 +40,7 @@ def probe(planned: Planned, stop: Callable[[], bool] = lambda: False) -> Cost | 
             (Path(scratch) / teacher).symlink_to((Path(config["out"]) / teacher).resolve())
         try:
             folder = Path(scratch) / planned.arm.id
-            outcomes = trial.run(config, parts(config), folder, timer, lambda: timer.enough() or stop())
+            outcomes = run.run(config, parts(config), folder, timer, lambda: timer.enough() or stop())
         except Stopped:
             if not timer.enough():
                 raise

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import click
 
-from ablation.attempt import CANCEL
+from ablation.store.attempt import CANCEL
 from launch.cli import options
 from launch.cli.selection import Sweep
 from launch.slurm import backend

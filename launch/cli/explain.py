@@ -10,9 +10,9 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from ablation import code
 from ablation.errors import ConfigError, DataError
-from ablation.identity import REVISED
+from ablation.source import code
+from ablation.store.identity import REVISED
 from launch.cli import options
 from launch.compose.changes import told
 from launch.compose.hint import ablation

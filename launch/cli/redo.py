@@ -10,7 +10,7 @@ import click
 
 from ablation import config
 from ablation.errors import ConfigError, DataError
-from launch import aside
+from ablation.store import aside
 from launch.cli import options
 from launch.compose import errors
 from launch.compose.arm import begun, parsed

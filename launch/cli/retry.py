@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from ablation.attempt import CANCEL
 from ablation.errors import AblationError
+from ablation.store.attempt import CANCEL
 from launch.backends import driver
 from launch.cli import options
 from launch.cli.selection import Sweep

@@ -12,7 +12,7 @@ from hydra.errors import HydraException
 from ablation.build import near
 from ablation.config import MANY
 from ablation.errors import AblationError, ConfigError
-from ablation.identity import flatten
+from ablation.store.identity import flatten
 from launch.compose.arm import parsed
 from launch.status.sweep_status import Trial, sweep_states
 from launch.sweep.submission import Submission, load, submissions

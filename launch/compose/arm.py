@@ -16,12 +16,12 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.atomic import write_atomic
 from ablation.build import factory
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from ablation.identity import PATH, Rules, canonical, difference, flatten, identify, surrounding, theirs
-from ablation.result import RESULT
+from ablation.store.atomic import write_atomic
+from ablation.store.identity import PATH, Rules, canonical, difference, flatten, identify, surrounding, theirs
+from ablation.store.result import RESULT
 from launch.compose.changes import told
 from launch.compose.paths import ROOT
 

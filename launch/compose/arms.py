@@ -12,8 +12,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.errors import ConfigError, DataError
-from ablation.identity import flatten
 from ablation.parts import parts
+from ablation.store.identity import flatten
 from launch.compose import choices, errors, own_data, teachers
 from launch.compose.arm import Config, describe, parsed, plain, settle
 from launch.compose.composer import Composer

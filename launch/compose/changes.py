@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ablation.identity import CONTENT, PATH, REVISED
+from ablation.store.identity import CONTENT, PATH, REVISED
 
 _BY_PATH = "its images were known by their path only, are known by their content"
 _BY_RULES = "its id was made by earlier rules; see CHANGELOG.md"  # the ids differ, and what is in them does not

@@ -19,7 +19,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
-from ablation.identity import flatten
+from ablation.store.identity import flatten
 from launch.compose import overrides as later
 from launch.compose import quotes
 from launch.compose.arm import parsed

@@ -17,9 +17,9 @@ import yaml
 
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from ablation.identity import SURROUNDINGS, identify, made_under, revisions
 from ablation.parts import parts
-from ablation.teacher import agree, ready
+from ablation.store.identity import SURROUNDINGS, identify, made_under, revisions
+from ablation.trial.teacher import agree, ready
 from launch.compose.arm import Arm, Config, parsed, rules
 from launch.sweep.submission import Planned
 

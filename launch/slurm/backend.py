@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablation.attempt import CANCEL
+from ablation.store.attempt import CANCEL
 from launch.slurm import commands, store
 from launch.slurm.causes import seed_folders
 from launch.slurm.store import Array

@@ -5,15 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from ablation import attempt
-from ablation.machine import on_gpu
+from ablation.machine.faults import on_gpu
+from ablation.store import attempt
+from ablation.store.tail import tail
 from launch.slurm import mark
 from launch.slurm.commands import Job
 from launch.slurm.view import Place, View
 from launch.status import trial_status
 from launch.status.retry_policy import CAUSES, Failure
 from launch.sweep.submission import Submission, Work
-from launch.tail import tail
 
 _STATES = {
     "OUT_OF_MEMORY": "oom",

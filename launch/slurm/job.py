@@ -16,9 +16,9 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
-from ablation import process
 from ablation.errors import AblationError
-from ablation.result import look
+from ablation.store import process
+from ablation.store.result import look
 from launch.slurm import commands, mark, options, store
 from launch.slurm.batches import teachers
 from launch.slurm.causes import seed_folders

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from ablation import process
 from ablation.errors import AblationError
+from ablation.store import process
 from launch.slurm import tell
 from launch.slurm.round import perform
 from launch.sweep import record, submission

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from ablation.atomic import write_atomic
+from ablation.store.atomic import write_atomic
 
 _FOLDER = "marks"
 LEFT = "left"  # not by a signal: others train what is left, or its teachers are not done

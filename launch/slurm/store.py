@@ -13,7 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-from ablation.atomic import write_atomic
+from ablation.store.atomic import write_atomic
 from launch.status.retry_policy import Room
 from launch.sweep.submission import Submission, Work
 

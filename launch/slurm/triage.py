@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from ablation import attempt
+from ablation.store import attempt
 from launch.slurm.batches import teachers
 from launch.slurm.causes import failure, seed_folders
 from launch.slurm.verdicts import FORGIVE, HOLD, RETRY, STOP, Verdict

@@ -6,9 +6,9 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-from ablation import attempt
-from ablation.result import RESULT, Damaged, look
-from launch.tail import ends
+from ablation.store import attempt
+from ablation.store.result import RESULT, Damaged, look
+from ablation.store.tail import ends
 
 
 def done_at(seed_folder: Path) -> float | None:

@@ -13,9 +13,10 @@ from typing import Any
 
 from hydra.core.global_hydra import GlobalHydra
 
-from ablation import attempt
 from ablation.errors import AblationError
-from ablation.identity import difference, made_under
+from ablation.store import attempt
+from ablation.store.identity import difference, made_under
+from ablation.store.tail import ends
 from launch.compose.arm import rules
 from launch.compose.errors import searched
 from launch.compose.hydra_version import initialized
@@ -23,7 +24,6 @@ from launch.sweep.archive import Known
 from launch.sweep.edits import Edits
 from launch.sweep.provenance import SOURCE
 from launch.sweep.submission import Planned
-from launch.tail import ends
 
 Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second
 

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ablation import attempt
+from ablation.store import attempt
+from ablation.store.tail import tail
 from launch.status.sweep_status import Trial
-from launch.tail import tail
 
 _PLACE = re.compile(r'^\s*File "(.+)", line (\d+), in (\S+)', re.MULTILINE)
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from ablation.identity import difference
+from ablation.store.identity import difference
 from launch.backends import Flight
 from launch.compose.arm import rules
 from launch.compose.changes import told

@@ -8,11 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ablation import attempt
-from ablation.attempt import CANCEL
-from ablation.journal import Event
-from ablation.result import Damaged, finished
-from launch.tail import last_epoch, tail
+from ablation.store import attempt
+from ablation.store.attempt import CANCEL
+from ablation.store.journal import Event
+from ablation.store.result import Damaged, finished
+from ablation.store.tail import last_epoch, tail
 
 KINDS = ("done", "running", "queued", "new", "stopped", "cancelled", "blocked", "failed")
 

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ablation import attempt
-from ablation.journal import Event
+from ablation.store import attempt
+from ablation.store.journal import Event
+from ablation.store.tail import ends, tail
 from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission
-from launch.tail import ends, tail
 
 
 @dataclass

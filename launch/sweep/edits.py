@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ablation import code
-from ablation.result import RESULT
+from ablation.source import code
+from ablation.store.result import RESULT
 from launch.compose.hint import ablation
 from launch.sweep.past import Past
 from launch.sweep.submission import Planned

@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 from filelock import FileLock
 
-from ablation.atomic import write_atomic
-from ablation.result import RESULT
-from ablation.track.record import SWEEPS
+from ablation.store.atomic import write_atomic
+from ablation.store.result import RESULT
+from ablation.track.trial_files import SWEEPS
 from launch.compose.titles import titles
 
 _DESCRIPTION = "arm.json"

@@ -11,8 +11,8 @@ from importlib.machinery import ModuleSpec
 from pathlib import Path
 from typing import Any
 
-from ablation.identity import flatten
-from ablation.installed import installed
+from ablation.source.installed import installed
+from ablation.store.identity import flatten
 from launch.compose.paths import ROOT
 from launch.sweep.provenance import FLOORS, commit_of, digest, git
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from ablation.identity import difference
+from ablation.store.identity import difference
 from launch.compose.arm import Config, ran, rules
 from launch.compose.changes import told
 from launch.sweep.submission import Planned

@@ -16,9 +16,9 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from ablation import allowance
-from ablation.atomic import write_atomic
-from ablation.result import look
+from ablation.machine import allowance
+from ablation.store.atomic import write_atomic
+from ablation.store.result import look
 from launch.compose.paths import ROOT
 
 FLOORS = ("ablation", "launch", "conf")  # what of the project runs

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ablation import attempt
 from ablation.errors import AblationError
+from ablation.store import attempt
 from ablation.track.ready import database
 from launch.sweep.submission import Submission, Work
 from launch.sweep.upload import sync, tracker

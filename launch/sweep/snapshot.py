@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ablation.atomic import write_atomic
 from ablation.errors import ConfigError
+from ablation.store.atomic import write_atomic
 from launch.compose.paths import ROOT
 from launch.sweep.own import Own, own, walk
 from launch.sweep.provenance import FLOORS, SOURCE, source

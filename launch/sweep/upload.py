@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
 from ablation.track.ready import SQLITE, database, trouble
-from ablation.track.record import SWEEPS
+from ablation.track.trial_files import SWEEPS
 from launch.compose.hint import ablation
 from launch.sweep.archive import Archive
 from launch.sweep.membership import named

@@ -9,7 +9,7 @@ from typing import Any
 
 from ablation.config import seeds
 from ablation.errors import ConfigError
-from ablation.identity import canonical, theirs
+from ablation.store.identity import canonical, theirs
 from launch.compose import errors
 from launch.compose.arm import called, parsed, rules
 from launch.compose.arms import attempts

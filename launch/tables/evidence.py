@@ -42,7 +42,7 @@ def _lacking(uri: str, folders: Sequence[Path]) -> list[Path]:
     Raises:
         AblationError: files are damaged.
     """
-    from ablation.track.record import load
+    from ablation.track.trial_files import load
     from results.read import runs
 
     try:

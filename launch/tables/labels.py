@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 
-from ablation import identity
 from ablation.build import near
 from ablation.errors import ConfigError
+from ablation.store import identity
 from launch.compose.grid import Row
 from launch.tables.file import FIRST
 

@@ -9,8 +9,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation.atomic import write_atomic
 from ablation.errors import AblationError, ConfigError
+from ablation.store.atomic import write_atomic
 from launch.tables import evidence
 from results import living
 from results.living import Block

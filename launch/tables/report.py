@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
+from ablation.store import aside
 from ablation.track.ready import SQLITE, database
-from launch import aside
 from launch.compose.hint import ablation
 from launch.tables.report_arms import Arms, asked
 

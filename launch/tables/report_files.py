@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation.atomic import write_atomic
 from ablation.errors import ConfigError
+from ablation.store.atomic import write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
 
-from ablation import attempt
-from ablation.journal import JOURNAL, Event, read
+from ablation.store import attempt
+from ablation.store.journal import JOURNAL, Event, read
 from launch.sweep.submission import STORE
 from launch.terminal.trial_progress import scores
 

@@ -13,9 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.table import Table
 from rich.text import Text
 
-from ablation.attempt import Busy, Fenced
 from ablation.errors import AblationError, Blocked, Cancelled
-from ablation.watch import Leg, Watch
+from ablation.store.attempt import Busy, Fenced
+from ablation.trial.observer import Leg, Watch
 from launch.status.earlier import ago
 
 _WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocked"}  # failures that are none

@@ -9,10 +9,10 @@ from typing import Any
 
 import torch
 
-from ablation import allowance
-from ablation.device import decide, look
 from ablation.errors import ConfigError
-from ablation.threads import most
+from ablation.machine import allowance
+from ablation.machine.device import decide, look
+from ablation.machine.threads import most
 from launch.sweep.submission import Planned
 from launch.workers.load import Load
 from launch.workers.process import TAKE_TURNS, Slot

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import torch
 
-from ablation import allowance
+from ablation.machine import allowance
 
 _STAT = Path("/proc/stat")
 _LEAST = 0.5  # seconds that are watched at least

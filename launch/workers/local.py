@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ablation.atomic import write_atomic
+from ablation.store.atomic import write_atomic
 from launch.backends import DRIVER, driving
 from launch.checks import canary, no_effect
 from launch.compose import warnings

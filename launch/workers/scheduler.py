@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from ablation import journal
-from ablation.attempt import CANCEL, Busy, Owner, folder, latest
-from ablation.claim import refuse_if_held
-from ablation.result import look
+from ablation.store import journal
+from ablation.store.attempt import CANCEL, Busy, Owner, folder, latest
+from ablation.store.claim import refuse_if_held
+from ablation.store.result import look
 from launch.status import retry_policy
 from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, Trial, done
 from launch.status.retry_policy import Failure, Policy, Retry, Room

@@ -16,13 +16,13 @@ from typing import Any
 
 import torch
 
-from ablation import trial
-from ablation.attempt import Busy, Fenced
-from ablation.cause import cause
 from ablation.errors import AblationError, Blocked, Cancelled, Stopped
 from ablation.parts import parts
-from ablation.result import Result, look
-from ablation.watch import Leg, Watch
+from ablation.store.attempt import Busy, Fenced
+from ablation.store.cause import cause
+from ablation.store.result import Result, look
+from ablation.trial import run
+from ablation.trial.observer import Leg, Watch
 from launch.checks.probe import probe
 from launch.status.outcome import Event, Outcome, Outcomes, done, work
 from launch.sweep import provenance
@@ -62,7 +62,7 @@ class Trainer:
         config = {**planned.config, "seeds": list(asked.seeds), **({"track": {}} if OFFLINE in os.environ else {})}
         built = parts(config)
         watch = Reporter(asked, self._say)
-        outcomes = trial.run(config, built, folder, watch, self._stop, supersede)
+        outcomes = run.run(config, built, folder, watch, self._stop, supersede)
         return {seed: _of(o) for seed, o in outcomes.items()}
 
     def _probe(self, asked: Work) -> Outcomes:
@@ -80,7 +80,7 @@ class Trainer:
         else:
             traceback.print_exc()
             ended = Outcome("failed", cause(e), f"{type(e).__name__}: {' '.join(str(e).split())}")
-        results = {seed: look(trial.seed_folder(self._submission.out / asked.id, seed)) for seed in asked.seeds}
+        results = {seed: look(run.seed_folder(self._submission.out / asked.id, seed)) for seed in asked.seeds}
         return {seed: ended if result is None else _of(result) for seed, result in results.items()}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from ablation.atomic import write_atomic
+from ablation.store.atomic import write_atomic
 from results.plots.style import styled
 
 DPI = 150

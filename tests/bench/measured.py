@@ -22,7 +22,7 @@ sys.path.insert(0, str(ROOT / "tests"))
 
 import torch  # noqa: E402
 
-from ablation.precision import Precision  # noqa: E402
+from ablation.machine.precision import Precision  # noqa: E402
 
 
 def milliseconds(work: Callable[[], Any], device: torch.device) -> float:

@@ -42,12 +42,12 @@ from networks import multiply_adds
 from one_step import begun, imitation, stepped
 from tiny import config, options
 
-from ablation.device import choose_device
 from ablation.evaluate import evaluate
-from ablation.facts import facts, reset_peak_memory
-from ablation.memory import keep_freed_memory
-from ablation.precision import Precision, choose_precision
-from ablation.prepare import to_device
+from ablation.machine.device import choose_device
+from ablation.machine.memory import keep_freed_memory
+from ablation.machine.precision import Precision, choose_precision
+from ablation.trial.facts import facts, reset_peak_memory
+from ablation.trial.prepare import to_device
 from ablation.types import Data, Split
 
 BATCH, LEAST, WORK = 128, 8, 20e9  # images in a step, at most and at least; its multiply-adds forward
@@ -228,7 +228,9 @@ def main() -> None:
         name: c for name, c in (kept(stem.with_suffix(".json")) if stem else {}).items() if name in options("model")
     }
     at, precision = commit(), choose_precision("auto", device)
-    multiprocessing.get_context("forkserver").set_forkserver_preload(["timm", "torchvision", "hydra", "ablation.trial"])
+    multiprocessing.get_context("forkserver").set_forkserver_preload(
+        ["timm", "torchvision", "hydra", "ablation.trial.run"]
+    )
     for option in arguments.only:
         if arguments.missing and option in rows and not rows[option].why:
             continue

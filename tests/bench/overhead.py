@@ -17,8 +17,9 @@ from typing import Any
 
 from hydra import compose
 
-from ablation import evaluate, record, trial
+from ablation import evaluate
 from ablation.parts import parts
+from ablation.trial import recorder, run
 from launch.compose import arm
 from launch.compose.hydra_version import initialized
 from launch.sweep import provenance
@@ -39,7 +40,7 @@ def main() -> None:
         finally:
             spent[0] += time.perf_counter() - began
 
-    record.evaluate = timed  # type: ignore[attr-defined]
+    recorder.evaluate = timed  # type: ignore[attr-defined]
     outside = []
     with tempfile.TemporaryDirectory() as out, initialized():
         for i in range(arguments.trials + 2):
@@ -62,7 +63,7 @@ def one(override: str, out: str) -> dict[str, Any]:
     provenance.write(folder, [0])
     watch = trial_progress.choose(described.name, folder, None)
     watch.console.quiet = True
-    (result,) = trial.run(settled, built, folder, watch).values()
+    (result,) = run.run(settled, built, folder, watch).values()
     assert isinstance(result, dict), result
     return result
 

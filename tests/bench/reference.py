@@ -17,7 +17,7 @@ from torchvision import transforms
 
 from ablation.build import build
 from ablation.config import scalars
-from ablation.device import choose_device
+from ablation.machine.device import choose_device
 from ablation.network import build_model
 from ablation.parts import parts
 from ablation.types import Data

@@ -21,8 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from ablation.attempt import Owner  # noqa: E402
-from ablation.identity import identify  # noqa: E402
+from ablation.store.attempt import Owner  # noqa: E402
+from ablation.store.identity import identify  # noqa: E402
 from launch.sweep.submission import Planned, create  # noqa: E402
 from tests.launch import handmade  # noqa: E402
 

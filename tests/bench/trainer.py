@@ -18,17 +18,17 @@ import reference
 import torch
 from hydra import compose
 
-from ablation.allowance import cores
 from ablation.build import build
-from ablation.device import choose_device
 from ablation.key import Key
 from ablation.learner import one_hot, to_float
-from ablation.memory import keep_freed_memory
+from ablation.machine.allowance import cores
+from ablation.machine.device import choose_device
+from ablation.machine.memory import keep_freed_memory
+from ablation.machine.precision import choose_precision
 from ablation.parts import parts
-from ablation.precision import choose_precision
-from ablation.prepare import prepare, to_device
 from ablation.state import State
 from ablation.train import Feed, Plan, Recorder, train
+from ablation.trial.prepare import prepare, to_device
 from ablation.types import Batch, Data
 from launch.compose import arm
 from launch.compose.hydra_version import initialized

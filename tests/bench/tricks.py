@@ -26,13 +26,13 @@ import torch
 from one_step import begun, imitation, stepped
 from tiny import NEEDS, config, options
 
-from ablation.device import choose_device
 from ablation.key import Key
-from ablation.memory import keep_freed_memory
-from ablation.precision import Precision, choose_precision
-from ablation.prepare import to_device
+from ablation.machine.device import choose_device
+from ablation.machine.memory import keep_freed_memory
+from ablation.machine.precision import Precision, choose_precision
 from ablation.state import State
 from ablation.train import Feed, Plan
+from ablation.trial.prepare import to_device
 
 GROUPS = ("aug", "regularizer", "init", "loss", "optim", "sched")
 SETTING = ("model=resnet20", "batch_size=128", "epochs=100", "track=[]", "data.subset=null")

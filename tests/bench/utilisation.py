@@ -39,12 +39,12 @@ from torch import nn
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from ablation.device import choose_device
 from ablation.key import Key
-from ablation.memory import keep_freed_memory
-from ablation.precision import Precision, choose_precision
-from ablation.prepare import to_device
+from ablation.machine.device import choose_device
+from ablation.machine.memory import keep_freed_memory
+from ablation.machine.precision import Precision, choose_precision
 from ablation.train import Feed
+from ablation.trial.prepare import to_device
 
 STEPS, IMAGES = 4, 1024  # that are timed together and profiled, at least: an epoch begins with some work of its own
 LARGE = (64, 128, 32)  # images, channels, px

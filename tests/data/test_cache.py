@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ablation.cache import directory
 from ablation.data._cache import Array, Chunks, Recipe, cached, stamp
 from ablation.errors import DataError
+from ablation.store.cache import directory
 
 _WHOLE = np.arange(60, dtype=np.uint8).reshape(10, 2, 3)
 

@@ -13,9 +13,9 @@ from typing import Any
 
 from tiny import SMALL_MODEL, TINY
 
-from ablation import attempt
-from ablation.attempt import BEAT, OWNER, Owner
-from ablation.journal import JOURNAL, Event
+from ablation.store import attempt
+from ablation.store.attempt import BEAT, OWNER, Owner
+from ablation.store.journal import JOURNAL, Event
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.sweep.submission import Planned, Submission, create

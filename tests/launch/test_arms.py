@@ -9,7 +9,7 @@ import pytest
 from hydra import compose
 
 from ablation.errors import ConfigError
-from ablation.identity import identify
+from ablation.store.identity import identify
 from launch.compose.arm import plain, rules, settle
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized

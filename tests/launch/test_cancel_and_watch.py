@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from ablation.attempt import CANCEL, Owner
+from ablation.store.attempt import CANCEL, Owner
 from launch.backends import DRIVER, driving
 from launch.cli import main
 from launch.compose.paths import ROOT

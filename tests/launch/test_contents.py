@@ -12,7 +12,7 @@ import yaml
 from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError, DataError
-from ablation.identity import identify
+from ablation.store.identity import identify
 from launch.compose.arm import rules
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized

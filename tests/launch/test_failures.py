@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation.attempt import Owner
+from ablation.store.attempt import Owner
 from launch.backends import DRIVER, driving
 from launch.compose.errors import explain
 from launch.compose.hint import ablation

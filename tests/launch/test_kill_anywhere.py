@@ -15,8 +15,7 @@ import pytest
 import torch
 from tiny import CONF, final_weights
 
-from ablation import attempt, journal
-from launch.sweep.entry import NOW, WORKER
+from ablation.store import attempt, journal
 
 ROOT = CONF.parent
 MOST = 50
@@ -61,7 +60,7 @@ def test_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, k
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1] / "slurm"))  # for the brake
     subprocess.run(command(straight), cwd=ROOT, check=True, capture_output=True, timeout=300)
     draw = random.Random(2026)
-    victims = ["launch/run.py", NOW[WORKER]] * (kills // 10) + ["at work"] * (kills - 2 * (kills // 10))
+    victims = ["launch/run.py", "launch.workers.worker"] * (kills // 10) + ["at work"] * (kills - 2 * (kills // 10))
     draw.shuffle(victims)
     deadline, ended = time.monotonic() + 1200, False
     slow = tmp_path / "0"

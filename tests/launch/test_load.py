@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from ablation import allowance, threads
 from ablation.errors import ConfigError
+from ablation.machine import allowance, threads
 from launch.workers.load import Load, give_way
 
 LINUX = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells how busy each core is")

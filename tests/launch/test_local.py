@@ -15,7 +15,7 @@ import torch
 from mlflow import MlflowClient
 from tiny import final_weights
 
-from ablation import journal
+from ablation.store import journal
 from launch.backends import DRIVER, driver
 from launch.sweep.entry import NOW, WORKER
 from tests.launch.workshop import BASE, ROOT, mischief, tricks, until

@@ -14,7 +14,7 @@ import pytest
 from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
-from ablation.identity import identify
+from ablation.store.identity import identify
 from launch import plan
 from launch.checks.cost import shape
 from launch.compose.paths import ROOT

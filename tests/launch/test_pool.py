@@ -12,9 +12,9 @@ import pytest
 import torch
 from tiny import final_weights
 
-from ablation.attempt import numbers
-from ablation.claim import claim
 from ablation.errors import AblationError
+from ablation.store.attempt import numbers
+from ablation.store.claim import claim
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, Trial
 from launch.status.retry_policy import Policy, Room

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from ablation import trial
 from ablation.errors import Stopped
 from ablation.parts import parts
+from ablation.trial import run
 from launch import plan
 from launch.checks import canary
 from launch.checks.cost import Cost
@@ -24,7 +24,7 @@ def test_a_student_is_tried_once_its_teacher_is_done(tmp_path: Path) -> None:
     assert canary.works(made) == [teacher]
     assert "is not done" in str(probe(planned))
     config, folder = made.arms[teacher.id].config, tmp_path / teacher.id
-    trial.run(config, parts(config), folder, Reporter(teacher, lambda _: None))
+    run.run(config, parts(config), folder, Reporter(teacher, lambda _: None))
     assert canary.works(made) == [student]
     before = sorted(tmp_path.rglob("*"))
     assert isinstance(probe(planned), Cost)

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 from tiny import SMALL_MODEL, TINY
 
-from ablation import attempt, trace
+from ablation.store import attempt
+from ablation.trial import trace
 from launch.cli import main
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized

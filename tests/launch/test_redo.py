@@ -14,8 +14,9 @@ from hydra import compose
 from omegaconf import OmegaConf
 from tiny import SMALL_MODEL, TINY
 
-from ablation import attempt, code
-from ablation.attempt import Owner
+from ablation.source import code
+from ablation.store import attempt
+from ablation.store.attempt import Owner
 from launch import plan
 from launch.cli import main
 from launch.compose.arms import gather

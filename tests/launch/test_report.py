@@ -21,7 +21,7 @@ from hydra.core.utils import JobStatus
 from tiny import CONF, SMALL_MODEL, TINY, run
 
 from ablation.errors import AblationError, ConfigError
-from launch import aside
+from ablation.store import aside
 from launch.compose import own_data
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized

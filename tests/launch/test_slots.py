@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from tiny import TINY
 
-from ablation import allowance
-from ablation.device import Seen
 from ablation.errors import ConfigError, DeviceError
+from ablation.machine import allowance
+from ablation.machine.device import Seen
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.sweep.submission import Planned

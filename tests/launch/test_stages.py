@@ -15,7 +15,7 @@ from hydra import compose
 from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 
 from ablation.errors import ConfigError
-from ablation.identity import identify
+from ablation.store.identity import identify
 from launch.compose import stages
 from launch.compose.arm import Arm, plain, rules, settle
 from launch.compose.arms import gather

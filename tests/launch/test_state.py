@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from ablation.attempt import CANCEL, Owner
-from ablation.journal import JOURNAL, Event
+from ablation.store.attempt import CANCEL, Owner
+from ablation.store.journal import JOURNAL, Event
 from launch.status.trial_status import of
 from tests.launch.handmade import elsewhere, epoch, failed, finish, make, saved, start, stopped
 

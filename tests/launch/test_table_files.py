@@ -14,7 +14,7 @@ import yaml
 from omegaconf import OmegaConf
 from tiny import CONF
 
-from ablation.identity import flatten
+from ablation.store.identity import flatten
 from launch.compose.arm import parsed
 from launch.compose.hydra_version import initialized
 from launch.tables.definition import compositions

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from ablation.attempt import Owner
+from ablation.store.attempt import Owner
 from launch.cli import main
 from launch.compose.paths import ROOT
 from launch.sweep.submission import Submission

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ablation import journal
+from ablation.store import journal
 from tests.launch.workshop import Worker, mischief, submission, tricks
 
 LONG = ["epochs=500"]

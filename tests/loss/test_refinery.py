@@ -17,11 +17,11 @@ from tiny import SMALL_MODEL, TINY, config, final_weights, run
 from torch import Tensor
 from torch.func import functional_call
 
-from ablation import teacher_weights
 from ablation.aug.mixup import mixup
 from ablation.key import Key
 from ablation.loss.refinery import refinery
 from ablation.train import Feed
+from ablation.trial import teacher_weights
 from ablation.types import Data
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized

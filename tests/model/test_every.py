@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from ablation.precision import choose_precision
+from ablation.machine.precision import choose_precision
 from ablation.state import State
 from ablation.train import Recorder, train
 from ablation.types import Model, Noisy

@@ -13,9 +13,9 @@ from tiny import SMALL_MODEL, TINY, config, options
 
 from ablation.build import build
 from ablation.parts import parts
-from ablation.prepare import prepare
 from ablation.regularizer._norm import global_norm
 from ablation.train import train
+from ablation.trial.prepare import prepare
 from ablation.types import Grad
 
 MAX = 0.1  # far less than any gradient here

@@ -15,9 +15,9 @@ from ablation.build import build
 from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.learner import Learner
+from ablation.machine.precision import choose_precision
 from ablation.model.resnet_cifar import ResNetCifar, resnet_cifar
 from ablation.parts import build_learner, parts
-from ablation.precision import choose_precision
 from ablation.regularizer.manifold_mixup import manifold_mixup
 from ablation.types import Batch, Model
 

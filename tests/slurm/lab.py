@@ -16,9 +16,9 @@ import yaml
 from slurm.cluster import until
 from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 
-from ablation import attempt, journal
-from ablation.atomic import write_atomic
-from ablation.result import finished
+from ablation.store import attempt, journal
+from ablation.store.atomic import write_atomic
+from ablation.store.result import finished
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.slurm.round import Report, perform

@@ -10,7 +10,7 @@ import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import Lab, attempts, check, folders, options, rounds
 
-from ablation.attempt import folder, owner
+from ablation.store.attempt import folder, owner
 from launch.slurm import submit
 from launch.slurm.store import read_all
 

@@ -12,9 +12,9 @@ import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
-from ablation.attempt import folder as attempt_folder
-from ablation.attempt import latest
-from ablation.journal import JOURNAL, Journal
+from ablation.store.attempt import folder as attempt_folder
+from ablation.store.attempt import latest
+from ablation.store.journal import JOURNAL, Journal
 
 # MLflow still uses what SQLAlchemy 2.1 deprecates.
 mlflow_warns = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning")

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ablation import attempt, journal
 from ablation.errors import Blocked, ConfigError
-from ablation.result import Damaged, look
+from ablation.store import attempt, journal
+from ablation.store.result import Damaged, look
 
 # Of the data, what a teacher must have in common with its students; which images and crops it saw may differ.
 _COMMON = ("_target_", "norm", "size")

@@ -6,8 +6,8 @@ import json
 from pathlib import Path
 from typing import BinaryIO
 
-from ablation import attempt
-from ablation.journal import JOURNAL, Event
+from ablation.store import attempt
+from ablation.store.journal import JOURNAL, Event
 
 _TAIL = 1 << 16  # bytes that hold the last words, a traceback included
 

@@ -11,9 +11,9 @@ from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
 
-from ablation.attempt import BEAT, CANCEL, OWNER, Attempt, Busy, Owner, folder, latest, live, owner
 from ablation.errors import AblationError, Cancelled
-from ablation.result import finished
+from ablation.store.attempt import BEAT, CANCEL, OWNER, Attempt, Busy, Owner, folder, latest, live, owner
+from ablation.store.result import finished
 
 _SCRATCH = ".claim-"
 _TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}  # ENOENT: whoever won has cleaned up

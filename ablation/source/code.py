@@ -2,9 +2,9 @@
 
 Counted are the loop and what prepares and measures, the factories that the configuration names, and whatever of the
 project's and of the user's own modules these import by an `import` statement, and what a student's teacher was trained
-by. A module counts as `ablation.syntax` reads it, so that comments and docstrings make no difference. Not seen are
-modules whose names are made up at run time, folders, and files that a module opens by itself; what is installed is left
-to its version. Nothing is imported for this, and digests are remembered by path, size and times of change.
+by. A module counts as syntax.py reads it, so that comments and docstrings make no difference. Not seen are modules
+whose names are made up at run time, folders, and files that a module opens by itself; what is installed is left to its
+version. Nothing is imported for this, and digests are remembered by path, size and times of change.
 """
 
 from __future__ import annotations
@@ -20,23 +20,25 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from ablation import attempt, syntax
-from ablation.atomic import write_atomic
-from ablation.cache import directory
-from ablation.identity import flatten
-from ablation.installed import installed
+from ablation.source import syntax
+from ablation.source.installed import installed
+from ablation.source.moved import BEFORE
+from ablation.store import attempt
+from ablation.store.atomic import write_atomic
+from ablation.store.cache import directory
+from ablation.store.identity import flatten
 
 CODE = "code.json"  # in an attempt's folder
 READING = 2  # raised when modules are read otherwise: digests of different readings are not compared
-ROOTS = ("ablation.prepare", "ablation.train", "ablation.record")
+ROOTS = ("ablation.trial.prepare", "ablation.train", "ablation.trial.recorder")
 # Who trains it, what is written down of it, what is refused and what is told: no number comes from these.
-APART = frozenset((
-    "allowance", "atomic", "attempt", "cache", "cause", "checkpoint", "claim", "code", "compiling", "contract",
-    "device", "errors", "facts", "horizon", "identity", "installed", "journal", "lane", "machine", "memory",
-    "process", "result", "syntax", "threads", "track", "watch",
-))  # fmt: skip
+APART = (
+    "contract", "errors", "source", "store", "track",
+    "machine.allowance", "machine.compiling", "machine.device", "machine.faults", "machine.memory", "machine.threads",
+    "trial.facts", "trial.horizon", "trial.lane", "trial.observer",
+)  # fmt: skip
 _TRICKS = ("model", "init", "aug", "regularizer", "loss", "optim", "sched")  # groups; data have digests of their own
-_PROJECT = Path(__file__).resolve().parents[1]
+_PROJECT = Path(__file__).resolve().parents[2]
 _DIGITS = 16
 Modules = dict[str, str]  # dotted name -> digest
 Taught = dict[str, list[Modules]]  # a teacher's id, and those of its own teachers -> the code of its attempts
@@ -65,7 +67,7 @@ class Reader:
         """The same by what needs it: `loop` for what every training runs, and beside that `model`, `aug.mixup`."""
         roots = [("loop", root) for root in ROOTS] + list(_named(config))
         if config.get("teacher"):
-            roots.append(("teacher", "ablation.teacher_weights"))
+            roots.append(("teacher", "ablation.trial.teacher_weights"))
         parts: dict[str, Modules] = {}
         for part, root in roots:
             of_loop = parts.get("loop", {}) if part != "loop" else {}
@@ -90,7 +92,7 @@ class Reader:
             todo = _with_parents(root)
             while todo:
                 name = todo.pop()
-                module = None if name in found or _apart(name) else self._module(name)
+                module = None if name in found or apart(name) else self._module(name)
                 if module is not None:
                     found[name] = module
                     todo += [parent for imported in module.imports for parent in _with_parents(imported)]
@@ -237,9 +239,9 @@ def _texts(value: Any) -> Iterator[str]:
         yield from _texts(list(value.values()))
 
 
-def _apart(name: str) -> bool:
-    top, _, rest = name.partition(".")
-    return top == "ablation" and rest.partition(".")[0] in APART
+def apart(name: str) -> bool:
+    """Whether no number comes from a module."""
+    return f"{name}.".startswith(tuple(f"ablation.{apart}." for apart in APART))
 
 
 def _with_parents(name: str) -> list[str]:
@@ -282,7 +284,8 @@ def _parsed(name: str, path: Path) -> _Module:
         bare, imports = syntax.bare(text, name if path.name == "__init__.py" else name.rpartition(".")[0])
     except (SyntaxError, ValueError):  # it cannot run either; its bytes have to do
         bare, imports = repr(text), set()
-    return _Module(hashlib.sha256(bare.encode()).hexdigest()[:_DIGITS] if bare else "", tuple(sorted(imports)))
+    digest = hashlib.sha256(bare.encode()).hexdigest()[:_DIGITS] if bare else ""
+    return _Module(BEFORE.get(digest, digest), tuple(sorted(imports)))
 
 
 def _digested(_: str, path: Path) -> _Module:

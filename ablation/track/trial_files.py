@@ -13,8 +13,8 @@ import yaml
 
 from ablation.config import seeds
 from ablation.errors import ConfigError
-from ablation.journal import Event, events, settled
-from ablation.result import Result, finished
+from ablation.store.journal import Event, events, settled
+from ablation.store.result import Result, finished
 
 SWEEPS = "sweeps"  # in an arm's folder: a file for every sweep that asked for it
 _STATUS = {"start": "RUNNING", "done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}

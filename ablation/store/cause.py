@@ -7,7 +7,7 @@ import errno
 import torch
 
 from ablation.errors import ConfigError, DataError, DeviceError, Diverged
-from ablation.machine import blamed
+from ablation.machine.faults import blamed
 
 _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 

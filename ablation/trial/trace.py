@@ -9,7 +9,7 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ablation import attempt, journal
+from ablation.store import attempt, journal
 
 if TYPE_CHECKING:  # who only reads needs no torch
     from ablation.state import State

@@ -5,8 +5,8 @@ from __future__ import annotations
 from itertools import count
 from pathlib import Path
 
-from ablation import attempt
 from ablation.errors import AblationError
+from ablation.store import attempt
 
 ASIDE = ".aside"  # in a folder of runs
 

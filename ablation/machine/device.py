@@ -12,7 +12,7 @@ from pathlib import Path
 import torch
 
 from ablation.errors import ConfigError, DeviceError
-from ablation.machine import RESERVED, blamed
+from ablation.machine.faults import RESERVED, blamed
 
 # What says that a GPU is meant for this process: SLURM's variables, and ours. Some name GPUs, the others count them.
 _NAMES, _COUNTS = ("SLURM_JOB_GPUS", "SLURM_STEP_GPUS"), ("SLURM_GPUS_ON_NODE", RESERVED)

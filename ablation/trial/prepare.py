@@ -14,11 +14,11 @@ from ablation.contract.networks import MODEL, check_first_pass
 from ablation.contract.subject import Subject
 from ablation.key import Key
 from ablation.learner import Teacher, own_teacher
+from ablation.machine.precision import Precision
 from ablation.parts import Parts, build_learner, build_optimizer, build_schedules
-from ablation.precision import Precision
 from ablation.state import State, gather_weights
-from ablation.teacher import draws
 from ablation.train import Feed, Plan
+from ablation.trial.teacher import draws
 from ablation.types import Data, Split, Taught
 
 OWN = "teacher"  # the average that is the student's own teacher, among the averages

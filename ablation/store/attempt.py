@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from ablation import process
 from ablation.errors import AblationError
+from ablation.store import process
 
 CANCEL = "cancel"  # in the seed's folder: whoever trains it shall save and stop, and nobody start
 OWNER, BEAT = "owner.json", "beat"  # in an attempt's folder

@@ -12,31 +12,33 @@ from typing import Any
 
 import torch
 
-from ablation import code, teacher, teacher_weights, threads
-from ablation.attempt import Busy
 from ablation.build import build
-from ablation.claim import Finished, claim
-from ablation.compiling import make_room
 from ablation.contract.check import check
 from ablation.contract.dataset import check_data
-from ablation.device import choose_device
 from ablation.errors import AblationError, Cancelled, ConfigError
-from ablation.facts import device_name, facts, parameters, reset_peak_memory
-from ablation.horizon import remarks
-from ablation.lane import Lane, blaming
 from ablation.learner import Teacher
-from ablation.memory import keep_freed_memory
+from ablation.machine import threads
+from ablation.machine.compiling import make_room
+from ablation.machine.device import choose_device
+from ablation.machine.memory import keep_freed_memory
+from ablation.machine.precision import Precision, choose_precision
 from ablation.parts import Parts, build_optimizer
-from ablation.precision import Precision, choose_precision
-from ablation.prepare import prepare, to_device
-from ablation.record import Files, Over
-from ablation.result import Damaged, Result, look
+from ablation.source import code
 from ablation.state import unpack
+from ablation.store.attempt import Busy
+from ablation.store.claim import Finished, claim
+from ablation.store.result import Damaged, Result, look
 from ablation.track.guarded import sinks
 from ablation.track.sink import Sink
 from ablation.train import train
+from ablation.trial import teacher, teacher_weights
+from ablation.trial.facts import device_name, facts, parameters, reset_peak_memory
+from ablation.trial.horizon import remarks
+from ablation.trial.lane import Lane, blaming
+from ablation.trial.observer import Leg, Watch
+from ablation.trial.prepare import prepare, to_device
+from ablation.trial.recorder import Files, Over
 from ablation.types import Data
-from ablation.watch import Leg, Watch
 
 Outcomes = dict[int, Result | AblationError]  # by seed
 _Group = tuple[list[Lane], Precision, int]  # of a step

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from ablation import journal
-from ablation.atomic import write_atomic
-from ablation.attempt import Attempt, latest
 from ablation.errors import AblationError
+from ablation.store import journal
+from ablation.store.atomic import write_atomic
+from ablation.store.attempt import Attempt, latest
 
 Result = dict[str, Any]
 RESULT = "result.json"

@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ablation.attempt import Fenced
-from ablation.candidates import candidates
 from ablation.config import Scalars
 from ablation.errors import Stopped
 from ablation.evaluate import evaluate
-from ablation.lane import Lane
 from ablation.state import State, pack
-from ablation.trace import last_epoch
+from ablation.store.attempt import Fenced
 from ablation.train import Plan, Recorder
+from ablation.trial.evaluated_weights import candidates
+from ablation.trial.lane import Lane
+from ablation.trial.observer import Watch
+from ablation.trial.trace import last_epoch
 from ablation.types import Data, Tensors
-from ablation.watch import Watch
 
 
 class Over(Exception):

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from ablation.precision import arithmetic
+from ablation.machine.precision import arithmetic
 from ablation.state import State
 from ablation.train import Plan
 from ablation.types import Data

@@ -13,9 +13,9 @@ from typing import Any
 
 import torch
 
-from ablation import attempt
-from ablation.atomic import write_atomic
-from ablation.journal import JOURNAL, read
+from ablation.store import attempt
+from ablation.store.atomic import write_atomic
+from ablation.store.journal import JOURNAL, read
 
 _DIGEST = hashlib.sha256().digest_size
 _NAMES = ("next.pt", "last.pt", "previous.pt")  # newest first; saving renames in this order

@@ -8,10 +8,12 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any
 
-from ablation import checkpoint, code, journal, result, trace
-from ablation.attempt import Attempt, Fenced
-from ablation.cause import cause
 from ablation.errors import AblationError, Cancelled, DataError, Diverged
+from ablation.source import code
+from ablation.store import checkpoint, journal, result
+from ablation.store.attempt import Attempt, Fenced
+from ablation.store.cause import cause
+from ablation.trial import trace
 
 _MESSAGE, _TRACE = 2000, 8000  # characters that are kept
 

@@ -10,14 +10,14 @@ from typing import Any
 import torch
 import yaml
 
-from ablation import checkpoint
 from ablation.average import Average
 from ablation.errors import Blocked, DataError
 from ablation.key import Key
 from ablation.learner import Teacher
+from ablation.machine.precision import Precision
 from ablation.network import build_network, seeded
-from ablation.precision import Precision
-from ablation.result import finished
+from ablation.store import checkpoint
+from ablation.store.result import finished
 from ablation.tricks import build_tricks
 from ablation.types import Data, Model, Tensors
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 
 import torch
 
-from ablation import allowance
 from ablation.errors import ConfigError
+from ablation.machine import allowance
 
 
 def most() -> int:

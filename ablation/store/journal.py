@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ablation import attempt
+from ablation.store import attempt
 
 Event = dict[str, Any]
 JOURNAL = "journal.jsonl"  # in an attempt's folder

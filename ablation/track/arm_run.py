@@ -16,9 +16,9 @@ from statistics import fmean, stdev
 from mlflow import MlflowClient
 from mlflow.entities import Metric, Run, RunTag
 
-from ablation.track import family
-from ablation.track.family import PARENT, Family
-from ablation.track.record import Record
+from ablation.track import mlflow_runs
+from ablation.track.mlflow_runs import PARENT, Family
+from ablation.track.trial_files import Record
 
 _CURVES = "ablation.curves"  # of which trials the mean by epoch is logged
 _MIXED = "ablation.mixed"  # why there is no mean
@@ -53,7 +53,7 @@ def due(known: Family, record: Record) -> bool:
     if len(known.arms) != 1 or _strangers(known, known.arms[0]):
         return True
     (run,), arm = known.arms, _arm(known, record)
-    tags = family.short({**record.arm_tags, **_tags(run, arm)})
+    tags = mlflow_runs.short({**record.arm_tags, **_tags(run, arm)})
     return bool(
         run.info.run_name != _name(record)
         or _status(run, arm)
@@ -68,9 +68,9 @@ def bring(client: MlflowClient, known: Family, record: Record) -> None:
     arm = _arm(known, record)
     runs = known.arms
     if runs and arm.curves and not runs[0].data.tags.get(_CURVES, arm.curves).startswith(arm.curves):
-        family.delete(client, runs)  # points of other trials' curves cannot be taken back
+        mlflow_runs.delete(client, runs)  # points of other trials' curves cannot be taken back
         runs = []
-    family.delete(client, runs[1:])
+    mlflow_runs.delete(client, runs[1:])
     run = runs[0] if runs else _create(client, known, record)
     for trial in _strangers(known, run):
         client.set_tag(trial.info.run_id, PARENT, run.info.run_id)
@@ -81,7 +81,7 @@ def bring(client: MlflowClient, known: Family, record: Record) -> None:
         if (images := arm.trials[0].inputs) is not None and images.dataset_inputs:
             client.log_inputs(run.info.run_id, images.dataset_inputs)
         _log_curves(client, run, arm)
-    family.describe(client, run, {**record.arm_tags, **_tags(run, arm)}, record.params)
+    mlflow_runs.describe(client, run, {**record.arm_tags, **_tags(run, arm)}, record.params)
     if run.info.run_name != _name(record):
         client.update_run(run.info.run_id, name=_name(record))
     if _status(run, arm):
@@ -98,7 +98,7 @@ def _status(run: Run, arm: _Arm) -> bool:
 
 def _create(client: MlflowClient, known: Family, record: Record) -> Run:
     began = min(run.info.start_time for run in known.trials)
-    return client.create_run(known.experiment, began, family.short(record.arm_tags), _name(record))
+    return client.create_run(known.experiment, began, mlflow_runs.short(record.arm_tags), _name(record))
 
 
 def _name(record: Record) -> str:

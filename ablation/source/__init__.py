@@ -1,0 +1,1 @@
+"""Which code a configuration runs, told by digests of its modules."""

@@ -1,0 +1,1 @@
+"""One trial: from a checked configuration to a result, around the loop."""
