@@ -14,8 +14,10 @@ from typing import Any
 import pytest
 from tiny import CONF, SMALL_MODEL, TINY, config, run
 
-from ablation.source import code, syntax
-from ablation.source.code import Reader, edited
+from ablation.source import reader, syntax
+from ablation.source.reader import Reader
+from ablation.store import code
+from ablation.store.code import edited
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +60,7 @@ def test_what_it_runs_beside_its_tricks_counts(project: Path, file: str) -> None
 
 
 def test_bookkeeping_does_not_count(project: Path) -> None:
-    path = project / "ablation" / "journal.py"
+    path = project / "ablation" / "store" / "journal.py"
     assert since(project, config(*TINY), lambda: path.write_text(path.read_text() + "\nX = 1\n")) == []
 
 
@@ -233,7 +235,7 @@ def test_whatever_is_loaded_for_a_training_counts_or_is_bookkeeping(tmp_path: Pa
     # For teachers, and for schedules of steps.
     here = {"ablation.trial.run", "ablation.trial.teacher_weights", "ablation.sched._steps"}
     files = {name for name in json.loads(done.stdout) if (CONF.parent / f"{name.replace('.', '/')}.py").is_file()}
-    assert {name for name in files if not code.apart(name)} - here <= known.keys()
+    assert {name for name in files if not reader.apart(name)} - here <= known.keys()
     assert code.counted(tmp_path / "run" / "seed-0") == [known]
 
 

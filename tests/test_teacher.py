@@ -22,7 +22,8 @@ from ablation.key import Key
 from ablation.learner import Learner, Teacher
 from ablation.machine.precision import Precision, choose_precision
 from ablation.parts import build_learner, parts
-from ablation.source import code
+from ablation.source import reader
+from ablation.store import code
 from ablation.store.identity import identify
 from ablation.store.journal import JOURNAL, Journal
 from ablation.trial import teacher, teacher_weights
@@ -89,7 +90,7 @@ def test_a_student_keeps_the_code_that_its_teacher_was_trained_by(tmp_path: Path
     teach(settings, tmp_path)
     before = code.teaches(tmp_path, settings["teacher"], 0)
     run(settings, tmp_path / "student")
-    assert before == {settings["teacher"]: [code.here().of(config(*TINY, *SMALL_MODEL))]}
+    assert before == {settings["teacher"]: [reader.here().of(config(*TINY, *SMALL_MODEL))]}
     assert code.taught(tmp_path / "student" / "seed-0") == before
 
 

@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from ablation.errors import AblationError, Cancelled, DataError, Diverged
-from ablation.source import code
-from ablation.store import checkpoint, journal, result
+from ablation.source import reader
+from ablation.store import checkpoint, code, journal, result
 from ablation.store.attempt import Attempt, Fenced
 from ablation.store.cause import cause
 from ablation.trial import trace
@@ -37,7 +37,7 @@ class Lane:
     @property
     def modules(self) -> code.Modules:
         """All modules that it is trained by."""
-        return code.joined(self.parts)
+        return reader.joined(self.parts)
 
     @property
     def events(self) -> list[journal.Event]:

@@ -23,8 +23,9 @@ from ablation.machine.device import choose_device
 from ablation.machine.memory import keep_freed_memory
 from ablation.machine.precision import Precision, choose_precision
 from ablation.parts import Parts, build_optimizer
-from ablation.source import code
+from ablation.source import reader
 from ablation.state import unpack
+from ablation.store import code
 from ablation.store.attempt import Busy
 from ablation.store.claim import Finished, claim
 from ablation.store.result import Damaged, Result, look
@@ -152,7 +153,7 @@ class _Shared:
     def _open(self, seed: int) -> Iterator[Lane]:
         with claim(seed_folder(self.folder, seed), self.built.scalars.lease, self.supersede) as attempt:
             lane = Lane(seed, attempt)
-            lane.parts = code.here().parts(self.config)
+            lane.parts = reader.here().parts(self.config)
             try:
                 yield lane
             finally:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.errors import ConfigError, DataError
-from ablation.source import code
+from ablation.store import code
 from ablation.store.identity import REVISED
 from launch.cli import options
 from launch.compose.changes import told

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ablation.source import code
+from ablation.source import reader
+from ablation.store import code
 from ablation.store.result import RESULT
 from launch.compose.hint import ablation
 from launch.sweep.past import Past
@@ -19,7 +20,7 @@ class Edits:
     """The code of the runs in a folder, beside that of today."""
 
     def __init__(self, out: Path) -> None:
-        self._out, self._reader, self._past = out, code.Reader(), Past(out)
+        self._out, self._reader, self._past = out, reader.Reader(), Past(out)
         self._today: dict[str, code.Modules] = {}  # by the arm's id
 
     def of(self, id_: str, config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:

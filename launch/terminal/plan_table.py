@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from ablation.source import code
+from ablation.store import code
 from launch.compose.naming import apart
 from launch.status.earlier import duration
 from launch.sweep import edits

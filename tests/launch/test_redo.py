@@ -14,8 +14,8 @@ from hydra import compose
 from omegaconf import OmegaConf
 from tiny import SMALL_MODEL, TINY
 
-from ablation.source import code
-from ablation.store import attempt
+from ablation.source import reader
+from ablation.store import attempt, code
 from ablation.store.attempt import Owner
 from launch import plan
 from launch.cli import main
@@ -43,7 +43,7 @@ def two(tmp_path: Path) -> Submission:
         for seed in p.seeds:
             make(made.out / id_ / f"seed-{seed}", 1, start(), epoch(3))
             finish(made.out / id_ / f"seed-{seed}")
-            modules = code.Reader().of(p.config)
+            modules = reader.Reader().of(p.config)
             if number == 0 and seed == 1:
                 modules["ablation.aug.cutout"] = "0" * 16
             code.keep(attempt.folder(made.out / id_ / f"seed-{seed}", 1), 0, modules)
@@ -140,7 +140,7 @@ def test_a_repeated_command_says_that_the_code_differs_and_a_new_seed_that_the_m
         run_arm(planned(*row), Event())
         return " ".join(capsys.readouterr().out.replace("│", "").split())
 
-    here = code.here
+    here = reader.here
     assert "code differs" not in run()
     assert "code differs" not in run()
     file.write_text(TRICK.format(0.75))
@@ -176,14 +176,14 @@ def taught(tmp_path: Path) -> Submission:
     """A teacher with cutout, its student and the student's student without, all done with today's code."""
     row = "loss=distill rounds=2 teacher='aug=cutout' seeds=2"
     made = sweep(tmp_path, row, name="taught")
-    reader = code.Reader()
+    digests = reader.Reader()
     for id_, p in made.arms.items():
         for seed in p.seeds:
             folder = made.out / id_ / f"seed-{seed}"
             make(folder, 1, start(), epoch(3))
             finish(folder)
             of_teachers = code.teaches(made.out, p.teacher, seed)
-            code.keep(attempt.folder(folder, 1), 0, reader.of(p.config), of_teachers)
+            code.keep(attempt.folder(folder, 1), 0, digests.of(p.config), of_teachers)
     return made
 
 
