@@ -79,10 +79,10 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
 
 def _tell_range_test(folder: Path, seeds: Sequence[int], name: str) -> None:
     """What a run whose learning rate rises throughout was for."""
-    from launch import range_test  # only now: matplotlib takes a while
+    from results import lr_finder  # only now: matplotlib takes a while
 
-    with suppress(range_test.NoRangeTest):
-        for line in range_test.show(folder, seeds, name).lines():
+    with suppress(lr_finder.NoRangeTest):
+        for line in lr_finder.show(folder, seeds, name).lines():
             print(line)
 
 

@@ -19,8 +19,8 @@ from pathlib import Path
 import pandas as pd
 
 from ablation.errors import ConfigError
-from results.read_frame import Source, paths, tidy
-from results.read_sqlite import opened, snapshot
+from results.trackers.frame import Source, paths, tidy
+from results.trackers.sqlite import opened, snapshot
 
 _SQLITE = "sqlite:///"
 
@@ -82,6 +82,6 @@ def _source(uri: str) -> Iterator[Source]:
 
 
 def _tracker(uri: str) -> AbstractContextManager[Source]:
-    from results.read_client import asked  # takes more than a second: it imports MLflow
+    from results.trackers.client import asked  # takes more than a second: it imports MLflow
 
     return asked(uri)

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from launch import range_test
 from launch.cli import options
 from launch.sweep.archive import Archive, trial
+from results import lr_finder
 
 
 @click.command(short_help="The learning rate that a range test (recipe=lr_finder) suggests, and its picture.")
@@ -17,7 +17,7 @@ from launch.sweep.archive import Archive, trial
     "--to",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="PNG",
-    help=f"Where the picture goes instead of {range_test.PICTURE} in the run folder.",
+    help=f"Where the picture goes instead of {lr_finder.PICTURE} in the run folder.",
 )
 @options.out
 @options.as_json
@@ -28,7 +28,7 @@ def lr(run: str, to: Path | None, out: Path, as_json: bool) -> int:
     averaged.
     """
     known, seeds = trial(Archive(out), run)
-    found = range_test.show(known.folder, seeds, known.name, to)
+    found = lr_finder.show(known.folder, seeds, known.name, to)
     if as_json:
         options.answer({"id": known.id, **found.facts()})
     else:

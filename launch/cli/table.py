@@ -18,7 +18,7 @@ from launch.tables import coverage as covering
 from launch.tables.coverage import Covered
 from launch.tables.definition import define
 from launch.tables.request import titles
-from results.definition import Definition, Line
+from results.tables.definition import Definition, Line
 
 
 @click.command(short_help="List the tables, show the rows of one, or what rows lack today.")

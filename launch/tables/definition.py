@@ -21,7 +21,7 @@ from launch.sweep.submission import Planned
 from launch.tables.file import SEQUENCES, flags, texts
 from launch.tables.labels import against, labels, surrounding
 from launch.tables.request import Request, request
-from results.definition import Definition, Line
+from results.tables.definition import Definition, Line
 
 Composed = list[Planned] | Exception
 

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 from ablation.errors import AblationError, ConfigError
 from ablation.store.atomic import write_atomic
 from launch.tables import evidence
-from results import living
-from results.living import Block
+from results.blocks import markers
+from results.blocks.markers import Block
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from results.definition import Definition
-    from results.table import Table
+    from results.tables.definition import Definition
+    from results.tables.table import Table
 
 NOTES = evidence.EVIDENCE.parent / "notes"
 Asked = tuple[str, ...]  # a table's name, then overrides
@@ -50,7 +50,7 @@ class Made:
     @property
     def stale(self) -> list[tuple[Block, list[str]]]:
         """The same blocks, with the reasons."""
-        from results.living_facts import reasons
+        from results.blocks.reasons import reasons
 
         pairs = zip(self.note.blocks, self.bodies, strict=True)
         return [(block, reasons(block.body, body)) for block, body in pairs if block.body != body]
@@ -64,7 +64,7 @@ class Made:
         if self.changed:
             if self.note.path.read_bytes().decode() != self.note.text:
                 raise AblationError(f"{self.note.name}: was changed while it was filled; run it again")
-            text = living.replace(self.note.text, self.note.blocks, self.bodies)
+            text = markers.replace(self.note.text, self.note.blocks, self.bodies)
             write_atomic(self.note.path.resolve(), text.encode())
 
 
@@ -89,7 +89,7 @@ def _read(path: Path) -> Note:
         text = path.read_bytes().decode()
     except UnicodeDecodeError as e:
         raise ConfigError(f"{name}: is no text in UTF-8: {e}") from e
-    return Note(path, name, text, tuple(living.parse(text, name)))
+    return Note(path, name, text, tuple(markers.parse(text, name)))
 
 
 def _blocks(notes: Iterable[Note]) -> Iterator[tuple[Note, Block]]:
@@ -158,18 +158,18 @@ def _runs(uri: str, definitions: Iterable[Definition]) -> pd.DataFrame:
 
 
 def _build(definitions: dict[Asked, Definition], frame: pd.DataFrame) -> dict[Asked, Table]:
-    from results.table import build
+    from results.tables.table import build
 
     return {asked: build(definition, frame) for asked, definition in definitions.items()}
 
 
 def _body(note: Note, block: Block, tables: dict[Asked, Table]) -> str:
-    from results.living_facts import comment
-    from results.living_finding import sentence
+    from results.blocks.finding import sentence
+    from results.blocks.reasons import comment
     from results.render.markdown import render
 
     table = tables[block.arguments]
-    if block.kind == living.TABLE:
+    if block.kind == markers.TABLE:
         return f"\n{render(table).strip()}\n\n{comment(table)}\n"
     with _at(f"{note.name}:{block.line}", block.arguments):
         return sentence(table, block.label)

@@ -23,8 +23,8 @@ from launch.tables.report_arms import Arms, asked
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-    from results.definition import Definition, Line
-    from results.table import Table
+    from results.tables.definition import Definition, Line
+    from results.tables.table import Table
 
 _WIDE = 140  # columns where there is no terminal
 
@@ -49,9 +49,9 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
         ConfigError: an option that cannot be, or no tracker.
     """
     from results.read import runs
-    from results.read_frame import tidy
     from results.render import json
-    from results.table import build
+    from results.tables.table import build
+    from results.trackers.frame import tidy
 
     node: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     options = read(node)
@@ -117,7 +117,7 @@ def changed(definition: Definition, options: Options) -> Definition:
 
 def _against(line: Line, baseline: str) -> Line:
     """The line, compared with this one; controls stay beside what they repeat, as lines with a partner of their own."""
-    from results.pairing import CONTROL
+    from results.tables.pairing import CONTROL
 
     if line.label == baseline:
         return replace(line, against=None)

@@ -17,7 +17,7 @@ from launch.plan import runs
 from launch.sweep.upload import tracker
 from launch.tables.definition import compositions, definition
 from launch.tables.request import request
-from results.definition import Definition
+from results.tables.definition import Definition
 
 _OURS = "grid"  # the sweeper whose rows have labels
 

@@ -11,7 +11,7 @@ from ablation.store.atomic import write_atomic
 if TYPE_CHECKING:
     import pandas as pd
 
-    from results.table import Table
+    from results.tables.table import Table
 
 
 def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool) -> list[Path]:
@@ -23,16 +23,16 @@ def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool)
     Raises:
         ConfigError: a file is in the folder's place.
     """
-    from results import report
+    from results.page import page
+    from results.page.pictures import by_epoch
     from results.read import curves
-    from results.read_frame import paths
     from results.render import csv, json, latex, markdown
-    from results.report_pictures import by_epoch
+    from results.trackers.frame import paths
 
     _check(folder)
     metrics = [by_epoch(table)]
     points = curves(uri, frame, metrics) if uri else paths(frame, [], metrics)
-    files = report.write(table, frame, points, folder, best)
+    files = page.write(table, frame, points, folder, best)
     texts = {
         "md": markdown.render(table, best),
         "csv": csv.render(table),
@@ -58,6 +58,6 @@ def show(table: Table, frame: pd.DataFrame, uri: str, files: list[Path]) -> None
     Raises:
         ConfigError: nothing was recorded.
     """
-    from results.publish import home, publish
+    from results.page.publish import home, publish
 
     publish(uri, home(frame), table.definition.name, files)

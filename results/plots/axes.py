@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from results.definition import Line
+from results.tables.definition import Line
 
 _ABSENT = "\0"
 

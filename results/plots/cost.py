@@ -11,10 +11,10 @@ from matplotlib.figure import Figure
 from matplotlib.text import Annotation
 from matplotlib.transforms import Bbox
 
-from results.metrics import metric
 from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts, styled
 from results.plots.words import caption, title
-from results.table import Cell, Table
+from results.tables.metrics import metric
+from results.tables.table import Cell, Table
 
 _HOW = (
     "Point: mean over the finished seeds; bar: one standard deviation to both sides (from two seeds). Staircase: lines "

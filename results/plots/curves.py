@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from results.metrics import metric
 from results.plots.style import COLOURS, DASHES, INK, SOFT, Dash, canvas, heading, place, short, shorts, styled
 from results.plots.words import caption, title
-from results.table import Cell, Table
+from results.tables.metrics import metric
+from results.tables.table import Cell, Table
 
 _PANEL = 7  # arms in a panel, besides the baseline
 _UP, _ACROSS = 2.9, 5.6  # inches of a panel

@@ -8,12 +8,12 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from results.metrics import metric
-from results.pairing import OVER
 from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts, styled
 from results.plots.words import caption, points, signed, standing, title, waiting
 from results.render.text import reported_difference
-from results.table import Cell, Table
+from results.tables.metrics import metric
+from results.tables.pairing import OVER
+from results.tables.table import Cell, Table
 
 if TYPE_CHECKING:
     from results.stats.compare import Comparison

@@ -9,11 +9,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from ablation.errors import ConfigError
-from results.metrics import metric
 from results.plots.axes import axes
 from results.plots.style import INK, canvas, heading, place, short, shorts, styled
 from results.plots.words import caption, number, title
-from results.table import Cell, Table
+from results.tables.metrics import metric
+from results.tables.table import Cell, Table
 
 _HOW = (
     "Cell: mean ± standard deviation over seeds, and n (of the seeds asked for, if some lack); darker is better. "

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from results.metrics import metric
-from results.table import Cell, Table
+from results.tables.metrics import metric
+from results.tables.table import Cell, Table
 
 _MINUS = "\N{MINUS SIGN}"
 

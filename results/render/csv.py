@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, fields
 from typing import Any
 
-from results.ranking import Ranking
 from results.render.text import reported_difference
 from results.stats.compare import Comparison
 from results.stats.summary import summarize
-from results.table import Cell, Table
+from results.tables.ranking import Ranking
+from results.tables.table import Cell, Table
 
 _COMPARISON = [field.name for field in fields(Comparison)]
 _NAMES = {"n": "pairs", "std": "diff_std"}  # these are the arm's own

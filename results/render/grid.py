@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 
-from results.metrics import BEST, metric, reported
 from results.render import ranked, text
 from results.render.reading import below
-from results.table import Table
+from results.tables.metrics import BEST, metric, reported
+from results.tables.table import Table
 
 _NOBODY = "by a source not named"
 _ALWAYS = ("n", "mean ± std", "verdict")  # also where they say nothing

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from results.table import Cell, Table
+from results.tables.table import Cell, Table
 
 
 def render(table: Table) -> str:

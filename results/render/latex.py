@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from results.render.grid import Row, grid
-from results.table import Table
+from results.tables.table import Table
 
 _SIGNS = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
 _SIGNS |= {sign: f"\\{sign}" for sign in "&%$#_"}

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from results.render.grid import Grid, Row, grid
-from results.table import Table
+from results.tables.table import Table
 
 
 def render(table: Table, best: bool = False) -> str:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from results.ranking import Place, Ranking
 from results.stats.ranks import LEAST, SEED
-from results.table import Cell
+from results.tables.ranking import Place, Ranking
+from results.tables.table import Cell
 
 _NAMED = 6  # labels, beyond which only their number is told
 _TERMS = (

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 
-from results.metrics import Metric
-from results.pairing import CONTROL, LEAST, TOO_FEW
 from results.render import ranked, text
-from results.table import Cell, Table
+from results.tables.metrics import Metric
+from results.tables.pairing import CONTROL, LEAST, TOO_FEW
+from results.tables.table import Cell, Table
 
 _FEW = (
     "No verdict: an interval of two differences holds only if noise is normal, which two cannot show. A verdict needs"

@@ -9,7 +9,7 @@ from rich.table import Table as Rich
 from rich.text import Text
 
 from results.render.grid import Grid, Row, grid
-from results.table import Table
+from results.tables.table import Table
 
 _STYLES = {"better": "green", "worse": "red", "undecided": "yellow", "control: DIFFERS": "red", "other": "magenta"}
 _STYLES |= {"cannot": "magenta", "mixed": "magenta", "identical": "magenta", "no runs": "dim", "same runs": "dim"}

@@ -6,11 +6,11 @@ import math
 from collections import Counter
 from collections.abc import Mapping
 
-from results.metrics import Metric
-from results.pairing import CONTROL
 from results.stats import power
 from results.stats.summary import Summary, summarize
-from results.table import Cell
+from results.tables.metrics import Metric
+from results.tables.pairing import CONTROL
+from results.tables.table import Cell
 
 _LONG = ("cannot run yet", "mixed", "other")  # verdicts whose reason is a footnote
 

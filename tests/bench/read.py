@@ -26,8 +26,8 @@ import pandas as pd  # noqa: E402
 
 from ablation.track.client import connect  # noqa: E402
 from results.read import curves, runs  # noqa: E402
-from results.read_client import Tracker  # noqa: E402
-from results.read_frame import GROUPS, IMAGES, NUMBERS, tidy  # noqa: E402
+from results.trackers.client import Tracker  # noqa: E402
+from results.trackers.frame import GROUPS, IMAGES, NUMBERS, tidy  # noqa: E402
 
 SEEDS = 5
 

@@ -92,7 +92,7 @@ def test_a_killed_trial_is_tried_again_from_its_checkpoint(tmp_path: Path) -> No
 
 def test_workers_that_cannot_start_are_one_error(tmp_path: Path) -> None:
     made = submission(tmp_path, [], ["seeds=[1]", "optim.lr=0.3"])
-    (made.code / "ablation" / "trial.py").write_text("import no_such_module_here\n")
+    (made.code / "ablation" / "trial" / "run.py").write_text("import no_such_module_here\n")
     with pytest.raises(AblationError, match=r"workers cannot start.*no_such_module_here.*cpu-0\.log"):
         run(made)
 
@@ -102,7 +102,7 @@ def test_workers_that_are_killed_while_they_import_are_replaced(tmp_path: Path, 
     made = submission(tmp_path, [])
     marks = tmp_path / "marks"
     marks.mkdir()
-    trial = made.code / "ablation" / "trial.py"
+    trial = made.code / "ablation" / "trial" / "run.py"
     hit = f"import os, pathlib\nn = len(os.listdir({str(marks)!r}))\nif n < {times}:\n"
     hit += f"    pathlib.Path({str(marks)!r}, str(n)).touch()\n    os.kill(os.getpid(), 9)\n"
     first, rest = trial.read_text().split("import annotations\n", 1)

@@ -103,7 +103,7 @@ def test_a_package_of_the_user_s_own_is_known_by_its_commit_and_its_changes(
 
 
 def test_a_frozen_copy_has_the_code_and_no_runs_notes_or_pictures(tmp_path: Path) -> None:
-    import results.definition  # noqa: F401 as a plan or a report does, which made it look like a user's package
+    import results.tables.definition  # noqa: F401 as a plan or a report does, which made it look like a user's package
 
     copy = snapshot.freeze(tmp_path / "out" / ".code", [])
     files = [path.relative_to(copy) for path in copy.rglob("*") if path.is_file() and path.name != provenance.SOURCE]

@@ -27,7 +27,7 @@ from launch.tables.file import flags, read
 from launch.tables.labels import labels
 from launch.tables.report import Options, changed
 from launch.tables.request import request
-from results.definition import Line
+from results.tables.definition import Line
 
 
 @pytest.fixture(autouse=True, scope="module")

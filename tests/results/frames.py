@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from results.definition import Definition, Line
+from results.tables.definition import Definition, Line
 
 DATA = {"name": "digits", "train": "512 of 1437 (stratified)", "val": "none", "test": "360 of 360", "split_seed": "0"}
 DATA |= {"pixels": "eeb1db75d2887405", "norm": "pixel", "view": "pad_crop, pad 4", "encoding": "32x32x3 uint8"}

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.stats import ttest_1samp
 
 from results.stats import power
-from results.table import build
+from results.tables.table import build
 from tests.results.frames import arm, frame, line, run, table
 
 BASE = [90.0, 90.1, 89.8, 90.2]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ablation.errors import ConfigError
-from results.living import parse, replace
+from results.blocks.markers import parse, replace
 
 NOTE = """# Mixup
 

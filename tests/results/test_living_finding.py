@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ablation.errors import ConfigError
-from results.living_facts import comment, reasons
-from results.living_finding import sentence
-from results.table import Table, build
+from results.blocks.finding import sentence
+from results.blocks.reasons import comment, reasons
+from results.tables.table import Table, build
 from tests.results.frames import arm, frame, line, run, table
 
 BASE = arm("base", [90.0, 91.0, 92.0, 93.0])

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
-from results.living import parse
+from results.blocks.markers import parse
 
 ROOT = Path(__file__).resolve().parents[2]
 NOTES = ROOT / "results" / "notes"

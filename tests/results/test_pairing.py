@@ -9,9 +9,9 @@ import pytest
 from scipy import stats
 
 from ablation.errors import ConfigError
-from results.metrics import metric
 from results.render import reading
-from results.table import Cell, build
+from results.tables.metrics import metric
+from results.tables.table import Cell, build
 from tests.results.frames import arm, frame, line, run, table
 
 BASE = [90.0, 90.1, 89.8, 90.2]

@@ -13,11 +13,11 @@ import pytest
 from rich.console import Console
 from scipy.stats import kendalltau, spearmanr
 
-from results.definition import Definition, Line
-from results.living_facts import comment
-from results.ranking import Ranking
+from results.blocks.reasons import comment
 from results.render import csv, json, latex, markdown, terminal
-from results.table import Table, build
+from results.tables.definition import Definition, Line
+from results.tables.ranking import Ranking
+from results.tables.table import Table, build
 from tests.results.frames import arm, frame, line, run, table
 
 MEANS = {"lenet": 40.0, "vgg": 55.0, "resnet": 60.5, "wide": 62.0, "dense": 60.0, "xception": 58.0, "copy": 63.0}

@@ -12,11 +12,11 @@ from mlflow import MlflowClient
 
 from ablation.errors import ConfigError
 from ablation.track.client import connect
-from results.definition import Line
-from results.publish import home, publish
+from results.page.page import write
+from results.page.publish import home, publish
 from results.read import runs
-from results.report import write
-from results.table import Table, build
+from results.tables.definition import Line
+from results.tables.table import Table, build
 from tests.results.frames import arm, frame, line, run, table
 from tests.track.trials import mlflow_warns
 

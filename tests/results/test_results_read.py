@@ -19,9 +19,9 @@ from pandas.testing import assert_frame_equal
 
 from ablation.errors import AblationError, ConfigError
 from results.read import curves, runs
-from results.read_client import Tracker
-from results.read_frame import paths, tidy
-from results.read_sqlite import _LAYOUT
+from results.trackers.client import Tracker
+from results.trackers.frame import paths, tidy
+from results.trackers.sqlite import _LAYOUT
 from tests.bench.read import fill
 from tests.results.trackers import START, A, B, C, D, E, world
 from tests.track.conftest import Server, free_port
@@ -147,7 +147,7 @@ def test_the_client_and_a_server_give_the_same(uri: str, own: Path, monkeypatch:
     server = Server(own)
     server.start()
     try:
-        monkeypatch.setattr("results.read_client._PAGE", 3)
+        monkeypatch.setattr("results.trackers.client._PAGE", 3)
         assert_same(uri, MlflowClient(server.uri))
         assert_frame_equal(runs(server.uri, sweep="main"), runs(uri, sweep="main"))
     finally:
@@ -203,7 +203,7 @@ def test_other_files_are_refused(content: bytes, tmp_path: Path) -> None:
 
 
 def test_a_locked_database_is_waited_for(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("results.read_sqlite._PATIENCE", 0.1)
+    monkeypatch.setattr("results.trackers.sqlite._PATIENCE", 0.1)
     with closing(sqlite3.connect(own)) as base:
         base.execute("BEGIN EXCLUSIVE")
         with pytest.raises(AblationError, match="locked"):

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ablation.errors import ConfigError
-from results.definition import Definition
 from results.stats.compare import compare
-from results.table import Cell, Table, build
+from results.tables.definition import Definition
+from results.tables.table import Cell, Table, build
 from tests.results.frames import arm, frame, line, run, table
 
 BASE = [90.0, 90.1, 89.8, 90.2]

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from ablation.errors import ConfigError
-from results.definition import Line
 from results.plots.axes import axes
 from results.plots.cost import cost, front
 from results.plots.curves import apart, curves, paths
@@ -21,7 +20,8 @@ from results.plots.forest import compares, differences, forest, reach, reported
 from results.plots.heatmap import heatmap
 from results.plots.save import render, save
 from results.plots.style import short, shorts
-from results.table import Table, build
+from results.tables.definition import Line
+from results.tables.table import Table, build
 from tests.results.frames import arm, frame, line, run, table
 
 LONG = "label smoothing that goes on and on, $x_1$ < 3 & more, until nobody can read it"

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from results.definition import Definition
 from results.render import csv, latex, markdown
 from results.render.text import p_value, reported_difference
-from results.table import Cell, Table, build
+from results.tables.definition import Definition
+from results.tables.table import Cell, Table, build
 from tests.results.frames import arm, frame, line, run, table
 
 BASE = [90.0, 90.1, 89.8, 90.2]

@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from results.render import csv, json, latex, markdown, terminal
-from results.table import Table, build
+from results.tables.table import Table, build
 from tests.results.frames import arm, frame, line, run, table
 
 BASE = [90.0, 90.1, 89.8, 90.2]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from results.metrics import Metric, metric
 from results.render import text
-from results.table import Cell, Table
+from results.tables.metrics import Metric, metric
+from results.tables.table import Cell, Table
 
 
 def sentence(table: Table, label: str) -> str:

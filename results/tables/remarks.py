@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from results.definition import Line
-from results.trials import Trials
+from results.tables.definition import Line
+from results.tables.trials import Trials
 
 _MACHINE = {"device": "devices", "torch": "versions of torch"}
 

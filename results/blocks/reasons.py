@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
-from results.definition import Definition
-from results.table import Cell, Table
+from results.tables.definition import Definition
+from results.tables.table import Cell, Table
 
 _FROM = re.compile(r"^<!-- made from: (\{.*\}) -->$", re.MULTILINE)
 Facts = Mapping[str, Any]

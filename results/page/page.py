@@ -11,12 +11,12 @@ import pandas as pd
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from ablation.store.atomic import write_atomic
-from results.metrics import metric
+from results.page.pictures import pictures
 from results.plots.save import render
-from results.read_frame import IMAGES
 from results.render.grid import grid
-from results.report_pictures import pictures
-from results.table import Cell, Table
+from results.tables.metrics import metric
+from results.tables.table import Cell, Table
+from results.trackers.frame import IMAGES
 
 _MACHINE = ("commit", "torch", "device", "precision")
 _ALT = {
@@ -40,7 +40,7 @@ def write(table: Table, runs: pd.DataFrame, curves: pd.DataFrame, folder: Path, 
     """Write `NAME.html`, and each picture as `NAME-PICTURE.png` and `.svg`, into a folder, which is made.
 
     Args:
-        table: From `results.table.build`.
+        table: From `results.tables.table.build`.
         runs: The frame that it was built from, of `results.read.runs`.
         curves: Of `results.read.curves`, with `by_epoch(table)`.
         folder: Slashes in the table's name become `_`.
@@ -71,13 +71,13 @@ def page(table: Table, runs: pd.DataFrame, images: dict[str, bytes], best: bool 
     """The page as HTML.
 
     Args:
-        table: From `results.table.build`.
+        table: From `results.tables.table.build`.
         runs: The frame that it was built from.
         images: What an SVG shows, in words -> its bytes.
         best: Show the best epochs' accuracy too.
     """
     environment = Environment(
-        loader=PackageLoader("results", "."),
+        loader=PackageLoader("results.page", "."),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -85,7 +85,7 @@ def page(table: Table, runs: pd.DataFrame, images: dict[str, bytes], best: bool 
         keep_trailing_newline=True,
     )
     own = runs[runs["id"].isin([cell.line.id for cell in table.cells if cell.line.id])]
-    return environment.get_template("report.html.j2").render(
+    return environment.get_template("page.html.j2").render(
         table=table,
         grid=grid(table, best),
         seeds=sorted({seed for cell in table.cells for seed in cell.line.seeds}),

@@ -8,10 +8,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from results.definition import Definition, Line
-from results.metrics import metric, reported
 from results.stats.ranks import LEAST, Agreement, agreement, intervals, ranks
-from results.trials import Trials
+from results.tables.definition import Definition, Line
+from results.tables.metrics import metric, reported
+from results.tables.trials import Trials
 
 COPIED = "copied"  # flag of a reported number that was measured under another protocol
 _BUDGET = ("epochs", "batch_size", "train", "val", "test")

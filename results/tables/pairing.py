@@ -8,11 +8,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ablation.trial.teacher import draws
-from results.definition import Line
-from results.metrics import Metric
 from results.stats import power
 from results.stats.compare import Comparison, compare
-from results.trials import Trials
+from results.tables.definition import Line
+from results.tables.metrics import Metric
+from results.tables.trials import Trials
 
 CONTROL = "control"  # flag of an A/A line, which differs from its baseline in name or in rounding only
 TOO_FEW = "no verdict (two {})"  # of a line with fewer than LEAST differences

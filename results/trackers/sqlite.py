@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ablation.errors import AblationError, ConfigError
-from results.read_frame import COMMIT, RESULT, Point, Run
+from results.trackers.frame import COMMIT, RESULT, Point, Run
 
 _PATIENCE = 60.0  # seconds to wait for a writer
 _LAYOUT = {

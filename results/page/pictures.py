@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from results.plots import axes, cost, curves, forest, heatmap
-from results.table import Table
+from results.tables.table import Table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -9,8 +9,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Collection, Mapping, Sequence
 
-from results.definition import Definition, Line
-from results.trials import Trials
+from results.tables.definition import Definition, Line
+from results.tables.trials import Trials
 
 _MOST = 50  # seeds an arm: nobody runs more, and a difference that needs them is hardly worth it
 _SKIP = "hydra.sweeper.incomplete="  # else lines that cannot be composed keep the others from being run

@@ -15,7 +15,7 @@ from mlflow.entities import Run as Recorded
 from mlflow.exceptions import MlflowException
 
 from ablation.errors import AblationError, ConfigError
-from results.read_frame import RESULT, Point, Run
+from results.trackers.frame import RESULT, Point, Run
 
 _PAGE = 5000  # runs
 _FEW = 100  # ids: that many are asked for one by one, of more all runs are read

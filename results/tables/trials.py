@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from results.definition import Line
-from results.metrics import BEST
-from results.read_frame import CODE, IMAGES
+from results.tables.definition import Line
+from results.tables.metrics import BEST
+from results.trackers.frame import CODE, IMAGES
 
 _COSTS = ("params", "seconds", "images_per_s", "peak_mem_mib", "weight_mib")
 _NUMBERS = ("epochs", "batch_size")

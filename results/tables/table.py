@@ -11,16 +11,16 @@ import pandas as pd
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from results import remarks
-from results.definition import Definition, Line
-from results.following import commands
-from results.metrics import RESULTS, metric
-from results.pairing import Pairing, Side, decide, needed, pair
-from results.ranking import Ranking, rank
 from results.stats.compare import Comparison
 from results.stats.holm import adjust
 from results.stats.summary import Summary, summarize
-from results.trials import Trials, by_id, collect
+from results.tables import remarks
+from results.tables.definition import Definition, Line
+from results.tables.metrics import RESULTS, metric
+from results.tables.next_runs import commands
+from results.tables.pairing import Pairing, Side, decide, needed, pair
+from results.tables.ranking import Ranking, rank
+from results.tables.trials import Trials, by_id, collect
 
 
 @dataclass(frozen=True)

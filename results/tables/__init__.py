@@ -1,0 +1,1 @@
+"""Tables of trials: what is asked for, which trials count, and what can be said of them."""

@@ -1,0 +1,1 @@
+"""Trials from a tracker, as data frames."""
