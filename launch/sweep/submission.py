@@ -18,10 +18,9 @@ from typing import Any
 from ablation.config import seeds
 from ablation.errors import AblationError
 from ablation.store.atomic import write_atomic
-from launch import entry
 from launch.compose import own_data, paths, stages
 from launch.compose.arm import Arm, Config
-from launch.sweep import membership, provenance, snapshot
+from launch.sweep import entry, membership, provenance, snapshot
 from launch.sweep.own import facts
 
 STORE = ".sweeps"

@@ -15,6 +15,7 @@ from pathlib import Path
 from ablation.machine.faults import RESERVED, blamed
 from launch.status.outcome import Event, Outcome, decode, encode
 from launch.status.retry_policy import Room
+from launch.sweep import entry
 from launch.sweep.submission import Submission, Work
 
 OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
@@ -51,7 +52,7 @@ class Child:
         self._kills = 0
         self._left = 0.0  # when (monotonic) it said that it is leaving
         path = os.pathsep.join(filter(None, [str(submission.code), os.environ.get("PYTHONPATH")]))
-        line = [sys.executable, "-P", "-m", "launch.workers.worker", str(submission.folder)]
+        line = [sys.executable, "-P", "-m", submission.entries[entry.WORKER], str(submission.folder)]
         self.log.parent.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
