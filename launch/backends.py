@@ -11,8 +11,9 @@ from typing import Any
 
 from ablation.errors import AblationError
 from ablation.store.attempt import Owner
-from launch.slurm import backend, commands, store, verdicts
-from launch.slurm.verdicts import RETRY, Verdict
+from launch.slurm import backend, commands, store
+from launch.slurm import store as verdicts
+from launch.slurm.store import RETRY, Verdict
 from launch.sweep.submission import Submission
 
 DRIVER = "driver.json"  # in a submission's folder: what `driving` says; touched while the driver lives
@@ -42,7 +43,7 @@ class Flight:
         return self._verdicts.get((id_, seed))
 
     def _ask_slurm(self, submission: Submission) -> None:
-        past = verdicts.read(submission.folder)
+        past = verdicts.read_verdicts(submission.folder)
         self._verdicts |= {(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds}
         try:
             self._awaited |= backend.awaited(submission.folder)

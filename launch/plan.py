@@ -19,8 +19,8 @@ from launch.checks.cost import Cost, Estimates
 from launch.checks.probe import probe
 from launch.compose import warnings
 from launch.status.sweep_status import Trial, states
+from launch.sweep.earlier_arms import EarlierArms, Stale
 from launch.sweep.edits import Edits
-from launch.sweep.past import Past, Stale
 from launch.sweep.submission import Planned, Submission, load, submissions
 from launch.terminal import plan_table
 from launch.terminal.arm_table import Row, rows
@@ -101,12 +101,12 @@ def look(
     """What would be run; `timed` probes shapes of which no earlier run tells, `checked` looks for dead switches."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
     earlier, damaged = _earlier(out, name)
-    flight, past = Flight(earlier), Past(out)
+    flight, past = Flight(earlier), EarlierArms(out)
     standing = states(out, [(p, seed) for p in planned for seed in p.seeds], flight, write=False)
     trials: dict[str, list[Trial]] = {}
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
-    notes = [*damaged, *standing.trouble, *warnings.together(planned)]
+    notes = [*damaged, *standing.trouble, *warnings.of_sweep(planned)]
     notes += no_effect.check(planned, checked).notes
     estimates, edits = Estimates(past), Edits(out)
     if timed:

@@ -21,14 +21,15 @@ from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.machine.threads import check as check_threads
 from ablation.parts import parts
 from ablation.trial import run
-from launch.compose import choices, errors, hydra_version, overrides, own_data, paths, stages, teachers
+from launch.compose import choices, errors, hydra_version, overrides, own_data, paths, teachers
+from launch.compose import teachers as stages
 from launch.compose.arms import gather
 from launch.compose.composer import Composer
-from launch.status import earlier
-from launch.sweep import edits, membership, own, provenance, upload
+from launch.status import trial_status
+from launch.sweep import edits, membership, provenance, snapshot, upload
 from launch.sweep.submission import Planned
 from launch.terminal import trial_progress
-from launch.workers.load import Load, give_way
+from launch.workers.devices import Load, give_way
 
 _BARE = ("-m", "--multirun")  # options without a value that overrides may follow
 
@@ -39,7 +40,7 @@ def main(config: DictConfig) -> None:
     load = Load()
     typed = HydraConfig.get().overrides
     planned = gather([list(typed.task)], errors.searched(typed.hydra))
-    depth = stages.depths(planned)
+    depth = stages.stages(planned)
     with _stop_on_signal() as stop:
         notes = give_way(load)
         for arm in sorted(planned, key=lambda p: depth[p.arm.id]):
@@ -65,10 +66,10 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     with closing(watch):
         arm.write(folder, config)
         news = membership.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
-        provenance.write(folder, built.scalars.seeds, own=own.facts([config]))
-        known = {seed: earlier.done_at(run.seed_folder(folder, seed)) for seed in planned.seeds}
+        provenance.write(folder, built.scalars.seeds, own=snapshot.user_facts([config]))
+        known = {seed: trial_status.done_at(run.seed_folder(folder, seed)) for seed in planned.seeds}
         outcomes = run.run(config, built, folder, watch, stop.is_set)
-    upload.tell(folder.parent, news)
+    upload.upload_news(folder.parent, news)
     watch.summary(outcomes, {seed: at for seed, at in known.items() if at is not None}, others)
     if built.scalars.trace:
         _tell_range_test(folder, built.scalars.seeds, arm.name)
@@ -117,7 +118,7 @@ def arguments(typed: Sequence[str]) -> list[str]:
     if (shown := {"--cfg", "-c", "--info", "-i"} & set(given)) and {"-m", "--multirun"} & set(given):
         raise ConfigError(f"{shown.pop()}: shows one configuration, not those of a sweep; leave -m out")
     given = ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
-    return overrides.past(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
+    return overrides.hide_from_hydra(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
 
 
 def _flags_first(typed: Sequence[str]) -> list[str]:
@@ -142,14 +143,14 @@ def cli() -> None:
                 Composer(errors.searched(sys.argv[1:]))  # refuses files that would be shown with misread numbers
         main()
     except Stopped as e:
-        sys.exit(errors.stopped(e))
+        sys.exit(errors.print_stopped(e))
     except KeyboardInterrupt:  # before anything was trained
         sys.exit(130)
     except (HydraException, OmegaConfBaseException) as e:
-        errors.tell(e)
+        errors.print_error(e)
         sys.exit(2)
     except (AblationError, OSError) as e:
-        errors.tell(e)
+        errors.print_error(e)
         sys.exit(2 if isinstance(e, ConfigError | DataError) else 1)
 
 

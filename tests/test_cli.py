@@ -119,7 +119,7 @@ def test_a_wrong_name_is_refused_with_the_nearest(overrides: list[str], said: st
         pytest.raises(Exception) as refused,  # noqa: PT011 Hydra's own, of several kinds
     ):
         compose("config", overrides)
-    assert said in errors.explain(refused.value)
+    assert said in errors.message(refused.value)
 
 
 @pytest.mark.parametrize(

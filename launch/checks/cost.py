@@ -13,7 +13,7 @@ from ablation.store import journal
 from ablation.store.identity import canonical
 from ablation.store.result import look
 from launch.compose.arm import Config, rules
-from launch.sweep.past import Past
+from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.submission import Planned
 
 _RUNS = 5  # of one shape that are looked at, the newest
@@ -53,7 +53,7 @@ def shape(config: Config) -> str:
 class Estimates:
     """Costs by shape; each shape is looked for once."""
 
-    def __init__(self, past: Past) -> None:
+    def __init__(self, past: EarlierArms) -> None:
         self._past = past
         self._known: dict[tuple[str, str], Cost | None] = {}
 

@@ -18,7 +18,7 @@ from ablation.errors import ConfigError
 from ablation.store.identity import difference
 from launch.checks.child import answers
 from launch.compose.arm import ran, rules
-from launch.compose.naming import apart
+from launch.compose.naming import common_and_distinct
 from launch.sweep.submission import Planned
 
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
@@ -102,7 +102,7 @@ def check(planned: Sequence[Planned], asked: Asked) -> Found:
     known = {p.arm.id: p.config for p in planned}
     questions = [{"config": p.config, "teacher": _teacher(p, known), "seed": seed} for p in planned]
     told = answers(questions, asked.seconds)
-    _, short = apart({p.arm.id: p.arm.name for p in planned})
+    _, short = common_and_distinct({p.arm.id: p.arm.name for p in planned})
     _refuse_unsteady(planned, told, short)
     seen = [(p, a["aspects"]) for p, a in zip(planned, told, strict=True) if a is not None and "aspects" in a]
     pairs, remarks = _same(seen, short), _remarks(planned, told, short, asked)

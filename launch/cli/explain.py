@@ -14,11 +14,11 @@ from ablation.errors import ConfigError, DataError
 from ablation.store import code
 from ablation.store.identity import REVISED
 from launch.cli import options
-from launch.compose.changes import told
-from launch.compose.hint import ablation
+from launch.compose.overrides import verb_command
 from launch.status import explain as reasons
 from launch.status import trial_status
 from launch.sweep.archive import Archive, Known
+from launch.sweep.earlier_arms import describe_changes
 
 _NAMED = 6  # changed files that a line names
 
@@ -124,10 +124,12 @@ def _stale(facts: dict[str, Any]) -> str:
     if facts["refused"]:
         return f"its command is refused today: {facts['refused']}"
     if facts["stale"] is None:
-        again = f"to train it again: {ablation('redo ' + facts['id'], Path(facts['folder']).parent)}, then its command"
+        again = (
+            f"to train it again: {verb_command('redo ' + facts['id'], Path(facts['folder']).parent)}, then its command"
+        )
         edited = code.told(facts["edited"])
         return "no: its command gives this run today as well" + (f", but the {edited} ({again})" if edited else "")
-    return f"yes: its command gives {facts['stale']['id']} today, since {told(facts['stale']['keys'])}"
+    return f"yes: its command gives {facts['stale']['id']} today, since {describe_changes(facts['stale']['keys'])}"
 
 
 def _code(c: dict[str, Any]) -> str:

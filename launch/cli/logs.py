@@ -12,7 +12,7 @@ import click
 from ablation.errors import ConfigError
 from launch.cli import options
 from launch.cli.selection import Filter, Sweep, find
-from launch.compose.naming import apart
+from launch.compose.naming import common_and_distinct
 from launch.status import failures, trial_status
 from launch.status.failures import Failure
 from launch.status.trial_status import State
@@ -91,7 +91,7 @@ def _failed(sweep: Sweep, as_json: bool) -> int:
         options.answer({"sweep": sweep.name, "groups": [_facts(g) for g in groups], "trouble": sweep.trouble})
         return 0
     number = sum(map(len, groups))
-    _, names = apart({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
+    _, names = common_and_distinct({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
     kinds = f", of {len(groups)} kind{'s'[: len(groups) != 1]}" if groups else ""
     click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{kinds}")
     files = worker_logs(sweep.out) if groups else {}

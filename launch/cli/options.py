@@ -12,7 +12,7 @@ import click
 from rich.console import Console
 
 from launch.cli.selection import Filter, find
-from launch.compose import hint
+from launch.compose import overrides
 from launch.status.trial_status import KINDS
 from launch.tables import notes as living
 
@@ -24,7 +24,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object 
 out = click.option(
     "--out",
     type=click.Path(file_okay=False, path_type=Path),
-    default=hint.OUT,
+    default=overrides.DEFAULT_OUT,
     show_default=True,
     help="Where the runs are.",
 )

@@ -16,7 +16,7 @@ from launch.compose import errors
 from launch.compose.arm import begun, parsed
 from launch.status import explain
 from launch.sweep.archive import Archive, Known, trial
-from launch.sweep.past import Past
+from launch.sweep.earlier_arms import EarlierArms
 
 Chosen = dict[str, tuple[Known, list[int]]]  # by id, the seeds
 
@@ -84,7 +84,7 @@ def _edited(run: Known, trouble: list[str]) -> bool:
 
 def _students(out: Path, archive: Archive, teachers: Chosen) -> Chosen:
     """The trials that learned from these, and those that learned from them, teachers first."""
-    past, taught = Past(out), dict[str, list[str]]()
+    past, taught = EarlierArms(out), dict[str, list[str]]()
     for file in sorted(out.glob("*/config.yaml")):
         if teacher := (past.config(file.parent) or {}).get("teacher"):
             taught.setdefault(str(teacher), []).append(file.parent.name)

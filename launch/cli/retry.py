@@ -12,7 +12,7 @@ from ablation.store.attempt import CANCEL
 from launch.backends import driver
 from launch.cli import options
 from launch.cli.selection import Sweep
-from launch.slurm import tell
+from launch.slurm import round
 from launch.slurm.round import perform
 from launch.status.sweep_status import Trial, part
 from launch.sweep.submission import Submission
@@ -71,7 +71,7 @@ def _run(submission: Submission, trials: Sequence[Trial], facts: dict[str, Any],
         report = perform(submission.folder, again=[t.label for t in trials])
         facts["jobs"] += report.jobs
         if not as_json:
-            click.echo("\n".join([*tell.lines(report), *tell.farewell(submission)]))
+            click.echo("\n".join([*round.report_lines(report), *round.next_commands(submission)]))
         return 0
     from launch.status import outcome  # imports torch, which takes seconds
     from launch.workers import local

@@ -10,7 +10,7 @@ import click
 
 from launch.cli import options
 from launch.cli.selection import Sweep
-from launch.compose.hint import ablation
+from launch.compose.overrides import verb_command
 from launch.status import failures
 from launch.status.sweep_status import Trial
 from launch.status.usage import ledger
@@ -71,7 +71,7 @@ def show(sweep: Sweep, rows: int, as_json: bool) -> int:
         for note in notes:
             console.print(f"note: {note}")
         if any(failures.failed(t) for t in sweep.trials):
-            why, again = (ablation(f"{verb} {sweep.name}", sweep.out) for verb in ("logs --failed", "retry"))
+            why, again = (verb_command(f"{verb} {sweep.name}", sweep.out) for verb in ("logs --failed", "retry"))
             console.print(f"why: {why}    again: {again}")
         options.warn(sweep.trouble)
     return 1 if arm_table.lost(sweep.trials) else 0

@@ -38,7 +38,7 @@ def table(words: tuple[str, ...], coverage: bool, as_json: bool) -> int:
             return _one(define([f"table={words[0].removeprefix('table=')}", *words[1:]]), as_json)
         return _all(covering.coverage(), as_json)
     except HydraException as e:
-        raise ConfigError(errors.explain(e, words)) from e
+        raise ConfigError(errors.message(e, words)) from e
 
 
 def _all(rows: Sequence[Covered], as_json: bool) -> int:

@@ -11,10 +11,10 @@ import click
 from launch.cli import options
 from launch.cli.selection import Filter, Sweep, find
 from launch.cli.status import show
-from launch.compose.hint import ablation
-from launch.slurm.rounds import Rounds
+from launch.compose.overrides import verb_command
+from launch.slurm.round import Rounds
 from launch.status.sweep_status import Trial
-from launch.sweep import record
+from launch.sweep import upload
 from launch.terminal.follow import follow
 
 
@@ -43,10 +43,10 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
     try:
         follow(look, rounds.over, sweep.submissions[-1], options.console(err=as_json))
     except KeyboardInterrupt:
-        click.echo(f"left; the sweep goes on: {ablation(f'watch {sweep.name}', sweep.out)}", err=True)
+        click.echo(f"left; the sweep goes on: {verb_command(f'watch {sweep.name}', sweep.out)}", err=True)
         return 130
     for submission in sweep.submissions:
         if submission.launcher.get("kind") == "slurm":
-            for line in record.upload(submission):
+            for line in upload.upload_submission(submission):
                 click.echo(f"MLflow: {line}", err=True)
     return show(again(), rows=0, as_json=as_json)

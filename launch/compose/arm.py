@@ -22,8 +22,8 @@ from ablation.errors import ConfigError
 from ablation.store.atomic import write_atomic
 from ablation.store.identity import PATH, Rules, canonical, difference, flatten, identify, surrounding, theirs
 from ablation.store.result import RESULT
-from launch.compose.changes import told
 from launch.compose.paths import ROOT
+from launch.sweep.earlier_arms import describe_changes
 
 Config = dict[str, Any]
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the one in C is six times as fast
@@ -67,7 +67,7 @@ class Arm:
             found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
         if earlier["id"] != self.id and earlier["name"] == self.name and ran(path.parent):
             old = yaml.safe_load((path.parent / "config.yaml").read_text())
-            changed = told(difference(old, config, rules(), (earlier["id"], self.id)))
+            changed = describe_changes(difference(old, config, rules(), (earlier["id"], self.id)))
             found.append(f"stale: {path.parent} came from the same command, but {changed}")
         return found
 

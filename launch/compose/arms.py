@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +18,7 @@ from ablation.store.identity import flatten
 from launch.compose import choices, errors, own_data, teachers
 from launch.compose.arm import Config, describe, parsed, plain, settle
 from launch.compose.composer import Composer
-from launch.compose.warnings import traps
+from launch.compose.warnings import of_config
 from launch.sweep.submission import Planned
 
 _TOLD = 20  # refused arms that a message lists
@@ -47,7 +48,7 @@ def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[P
     rows_of: Counter[tuple[str, str, tuple[int, ...]]] = Counter()  # of an id, a name and seeds
     ids: list[str] = []
     refused: list[tuple[int, Row, Exception]] = []
-    for number, (row, arms) in enumerate(zip(rows, attempts(rows, search), strict=True)):
+    for number, (row, arms) in enumerate(zip(rows, try_compose(rows, search), strict=True)):
         if isinstance(arms, Exception):
             refused.append((number, row, arms))
         else:
@@ -55,7 +56,7 @@ def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[P
             ids.append(arms[-1].arm.id)
             rows_of[ids[-1], arms[-1].arm.name, arms[-1].seeds] += 1
     if refused:
-        reasons = [errors.explain(e, [*search, *row]) for _, row, e in refused[:_TOLD]]
+        reasons = [errors.message(e, [*search, *row]) for _, row, e in refused[:_TOLD]]
         if len(refused) == len(rows) and len(set(reasons)) == 1:  # what all arms share is said once
             raise Refused(reasons[0])
         told = _told(refused, reasons)
@@ -82,7 +83,7 @@ def _told(refused: Sequence[tuple[int, Row, Exception]], reasons: Sequence[str])
     return lines
 
 
-def attempts(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[Planned] | Exception]:
+def try_compose(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[Planned] | Exception]:
     """For every override list the arms that it needs, its own last, or why it is refused (see `messages.explain`).
 
     Hydra must be initialized.
@@ -121,7 +122,7 @@ def _arms(
     settled, notes = settle(plain(composed.config), row)
     settled, unknown = own_data.known(settled, find)
     config, before = teachers.expand(settled, row, others)
-    notes += [*unknown, *parts(config).notes, *traps(config)]
+    notes += [*unknown, *parts(config).notes, *of_config(config)]
     arm = describe(config, defaults, composed.choices, row, command="")
     return [*before, Planned(arm, config, tuple(notes), config["teacher"])]
 
@@ -169,3 +170,36 @@ def _check_common(planned: Sequence[Planned]) -> None:
 
 def _spelt(row: Row) -> str:
     return " ".join(row) or "no overrides"
+
+
+_MANY = 12  # arms; a line with more is hard to read
+_ROWS = "hydra.sweeper.rows"
+
+
+def one_by_one(rows: Sequence[Sequence[str]], hydra: Sequence[str] = ()) -> str:
+    """The line that gives an override of all arms to those only that can have it; empty if no one override is at fault.
+
+    `hydra` are the overrides of Hydra's own. Hydra must be initialized.
+    """
+    shared = [text for text in rows[0] if all(text in row for row in rows)]
+    search = errors.searched(hydra)
+    if len(rows) > _MANY or any(text.startswith("hydra.sweeper.") for text in hydra):
+        return ""
+    refused = [isinstance(found, Exception) for found in try_compose(rows, search)]
+    if not any(refused) or all(refused):
+        return ""
+    for blamed in shared:
+        told = [[text for text in row if not (no and text == blamed)] for row, no in zip(rows, refused, strict=True)]
+        if any(isinstance(found, Exception) for found in try_compose(told, search)):
+            continue
+        common = [text for text in shared if text != blamed]
+        lines = (" ".join(_word(text) for text in row if text not in common) for row in told)
+        said = ",".join('"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"' for line in lines)
+        line = errors.sweep_command([], [f"{_ROWS}=[{said}]", *common, *hydra])
+        return f"to give {blamed} to the arms that can have it, say them one by one: {line}"
+    return ""
+
+
+def _word(text: str) -> str:
+    """One word of a line: in quotes only where it would come apart, since a shell's come around the whole."""
+    return shlex.quote(text) if {*text} & {*" '\"\\\t\n#"} else text

@@ -6,7 +6,7 @@ import errno
 import re
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -21,7 +21,7 @@ from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.store.identity import flatten
 from launch.compose import overrides as later
-from launch.compose import quotes
+from launch.compose import overrides as quotes
 from launch.compose.arm import parsed
 from launch.compose.hydra_version import running
 from launch.compose.paths import ROOT
@@ -41,29 +41,29 @@ def command(overrides: Sequence[str]) -> str:
 def sweep_command(task: Sequence[str], hydra: Sequence[str]) -> str:
     """The line that asks for a sweep again: overrides of the configuration, then of Hydra's own."""
     return shlex.join(
-        ["python", "launch/run.py", "-m", *later.typed(task), *(text for text in hydra if text != _MULTIRUN)]
+        ["python", "launch/run.py", "-m", *later.as_typed(task), *(text for text in hydra if text != _MULTIRUN)]
     )
 
 
-def stopped(e: Stopped) -> int:
+def print_stopped(e: Stopped) -> int:
     """Say where it stopped; the exit code of an interrupted program."""
     print(e, file=sys.stderr)
     return 130
 
 
-def tell(e: Exception) -> None:
+def print_error(e: Exception) -> None:
     """Print what went wrong, on standard error."""
-    print(f"error: {explain(e)}", file=sys.stderr)
+    print(f"error: {message(e)}", file=sys.stderr)
 
 
-def explain(e: Exception, overrides: Sequence[str] | None = None) -> str:
+def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
     """The error in one line, with the nearest valid names if a name was wrong in these overrides (or those typed)."""
     typed = list(sys.argv[1:] if overrides is None else overrides)
     if isinstance(e, MissingConfigException) and "/" in str(e.missing_cfg_file):
         group, option = _missing(str(e.missing_cfg_file))
         return f"{group}={option}: no such option; {near(option, offered(group, typed))}"
     if isinstance(e, OverrideParseException):
-        return f"{e.override}: is not an override: Hydra cannot read it; {quotes.way(str(e.override))}"
+        return f"{e.override}: is not an override: Hydra cannot read it; {quotes.way_to_type(str(e.override))}"
     if isinstance(e, OSError) and e.errno in _FULL:
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
@@ -179,3 +179,34 @@ def _composed(overrides: list[str]) -> Any:
         return OmegaConf.to_container(compose("config", overrides, return_hydra_config=True), resolve=False)
     except (HydraException, OmegaConfBaseException, ValueError):
         return None
+
+
+_OPTIONS = (*GROUPS, *MANY, "recipe")
+
+
+def absent_options(overrides: Sequence[str]) -> list[str]:
+    """Every option that these overrides choose, for a teacher too, and that has no file: "model=lenet: no such option".
+
+    One look at the files, where composing takes Hydra tens of milliseconds and tells the first only.
+    """
+    chosen = [pair for text in overrides for pair in _chosen(parsed(text).key_or_group, parsed(text).value())]
+    missing = [pair for pair in chosen if not (ROOT / "conf" / pair[0] / f"{pair[1]}.yaml").exists()]
+    return list(dict.fromkeys(f"{group}={option}: no such option" for group, option in missing))
+
+
+def why_not(error: Exception, overrides: Sequence[str]) -> str:
+    """Why a row cannot be composed, without the names that may have been meant."""
+    key = re.search(r"Could not override '([^']+)'", str(error))
+    if key:
+        return f"{key[1]}: no such key"
+    return re.split("; (?:did you mean|valid:)", message(error, overrides))[0]
+
+
+def _chosen(key: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Group and option of every choice that one override makes."""
+    if key == "teacher" and isinstance(value, str):
+        words = [word for word in shlex.split(value) if "=" in word]
+        yield from (pair for word in words for pair in _chosen(parsed(word).key_or_group, parsed(word).value()))
+    if key in _OPTIONS:
+        options = value if isinstance(value, list) else [value]
+        yield from ((key, str(option)) for option in options if isinstance(option, str | int))

@@ -1,14 +1,17 @@
-"""Names of arms among others: what all have in common is said once, each keeps what sets it apart."""
+"""Names of arms among others: what all have in common is said once, each keeps what sets it apart, in few words."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+from ablation.config import GROUPS, MANY
 
 _NEXT = re.compile(r",(?=[^,=\[\]{}]+=)")  # a comma before `key=`, not one within a value
 
 
-def apart(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """From full names by id: what all share, and the rest of each by id ("baseline" if nothing is left)."""
     own = {id_: parts(name) for id_, name in names.items()}
     shared = set.intersection(*map(set, own.values())) if len(own) > 1 else set()
@@ -20,3 +23,46 @@ def apart(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
 def parts(name: str) -> list[str]:
     """The overrides that a name is made of."""
     return _NEXT.split(name)
+
+
+_FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
+_LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same
+
+
+def short_names(names: Mapping[str, str]) -> dict[str, str]:
+    """A title for every full name, by id: what all share is left out, and the rest is shortened where that is clear.
+
+    `aug.mixup.alpha=0.3,aug=mixup,epochs=10` among others of 10 epochs is "mixup alpha=0.3"; what is left without
+    anything is "baseline".
+    """
+    _, rest = common_and_distinct(names)
+    own = {id_: sorted(parts(text), key=_rank) if text != "baseline" else [] for id_, text in rest.items()}
+    keys = {part.partition("=")[0] for each in own.values() for part in each}
+    last = Counter(key.rpartition(".")[2] for key in keys)
+    found = {id_: " ".join(_short(part, last) for part in each) or "baseline" for id_, each in own.items()}
+    twice = {title for title, number in Counter(found.values()).items() if number > 1}
+    return {id_: ",".join(own[id_]) or title if title in twice else title for id_, title in found.items()}
+
+
+def _rank(part: str) -> tuple[bool, int, bool, str]:
+    """Choices before their arguments, group by group; budgets come last."""
+    key = part.partition("=")[0]
+    head = key.partition(".")[0]
+    place = (_LAST if head in _LAST else _FIRST).index(head) if head in (*_FIRST, *_LAST) else len(_FIRST)
+    return head in _LAST, place, "." in key, part
+
+
+def _short(part: str, last: Mapping[str, int]) -> str:
+    """`aug=[cutout,mixup]` is cutout+mixup, `aug.mixup.alpha=0.3` is alpha=0.3 if no other key ends so."""
+    key, _, value = part.partition("=")
+    if key in (*GROUPS, *MANY):
+        return _option(key, value)
+    end = key.rpartition(".")[2]
+    return f"{end if last[end] == 1 else key}={value}"
+
+
+def _option(group: str, value: str) -> str:
+    if value.startswith("[") and value.endswith("]"):
+        options: Sequence[str] = [option for option in value[1:-1].split(",") if option]
+        return "+".join(options) or f"no {group}"
+    return value

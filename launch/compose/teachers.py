@@ -12,6 +12,7 @@ import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
@@ -22,6 +23,9 @@ from ablation.store.identity import SURROUNDINGS, identify, made_under, revision
 from ablation.trial.teacher import agree, ready
 from launch.compose.arm import Arm, Config, parsed, rules
 from launch.sweep.submission import Planned
+
+if TYPE_CHECKING:
+    from launch.sweep.submission import Planned
 
 _STUDENTS = ("teacher", "rounds", "draws", "loss")  # what a student's overrides say of how it learns
 _SHARED = ("seeds", "out", "sweep")  # what a teacher has from its student
@@ -151,3 +155,23 @@ def _earlier(student: Config, prefix: str) -> list[Planned]:
         )
     parts(config)  # else today's code may not be able to train it
     return [*(_earlier(student, planned.teacher) if planned.teacher else []), planned]
+
+
+def stages(planned: Sequence[Planned]) -> dict[str, int]:
+    """Arm id -> its stage: 0 without a teacher among these arms, else one more than the teacher's.
+
+    Raises:
+        ConfigError: teachers form a circle, as only files edited by hand can.
+    """
+    teachers = {p.arm.id: p.teacher for p in planned}
+    found: dict[str, int] = {}
+    for arm in teachers:
+        chain = [arm]
+        while (teacher := teachers[chain[-1]]) in teachers and teacher is not None and teacher not in found:
+            if teacher in chain:
+                raise ConfigError(f"teacher: the arms {', '.join(chain)} wait for each other")
+            chain.append(teacher)
+        for member in reversed(chain):
+            above = teachers[member]
+            found[member] = found[above] + 1 if above is not None and above in found else 0
+    return found

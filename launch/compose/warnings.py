@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Any
+
+import yaml
 
 from ablation.build import build
 from ablation.sched._end import ending
-from launch.compose.idle import idle
+from launch.compose.paths import ROOT
 from launch.sweep.submission import Planned
 
 _RATE = "lr"  # the field whose schedule is looked at
@@ -17,7 +19,7 @@ _TEST = ("test_subset", "split_seed")  # of the data: which test images an accur
 _NAMED = 3  # arms that a note names
 
 
-def traps(config: Mapping[str, Any]) -> list[str]:
+def of_config(config: Mapping[str, Any]) -> list[str]:
     """Notes on one configuration, whose parts have been checked."""
     schedule = json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]])
     return [*_ending(schedule), *_part_of_the_test_set(config["data"]), *idle(config)]
@@ -41,7 +43,7 @@ def _part_of_the_test_set(data: Mapping[str, Any]) -> list[str]:
     return [f"test accuracy is on a part of the test set only: {much}, {how} (data.test_subset={amount})"]
 
 
-def together(planned: Sequence[Planned]) -> list[str]:
+def of_sweep(planned: Sequence[Planned]) -> list[str]:
     """The notes of all arms, each once, with the arms that it is about; and what makes arms incomparable."""
     about: dict[str, list[Planned]] = {}
     for p in planned:
@@ -81,3 +83,49 @@ def _images(data: Mapping[str, Any]) -> list[Any]:
     amount = data.get("test_subset")
     drawn = amount is not None and not str(amount).startswith("first:")
     return [amount, data.get("split_seed") if drawn else None]
+
+
+# Where all other arguments are as in the option's YAML; tests/test_neutral.py trains each beside the baseline.
+OFF: dict[str, dict[str, float]] = {
+    "aug.batch_augmentation": {"times": 1},
+    "aug.channel_drop": {"most": 0},
+    "aug.cutmix": {"p": 0},
+    "aug.cutout": {"size": 0},
+    "aug.gaussian_blur": {"p": 0},
+    "aug.gaussian_noise": {"p": 0},
+    "aug.mixup": {"alpha": 0},
+    "aug.mixup_or_cutmix": {"p": 0},
+    "aug.pca_lighting": {"sigma": 0},
+    "aug.random_erasing": {"p": 0},
+    "aug.ricap": {"beta": 0},
+    "regularizer.confidence_penalty": {"beta": 0},
+    "regularizer.drop_block": {"p": 0},
+    "regularizer.dropout": {"p": 0},
+    "regularizer.ema": {"decay": 0},
+    "regularizer.lookahead": {"k": 1, "alpha": 1},
+    "regularizer.manifold_mixup": {"alpha": 0},
+    "regularizer.sam": {"rho": 0},
+    "regularizer.shake_drop": {"last_survival": 1},
+    "regularizer.stochastic_depth": {"last_survival": 1},
+}
+
+
+def idle(config: Mapping[str, Any]) -> list[str]:
+    """A note on each option that changes nothing."""
+    found = []
+    for path, off in OFF.items():
+        group, name = path.split(".")
+        if name in config[group] and config[group][name] == {**_listed(group, name), **off}:
+            found.append(f"{path} changes nothing: with {as_typed(path)} it trains as without it")
+    return found
+
+
+def as_typed(path: str) -> str:
+    """As it is typed: `aug.cutout.size=0`."""
+    return " ".join(f"{path}.{key}={value}" for key, value in OFF[path].items())
+
+
+@cache
+def _listed(group: str, name: str) -> dict[str, Any]:
+    node: dict[str, Any] = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text())[name]
+    return node

@@ -39,16 +39,15 @@ class Grid(Sweeper):
         """
         from ablation.errors import ConfigError
         from launch.compose import overrides
-        from launch.compose.arms import Refused
+        from launch.compose.arms import Refused, one_by_one
         from launch.compose.grid import Grid as Language
-        from launch.compose.uneven import way
         from launch.tables.definition import composable
         from launch.tables.file import read
         from launch.tables.request import split
 
         assert self._context is not None
         assert self._launcher is not None
-        table, others = split(overrides.typed(arguments))
+        table, others = split(overrides.as_typed(arguments))
         about, grid = read(self._sweeper, table)
         language = Language(self._context.config_loader)
         rows = language.expand(grid, others)
@@ -59,7 +58,7 @@ class Grid(Sweeper):
             returns = self._launcher.launch([list(row.overrides) for row in rows], initial_job_idx=0)
         except Refused as e:
             if not table:
-                told = way([row.overrides for row in rows], self._typed)
+                told = one_by_one([row.overrides for row in rows], self._typed)
                 if told:
                     raise ConfigError(f"{e}\n{told}") from e
             if not table or len(rows) == 1:

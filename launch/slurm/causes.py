@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from ablation.machine.faults import on_gpu
 from ablation.store import attempt
-from ablation.store.tail import tail
-from launch.slurm import mark
+from ablation.store.journal import tail
+from launch.slurm import store
 from launch.slurm.commands import Job
 from launch.slurm.view import Place, View
 from launch.status import trial_status
@@ -36,7 +36,7 @@ class Ended(NamedTuple):
 
 def failure(view: View, place: Place, work: Work) -> Ended | None:
     """What ended a work's attempt in that place; None if it never got its turn and could not have."""
-    submission, job, left = view.submission, view.ended(place.job), mark.read(view.submission.folder, place.job)
+    submission, job, left = view.submission, view.ended(place.job), store.read_mark(view.submission.folder, place.job)
     folder = _unfinished(submission, work)
     now, owner = trial_status.of(folder), attempt.owner(attempt.folder(folder, attempt.latest(folder)))
     started = owner is not None and owner.job == place.job
@@ -47,7 +47,7 @@ def failure(view: View, place: Place, work: Work) -> Ended | None:
         cause, message = left.failed[work.label]
         return Ended(Failure(_known(cause), step, job.node, on_gpu(message)), message)
     word = left.word if left else ""
-    if not started and (word == mark.LEFT or _of_use(submission, place, work)):
+    if not started and (word == store.LEFT or _of_use(submission, place, work)):
         return None
     return Ended(Failure(_told(job, word), step, job.node))
 

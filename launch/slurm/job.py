@@ -19,14 +19,15 @@ from pathlib import Path
 from ablation.errors import AblationError
 from ablation.store import process
 from ablation.store.result import look
-from launch.slurm import commands, mark, options, store
+from launch.slurm import commands, options, store
+from launch.slurm import store as mark
 from launch.slurm.batches import teachers
 from launch.slurm.causes import seed_folders
 from launch.slurm.store import LOST, Array
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, Trial
-from launch.sweep import record
 from launch.sweep import submission as sweep
+from launch.sweep import upload
 from launch.sweep.submission import Submission, Work
 from launch.workers.pool import Pool
 from launch.workers.process import OFFLINE, Slot
@@ -62,7 +63,7 @@ class Batch:
         never = retry_policy.read({})  # what follows a failure is decided when the job has ended
         self._pool = Pool(
             self.submission,
-            slots(self.array.room.pack, record.offline(self.submission), options.read(self.submission.launcher).gpu),
+            slots(self.array.room.pack, upload.offline(self.submission), options.read(self.submission.launcher).gpu),
             self._hear,
             never,
             self._tick,
@@ -141,7 +142,7 @@ def main(folder: Path, number: int) -> int:
     print("\n".join(f"{label}: {text}" for label, text in said.items()))
     code = _exit_code(works, outcomes)
     word = batch.signal or (mark.LEFT if code == _LEFT else "")
-    mark.write(folder, process.job(), mark.Mark(word, code, _failed(works, outcomes)))
+    mark.write_mark(folder, process.job(), mark.Mark(word, code, _failed(works, outcomes)))
     if code == _LEFT and (batch.advanced or array.canary) and _preempted(batch.signal):
         _requeue()
     return code

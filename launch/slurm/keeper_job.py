@@ -7,21 +7,21 @@ from pathlib import Path
 
 from ablation.errors import AblationError
 from ablation.store import process
-from launch.slurm import tell
+from launch.slurm import round
 from launch.slurm.round import perform
-from launch.sweep import record, submission
+from launch.sweep import submission, upload
 
 
 def main(folder: Path) -> int:
     """Exit code 0 unless the round could not be made."""
     try:
         report = perform(folder, me=process.job())
-        print("\n".join(tell.lines(report)))
+        print("\n".join(round.report_lines(report)))
         code = 0
     except AblationError as e:
         print(f"error: {e}")
         code = 1
-    for line in record.upload(submission.load(folder)):
+    for line in upload.upload_submission(submission.load(folder)):
         print(f"MLflow: {line}")
     return code
 

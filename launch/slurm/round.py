@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,14 +11,15 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ablation.errors import AblationError
-from launch.slurm import canary, commands, verdicts
-from launch.slurm.batches import cut, stages
-from launch.slurm.canary import Canary
+from launch.compose.overrides import verb_command
+from launch.slurm import batches, commands, store
+from launch.slurm.batches import Canary, cut, stages
 from launch.slurm.keeper import Keeper
+from launch.slurm.store import FORGIVE, Verdict
 from launch.slurm.submitter import JOBS, HandIn
 from launch.slurm.triage import Judgement, judge
-from launch.slurm.verdicts import FORGIVE, Verdict
 from launch.slurm.view import View
+from launch.sweep.submission import Submission
 
 _LOCK = "lock"
 _PATIENCE = 300.0  # seconds to wait for a round that somebody else makes
@@ -55,9 +57,9 @@ def perform(folder: Path, again: Collection[str] = (), me: str = "") -> Report:
         view = View(folder)
         if again:
             _forgive(view, again)
-        tried = canary.look(view, forgiven=bool(again))
-        judgement = judge(view, verdicts.read(folder), tried.failure)
-        verdicts.append(folder, judgement.verdicts)
+        tried = batches.look_at_canary(view, forgiven=bool(again))
+        judgement = judge(view, store.read_verdicts(folder), tried.failure)
+        store.append_verdicts(folder, judgement.verdicts)
         return _submit(view, judgement, tried, me)
 
 
@@ -85,7 +87,7 @@ def _turn(folder: Path) -> Iterator[None]:
 def _forgive(view: View, again: Collection[str]) -> None:
     """Forget these trials' failures."""
     places, wanted = view.places, set(again)
-    verdicts.append(
+    store.append_verdicts(
         view.submission.folder,
         [
             Verdict(work, FORGIVE, array=places[work].array.number)
@@ -102,7 +104,7 @@ def _submit(view: View, judged: Judgement, tried: Canary, me: str) -> Report:
     if expected and view.options.keeper:
         keeper = Keeper.hire(view, me)
     if judged.todo and tried.missing:
-        hand_in.probes(canary.batches(view))
+        hand_in.probes(batches.canary_batches(view))
     unfinished = {*judged.todo, *judged.flying}
     depth = stages(view.submission, [work for work in view.submission.works if work in unfinished])
     hand_in.submit(cut(judged.todo, depth, view.options, commands.max_array_size()) if judged.todo else [])
@@ -115,7 +117,7 @@ def _submit(view: View, judged: Judgement, tried: Canary, me: str) -> Report:
         elsewhere=len(judged.elsewhere),
         backlog=hand_in.backlog,
         given_up={work.label: reason for work, reason in judged.given_up.items()},
-        retried={v.work.label: v.cause for v in judged.verdicts if v.decision == verdicts.RETRY},
+        retried={v.work.label: v.cause for v in judged.verdicts if v.decision == store.RETRY},
         jobs=tuple(a.job for a in hand_in.arrays),
         notes=tuple(filter(None, [keeper.trouble, _limit(hand_in)])),
     )
@@ -125,3 +127,67 @@ def _limit(hand_in: HandIn) -> str:
     if not hand_in.backlog:
         return ""
     return f"{hand_in.backlog} are not submitted yet, SLURM takes no more jobs for now ({hand_in.refusal})"
+
+
+PAUSE = 15.0  # seconds between two rounds, since SLURM is asked gently, or
+_REST = 10  # so many times as long as a round takes
+
+
+class Rounds:
+    """Of these submissions; `tell` is told what happens, once."""
+
+    def __init__(self, folders: Iterable[Path], tell: Callable[[str], None]) -> None:
+        self._open, self._tell = list(folders), tell
+        self._due, self._told = 0.0, set[str]()
+
+    def over(self) -> bool:
+        """Whether nothing is left to judge."""
+        return not self._open
+
+    def make(self) -> None:
+        """Make one if it is due. SLURM that cannot be asked is asked again at the next."""
+        began = time.monotonic()
+        if not self._open or began < self._due:
+            return
+        for folder in list(self._open):
+            try:
+                report = perform(folder)
+            except AblationError as e:
+                self._say(f"warning: {e}")
+                continue
+            for label, cause in report.retried.items():
+                self._say(f"{label}: {cause}, is tried again")
+            if report.over:
+                self._open.remove(folder)
+        now = time.monotonic()
+        self._due = now + max(PAUSE, _REST * (now - began))
+
+    def _say(self, text: str) -> None:
+        if text not in self._told:
+            self._told.add(text)
+            self._tell(text)
+
+
+def report_lines(report: Report) -> list[str]:
+    """How the sweep stands, one fact a line."""
+    counts = {
+        "done": report.done,
+        "in jobs": report.flying,
+        "trained elsewhere": report.elsewhere,
+        "not submitted yet": report.backlog,
+        "given up": len(report.given_up),
+    }
+    said = [", ".join(f"{n} {what}" for what, n in counts.items() if n) or "nothing to do"]
+    said += [f"{label}: {cause}, is tried again" for label, cause in report.retried.items()]
+    said += [f"{label}: given up, {reason}" for label, reason in report.given_up.items()]
+    said += [f"SLURM jobs {', '.join(report.jobs)}"] if report.jobs else []
+    return said + [f"note: {note}" for note in report.notes]
+
+
+def next_commands(submission: Submission) -> list[str]:
+    """How to come back to a sweep that is left to the cluster."""
+    return [
+        f"look       {verb_command(f'watch {submission.name}', submission.out)}",
+        f"stop       {verb_command(f'cancel {submission.name}', submission.out)}",
+        f"try again  {verb_command(f'retry {submission.name}', submission.out)}",
+    ]

@@ -1,23 +1,21 @@
-"""The arrays of a submission: which trials were handed to SLURM in which job, one file an array.
-
-`<submission>/arrays/<n>.json` is written before sbatch is called (the intent) and again when the job's number is
-known. The jobs read their part of it.
-"""
+"""What is written down between rounds, in a submission's folder: arrays of jobs, decisions, and how jobs ended."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import os
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from ablation.store.atomic import write_atomic
-from launch.status.retry_policy import Room
+from launch.status.retry_policy import Failure, Room
 from launch.sweep.submission import Submission, Work
 
-_FOLDER = "arrays"
+_ARRAYS = "arrays"
 LOST = "lost"  # the job number of an array that SLURM does not know
 
 
@@ -75,13 +73,103 @@ def read(folder: Path, number: int) -> Array:
 
 def read_all(folder: Path) -> list[Array]:
     """Every array of a submission, oldest first."""
-    numbers = sorted(int(path.stem) for path in (folder / _FOLDER).glob("*.json"))
+    numbers = sorted(int(path.stem) for path in (folder / _ARRAYS).glob("*.json"))
     return [read(folder, number) for number in numbers]
 
 
 def _path(folder: Path, number: int) -> Path:
-    return folder / _FOLDER / f"{number}.json"
+    return folder / _ARRAYS / f"{number}.json"
 
 
 def _plain(batches: Sequence[Sequence[Work]]) -> list[Any]:
     return [[[work.id, list(work.seeds)] for work in batch] for batch in batches]
+
+
+_VERDICTS = "verdicts.jsonl"
+RETRY, STOP, HOLD, FORGIVE = "retry", "stop", "hold", "forgive"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What one round decided about one piece of work; `array` is where it failed."""
+
+    work: Work
+    decision: str  # RETRY, STOP, HOLD (a canary failed), or FORGIVE (a person asked to try it again)
+    reason: str = ""
+    array: int = 0
+    cause: str = ""
+    step: int = 0
+    node: str = ""
+    device: bool = False
+    time: float = 0.0
+
+    @property
+    def failure(self) -> Failure:
+        """As the policy takes it."""
+        return Failure(self.cause, self.step, self.node, self.device)
+
+
+def append_verdicts(folder: Path, verdicts: Iterable[Verdict]) -> None:
+    """Add to the file; on disk when this returns. The caller holds the submission's lock."""
+    now = round(time.time(), 3)
+    lines = [json.dumps({**asdict(v), "work": [v.work.id, list(v.work.seeds)], "time": now}) for v in verdicts]
+    if not lines:
+        return
+    with (folder / _VERDICTS).open("a") as file:
+        file.write("\n" + "\n".join(lines) + "\n")  # an empty line first: the last one may be torn
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_verdicts(folder: Path) -> dict[Work, list[Verdict]]:
+    """Of each work since it was last forgiven (that included), one an array, oldest first."""
+    try:
+        lines = (folder / _VERDICTS).read_text().splitlines()
+    except FileNotFoundError:
+        return {}
+    found: dict[Work, dict[int, Verdict]] = {}
+    for line in lines:
+        verdict = _verdict(line)
+        if verdict is None:
+            continue
+        if verdict.decision == FORGIVE:
+            found[verdict.work] = {}
+        found.setdefault(verdict.work, {})[verdict.array] = verdict
+    return {work: [of[n] for n in sorted(of)] for work, of in found.items()}
+
+
+def _verdict(line: str) -> Verdict | None:
+    try:
+        content = json.loads(line)
+    except ValueError:  # empty, or torn by a kill
+        return None
+    id_, seeds = content.pop("work")
+    return Verdict(Work(id_, tuple(seeds)), **content)
+
+
+_MARKS = "marks"
+LEFT = "left"  # not by a signal: others train what is left, or its teachers are not done
+
+
+@dataclass(frozen=True)
+class Mark:
+    """How a job ended."""
+
+    word: str = ""  # the signal that told it to stop, or LEFT
+    code: int = 0  # exit code
+    failed: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by work: cause and message
+
+
+def write_mark(folder: Path, job: str, mark: Mark) -> None:
+    """Leave a mark."""
+    path = folder / _MARKS / job
+    path.parent.mkdir(exist_ok=True)
+    write_atomic(path, json.dumps(asdict(mark)).encode())
+
+
+def read_mark(folder: Path, job: str) -> Mark | None:
+    """A job's mark; None if it ended without a word."""
+    try:
+        return Mark(**json.loads((folder / _MARKS / job).read_bytes()))
+    except FileNotFoundError:
+        return None

@@ -1,4 +1,4 @@
-"""`hydra/launcher=slurm`: hand a sweep to the cluster and leave, or wait for it."""
+"""The launcher on SLURM: the first round, and with `wait=true` all others until nothing more will happen."""
 
 from __future__ import annotations
 
@@ -6,15 +6,22 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from rich.console import Console
+
+from ablation.errors import Stopped
 from launch.checks import no_effect
 from launch.compose import warnings
-from launch.slurm import options, sbatch, tell
-from launch.slurm.round import perform
-from launch.slurm.wait import wait
+from launch.slurm import options, round, sbatch
+from launch.slurm.round import Rounds, perform
 from launch.status.outcome import Outcome, Trial
+from launch.status.sweep_status import Trial as Standing
+from launch.status.sweep_status import sweep_states
 from launch.sweep import edits, provenance, upload
 from launch.sweep import submission as sweep
-from launch.sweep.submission import Planned
+from launch.sweep.submission import Planned, Submission
+from launch.terminal import summary
+from launch.terminal.follow import follow
+from launch.terminal.progress import Board
 
 
 def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[Trial, Outcome]:
@@ -31,12 +38,45 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
     if dropped:
         print(f"note: not passed on to the jobs: {', '.join(dropped)}; what jobs ask for is hydra.launcher.resources")
-    said = [*chosen.notes, *warnings.together(planned), *edits.notes(planned), *found.notes]
+    said = [*chosen.notes, *warnings.of_sweep(planned), *edits.notes(planned), *found.notes]
     for note in [*said, *provenance.notes()]:
         print(f"note: {note}")
     report = perform(submission.folder)
-    print("\n".join(tell.lines(report)))
+    print("\n".join(round.report_lines(report)))
     if not chosen.wait:
-        print("\n".join(tell.farewell(submission)), flush=True)
-    upload.tell(submission.out, submission.news)
+        print("\n".join(round.next_commands(submission)), flush=True)
+    upload.upload_news(submission.out, submission.news)
     return wait(submission) if chosen.wait else {}
+
+
+def wait(submission: Submission) -> dict[Trial, Outcome]:
+    """Show the sweep until nothing more will happen; returns what became of each trial.
+
+    Raises:
+        Stopped: on Ctrl-C; the jobs go on.
+    """
+    console = Console(highlight=False)
+    rounds = Rounds([submission.folder], lambda text: console.print(text, markup=False, soft_wrap=True))
+
+    def look() -> Sequence[Standing]:
+        rounds.make()
+        return sweep_states([submission]).trials
+
+    try:
+        follow(look, rounds.over, submission, console)
+    except KeyboardInterrupt as e:
+        lines = ["left to the cluster: its jobs go on", *round.next_commands(submission)]
+        raise Stopped("\n".join(lines)) from e
+    for line in upload.upload_submission(submission):
+        console.print(f"MLflow: {line}", markup=False, soft_wrap=True)
+    board, trials = Board(submission, 1), sweep_states([submission]).trials
+    outcomes = {(t.planned.arm.id, t.seed): _outcome(t) for t in trials}
+    for (id_, seed), outcome in outcomes.items():
+        board.rows[id_].outcomes[seed] = outcome
+    summary.show(submission, board, console)
+    return outcomes
+
+
+def _outcome(t: Standing) -> Outcome:
+    kind = "stopped" if t.state.kind in ("new", "queued", "running") else t.state.kind
+    return Outcome(kind, t.state.cause, t.state.message, t.state.test_acc)

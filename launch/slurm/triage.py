@@ -9,7 +9,7 @@ from pathlib import Path
 from ablation.store import attempt
 from launch.slurm.batches import teachers
 from launch.slurm.causes import failure, seed_folders
-from launch.slurm.verdicts import FORGIVE, HOLD, RETRY, STOP, Verdict
+from launch.slurm.store import FORGIVE, HOLD, RETRY, STOP, Verdict
 from launch.slurm.view import Place, View
 from launch.status import trial_status
 from launch.status.retry_policy import Room, Stop, decide

@@ -16,7 +16,7 @@ from hydra.core.global_hydra import GlobalHydra
 from ablation.errors import AblationError
 from ablation.store import attempt
 from ablation.store.identity import difference, made_under
-from ablation.store.tail import ends
+from ablation.store.journal import ends
 from launch.compose.arm import rules
 from launch.compose.errors import searched
 from launch.compose.hydra_version import initialized

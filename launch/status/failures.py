@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ablation.store import attempt
-from ablation.store.tail import tail
+from ablation.store.journal import tail
 from launch.status.sweep_status import Trial
 
 _PLACE = re.compile(r'^\s*File "(.+)", line (\d+), in (\S+)', re.MULTILINE)

@@ -10,10 +10,10 @@ from typing import NamedTuple
 from ablation.store.identity import difference
 from launch.backends import Flight
 from launch.compose.arm import rules
-from launch.compose.changes import told
-from launch.slurm.verdicts import RETRY
+from launch.slurm.store import RETRY
 from launch.status import trial_status
 from launch.status.trial_status import State
+from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.submission import Planned, Submission
 
 _WAITING = ("new", "stopped")  # what a driver may still start
@@ -61,7 +61,10 @@ def _stale(planned: Sequence[Planned]) -> dict[str, str]:
     names: dict[str, Planned] = {}
     older = [p for p in planned if names.setdefault(p.arm.name, p) is not p]
     pairs = [(p, names[p.arm.name]) for p in older]
-    return {p.arm.id: told(difference(p.config, newer.config, rules(), (p.arm.id, newer.arm.id))) for p, newer in pairs}
+    return {
+        p.arm.id: describe_changes(difference(p.config, newer.config, rules(), (p.arm.id, newer.arm.id)))
+        for p, newer in pairs
+    }
 
 
 def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight, write: bool = True) -> Standing:

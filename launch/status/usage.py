@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ablation.store import attempt
-from ablation.store.journal import Event
-from ablation.store.tail import ends, tail
+from ablation.store.journal import Event, ends, tail
 from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission
 

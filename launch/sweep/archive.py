@@ -13,7 +13,7 @@ import yaml
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
-from launch.compose.naming import apart
+from launch.compose.naming import common_and_distinct
 from launch.sweep.submission import Submission, load, submissions
 
 _ID = re.compile(r"[0-9a-f]{1,16}")
@@ -85,7 +85,7 @@ class Archive:
     def _namings(self) -> Iterator[Mapping[str, str]]:
         yield self.names
         for submission in self.submissions:
-            yield apart({id_: p.arm.name for id_, p in submission.arms.items()})[1]
+            yield common_and_distinct({id_: p.arm.name for id_, p in submission.arms.items()})[1]
 
     def known(self, id_: str) -> Known:
         """What is known of an id: its folder says it, or else the submissions do."""

@@ -9,8 +9,8 @@ from typing import Any
 from ablation.source import reader
 from ablation.store import code
 from ablation.store.result import RESULT
-from launch.compose.hint import ablation
-from launch.sweep.past import Past
+from launch.compose.overrides import verb_command
+from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.submission import Planned
 
 _NAMED = 8  # arms that a line names
@@ -20,7 +20,7 @@ class Edits:
     """The code of the runs in a folder, beside that of today."""
 
     def __init__(self, out: Path) -> None:
-        self._out, self._reader, self._past = out, reader.Reader(), Past(out)
+        self._out, self._reader, self._past = out, reader.Reader(), EarlierArms(out)
         self._today: dict[str, code.Modules] = {}  # by the arm's id
 
     def of(self, id_: str, config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:
@@ -71,7 +71,7 @@ def mixed(folders: Mapping[str, Sequence[Path]], out: Path) -> list[str]:
 
 def again(ids: Sequence[str], out: Path) -> str:
     """The line that sets these arms' trials aside."""
-    return ablation(f"redo {'--edited' if len(ids) > _NAMED else ' '.join(id_[:8] for id_ in ids)}", out)
+    return verb_command(f"redo {'--edited' if len(ids) > _NAMED else ' '.join(id_[:8] for id_ in ids)}", out)
 
 
 def _differing(folders: Sequence[Path]) -> Iterator[str]:

@@ -16,7 +16,7 @@ from filelock import FileLock
 from ablation.store.atomic import write_atomic
 from ablation.store.result import RESULT
 from ablation.track.trial_files import SWEEPS
-from launch.compose.titles import titles
+from launch.compose.naming import short_names
 
 _DESCRIPTION = "arm.json"
 _LOCK = ".asked.lock"
@@ -35,7 +35,7 @@ def ask(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path]
         known = {path.parents[1].name: _read(path) for path in out.glob(f"*/{SWEEPS}/{file}")}
         ids = dict.fromkeys([*known, *_before(out, sweep), *seeds])
         names = {id_: str(_read(out / id_ / _DESCRIPTION).get("name", "")) for id_ in ids}
-        for id_, title in titles({id_: name for id_, name in names.items() if name}).items():
+        for id_, title in short_names({id_: name for id_, name in names.items() if name}).items():
             old = known.get(id_, {})
             now = {"name": title, "seeds": sorted({*old.get("seeds", []), *seeds.get(id_, [])})}
             if old != now:
@@ -58,7 +58,7 @@ def named(out: Path) -> dict[str, str]:
         arm = _read(path)
         if {"sweep", "name"} <= arm.keys():
             by_sweep.setdefault(str(arm["sweep"]), {})[path.parent.name] = str(arm["name"])
-    return {id_: title for names in by_sweep.values() for id_, title in titles(names).items()}
+    return {id_: title for names in by_sweep.values() for id_, title in short_names(names).items()}
 
 
 def _read(path: Path) -> dict[str, Any]:

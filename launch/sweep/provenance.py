@@ -173,7 +173,7 @@ def write(
     """`provenance.json`; an attempt from another state of the code or machine adds `provenance-2.json` and so on.
 
     Nothing if all of these seeds are done: they are not trained again, so nothing comes from this code. `own` is what
-    is known of the user's own packages (`launch.sweep.own.facts`), unless the submission tells.
+    is known of the user's own packages (`launch.sweep.snapshot.facts`), unless the submission tells.
     """
     if all(look(folder / f"seed-{seed}") is not None for seed in seeds):
         return

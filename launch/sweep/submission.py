@@ -18,10 +18,10 @@ from typing import Any
 from ablation.config import seeds
 from ablation.errors import AblationError
 from ablation.store.atomic import write_atomic
-from launch.compose import own_data, paths, stages
+from launch.compose import own_data, paths, teachers
 from launch.compose.arm import Arm, Config
 from launch.sweep import entry, membership, provenance, snapshot
-from launch.sweep.own import facts
+from launch.sweep.snapshot import user_facts
 
 STORE = ".sweeps"
 CODE = ".code"
@@ -88,7 +88,7 @@ class Submission:
 
 def order(planned: Sequence[Planned]) -> list[Work]:
     """Stage by stage; within a stage the first work of every arm, then the second, and so on."""
-    depth = stages.depths(planned)
+    depth = teachers.stages(planned)
     keyed = [(depth[p.arm.id], turn, work) for p in planned for turn, work in enumerate(p.works)]
     return [work for *_, work in sorted(keyed, key=lambda k: k[:2])]
 
@@ -111,7 +111,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     lines = [json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher}) for p in planned]
     write_atomic(folder / _ARMS, "".join(f"{line}\n" for line in lines).encode())
     cwd, now = Path.cwd(), time.time()
-    git = {**provenance.source(), "own": facts(p.config for p in planned)}
+    git = {**provenance.source(), "own": user_facts(p.config for p in planned)}
     state = {"commit": git["commit"], "dirty": bool(git["diff"] or git["untracked"])}
     write_atomic(folder / provenance.SOURCE, json.dumps(git, indent=1).encode())
     frozen = {"code": code.name, "entries": dict(entry.NOW), **state}

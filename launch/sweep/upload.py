@@ -1,6 +1,7 @@
-"""Bring run folders to MLflow that were never, or not wholly, uploaded. Run it as often as you like.
+"""Bring run folders to MLflow that were never, or not wholly, uploaded, as often as you like.
 
-Exit code: 0 all is uploaded, 1 something is not (and why), 2 wrong usage.
+A tracker in an SQLite file does not bear many nodes writing to it through a network file system. SLURM's jobs then
+leave it alone, and whoever makes the next round uploads. With a server the jobs upload live.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 from ablation.errors import AblationError
 from ablation.track.ready import SQLITE, database, trouble
 from ablation.track.trial_files import SWEEPS
-from launch.compose.hint import ablation
+from launch.compose.overrides import verb_command
 from launch.sweep.archive import Archive
+from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.membership import named
-from launch.sweep.past import Past
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
+from ablation.store import attempt
+from launch.sweep.submission import Submission, Work
 
 
 @dataclass(frozen=True)
-class Outcome:
+class Uploaded:
     """What became of one trial: points uploaded now, or the error."""
 
     trial: str  # <id>/seed-K
@@ -43,7 +46,7 @@ def sync(
     uri: str | None = None,
     folders: Iterable[Path] | None = None,
     titles: Mapping[str, str] | None = None,
-) -> Iterator[Outcome]:
+) -> Iterator[Uploaded]:
     """Upload what trackers lack of every trial under `out`, or of these seeds' folders, one after the other.
 
     All go to the tracker at `uri`; without one each goes to that of its configuration, and those without stay away.
@@ -66,7 +69,7 @@ def sync(
         raise AblationError("; ".join(trouble))
 
 
-def tell(out: Path, folders: Sequence[Path]) -> None:
+def upload_news(out: Path, folders: Sequence[Path]) -> None:
     """Bring what is new of trials that were done before, such as another sweep that asked; a failure is a note."""
     if not folders:
         return
@@ -75,7 +78,7 @@ def tell(out: Path, folders: Sequence[Path]) -> None:
     except AblationError as e:
         trouble = [str(e)]
     if trouble:
-        again = ablation("sync", out)
+        again = verb_command("sync", out)
         print(f"note: MLflow lacks news of trials done before: {trouble[0]}; run: {again}", file=sys.stderr)
 
 
@@ -95,7 +98,7 @@ def _by_tracker(out: Path, folders: Iterable[Path]) -> dict[str, list[Path]]:
     """Seeds' folders by their trackers; "" has those of which it is not known."""
     asked = {id_: (p.config, s.cwd) for s in Archive(out).submissions for id_, p in s.arms.items()}
     found: dict[str, list[Path]] = {}
-    past = Past(out)
+    past = EarlierArms(out)
     for folder in folders:
         config, cwd = asked.get(folder.parent.name) or (past.config(folder.parent), Path.cwd())
         known = config is not None and isinstance(config.get("track"), Mapping)
@@ -106,13 +109,13 @@ def _by_tracker(out: Path, folders: Iterable[Path]) -> dict[str, list[Path]]:
     return found
 
 
-def _bring(uri: str, folders: Iterable[Path], titles: Mapping[str, str]) -> Iterator[Outcome]:
+def _bring(uri: str, folders: Iterable[Path], titles: Mapping[str, str]) -> Iterator[Uploaded]:
     """To one tracker."""
     if not folders:
         return
     if not uri:
         for folder in folders:
-            yield Outcome(_label(folder), error="its config.yaml is missing or damaged: name its tracker with --uri")
+            yield Uploaded(_label(folder), error="its config.yaml is missing or damaged: name its tracker with --uri")
         return
     client = _reach(uri)
     for folder in folders:
@@ -133,14 +136,14 @@ def _reach(uri: str) -> MlflowClient:
         ) from e
 
 
-def _upload(client: MlflowClient, folder: Path, title: str) -> Outcome:
+def _upload(client: MlflowClient, folder: Path, title: str) -> Uploaded:
     from ablation.track.upload import upload
 
     trial = _label(folder)
     try:
-        return Outcome(trial, points=upload(client, folder, title))
+        return Uploaded(trial, points=upload(client, folder, title))
     except Exception as e:  # one broken folder must not keep the others from being uploaded
-        return Outcome(trial, error=_line(e))
+        return Uploaded(trial, error=_line(e))
 
 
 def _label(folder: Path) -> str:
@@ -151,9 +154,9 @@ def _line(e: Exception) -> str:
     return f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
 
 
-def report(outcomes: Iterable[Outcome], as_json: bool) -> int:
+def report(outcomes: Iterable[Uploaded], as_json: bool) -> int:
     """Print what becomes of each trial as it becomes known; returns the exit code."""
-    known: list[Outcome] = []
+    known: list[Uploaded] = []
     trouble = ""
     try:
         for outcome in outcomes:
@@ -189,3 +192,34 @@ def main(argv: list[str] | None = None) -> int:
 
 if __name__ == "__main__":
     sys.exit(main())
+
+
+def offline(submission: Submission) -> bool:
+    """Whether the jobs of this submission are to leave MLflow alone."""
+    return any(_database(submission, arm) for arm in submission.arms)
+
+
+def upload_submission(submission: Submission) -> list[str]:
+    """Upload what the files have and the databases lack; returns what went wrong, which later calls make good."""
+    trouble = []
+    by_uri: dict[str, list[Path]] = {}
+    for work in submission.works:
+        if uri := _database(submission, work.id):
+            by_uri.setdefault(uri, []).extend(_begun(submission, work))
+    for uri, folders in by_uri.items():
+        try:
+            trouble += [str(o) for o in sync(submission.out, uri, folders) if o.error]
+        except AblationError as e:
+            trouble.append(str(e))
+    return trouble
+
+
+def _database(submission: Submission, arm: str) -> str:
+    """The URI of an arm's SQLite file, absolute; empty for other trackers and none."""
+    uri = tracker(submission.arms[arm].config, submission.cwd)
+    return uri if database(uri) else ""
+
+
+def _begun(submission: Submission, work: Work) -> list[Path]:
+    folders = [submission.out / work.id / f"seed-{seed}" for seed in work.seeds]
+    return [folder for folder in folders if attempt.latest(folder)]

@@ -6,8 +6,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from launch.compose.errors import why_not
 from launch.compose.hydra_version import running
-from launch.compose.lacks import told
 from launch.tables.definition import compositions, names
 from launch.tables.request import request
 
@@ -28,7 +28,7 @@ def coverage(tables: Sequence[str] | None = None) -> list[Covered]:
         rows = [(one.name, label, row) for one in asked for label, row in zip(one.labels, one.rows, strict=True)]
         composed = compositions([row for *_, row in rows])
         return [
-            Covered(name, label, told(arms, row.overrides) if isinstance(arms, Exception) else "")
+            Covered(name, label, why_not(arms, row.overrides) if isinstance(arms, Exception) else "")
             for (name, label, row), arms in zip(rows, composed, strict=True)
         ]
 

@@ -12,11 +12,11 @@ from ablation.errors import ConfigError
 from ablation.store.identity import canonical, theirs
 from launch.compose import errors
 from launch.compose.arm import called, parsed, rules
-from launch.compose.arms import attempts
+from launch.compose.arms import try_compose
+from launch.compose.errors import absent_options, why_not
 from launch.compose.grid import Row
 from launch.compose.hydra_version import running
-from launch.compose.lacks import absent, told
-from launch.compose.naming import apart
+from launch.compose.naming import common_and_distinct
 from launch.sweep.submission import Planned
 from launch.tables.file import SEQUENCES, flags, texts
 from launch.tables.labels import against, labels, surrounding
@@ -61,8 +61,8 @@ def compositions(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Compos
 
     Where a search path may bring options of its own, Hydra looks for them; else the files are looked at first.
     """
-    missing = [[] if search else absent(row.overrides) for row in rows]
-    whole = attempts([row.overrides for row, lacks in zip(rows, missing, strict=True) if not lacks], search)
+    missing = [[] if search else absent_options(row.overrides) for row in rows]
+    whole = try_compose([row.overrides for row, lacks in zip(rows, missing, strict=True) if not lacks], search)
     return [ConfigError("; ".join(lacks)) if lacks else next(whole) for lacks in missing]
 
 
@@ -77,7 +77,7 @@ def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
     kept = []
     for row, label, arms in zip(rows, labels(rows), compositions(rows, errors.searched(hydra)), strict=True):
         if isinstance(arms, Exception):
-            print(f"left out: {label}: {told(arms, [*errors.searched(hydra), *row.overrides])}", file=sys.stderr)
+            print(f"left out: {label}: {why_not(arms, [*errors.searched(hydra), *row.overrides])}", file=sys.stderr)
         else:
             kept.append(row)
     if not kept:
@@ -90,7 +90,7 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
     configs = [p.config if p else {} for p in own]
     full = (called(row.overrides, config) for row, config in zip(asked.rows, configs, strict=True))
-    _, named = apart({str(n): name for n, name in enumerate(full)})
+    _, named = common_and_distinct({str(n): name for n, name in enumerate(full)})
     others, search = against(asked.rows, asked.labels, asked.about.baseline), errors.searched(asked.hydra)
     lines: dict[tuple[str, str | None], Line] = {}
     for n, (row, arms) in enumerate(zip(asked.rows, composed, strict=True)):
@@ -127,7 +127,7 @@ def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, oth
         "notes": (*texts(said.get("notes")), *seq),
     }
     if isinstance(arms, Exception):
-        return Line(id=None, seeds=_seeds(row), name=name, lacks=told(arms, [*paths, *row.overrides]), **facts)
+        return Line(id=None, seeds=_seeds(row), name=name, lacks=why_not(arms, [*paths, *row.overrides]), **facts)
     own = arms[-1]
     return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **facts)
 

@@ -140,12 +140,12 @@ def _at(place: str, asked: Asked) -> Iterator[None]:
     """Put the note's file and line before what is wrong with its marker."""
     from hydra.errors import HydraException
 
-    from launch.compose.errors import explain
+    from launch.compose.errors import message
 
     try:
         yield
     except (ConfigError, HydraException) as e:
-        raise ConfigError(f"{place}: {explain(e, _arguments(asked))}") from e
+        raise ConfigError(f"{place}: {message(e, _arguments(asked))}") from e
 
 
 def _runs(uri: str, definitions: Iterable[Definition]) -> pd.DataFrame:

@@ -17,14 +17,22 @@ from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from ablation.store import aside
 from ablation.track.ready import SQLITE, database
-from launch.compose.hint import ablation
-from launch.tables.report_arms import Arms, asked
+from launch.compose.overrides import verb_command
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
     from results.tables.definition import Definition, Line
     from results.tables.table import Table
+from launch.compose import errors
+from launch.compose.arm import plain
+from launch.compose.composer import Composer
+from launch.compose.grid import Row
+from launch.plan import runs
+from launch.sweep.upload import tracker
+from launch.tables.definition import compositions, definition
+from launch.tables.request import request
+from results.tables.definition import Definition
 
 _WIDE = 140  # columns where there is no terminal
 
@@ -56,7 +64,7 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
     node: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     options = read(node)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output is the table's
-        arms = asked(config, job_overrides)
+        arms = requested(config, job_overrides)
         uri = source(arms, options.uri)
         frame = runs(uri, {line.id for line in arms.definition.lines if line.id}) if uri else tidy([], None)
         frame = _standing(frame, arms.out)
@@ -133,8 +141,8 @@ def source(arms: Arms, uri: str | None) -> str:
     if uri is None and not arms.tracker:
         where = f"{SQLITE}results/mlflow.db"
         raise ConfigError(
-            f"track: these arms are recorded nowhere; `{ablation(f'sync --uri {where}', arms.out)}` brings those that "
-            f"are done to a tracker, which hydra.launcher.uri={where} reads"
+            f"track: these arms are recorded nowhere; `{verb_command(f'sync --uri {where}', arms.out)}` brings those "
+            f"that are done to a tracker, which hydra.launcher.uri={where} reads"
         )
     if uri is None and (file := database(arms.tracker)) and not file.exists():
         print(f"note: nothing was ever recorded in {arms.tracker}", file=sys.stderr)
@@ -159,7 +167,9 @@ def _tell_unsynced(table: Table, out: Path, uri: str | None) -> None:
     done = sum((out / str(id_) / f"seed-{seed}" / "result.json").exists() for id_, seed in lacking)
     if done:
         words = f"sync --uri {shlex.quote(uri)}" if uri else "sync"
-        told = f"{done} of the trials that lack a number here are done; `{ablation(words, out)}` brings them to MLflow"
+        told = (
+            f"{done} of the trials that lack a number here are done; `{verb_command(words, out)}` brings them to MLflow"
+        )
         print(f"note: {told}", file=sys.stderr)
 
 
@@ -179,3 +189,38 @@ def lacking(table: Table) -> AblationError | None:
         return None
     number = sum(not cell.complete for cell in table.cells)
     return AblationError(f"{number} of {len(table.cells)} lines lack something: see their cells and footnotes")
+
+
+_OURS = "grid"  # the sweeper whose rows have labels
+
+
+@dataclass(frozen=True)
+class Arms:
+    """What is asked for, and where it is recorded."""
+
+    definition: Definition
+    tracker: str  # an MLflow URI; empty: none
+    out: Path  # where their run folders are, which a report can do without
+
+
+def requested(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
+    """The arms of a sweep. `config` is the sweep's, with Hydra's node; another sweeper's rows are taken as they come.
+
+    Raises:
+        ConfigError: a mistake in the grid or the table, or arms that are recorded in different places.
+    """
+    typed = config.hydra.overrides
+    ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
+    rows = None if ours else tuple(Row(tuple(row)) for row in job_overrides)
+    # The options of another sweeper mean nothing to ours.
+    wanted = request([*typed.task, *(typed.hydra if ours else errors.searched(typed.hydra))], rows)
+    composed = compositions(wanted.rows, errors.searched(wanted.hydra))
+    configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
+    recorded = [text for text in wanted.task if text.startswith(("track", "out="))]  # other keys may lack their rows
+    configs = configs or [plain(Composer(errors.searched(wanted.hydra))(recorded).config)]
+    found = sorted({tracker(each, Path.cwd()) for each in configs})
+    if len(found) > 1 and not config.hydra.launcher.uri:
+        told = ", ".join(uri or "nowhere" for uri in found)
+        raise ConfigError(f"track: these arms are not recorded in one place ({told}); choose with hydra.launcher.uri=")
+    command = runs(errors.sweep_command(typed.task, typed.hydra))
+    return Arms(replace(definition(wanted, composed), command=command), found[0], Path(configs[0]["out"]))

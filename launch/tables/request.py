@@ -46,7 +46,7 @@ def request(arguments: Sequence[str], rows: tuple[Row, ...] | None = None) -> Re
     Raises:
         ConfigError: a mistake in the table, or in what was typed.
     """
-    name, given = split([text for text in overrides.typed(arguments) if text not in ("-m", "--multirun")])
+    name, given = split([text for text in overrides.as_typed(arguments) if text not in ("-m", "--multirun")])
     hydra = [text for text in given if text.startswith(_OF_HYDRA)]
     task = [text for text in given if text not in hydra]
     hydra = [text for text in hydra if not text.startswith(_NOT_ASKED)]

@@ -10,8 +10,7 @@ from rich.live import Live
 
 from launch.status.outcome import Event, Outcome
 from launch.sweep.submission import Work
-from launch.terminal.picture import draw, spell
-from launch.terminal.progress import Board
+from launch.terminal.progress import Board, draw, spelt_counts
 from launch.terminal.trial_progress import scores
 
 _EVERY = 0.25  # seconds between two drawings
@@ -91,7 +90,7 @@ class Lines(View):
     def ended(self, work: Work, seed: int, outcome: Outcome) -> None:
         """With how many are over."""
         over, left = self.board.counts.total(), self.board.total_left()
-        eta = f"  ETA {spell(left)}" if left and left >= 1 else ""
+        eta = f"  ETA {spelt_counts(left)}" if left and left >= 1 else ""
         name = self.board.rows[work.id].name
         self.say(f"[{over}/{self.board.trials}] {name} seed {seed}: {spelt(outcome)}{eta}")
 

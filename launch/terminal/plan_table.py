@@ -12,8 +12,8 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.store import code
-from launch.compose.naming import apart
-from launch.status.earlier import duration
+from launch.compose.naming import common_and_distinct
+from launch.status.trial_status import duration
 from launch.sweep import edits
 from launch.terminal.arm_table import spelt
 
@@ -30,7 +30,7 @@ def show(report: Report, limit: int) -> None:
     """Print it; at most `limit` arms, 0 for all."""
     console = Console(highlight=False, markup=False)
     console = console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
-    common, short = apart({arm.row.id: arm.row.name for arm in report.arms})
+    common, short = common_and_distinct({arm.row.id: arm.row.name for arm in report.arms})
     console.print(f"sweep {report.name} in {report.out}" + (f", all with {common}" if common else ""))
     order = sorted(range(len(report.arms)), key=lambda n: _URGENT.index(report.arms[n].state))
     shown = sorted(order[: limit or len(order)])

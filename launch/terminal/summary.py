@@ -10,9 +10,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from launch.compose.hint import ablation
-from launch.status.earlier import ago, done_at
+from launch.compose.overrides import verb_command
 from launch.status.outcome import Outcome, Trial
+from launch.status.trial_status import ago, done_at
 from launch.sweep.submission import Submission
 from launch.terminal.progress import Board, Row
 
@@ -29,7 +29,7 @@ def show(submission: Submission, board: Board, console: Console, doubts: Sequenc
     room = max(5, console.height - len(below) - 5) if console.is_terminal else len(rows)
     if len(rows) > room:
         rows = sorted(rows, key=lambda r: -statistics.fmean(r.accuracies) if r.accuracies else 0.0)[:room]
-        every = ablation(f"status {submission.name}", submission.out)
+        every = verb_command(f"status {submission.name}", submission.out)
         below.insert(0, f"the {room} best of {len(board.rows)} arms; all of them: {every}")
     table = Table(box=None, pad_edge=False)
     table.add_column("arm", overflow="fold")
@@ -67,7 +67,7 @@ def _failures(submission: Submission, board: Board) -> Iterator[str]:
                 groups.setdefault(_kind(outcome), []).append(((arm, seed), outcome))
     ordered = sorted(groups.values(), key=len, reverse=True)
     if ordered:
-        every = ablation(f"logs --failed {submission.name}", submission.out)
+        every = verb_command(f"logs --failed {submission.name}", submission.out)
         yield f"failures (all of them, with their traces: {every})"
     for group in ordered[:_REASONS]:
         (arm, seed), outcome = group[0]

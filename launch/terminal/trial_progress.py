@@ -16,7 +16,7 @@ from rich.text import Text
 from ablation.errors import AblationError, Blocked, Cancelled
 from ablation.store.attempt import Busy, Fenced
 from ablation.trial.observer import Leg, Watch
-from launch.status.earlier import ago
+from launch.status.trial_status import ago
 
 _WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocked"}  # failures that are none
 Outcomes = Mapping[int, Mapping[str, Any] | AblationError]

@@ -1,8 +1,9 @@
-"""How many workers run side by side on this machine, and what each is given."""
+"""What workers compute on: their GPUs, their threads, and how many cores other processes leave them."""
 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,6 @@ from ablation.machine import allowance
 from ablation.machine.device import decide, look
 from ablation.machine.threads import most
 from launch.sweep.submission import Planned
-from launch.workers.load import Load
 from launch.workers.process import TAKE_TURNS, Slot
 
 _WORKER_BYTES = 2 << 30  # of memory that a worker on the CPU is counted with: libraries 0.6 GB, and a trial's data
@@ -106,3 +106,57 @@ def _count(options: Mapping[str, Any], key: str) -> int:
         auto = "auto or " if key == "workers" else ""
         raise ConfigError(f"{_KEY}.{key}={value}: give {auto}a whole number of at least 1")
     return value
+
+
+_STAT = Path("/proc/stat")
+_LEAST = 0.5  # seconds that are watched at least
+_TICK = 100  # of a second, in which the kernel counts (USER_HZ)
+
+
+class Load:
+    """Watches from its making on what other processes take of the cores that this one may use."""
+
+    def __init__(self, stat: Path = _STAT) -> None:
+        self._stat, self._told = stat, stat.exists()
+        self._began, self._busy, self._own = time.monotonic(), self._all(), _own()
+
+    def free(self) -> int:
+        """Cores that others left free since, at least 1; all that are allowed where the kernel does not tell."""
+        cores = allowance.cores()
+        if not self._told:
+            return cores
+        # Where a quota allows fewer cores than there are, others may well be busy on those that are left over.
+        there = max(cores, len(os.sched_getaffinity(0)))
+        return max(1, min(cores, round(there - self.taken())))
+
+    def taken(self) -> float:
+        """Cores that others kept busy since, on average."""
+        time.sleep(max(0.0, _LEAST - (time.monotonic() - self._began)))
+        busy = self._all() - self._busy - (_own() - self._own)
+        return busy / (time.monotonic() - self._began)
+
+    def _all(self) -> float:
+        """Seconds that all processes have been running on the cores this one may use, nice ones left out."""
+        if not self._told:
+            return 0.0
+        names = {f"cpu{n}" for n in os.sched_getaffinity(0)}
+        rows = [line.split() for line in self._stat.read_text().splitlines()]
+        # user nice system idle iowait irq softirq steal: what is nice gives way to us
+        return sum(sum(int(row[k]) for k in (1, 3, 6, 7, 8)) for row in rows if row and row[0] in names) / _TICK
+
+
+def give_way(load: Load) -> list[str]:
+    """Compute with as many threads as there are free cores, unless the user said how many; the notes say so."""
+    if "OMP_NUM_THREADS" in os.environ:
+        return []
+    free, cores = load.free(), allowance.cores()
+    torch.set_num_threads(free)
+    if free == cores:
+        return []
+    told = f"other processes keep cores busy: this one computes with {free} of {cores} threads"
+    return [f"{told} (OMP_NUM_THREADS=N says otherwise)"]
+
+
+def _own() -> float:
+    spent = os.times()
+    return spent.user + spent.system + spent.children_user + spent.children_system

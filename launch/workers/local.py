@@ -47,7 +47,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     made = sweep.create(planned, options, command)
     others = edits.notes(planned)
     outcomes = _drive(made, retry, places, Console(highlight=False), cautious, found, others)
-    upload.tell(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
+    upload.upload_news(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
     return outcomes
 
 
@@ -73,7 +73,7 @@ def _drive(
     board, brake = Board(submission, len(places)), _Brake()
     with closing(live_table.choose(board, console)) as view, _driver(submission) as beat, brake:
         arms = list(submission.arms.values())
-        notes = [*devices.notes(places), *warnings.together(arms), *others, *found.notes, *provenance.notes()]
+        notes = [*devices.notes(places), *warnings.of_sweep(arms), *others, *found.notes, *provenance.notes()]
         for note in notes:
             view.say(f"note: {note}")
 

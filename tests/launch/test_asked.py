@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from mlflow import MlflowClient
 
-from launch.compose.titles import titles
+from launch.compose.naming import short_names
 from launch.sweep import upload
 from launch.sweep.membership import ask, named
 from tests.track.conftest import client, empty_database, uri  # noqa: F401
@@ -34,7 +34,7 @@ pytestmark = mlflow_warns
     ],
 )
 def test_a_title_says_what_sets_an_arm_apart(names: list[str], told: list[str]) -> None:
-    found = titles({str(k): name for k, name in enumerate(names)})
+    found = short_names({str(k): name for k, name in enumerate(names)})
     assert list(found.values()) == told
 
 
@@ -83,11 +83,11 @@ def test_a_second_sweep_finds_the_trials_of_the_first(
     folder = trial(tmp_path, arm="1", sweep="first")
     (folder.parent / "config.yaml").write_text(json.dumps({"track": {"mlflow": {"uri": uri}}}))
     Training(folder).epochs(1).end()
-    upload.tell(tmp_path, ask(tmp_path, "first", {"1": [0]}))
-    upload.tell(tmp_path, ask(tmp_path, "second", {"1": [0, 1]}))
+    upload.upload_news(tmp_path, ask(tmp_path, "first", {"1": [0]}))
+    upload.upload_news(tmp_path, ask(tmp_path, "second", {"1": [0, 1]}))
     assert [run.data.tags["ablation.sweeps"] for run in runs(client, "first")] == ["first,second"]
     assert [run.data.tags["ablation.sweeps"] for run in arms(client, "first")] == ["first,second"]
     assert runs(client, "second") == []
     (folder.parent / "config.yaml").write_text(json.dumps({"track": {"mlflow": {"uri": "http://127.0.0.1:1"}}}))
-    upload.tell(tmp_path, ask(tmp_path, "third", {"1": [0]}))
+    upload.upload_news(tmp_path, ask(tmp_path, "third", {"1": [0]}))
     assert "run: ablation sync" in capsys.readouterr().err

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from launch.cli import main
-from launch.compose.changes import told
+from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.submission import Submission
 from tests.launch.handmade import epoch, failed, finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said
@@ -114,15 +114,15 @@ def test_an_unknown_or_ambiguous_run_is_2(capsys: Capture, two: Submission) -> N
 
 def test_changes_in_words() -> None:
     changes = {"sched.eta": (1e-5, 1e-4), "aug.mixup.alpha": (None, 1)}
-    assert told(changes) == "sched.eta was 1e-05, is 0.0001, aug.mixup.alpha was not there, is 1"
+    assert describe_changes(changes) == "sched.eta was 1e-05, is 0.0001, aug.mixup.alpha was not there, is 1"
     corrected = {"epochs": (1, 2), "revised.aug.mixup": (1, 2), "revised.loss.kl": (2, 3), "revised.optim.sgd": (3, 2)}
-    assert told(corrected) == (
+    assert describe_changes(corrected) == (
         "epochs was 1, is 2, it was made before revision 2 of aug.mixup and revision 3 of loss.kl, "
         "it was made under revision 3 of optim.sgd, which is now 2; see CHANGELOG.md"
     )
-    assert told({}) == "its id was made by earlier rules; see CHANGELOG.md"
+    assert describe_changes({}) == "its id was made by earlier rules; see CHANGELOG.md"
     images = {"data.content": (None, "sha256:0"), "data.path": ("a", None)}
-    assert told(images) == "its images were known by their path only, are known by their content"
+    assert describe_changes(images) == "its images were known by their path only, are known by their content"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])

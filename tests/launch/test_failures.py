@@ -12,8 +12,8 @@ import pytest
 
 from ablation.store.attempt import Owner
 from launch.backends import DRIVER, driving
-from launch.compose.errors import explain
-from launch.compose.hint import ablation
+from launch.compose.errors import message
+from launch.compose.overrides import verb_command
 from launch.sweep.submission import Submission
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
@@ -141,17 +141,17 @@ def test_a_run_stands_in_its_logs_as_in_its_sweep(capsys: Capture, broken: Submi
 
 def test_hints_name_the_folder_unless_it_is_the_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert ablation("retry s", Path("results/runs")) == "ablation retry s"
-    assert ablation("retry s", tmp_path / "results" / "runs") == "ablation retry s"
-    assert ablation("retry s", tmp_path / "my runs") == "ablation retry s --out 'my runs'"
-    assert ablation("retry s", Path("/runs")) == "ablation retry s --out /runs"
+    assert verb_command("retry s", Path("results/runs")) == "ablation retry s"
+    assert verb_command("retry s", tmp_path / "results" / "runs") == "ablation retry s"
+    assert verb_command("retry s", tmp_path / "my runs") == "ablation retry s --out 'my runs'"
+    assert verb_command("retry s", Path("/runs")) == "ablation retry s --out /runs"
 
 
 @pytest.mark.parametrize(("number", "resumes"), [(errno.ENOSPC, True), (errno.EACCES, False)])
 def test_only_a_full_disk_is_said_to_have_left_checkpoints(number: int, resumes: bool) -> None:
-    assert ("checkpoints" in explain(OSError(number, os.strerror(number)))) is resumes
+    assert ("checkpoints" in message(OSError(number, os.strerror(number)))) is resumes
 
 
 def test_axes_on_the_command_line_are_added() -> None:
-    said = explain(Exception("Could not override 'hydra.sweeper.params'."), [])
+    said = message(Exception("Could not override 'hydra.sweeper.params'."), [])
     assert "'++hydra.sweeper.params={" in said

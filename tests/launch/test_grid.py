@@ -14,7 +14,7 @@ from tiny import options
 
 from ablation.errors import ConfigError
 from launch.compose.arms import gather
-from launch.compose.errors import explain
+from launch.compose.errors import message
 from launch.compose.grid import Grid, Row
 from launch.compose.hydra_version import initialized
 
@@ -164,7 +164,7 @@ def test_what_is_no_override_is_hydras_to_refuse() -> None:
     for grid, typed in (({"rows": ["aug=[a,b"]}, []), ({}, ["aug=[a,b"])):
         with pytest.raises(HydraException) as refused:
             rows(grid, *typed)
-        assert explain(refused.value).startswith("aug=[a,b: is not an override: ")
+        assert message(refused.value).startswith("aug=[a,b: is not an override: ")
 
 
 _KEYS = st.sampled_from(["optim.lr", "epochs", "batch_size", "sched.gamma"])

@@ -15,8 +15,7 @@ from launch.status.outcome import Event, Outcome
 from launch.sweep import submission
 from launch.sweep.submission import Submission, Work
 from launch.terminal import live_table, summary
-from launch.terminal.picture import draw
-from launch.terminal.progress import Board
+from launch.terminal.progress import Board, draw
 from tests.launch import handmade
 
 

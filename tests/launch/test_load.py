@@ -12,7 +12,7 @@ import torch
 
 from ablation.errors import ConfigError
 from ablation.machine import allowance, threads
-from launch.workers.load import Load, give_way
+from launch.workers.devices import Load, give_way
 
 LINUX = pytest.mark.skipif(not Path("/proc/stat").exists(), reason="only Linux tells how busy each core is")
 
@@ -66,7 +66,7 @@ def test_a_trial_goes_on_with_the_threads_it_began_with(monkeypatch: pytest.Monk
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("module", ["launch.workers.devices", "ablation.key", "launch.workers.load"])
+@pytest.mark.parametrize("module", ["launch.workers.devices", "ablation.key"])
 def test_openmp_is_told_how_to_wait_before_torch_is_loaded(module: str) -> None:
     env = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     code = (

@@ -14,9 +14,9 @@ from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.errors import ConfigError
-from launch.compose import quotes
+from launch.compose import overrides
 from launch.compose.arms import gather
-from launch.compose.errors import explain
+from launch.compose.errors import message
 from launch.compose.hydra_version import initialized
 from launch.run import arguments
 
@@ -33,7 +33,7 @@ def search(tmp_path: Path) -> str:
 def said(*typed: str) -> str:
     with initialized(), pytest.raises(HydraException) as refused:
         compose("config", list(typed))
-    return explain(refused.value, typed)
+    return message(refused.value, typed)
 
 
 MISTAKES = {
@@ -133,8 +133,8 @@ def test_text_that_hydra_cannot_read_is_typed_as_is_said(value: str) -> None:
 
 
 def test_values_of_a_sweep_are_quoted_one_by_one() -> None:
-    assert quotes.way("sweep=a,ü") == """type 'sweep=a,"ü"'"""
-    assert quotes.way("größe=1") == quotes.way("größe") == "give key=value"
+    assert overrides.way_to_type("sweep=a,ü") == """type 'sweep=a,"ü"'"""
+    assert overrides.way_to_type("größe=1") == overrides.way_to_type("größe") == "give key=value"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def machine(
 ) -> None:
     monkeypatch.setattr(allowance, "cores", lambda: cores)
     monkeypatch.setattr(allowance, "memory", lambda: gib << 30)
-    monkeypatch.setattr("launch.workers.load.Load.taken", lambda self: 0.0)
+    monkeypatch.setattr("launch.workers.devices.Load.taken", lambda self: 0.0)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
     monkeypatch.setattr(devices, "look", lambda: Seen(usable=usable and gpus > 0, counted=gpus, built="13.0"))
@@ -152,7 +152,7 @@ def test_workers_of_several_threads_leave_busy_cores_to_others(
     monkeypatch: pytest.MonkeyPatch, six: list[Planned]
 ) -> None:
     machine(monkeypatch, 24, gib=64)
-    monkeypatch.setattr("launch.workers.load.Load.taken", lambda self: 11.6)
+    monkeypatch.setattr("launch.workers.devices.Load.taken", lambda self: 11.6)
     chosen = devices.choose({**OPTIONS, "workers": "auto"}, six)
     assert (len(chosen), {s.env["OMP_NUM_THREADS"] for s in chosen}) == (6, {"2"})
 

@@ -16,7 +16,7 @@ from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 
 from ablation.errors import ConfigError
 from ablation.store.identity import identify
-from launch.compose import stages
+from launch.compose import teachers
 from launch.compose.arm import Arm, plain, rules, settle
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
@@ -78,7 +78,7 @@ def test_a_chain_of_rounds_is_one_line() -> None:
     teacher, first, second, third = planned(*STUDENT, "teacher=same", "rounds=3")
     assert [p.teacher for p in (teacher, first, second, third)] == [None, teacher.arm.id, first.arm.id, second.arm.id]
     assert first.arm.id == planned(*STUDENT, "teacher=same")[-1].arm.id
-    assert stages.depths([third, first, teacher, second]) == {
+    assert teachers.stages([third, first, teacher, second]) == {
         teacher.arm.id: 0, first.arm.id: 1, second.arm.id: 2, third.arm.id: 3,
     }  # fmt: skip
 
@@ -99,7 +99,7 @@ def test_arms_share_their_common_stages() -> None:
 def test_works_come_stage_by_stage() -> None:
     rows = [[*STUDENT, "teacher=same", "rounds=2", "seeds=2"], ["aug=mixup"]]
     arms = gather(rows)
-    depth = stages.depths(arms)
+    depth = teachers.stages(arms)
     works = order(list(reversed(arms)))
     assert [depth[w.id] for w in works] == sorted(depth[w.id] for w in works)
     assert len(works) == 7
@@ -230,13 +230,13 @@ def chain(*links: tuple[str, str | None]) -> list[Planned]:
 def test_depths_whatever_the_order() -> None:
     links = [("a", None), ("b", "a"), ("c", "b"), ("d", "a"), ("e", "elsewhere")]
     for order_of in itertools.permutations(links):
-        assert stages.depths(chain(*order_of)) == {"a": 0, "b": 1, "c": 2, "d": 1, "e": 0}
+        assert teachers.stages(chain(*order_of)) == {"a": 0, "b": 1, "c": 2, "d": 1, "e": 0}
 
 
 def test_a_circle_is_refused() -> None:
     for links in ([("a", "a")], [("a", "b"), ("b", "a")], [("x", "a"), ("a", "b"), ("b", "c"), ("c", "a")]):
         with pytest.raises(ConfigError, match="wait for each other"):
-            stages.depths(chain(*links))
+            teachers.stages(chain(*links))
 
 
 def sweep(out: Path, *overrides: str) -> subprocess.CompletedProcess[str]:

@@ -18,4 +18,4 @@ def expanded(typed: list[str]) -> list[list[str]]:
     mode = RunMode.MULTIRUN if swept else RunMode.RUN
     config = loader.load_configuration("config", [text for text in given if text != "-m"], mode)
     task = list(config.hydra.overrides.task)
-    return [list(row.overrides) for row in Grid(loader).expand({}, overrides.typed(task))] if swept else [task]
+    return [list(row.overrides) for row in Grid(loader).expand({}, overrides.as_typed(task))] if swept else [task]
