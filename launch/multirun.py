@@ -12,15 +12,15 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.errors import AblationError, ConfigError, Stopped
-from launch.compose import errors, misread
+from launch.compose import misread, overrides
+from launch.compose.arm import Planned
 from launch.compose.arms import gather_rows
-from launch.status.outcome import Outcome, Trial, exit_code
+from launch.status.outcome import Outcome, TrialKey, exit_code
 from launch.sweep import upload
-from launch.sweep.submission import Planned
 
 # Arms, the launcher's options, the line that was typed. Returns what became of the trials if it waited for them, else
 # an exit code.
-Run = Callable[[Sequence[Planned], Mapping[str, Any], str], Mapping[Trial, Outcome] | int]
+Run = Callable[[Sequence[Planned], Mapping[str, Any], str], Mapping[TrialKey, Outcome] | int]
 
 
 def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
@@ -35,13 +35,13 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     """
     typed = config.hydra.overrides
     misread.refuse_typed(typed.hydra)
-    search = errors.searched(typed.hydra)
+    search = overrides.search_paths(typed.hydra)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = gather_rows(job_overrides, search)
     for said in upload.foretold(p.config for p in planned):
         print(f"note: {said}", file=sys.stderr)
     options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
-    told = run(planned, options, errors.sweep_command(typed.task, typed.hydra))
+    told = run(planned, options, overrides.sweep_command(typed.task, typed.hydra))
     outcomes, code = ({}, told) if isinstance(told, int) else (told, exit_code(told))
     if code == 130:
         raise Stopped("stopped; the same command resumes")
@@ -49,14 +49,14 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     return [_job(row, id_, outcomes, error) for row, id_ in zip(job_overrides, ids, strict=True)]
 
 
-def _error(outcomes: Mapping[Trial, Outcome], code: int) -> AblationError:
+def _error(outcomes: Mapping[TrialKey, Outcome], code: int) -> AblationError:
     """What is raised for arms that are not done."""
     lost = sum(o.state != "done" for o in outcomes.values())
     message = f"{lost} of {len(outcomes)} trials are not done" if outcomes else "not all trials are done"
     return ConfigError(message) if code == 2 else AblationError(message)
 
 
-def _job(row: Sequence[str], id_: str, outcomes: Mapping[Trial, Outcome], error: AblationError | None) -> JobReturn:
+def _job(row: Sequence[str], id_: str, outcomes: Mapping[TrialKey, Outcome], error: AblationError | None) -> JobReturn:
     own = [outcome for (arm, _), outcome in outcomes.items() if arm == id_]
     if error and (not outcomes or any(outcome.state != "done" for outcome in own)):
         return JobReturn(overrides=list(row), status=JobStatus.FAILED, _return_value=error)

@@ -3,80 +3,30 @@
 from __future__ import annotations
 
 import json
-import shlex
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
-from launch.backends import Flight
+from launch.backends import pending
 from launch.checks import no_effect
-from launch.checks.cost import Cost, Estimates
+from launch.checks.cost import Estimates
 from launch.checks.probe import probe
 from launch.compose import warnings
-from launch.status.sweep_status import Trial, states
-from launch.sweep.earlier_arms import EarlierArms, Stale
+from launch.compose.arm import Planned
+from launch.compose.overrides import run_command
+from launch.status.sweep_status import Pending, Trial, states
+from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.edits import Edits
-from launch.sweep.submission import Planned, Submission, load, submissions
+from launch.sweep.submission import Submission, load, submissions
 from launch.terminal import plan_table
 from launch.terminal.arm_table import Row, rows
+from launch.terminal.plan_table import Outlook, Report
 
 _OPTIONS = ("json", "probe", "rows", "check")
-_OPEN = ("done", "running", "queued")  # what a run has not to begin
-
-
-@dataclass(frozen=True)
-class Outlook:
-    """One arm of the grid."""
-
-    planned: Planned
-    row: Row  # how its trials stand together
-    trials: list[Trial]
-    stale: Stale | None  # of an arm of which nothing has run
-    cost: Cost | None  # None also if nothing is to come
-    edited: tuple[str, ...] = ()  # files of the code that differ from what its trials were trained by
-
-    @property
-    def state(self) -> str:
-        """That of the row, or stale."""
-        return "stale" if self.stale else self.row.state
-
-    @property
-    def missing(self) -> list[int]:
-        """Seeds that a run would train."""
-        return [t.seed for t in self.trials if t.state.kind not in _OPEN]
-
-    @property
-    def seconds(self) -> float | None:
-        """Of training still to come, seeds that run or are queued included; None if nobody knows."""
-        epochs = sum(self.row.epochs - t.state.epoch for t in self.trials if t.state.kind != "done")
-        if not epochs:
-            return 0.0
-        return self.cost.seconds * epochs if self.cost else None
-
-
-@dataclass(frozen=True)
-class Report:
-    """A sweep as it would be run now."""
-
-    name: str
-    out: Path
-    arms: list[Outlook]  # in grid order
-    gone: list[Row]  # arms of earlier submissions of this sweep that the grid no longer has
-    notes: list[str]
-    command: str  # that runs it
-
-    def hours(self) -> dict[str, float]:
-        """Of training still to come, as far as it is known, by kind of device."""
-        found: dict[str, float] = {}
-        for arm in self.arms:
-            if arm.seconds and arm.cost:
-                found[arm.cost.kind] = found.get(arm.cost.kind, 0.0) + arm.seconds / 3600
-        return found
 
 
 def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> int:
@@ -101,8 +51,8 @@ def look(
     """What would be run; `timed` probes shapes of which no earlier run tells, `checked` looks for dead switches."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
     earlier, damaged = _earlier(out, name)
-    flight, past = Flight(earlier), EarlierArms(out)
-    standing = states(out, [(p, seed) for p in planned for seed in p.seeds], flight, write=False)
+    coming, past = pending(earlier), EarlierArms(out)
+    standing = states(out, [(p, seed) for p in planned for seed in p.seeds], coming, write=False)
     trials: dict[str, list[Trial]] = {}
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
@@ -117,7 +67,7 @@ def look(
         cost = estimates.of(p) if row.done < row.total else None
         edited = edits.of(p.arm.id, p.config, [t.seed for t in trials[p.arm.id]])
         arms.append(Outlook(p, row, trials[p.arm.id], stale, cost, tuple(edited)))
-    return Report(name, out, arms, _gone(out, earlier, trials.keys(), flight), notes, runs(command))
+    return Report(name, out, arms, _gone(out, earlier, trials.keys(), coming), notes, run_command(command))
 
 
 def _earlier(out: Path, name: str) -> tuple[list[Submission], list[str]]:
@@ -131,16 +81,9 @@ def _earlier(out: Path, name: str) -> tuple[list[Submission], list[str]]:
     return found, damaged
 
 
-def runs(command: str) -> str:
-    """The line of a plan without what makes it a plan: it runs on the launcher that is the default."""
-    return shlex.join(
-        word for word in shlex.split(command) if not word.startswith(("hydra/launcher=", "hydra.launcher."))
-    )
-
-
-def _gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], flight: Flight) -> list[Row]:
+def _gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: Pending) -> list[Row]:
     arms = {id_: p for submission in earlier for id_, p in submission.arms.items() if id_ not in kept}
-    return rows(states(out, [(p, seed) for p in arms.values() for seed in p.seeds], flight, write=False).trials)
+    return rows(states(out, [(p, seed) for p in arms.values() for seed in p.seeds], coming, write=False).trials)
 
 
 def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:

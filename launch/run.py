@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import sys
 from collections.abc import Iterator, Sequence
@@ -21,17 +20,16 @@ from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.machine.threads import check as check_threads
 from ablation.parts import parts
 from ablation.trial import run
-from launch.compose import choices, errors, hydra_version, overrides, own_data, paths, teachers
+from launch.compose import choices, errors, hydra_version, overrides, own_data, paths
 from launch.compose import teachers as stages
+from launch.compose.arm import Planned
 from launch.compose.arms import gather
 from launch.compose.composer import Composer
+from launch.compose.overrides import for_hydra
 from launch.status import trial_status
-from launch.sweep import edits, membership, provenance, snapshot, upload
-from launch.sweep.submission import Planned
+from launch.sweep import earlier_arms, edits, membership, provenance, snapshot, upload
 from launch.terminal import trial_progress
 from launch.workers.devices import Load, give_way
-
-_BARE = ("-m", "--multirun")  # options without a value that overrides may follow
 
 
 @hydra.main(**hydra_version.BASE, config_path="../conf", config_name="config")
@@ -39,7 +37,7 @@ def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
     load = Load()
     typed = HydraConfig.get().overrides
-    planned = gather([list(typed.task)], errors.searched(typed.hydra))
+    planned = gather([list(typed.task)], overrides.search_paths(typed.hydra))
     depth = stages.stages(planned)
     with _stop_on_signal() as stop:
         notes = give_way(load)
@@ -58,7 +56,8 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     folder = paths.made(config) / arm.id
     watch = trial_progress.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edits.notes([planned])
-    told = [*planned.notes, *arm.notes(folder.parent, config), *others, *provenance.notes(), *upload.foretold([config])]
+    earlier = earlier_arms.notes(arm, config, folder.parent)
+    told = [*planned.notes, *earlier, *others, *provenance.notes(), *upload.foretold([config])]
     for note in [*notes, *told]:
         watch.note(note)
     built = parts(config)
@@ -104,43 +103,17 @@ def _stop_on_signal() -> Iterator[Event]:
             signal.signal(number, handler)
 
 
-def arguments(typed: Sequence[str]) -> list[str]:
-    """What Hydra is given: naming a launcher asks for it also without `-m`, `--json` is an option of launchers.
-
-    The overrides that name a teacher are one value; of a sweep, keys that only its arms may have go past Hydra.
-
-    Raises:
-        ConfigError: a sweep is to be shown.
-        HydraException: not an override.
-    """
-    given = _flags_first(["hydra.launcher.json=true" if t == "--json" else teachers.quoted(t) for t in typed])
-    launched = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
-    if (shown := {"--cfg", "-c", "--info", "-i"} & set(given)) and {"-m", "--multirun"} & set(given):
-        raise ConfigError(f"{shown.pop()}: shows one configuration, not those of a sweep; leave -m out")
-    given = ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
-    return overrides.hide_from_hydra(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
-
-
-def _flags_first(typed: Sequence[str]) -> list[str]:
-    """Options such as `-m` before the overrides, with their values: argparse takes overrides from one place only."""
-    flags, others = list[str](), list[str]()
-    for text in typed:
-        value = flags and flags[-1].startswith("-") and flags[-1] not in _BARE and re.fullmatch(r"[^=~]+", text)
-        (flags if value or text.startswith("-") else others).append(text)
-    return [*flags, *others]
-
-
 def cli() -> None:
     """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     try:
         hydra_version.check()
         check_threads()
-        sys.argv[1:] = arguments(sys.argv[1:])
+        sys.argv[1:] = for_hydra(sys.argv[1:])
         choices.refuse(sys.argv[1:])
         if {"--cfg", "-c"} & set(sys.argv):
             with hydra_version.initialized():
-                Composer(errors.searched(sys.argv[1:]))  # refuses files that would be shown with misread numbers
+                Composer(overrides.search_paths(sys.argv[1:]))  # refuses files that would be shown with misread numbers
         main()
     except Stopped as e:
         sys.exit(errors.print_stopped(e))

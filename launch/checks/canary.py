@@ -9,8 +9,9 @@ from ablation.errors import ConfigError
 from ablation.store.result import look
 from ablation.trial.teacher import ready
 from launch.checks.cost import shape
-from launch.status.outcome import HELD, NOT_STARTED, Outcome, Outcomes, Trial, done
-from launch.sweep.submission import Submission, Work
+from launch.compose.arm import Work
+from launch.status.outcome import HELD, NOT_STARTED, Outcome, Outcomes, TrialKey, done
+from launch.sweep.submission import Submission
 
 _STOPPED = ("stopped", NOT_STARTED)
 
@@ -40,7 +41,7 @@ def works(submission: Submission) -> list[Work]:
     return list(chosen.values())
 
 
-def hold(submission: Submission, probe: Callable[[list[Work]], Mapping[Trial, Outcome]]) -> dict[Work, Outcomes]:
+def hold(submission: Submission, probe: Callable[[list[Work]], Mapping[TrialKey, Outcome]]) -> dict[Work, Outcomes]:
     """Try the canaries with `probe`; nothing if all is well, else what becomes of every work of the sweep."""
     tried = probe(works(submission))
     failed = {trial: outcome for trial, outcome in tried.items() if outcome.state != "done"}
@@ -51,7 +52,7 @@ def hold(submission: Submission, probe: Callable[[list[Work]], Mapping[Trial, Ou
     return {work: {s: _outcome(submission, work.id, s, failed, rest) for s in work.seeds} for work in submission.works}
 
 
-def _outcome(submission: Submission, arm: str, seed: int, failed: Mapping[Trial, Outcome], rest: Outcome) -> Outcome:
+def _outcome(submission: Submission, arm: str, seed: int, failed: Mapping[TrialKey, Outcome], rest: Outcome) -> Outcome:
     result = _result(submission, arm, seed)
     found = done(result) if result else failed.get((arm, seed), rest)
     return Outcome(NOT_STARTED) if found.state == "stopped" else found  # of a probe nothing is kept

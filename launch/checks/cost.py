@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 from ablation.store import journal
 from ablation.store.identity import canonical
 from ablation.store.result import look
-from launch.compose.arm import Config, rules
+from launch.compose.arm import Config, Planned, rules
 from launch.sweep.earlier_arms import EarlierArms
-from launch.sweep.submission import Planned
 
 _RUNS = 5  # of one shape that are looked at, the newest
 _WHOLE = ("model", "data", "batch_size")  # every value of these counts; elsewhere numbers cost nothing

@@ -17,9 +17,8 @@ import yaml
 from ablation.errors import ConfigError
 from ablation.store.identity import difference
 from launch.checks.child import answers
-from launch.compose.arm import ran, rules
+from launch.compose.arm import Planned, ran, rules
 from launch.compose.naming import common_and_distinct
-from launch.sweep.submission import Planned
 
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
 _SECONDS = 60.0

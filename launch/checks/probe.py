@@ -17,7 +17,7 @@ from ablation.parts import parts
 from ablation.trial import run
 from ablation.trial.observer import Leg, Watch
 from launch.checks.cost import Cost
-from launch.sweep.submission import Planned
+from launch.compose.arm import Planned
 
 _WARM = 2  # steps that are not counted
 _STEPS = 20  # that are

@@ -12,8 +12,9 @@ from ablation import config
 from ablation.errors import ConfigError, DataError
 from ablation.store import aside
 from launch.cli import options
-from launch.compose import errors
-from launch.compose.arm import begun, parsed
+from launch.compose import overrides
+from launch.compose.arm import begun
+from launch.compose.overrides import parsed
 from launch.status import explain
 from launch.sweep.archive import Archive, Known, trial
 from launch.sweep.earlier_arms import EarlierArms
@@ -104,7 +105,7 @@ def _command(run: Known, seeds: Sequence[int]) -> str:
     asked = config.seeds(run.config["seeds"]) if run.config else ()
     if set(asked) >= {*seeds}:
         return command
-    search = errors.searched(shlex.split(command))
+    search = overrides.search_paths(shlex.split(command))
     rest = [text for text in run.facts["overrides"] if parsed(text).key_or_group != "seeds"]
     every = sorted({*asked, *seeds})
-    return errors.command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])
+    return overrides.arm_command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])

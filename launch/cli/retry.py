@@ -9,13 +9,13 @@ import click
 
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
-from launch.backends import driver
 from launch.cli import options
 from launch.cli.selection import Sweep
 from launch.slurm import round
 from launch.slurm.round import perform
 from launch.status.sweep_status import Trial, part
 from launch.sweep.submission import Submission
+from launch.workers.driver import driver
 
 _STOPPED = 130  # exit code
 _AGAIN = ("failed", "stopped", "cancelled", "blocked", "new")

@@ -13,8 +13,9 @@ from ablation.build import near
 from ablation.config import MANY
 from ablation.errors import AblationError, ConfigError
 from ablation.store.identity import flatten
-from launch.compose.arm import parsed
-from launch.status.sweep_status import Trial, sweep_states
+from launch.backends import standing
+from launch.compose.overrides import parsed
+from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission, load, submissions
 
 
@@ -89,7 +90,7 @@ def find(out: Path, name: str | None, chosen: Filter) -> Sweep:
                 damaged.append(str(e))
     if not loaded:
         raise AblationError("; ".join(damaged))
-    trials, trouble = sweep_states(loaded)
+    trials, trouble = standing(loaded)
     return Sweep(name, out, loaded, chosen(trials), [*damaged, *trouble])
 
 

@@ -6,24 +6,23 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache, lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.build import factory
-from ablation.config import GROUPS, MANY
+from ablation.config import GROUPS, MANY, seeds
 from ablation.errors import ConfigError
 from ablation.store.atomic import write_atomic
-from ablation.store.identity import PATH, Rules, canonical, difference, flatten, identify, surrounding, theirs
+from ablation.store.identity import PATH, Rules, canonical, flatten, identify, surrounding, theirs
 from ablation.store.result import RESULT
+from launch.compose.overrides import parse, parsed
 from launch.compose.paths import ROOT
-from launch.sweep.earlier_arms import describe_changes
 
 Config = dict[str, Any]
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the one in C is six times as fast
@@ -49,27 +48,6 @@ class Arm:
         if not (folder / "config.yaml").exists():
             text = yaml.dump(dict(config), sort_keys=False, Dumper=_Dumper)
             write_atomic(folder / "config.yaml", text.encode())
-
-    def notes(self, out: Path, config: Mapping[str, Any]) -> list[str]:
-        """What to know of earlier runs: this one in another sweep, or the same command with other defaults."""
-        found = []
-        for path in sorted(out.glob("*/arm.json")):
-            try:
-                found += self._compared(path, config)
-            except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as e:
-                found.append(f"{path.parent} is damaged and was passed over ({type(e).__name__})")
-        return found
-
-    def _compared(self, path: Path, config: Mapping[str, Any]) -> list[str]:
-        """With one earlier arm, whose `arm.json` this is."""
-        earlier, found = json.loads(path.read_bytes()), []
-        if earlier["id"] == self.id and earlier["sweep"] != self.sweep:
-            found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
-        if earlier["id"] != self.id and earlier["name"] == self.name and ran(path.parent):
-            old = yaml.safe_load((path.parent / "config.yaml").read_text())
-            changed = describe_changes(difference(old, config, rules(), (earlier["id"], self.id)))
-            found.append(f"stale: {path.parent} came from the same command, but {changed}")
-        return found
 
     def _json(self) -> str:
         return json.dumps(asdict(self), indent=1) + "\n"
@@ -169,23 +147,6 @@ def rules() -> Rules:
     return Rules(**yaml.safe_load((ROOT / "conf" / "identity.yaml").read_text()))
 
 
-@lru_cache(maxsize=65536)
-def parsed(override: str) -> Override:
-    """One override as Hydra reads it; thousands of arms share a few texts.
-
-    Raises:
-        HydraException: not an override.
-    """
-    (read,) = OverridesParser.create().parse_overrides([override])
-    return read
-
-
-def parse(overrides: Sequence[str]) -> list[tuple[str, str]]:
-    """Hydra overrides as (key, value) text."""
-    read = [parsed(text) for text in overrides]
-    return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in read]
-
-
 def called(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
     """The name of the arm that these overrides give: all in one order, without where and how often it is run.
 
@@ -228,3 +189,37 @@ def describe(
         overrides=list(overrides),
         command=command,
     )
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a worker is given: one trial, or all seeds of an arm that trains them fused."""
+
+    id: str
+    seeds: tuple[int, ...]
+
+    @property
+    def label(self) -> str:
+        """For people."""
+        return f"{self.id}/seed-{'+'.join(map(str, self.seeds))}"
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One arm of a sweep: composed, settled and checked."""
+
+    arm: Arm
+    config: Config
+    notes: tuple[str, ...] = ()
+    teacher: str | None = None  # the id of the arm whose trial of the same seed must be done first
+
+    @property
+    def seeds(self) -> tuple[int, ...]:
+        """The replicates asked for."""
+        return seeds(self.config["seeds"])
+
+    @property
+    def works(self) -> list[Work]:
+        """One a seed, or one for all seeds if they are fused."""
+        groups = [self.seeds] if self.config["fuse"] else [(seed,) for seed in self.seeds]
+        return [Work(self.arm.id, group) for group in groups]

@@ -15,11 +15,11 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation.errors import ConfigError, DataError
 from ablation.parts import parts
 from ablation.store.identity import flatten
-from launch.compose import choices, errors, own_data, teachers
-from launch.compose.arm import Config, describe, parsed, plain, settle
+from launch.compose import choices, errors, overrides, own_data, teachers
+from launch.compose.arm import Config, Planned, describe, plain, settle
 from launch.compose.composer import Composer
+from launch.compose.overrides import parsed
 from launch.compose.warnings import of_config
-from launch.sweep.submission import Planned
 
 _TOLD = 20  # refused arms that a message lists
 _ONE_SWEEP = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it
@@ -134,7 +134,7 @@ def _noted(p: Planned, notes: Mapping[str, str]) -> Planned:
 
 def _commanded(p: Planned, search: Sequence[str]) -> Planned:
     """With the line that runs this arm alone."""
-    return replace(p, arm=replace(p.arm, command=errors.command([*search, *p.arm.overrides])))
+    return replace(p, arm=replace(p.arm, command=overrides.arm_command([*search, *p.arm.overrides])))
 
 
 def _united(first: Planned, second: Planned) -> Planned:
@@ -182,7 +182,7 @@ def one_by_one(rows: Sequence[Sequence[str]], hydra: Sequence[str] = ()) -> str:
     `hydra` are the overrides of Hydra's own. Hydra must be initialized.
     """
     shared = [text for text in rows[0] if all(text in row for row in rows)]
-    search = errors.searched(hydra)
+    search = overrides.search_paths(hydra)
     if len(rows) > _MANY or any(text.startswith("hydra.sweeper.") for text in hydra):
         return ""
     refused = [isinstance(found, Exception) for found in try_compose(rows, search)]
@@ -195,7 +195,7 @@ def one_by_one(rows: Sequence[Sequence[str]], hydra: Sequence[str] = ()) -> str:
         common = [text for text in shared if text != blamed]
         lines = (" ".join(_word(text) for text in row if text not in common) for row in told)
         said = ",".join('"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"' for line in lines)
-        line = errors.sweep_command([], [f"{_ROWS}=[{said}]", *common, *hydra])
+        line = overrides.sweep_command([], [f"{_ROWS}=[{said}]", *common, *hydra])
         return f"to give {blamed} to the arms that can have it, say them one by one: {line}"
     return ""
 

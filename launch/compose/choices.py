@@ -12,8 +12,8 @@ from hydra.core.override_parser.types import Override
 from ablation.build import near
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from launch.compose.arm import parsed
 from launch.compose.errors import ALL_GROUPS, OF_HYDRA, offered
+from launch.compose.overrides import parsed
 
 _CHOICE = re.compile(rf"[+~]*({'|'.join((*ALL_GROUPS, *OF_HYDRA))})(@[^=]*)?=")
 

@@ -19,7 +19,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from launch.compose import misread
-from launch.compose.arm import parsed
+from launch.compose.overrides import parsed
 
 CONFIG = "config"  # conf/config.yaml
 

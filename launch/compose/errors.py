@@ -20,29 +20,15 @@ from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.store.identity import flatten
-from launch.compose import overrides as later
 from launch.compose import overrides as quotes
-from launch.compose.arm import parsed
 from launch.compose.hydra_version import running
+from launch.compose.overrides import parsed, search_paths
 from launch.compose.paths import ROOT
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
-_MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
 ALL_GROUPS = (*GROUPS, *MANY, "recipe", "table")
 _AXES = "hydra.sweeper.params"
 OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
-
-
-def command(overrides: Sequence[str]) -> str:
-    """The line that runs one arm again."""
-    return shlex.join(["python", "launch/run.py", *overrides])
-
-
-def sweep_command(task: Sequence[str], hydra: Sequence[str]) -> str:
-    """The line that asks for a sweep again: overrides of the configuration, then of Hydra's own."""
-    return shlex.join(
-        ["python", "launch/run.py", "-m", *later.as_typed(task), *(text for text in hydra if text != _MULTIRUN)]
-    )
 
 
 def print_stopped(e: Stopped) -> int:
@@ -68,11 +54,6 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
     return _unknown_key(unknown[1], typed) if unknown else str(e)
-
-
-def searched(overrides: Sequence[str]) -> list[str]:
-    """Those overrides that say where else Hydra looks for options."""
-    return [text for text in overrides if text.startswith("hydra.searchpath=")]
 
 
 def options(group: str) -> list[str]:
@@ -150,7 +131,7 @@ def _absent(node: Mapping[str, Any], path: str, keys: Sequence[str]) -> str | No
 
 def _users(group: str, overrides: Sequence[str]) -> list[str]:
     """The names of a group's options on the user's own search path."""
-    search = searched(overrides)
+    search = search_paths(overrides)
     if not search:
         return []
     with running():
@@ -162,7 +143,7 @@ def _keys(overrides: Sequence[str]) -> list[str]:
 
     Of several mistakes the choices may hold another: then of the choices that can be composed, one by one.
     """
-    search = searched(overrides)
+    search = search_paths(overrides)
     chosen = [text for text in overrides if re.match(rf"({'|'.join((*ALL_GROUPS, *OF_HYDRA))})=", text)]
     with running():
         kept: list[str] = []

@@ -33,8 +33,8 @@ from hydra.core.override_parser.types import Override
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch.compose.arm import parsed, replaced
-from launch.compose.teachers import quoted
+from launch.compose.arm import replaced
+from launch.compose.overrides import parsed, quote_teacher
 
 _KINDS = {"params": dict, "zip": list, "union": list, "rows": list, "exclude": list}
 KEYS = tuple(_KINDS)
@@ -138,7 +138,7 @@ class Grid:
     def _line(self, overrides: Sequence[str], where: str, without: Container[str] = ()) -> dict[str, list[Row]]:
         """Key -> the values that a line gives it, one row each; keys in `without` are left out."""
         axes: dict[str, list[Row]] = {}
-        read = self._parser.parse_overrides([quoted(text) for text in overrides])
+        read = self._parser.parse_overrides([quote_teacher(text) for text in overrides])
         self.notes += [f"{where}: {told}" for told in replaced(read)]
         for override in read:
             key, text = override.get_key_element(), str(override.input_line)

@@ -5,12 +5,19 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
-from hydra.core.override_parser.types import ChoiceSweep, OverrideType
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import HydraException
 
-from launch.compose.arm import parsed
+from ablation.errors import ConfigError
+
+_BARE = ("-m", "--multirun")  # options without a value that overrides may follow
+
+_MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
+
 
 _DOTTED = re.compile(r"(?!hydra\.)\w+\.[\w.]+=.")
 _CHOICE = re.compile(r"(?P<key>[^=]+)=choice\((?P<value>.*)\)$", re.DOTALL)
@@ -83,3 +90,83 @@ def verb_command(words: str, out: Path) -> str:
     if out == DEFAULT_OUT.resolve():
         return f"ablation {words}"
     return f"ablation {words} --out {shlex.quote(str(out.relative_to(here) if out.is_relative_to(here) else out))}"
+
+
+@lru_cache(maxsize=65536)
+def parsed(override: str) -> Override:
+    """One override as Hydra reads it; thousands of arms share a few texts.
+
+    Raises:
+        HydraException: not an override.
+    """
+    (read,) = OverridesParser.create().parse_overrides([override])
+    return read
+
+
+def parse(overrides: Sequence[str]) -> list[tuple[str, str]]:
+    """Hydra overrides as (key, value) text."""
+    read = [parsed(text) for text in overrides]
+    return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in read]
+
+
+def arm_command(overrides: Sequence[str]) -> str:
+    """The line that runs one arm again."""
+    return shlex.join(["python", "launch/run.py", *overrides])
+
+
+def sweep_command(task: Sequence[str], hydra: Sequence[str]) -> str:
+    """The line that asks for a sweep again: overrides of the configuration, then of Hydra's own."""
+    return shlex.join(
+        ["python", "launch/run.py", "-m", *as_typed(task), *(text for text in hydra if text != _MULTIRUN)]
+    )
+
+
+def search_paths(overrides: Sequence[str]) -> list[str]:
+    """Those overrides that say where else Hydra looks for options."""
+    return [text for text in overrides if text.startswith("hydra.searchpath=")]
+
+
+def quote_teacher(argument: str) -> str:
+    """A command-line argument as Hydra wants it: `teacher=model=resnet56 epochs=30` needs quotes inside.
+
+    So do ids, some of which read as numbers. Commas outside brackets separate the values of a sweep, as elsewhere.
+    """
+    key, _, value = argument.partition("=")
+    if key != "teacher" or re.match(r"\w+\(|['\"]", value):
+        return argument
+    values = re.split(r",(?![^\[\](){}]*[\])}])", value)
+    plain = ("same", "null")
+    return "teacher=" + ",".join(v if v in plain or v[:1] in ("'", '"') else f"'{v}'" for v in values)
+
+
+def for_hydra(typed: Sequence[str]) -> list[str]:
+    """What Hydra is given: naming a launcher asks for it also without `-m`, `--json` is an option of launchers.
+
+    The overrides that name a teacher are one value; of a sweep, keys that only its arms may have go past Hydra.
+
+    Raises:
+        ConfigError: a sweep is to be shown.
+        HydraException: not an override.
+    """
+    given = _flags_first(["hydra.launcher.json=true" if t == "--json" else quote_teacher(t) for t in typed])
+    launched = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
+    if (shown := {"--cfg", "-c", "--info", "-i"} & set(given)) and {"-m", "--multirun"} & set(given):
+        raise ConfigError(f"{shown.pop()}: shows one configuration, not those of a sweep; leave -m out")
+    given = ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
+    return hide_from_hydra(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
+
+
+def _flags_first(typed: Sequence[str]) -> list[str]:
+    """Options such as `-m` before the overrides, with their values: argparse takes overrides from one place only."""
+    flags, others = list[str](), list[str]()
+    for text in typed:
+        value = flags and flags[-1].startswith("-") and flags[-1] not in _BARE and re.fullmatch(r"[^=~]+", text)
+        (flags if value or text.startswith("-") else others).append(text)
+    return [*flags, *others]
+
+
+def run_command(command: str) -> str:
+    """The line of a plan without what makes it a plan: it runs on the launcher that is the default."""
+    return shlex.join(
+        word for word in shlex.split(command) if not word.startswith(("hydra/launcher=", "hydra.launcher."))
+    )

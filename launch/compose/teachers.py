@@ -21,11 +21,11 @@ from ablation.errors import ConfigError
 from ablation.parts import parts
 from ablation.store.identity import SURROUNDINGS, identify, made_under, revisions
 from ablation.trial.teacher import agree, ready
-from launch.compose.arm import Arm, Config, parsed, rules
-from launch.sweep.submission import Planned
+from launch.compose.arm import Arm, Config, Planned, Work, rules
+from launch.compose.overrides import parsed
 
 if TYPE_CHECKING:
-    from launch.sweep.submission import Planned
+    from launch.compose.arm import Planned
 
 _STUDENTS = ("teacher", "rounds", "draws", "loss")  # what a student's overrides say of how it learns
 _SHARED = ("seeds", "out", "sweep")  # what a teacher has from its student
@@ -75,19 +75,6 @@ def teachers_row(row: Row, text: str) -> list[str]:
     neutral = [f"{key}={value}" for key, value in (("teacher", "null"), ("rounds", 1), ("loss", "ce"))]
     undone = [override for override in neutral if override.partition("=")[0] not in chosen]
     return [*_without(row, [*_STUDENTS, *chosen]), *undone, *given]
-
-
-def quoted(argument: str) -> str:
-    """A command-line argument as Hydra wants it: `teacher=model=resnet56 epochs=30` needs quotes inside.
-
-    So do ids, some of which read as numbers. Commas outside brackets separate the values of a sweep, as elsewhere.
-    """
-    key, _, value = argument.partition("=")
-    if key != "teacher" or re.match(r"\w+\(|['\"]", value):
-        return argument
-    values = re.split(r",(?![^\[\](){}]*[\])}])", value)
-    plain = ("same", "null")
-    return "teacher=" + ",".join(v if v in plain or v[:1] in ("'", '"') else f"'{v}'" for v in values)
 
 
 def _words(text: str) -> list[str]:
@@ -175,3 +162,10 @@ def stages(planned: Sequence[Planned]) -> dict[str, int]:
             above = teachers[member]
             found[member] = found[above] + 1 if above is not None and above in found else 0
     return found
+
+
+def order(planned: Sequence[Planned]) -> list[Work]:
+    """Stage by stage; within a stage the first work of every arm, then the second, and so on."""
+    depth = stages(planned)
+    keyed = [(depth[p.arm.id], turn, work) for p in planned for turn, work in enumerate(p.works)]
+    return [work for *_, work in sorted(keyed, key=lambda k: k[:2])]

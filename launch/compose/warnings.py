@@ -11,8 +11,8 @@ import yaml
 
 from ablation.build import build
 from ablation.sched._end import ending
+from launch.compose.arm import Planned
 from launch.compose.paths import ROOT
-from launch.sweep.submission import Planned
 
 _RATE = "lr"  # the field whose schedule is looked at
 _TEST = ("test_subset", "split_seed")  # of the data: which test images an accuracy is measured on

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from launch.slurm import commands, store
 from launch.slurm.causes import seed_folders
 from launch.slurm.store import Array
+from launch.status.retry_policy import RETRY
+from launch.status.sweep_status import Pending
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
+
+
+def pending(submission: Submission) -> Pending:
+    """What its jobs will start: those in the queue, and those that its keeper is to submit."""
+    past = store.read_verdicts(submission.folder)
+    found = Pending(verdicts={(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds})
+    try:
+        found.awaited |= awaited(submission.folder)
+        if any(job.active for job in commands.queue([store.name(submission, "keeper")]).values()):
+            found.awaited |= submission.trials - {key for key, v in found.verdicts.items() if v.decision != RETRY}
+    except AblationError as e:
+        found.trouble.append(f"what SLURM has of {submission.folder} is not known: {e}")
+    return found
 
 
 def awaited(folder: Path) -> set[tuple[str, int]]:

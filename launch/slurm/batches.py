@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from launch.checks import canary
+from launch.compose.arm import Work
 from launch.slurm import commands, store
 from launch.slurm.options import Options
 from launch.slurm.store import LOST
 from launch.slurm.view import View
 from launch.status.retry_policy import Room
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 
 T = TypeVar("T")
 Batch = tuple[Work, ...]

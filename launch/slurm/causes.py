@@ -8,12 +8,13 @@ from typing import NamedTuple
 from ablation.machine.faults import on_gpu
 from ablation.store import attempt
 from ablation.store.journal import tail
+from launch.compose.arm import Work
 from launch.slurm import store
 from launch.slurm.commands import Job
 from launch.slurm.view import Place, View
 from launch.status import trial_status
 from launch.status.retry_policy import CAUSES, Failure
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 
 _STATES = {
     "OUT_OF_MEMORY": "oom",

@@ -19,16 +19,17 @@ from pathlib import Path
 from ablation.errors import AblationError
 from ablation.store import process
 from ablation.store.result import look
+from launch.compose.arm import Work
 from launch.slurm import commands, options, store
 from launch.slurm import store as mark
 from launch.slurm.batches import teachers
 from launch.slurm.causes import seed_folders
 from launch.slurm.store import LOST, Array
 from launch.status import retry_policy
-from launch.status.outcome import Event, Outcome, Trial
+from launch.status.outcome import Event, Outcome, TrialKey
 from launch.sweep import submission as sweep
 from launch.sweep import upload
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 from launch.workers.pool import Pool
 from launch.workers.process import OFFLINE, Slot
 
@@ -53,7 +54,7 @@ class Batch:
         if self._pool:
             self._pool.stop()
 
-    def run(self) -> dict[Trial, Outcome]:
+    def run(self) -> dict[TrialKey, Outcome]:
         """Train what can be trained; trials whose teacher is not done are left out.
 
         Raises:
@@ -148,7 +149,7 @@ def main(folder: Path, number: int) -> int:
     return code
 
 
-def _failed(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> dict[str, tuple[str, str]]:
+def _failed(works: tuple[Work, ...], outcomes: Mapping[TrialKey, Outcome]) -> dict[str, tuple[str, str]]:
     """By work: the first failure's cause and message."""
     ends = {work: [outcomes[work.id, seed] for seed in work.seeds if (work.id, seed) in outcomes] for work in works}
     return {
@@ -166,7 +167,7 @@ def _preempted(signal: str) -> bool:
     return signal == "SIGUSR2" or (signal == "SIGTERM" and commands.state(process.job()) == "RUNNING")
 
 
-def _exit_code(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> int:
+def _exit_code(works: tuple[Work, ...], outcomes: Mapping[TrialKey, Outcome]) -> int:
     states = [o.state for o in outcomes.values()]
     if "failed" in states:
         return 1
@@ -174,7 +175,7 @@ def _exit_code(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> in
     return 0 if whole and set(states) <= {"done", "cancelled"} else _LEFT
 
 
-def _summary(works: tuple[Work, ...], outcomes: Mapping[Trial, Outcome]) -> dict[str, str]:
+def _summary(works: tuple[Work, ...], outcomes: Mapping[TrialKey, Outcome]) -> dict[str, str]:
     trials = [(work.id, seed) for work in works for seed in work.seeds]
     none = Outcome("left", message="its teacher is not done")
     return {

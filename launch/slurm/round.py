@@ -15,10 +15,10 @@ from launch.compose.overrides import verb_command
 from launch.slurm import batches, commands, store
 from launch.slurm.batches import Canary, cut, stages
 from launch.slurm.keeper import Keeper
-from launch.slurm.store import FORGIVE, Verdict
 from launch.slurm.submitter import JOBS, HandIn
 from launch.slurm.triage import Judgement, judge
 from launch.slurm.view import View
+from launch.status.retry_policy import FORGIVE, RETRY, Verdict
 from launch.sweep.submission import Submission
 
 _LOCK = "lock"
@@ -117,7 +117,7 @@ def _submit(view: View, judged: Judgement, tried: Canary, me: str) -> Report:
         elsewhere=len(judged.elsewhere),
         backlog=hand_in.backlog,
         given_up={work.label: reason for work, reason in judged.given_up.items()},
-        retried={v.work.label: v.cause for v in judged.verdicts if v.decision == store.RETRY},
+        retried={v.work.label: v.cause for v in judged.verdicts if v.decision == RETRY},
         jobs=tuple(a.job for a in hand_in.arrays),
         notes=tuple(filter(None, [keeper.trouble, _limit(hand_in)])),
     )

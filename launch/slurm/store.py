@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from ablation.store.atomic import write_atomic
-from launch.status.retry_policy import Failure, Room
-from launch.sweep.submission import Submission, Work
+from launch.compose.arm import Work
+from launch.status.retry_policy import FORGIVE, Room, Verdict
+from launch.sweep.submission import Submission
 
 _ARRAYS = "arrays"
 LOST = "lost"  # the job number of an array that SLURM does not know
@@ -86,27 +87,6 @@ def _plain(batches: Sequence[Sequence[Work]]) -> list[Any]:
 
 
 _VERDICTS = "verdicts.jsonl"
-RETRY, STOP, HOLD, FORGIVE = "retry", "stop", "hold", "forgive"
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What one round decided about one piece of work; `array` is where it failed."""
-
-    work: Work
-    decision: str  # RETRY, STOP, HOLD (a canary failed), or FORGIVE (a person asked to try it again)
-    reason: str = ""
-    array: int = 0
-    cause: str = ""
-    step: int = 0
-    node: str = ""
-    device: bool = False
-    time: float = 0.0
-
-    @property
-    def failure(self) -> Failure:
-        """As the policy takes it."""
-        return Failure(self.cause, self.step, self.node, self.device)
 
 
 def append_verdicts(folder: Path, verdicts: Iterable[Verdict]) -> None:

@@ -11,20 +11,22 @@ from rich.console import Console
 from ablation.errors import Stopped
 from launch.checks import no_effect
 from launch.compose import warnings
+from launch.compose.arm import Planned
 from launch.slurm import options, round, sbatch
+from launch.slurm.backend import pending
 from launch.slurm.round import Rounds, perform
-from launch.status.outcome import Outcome, Trial
+from launch.status.outcome import Outcome, TrialKey
 from launch.status.sweep_status import Trial as Standing
 from launch.status.sweep_status import sweep_states
 from launch.sweep import edits, provenance, upload
 from launch.sweep import submission as sweep
-from launch.sweep.submission import Planned, Submission
+from launch.sweep.submission import Submission
 from launch.terminal import summary
 from launch.terminal.follow import follow
 from launch.terminal.progress import Board
 
 
-def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[Trial, Outcome]:
+def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[TrialKey, Outcome]:
     """Freeze the sweep and make its first round. With `wait`, all later rounds as well; returns what became of it then.
 
     Raises:
@@ -49,7 +51,7 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     return wait(submission) if chosen.wait else {}
 
 
-def wait(submission: Submission) -> dict[Trial, Outcome]:
+def wait(submission: Submission) -> dict[TrialKey, Outcome]:
     """Show the sweep until nothing more will happen; returns what became of each trial.
 
     Raises:
@@ -60,7 +62,7 @@ def wait(submission: Submission) -> dict[Trial, Outcome]:
 
     def look() -> Sequence[Standing]:
         rounds.make()
-        return sweep_states([submission]).trials
+        return sweep_states([submission], pending(submission)).trials
 
     try:
         follow(look, rounds.over, submission, console)
@@ -69,7 +71,7 @@ def wait(submission: Submission) -> dict[Trial, Outcome]:
         raise Stopped("\n".join(lines)) from e
     for line in upload.upload_submission(submission):
         console.print(f"MLflow: {line}", markup=False, soft_wrap=True)
-    board, trials = Board(submission, 1), sweep_states([submission]).trials
+    board, trials = Board(submission, 1), sweep_states([submission], pending(submission)).trials
     outcomes = {(t.planned.arm.id, t.seed): _outcome(t) for t in trials}
     for (id_, seed), outcome in outcomes.items():
         board.rows[id_].outcomes[seed] = outcome

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ablation.errors import AblationError
+from launch.compose.arm import Work
 from launch.slurm import sbatch, store
 from launch.slurm.batches import Batch, Draft, teachers
 from launch.slurm.store import LOST, Array
 from launch.slurm.view import View, adopt
 from launch.sweep import entry
-from launch.sweep.submission import Work
 
 JOBS = "jobs"  # in the submission's folder: sbatch files and the jobs' own logs
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ablation.store import attempt
+from launch.compose.arm import Work
 from launch.slurm.batches import teachers
 from launch.slurm.causes import failure, seed_folders
-from launch.slurm.store import FORGIVE, HOLD, RETRY, STOP, Verdict
 from launch.slurm.view import Place, View
 from launch.status import trial_status
-from launch.status.retry_policy import Room, Stop, decide
-from launch.sweep.submission import Work
+from launch.status.retry_policy import FORGIVE, HOLD, RETRY, STOP, Room, Stop, Verdict, decide
 
 _WORDS = 500  # characters of a message that are kept
 Past = Mapping[Work, list[Verdict]]

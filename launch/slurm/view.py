@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from launch.compose.arm import Work
 from launch.slurm import commands, options, store
 from launch.slurm.commands import Job
 from launch.slurm.options import Options
 from launch.slurm.store import LOST, Array
 from launch.sweep import submission
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 
 _AGAIN = 2  # seconds after which a job that was perhaps accepted is looked for once more
 

@@ -17,13 +17,12 @@ from ablation.errors import AblationError
 from ablation.store import attempt
 from ablation.store.identity import difference, made_under
 from ablation.store.journal import ends
-from launch.compose.arm import rules
-from launch.compose.errors import searched
+from launch.compose.arm import Planned, rules
 from launch.compose.hydra_version import initialized
+from launch.compose.overrides import search_paths
 from launch.sweep.archive import Known
 from launch.sweep.edits import Edits
 from launch.sweep.provenance import SOURCE
-from launch.sweep.submission import Planned
 
 Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second
 
@@ -54,7 +53,7 @@ def today(run: Known) -> Planned:
 
     overrides = list(run.facts.get("overrides", []))
     typed = shlex.split(str(run.facts.get("command", "")))
-    search = searched(typed)
+    search = search_paths(typed)
     GlobalHydra.instance().clear()
     with initialized(), redirect_stdout(sys.stderr):  # a trick's module may print
         found = gather([overrides], search)[-1]

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from launch.sweep.submission import Work
+from launch.compose.arm import Work
 
 Event = dict[str, Any]  # one line; `event` says which
-Trial = tuple[str, int]  # id, seed
+TrialKey = tuple[str, int]  # id, seed
 NOT_STARTED = "not started"
 HELD = "held"  # not started either, since a canary failed
 
@@ -68,7 +68,7 @@ def _plain(value: Any) -> Any:
     raise TypeError(f"{type(value).__name__} in an event")
 
 
-def exit_code(outcomes: Mapping[Trial, Outcome]) -> int:
+def exit_code(outcomes: Mapping[TrialKey, Outcome]) -> int:
     """0: every trial is done, 1: some failed, 2: all that failed were refused, 130: stopped before the end."""
     states = {o.state for o in outcomes.values()}
     if states & {"stopped", NOT_STARTED}:

@@ -12,12 +12,14 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import ConfigError
+from launch.compose.arm import Work
 
 # What can end a trial: its journal says so, or else SLURM, or the process is gone without a word (killed).
 CAUSES = (
     "oom", "time_limit", "preempted", "node", "killed", "disk",
     "error", "config", "diverged", "cancelled", "stopped", "blocked",
 )  # fmt: skip
+RETRY, STOP, HOLD, FORGIVE = "retry", "stop", "hold", "forgive"  # what can be decided
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,26 @@ class Stop:
     """Leave it, and why."""
 
     reason: str
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What was decided about one piece of work on a cluster; `array` is the array of jobs in which it failed."""
+
+    work: Work
+    decision: str  # RETRY, STOP, HOLD (a canary failed), or FORGIVE (a person asked to try it again)
+    reason: str = ""
+    array: int = 0
+    cause: str = ""
+    step: int = 0
+    node: str = ""
+    device: bool = False
+    time: float = 0.0
+
+    @property
+    def failure(self) -> Failure:
+        """As the policy takes it."""
+        return Failure(self.cause, self.step, self.node, self.device)
 
 
 Policy = Mapping[str, Rule]

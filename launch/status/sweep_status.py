@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ablation.store.identity import difference
-from launch.backends import Flight
-from launch.compose.arm import rules
-from launch.slurm.store import RETRY
+from launch.compose.arm import Planned, rules
 from launch.status import trial_status
+from launch.status.outcome import TrialKey as TrialKey
+from launch.status.retry_policy import RETRY, Verdict
 from launch.status.trial_status import State
 from launch.sweep.earlier_arms import describe_changes
-from launch.sweep.submission import Planned, Submission
+from launch.sweep.submission import Submission
 
 _WAITING = ("new", "stopped")  # what a driver may still start
 _ENDED = ("failed", "blocked", "cancelled")  # what a student's teacher must not be
@@ -35,6 +35,15 @@ class Trial(NamedTuple):
         return f"{self.planned.arm.id}/seed-{self.seed}"
 
 
+@dataclass
+class Pending:
+    """What is still to come of the submissions of a sweep, as of now; trials are named by id and seed."""
+
+    awaited: set[TrialKey] = field(default_factory=set)  # somebody will start them if they are not done by then
+    verdicts: dict[TrialKey, Verdict] = field(default_factory=dict)  # what was decided of those that did not finish
+    trouble: list[str] = field(default_factory=list)  # why something could not be found out
+
+
 class Standing(NamedTuple):
     """All trials of a sweep."""
 
@@ -42,7 +51,7 @@ class Standing(NamedTuple):
     trouble: list[str]  # what could not be found out, and why
 
 
-def sweep_states(submissions: Sequence[Submission]) -> Standing:
+def sweep_states(submissions: Sequence[Submission], pending: Pending) -> Standing:
     """Every trial that the submissions (oldest first) asked for: the newest one's arms in grid order, then earlier."""
     arms: dict[str, Planned] = {}
     seeds: dict[str, dict[int, None]] = {}
@@ -51,7 +60,7 @@ def sweep_states(submissions: Sequence[Submission]) -> Standing:
             arms.setdefault(id_, planned)
             seeds.setdefault(id_, {}).update(dict.fromkeys(planned.seeds))
     wanted = [(arms[id_], seed) for id_ in arms for seed in sorted(seeds[id_])]
-    standing = states(submissions[-1].out, wanted, Flight(submissions))
+    standing = states(submissions[-1].out, wanted, pending)
     stale = _stale(list(arms.values()))
     return standing._replace(trials=[t._replace(stale=stale.get(t.planned.arm.id, "")) for t in standing.trials])
 
@@ -67,21 +76,21 @@ def _stale(planned: Sequence[Planned]) -> dict[str, str]:
     }
 
 
-def states(out: Path, wanted: Iterable[tuple[Planned, int]], flight: Flight, write: bool = True) -> Standing:
+def states(out: Path, wanted: Iterable[tuple[Planned, int]], pending: Pending, write: bool = True) -> Standing:
     """These arms' trials, whether or not they were ever asked for. `write`: see `attempt.live`."""
-    trials = [_trial(out, planned, seed, flight, write) for planned, seed in wanted]
-    return Standing(_blocked(trials, write), flight.trouble)
+    trials = [_trial(out, planned, seed, pending, write) for planned, seed in wanted]
+    return Standing(_blocked(trials, write), pending.trouble)
 
 
-def _trial(out: Path, planned: Planned, seed: int, flight: Flight, write: bool) -> Trial:
+def _trial(out: Path, planned: Planned, seed: int, pending: Pending, write: bool) -> Trial:
     folder = out / planned.arm.id / f"seed-{seed}"
     try:
         now = trial_status.of(folder, planned.config["lease"], write)
     except OSError as e:  # one folder that cannot be read must not hide the others
         now = State("failed", "damaged", str(e))
-    verdict = flight.verdict(planned.arm.id, seed)
+    verdict = pending.verdicts.get((planned.arm.id, seed))
     again = verdict is not None and verdict.decision == RETRY and verdict.time > now.time
-    if flight.awaits(planned.arm.id, seed):
+    if (planned.arm.id, seed) in pending.awaited:
         if now.kind in _WAITING or (now.kind == "failed" and again):
             now = replace(now, kind="queued", cause=verdict.cause if verdict and again else "", message="")
     elif now.kind in _WAITING and verdict is not None and not again:

@@ -12,8 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ablation.store.identity import CONTENT, PATH, REVISED, difference
-from launch.compose.arm import Config, ran, rules
-from launch.sweep.submission import Planned
+from launch.compose.arm import Arm, Config, Planned, ran, rules
 
 _ARMS = 20  # of the same groups that are compared, the newest that have a result
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
@@ -128,3 +127,26 @@ def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
 
 def _value(value: Any) -> str:
     return "not there" if value is None else str(value)
+
+
+def notes(arm: Arm, config: Mapping[str, Any], out: Path) -> list[str]:
+    """What to know of earlier runs: this arm in another sweep, or the same command with other defaults."""
+    found = []
+    for path in sorted(out.glob("*/arm.json")):
+        try:
+            found += _compared(arm, config, path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as e:
+            found.append(f"{path.parent} is damaged and was passed over ({type(e).__name__})")
+    return found
+
+
+def _compared(arm: Arm, config: Mapping[str, Any], path: Path) -> list[str]:
+    """With one earlier arm, whose `arm.json` this is."""
+    earlier, found = json.loads(path.read_bytes()), []
+    if earlier["id"] == arm.id and earlier["sweep"] != arm.sweep:
+        found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
+    if earlier["id"] != arm.id and earlier["name"] == arm.name and ran(path.parent):
+        old = yaml.safe_load((path.parent / "config.yaml").read_text())
+        changed = describe_changes(difference(old, config, rules(), (earlier["id"], arm.id)))
+        found.append(f"stale: {path.parent} came from the same command, but {changed}")
+    return found

@@ -9,9 +9,9 @@ from typing import Any
 from ablation.source import reader
 from ablation.store import code
 from ablation.store.result import RESULT
+from launch.compose.arm import Planned
 from launch.compose.overrides import verb_command
 from launch.sweep.earlier_arms import EarlierArms
-from launch.sweep.submission import Planned
 
 _NAMED = 8  # arms that a line names
 

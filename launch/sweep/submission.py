@@ -15,11 +15,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from ablation.config import seeds
 from ablation.errors import AblationError
 from ablation.store.atomic import write_atomic
-from launch.compose import own_data, paths, teachers
-from launch.compose.arm import Arm, Config
+from launch.compose import own_data, paths
+from launch.compose.arm import Arm, Planned, Work
+from launch.compose.teachers import order
 from launch.sweep import entry, membership, provenance, snapshot
 from launch.sweep.snapshot import user_facts
 
@@ -27,40 +27,6 @@ STORE = ".sweeps"
 CODE = ".code"
 _WRITERS = 16  # of arms' folders, at once
 _ARMS, _SUBMISSION = "arms.jsonl", "submission.json"
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a worker is given: one trial, or all seeds of an arm that trains them fused."""
-
-    id: str
-    seeds: tuple[int, ...]
-
-    @property
-    def label(self) -> str:
-        """For people."""
-        return f"{self.id}/seed-{'+'.join(map(str, self.seeds))}"
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One arm of a sweep: composed, settled and checked."""
-
-    arm: Arm
-    config: Config
-    notes: tuple[str, ...] = ()
-    teacher: str | None = None  # the id of the arm whose trial of the same seed must be done first
-
-    @property
-    def seeds(self) -> tuple[int, ...]:
-        """The replicates asked for."""
-        return seeds(self.config["seeds"])
-
-    @property
-    def works(self) -> list[Work]:
-        """One a seed, or one for all seeds if they are fused."""
-        groups = [self.seeds] if self.config["fuse"] else [(seed,) for seed in self.seeds]
-        return [Work(self.arm.id, group) for group in groups]
 
 
 @dataclass(frozen=True)
@@ -85,12 +51,10 @@ class Submission:
         """In running order, so that early results cover the grid: teachers first, then first seeds of all arms, ..."""
         return order(list(self.arms.values()))
 
-
-def order(planned: Sequence[Planned]) -> list[Work]:
-    """Stage by stage; within a stage the first work of every arm, then the second, and so on."""
-    depth = teachers.stages(planned)
-    keyed = [(depth[p.arm.id], turn, work) for p in planned for turn, work in enumerate(p.works)]
-    return [work for *_, work in sorted(keyed, key=lambda k: k[:2])]
+    @property
+    def trials(self) -> set[tuple[str, int]]:
+        """Id and seed of every trial."""
+        return {(work.id, seed) for work in self.works for seed in work.seeds}
 
 
 def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str) -> Submission:

@@ -25,7 +25,8 @@ from launch.sweep.membership import named
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 from ablation.store import attempt
-from launch.sweep.submission import Submission, Work
+from launch.compose.arm import Work
+from launch.sweep.submission import Submission
 
 
 @dataclass(frozen=True)

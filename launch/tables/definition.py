@@ -11,13 +11,13 @@ from ablation.config import seeds
 from ablation.errors import ConfigError
 from ablation.store.identity import canonical, theirs
 from launch.compose import errors
-from launch.compose.arm import called, parsed, rules
+from launch.compose.arm import Planned, called, rules
 from launch.compose.arms import try_compose
 from launch.compose.errors import absent_options, why_not
 from launch.compose.grid import Row
 from launch.compose.hydra_version import running
 from launch.compose.naming import common_and_distinct
-from launch.sweep.submission import Planned
+from launch.compose.overrides import arm_command, parsed, search_paths, sweep_command
 from launch.tables.file import SEQUENCES, flags, texts
 from launch.tables.labels import against, labels, surrounding
 from launch.tables.request import Request, request
@@ -43,7 +43,7 @@ def define(arguments: Sequence[str]) -> Definition:
     """
     with running():
         asked = request(arguments)
-        return definition(asked, compositions(asked.rows, errors.searched(asked.hydra)))
+        return definition(asked, compositions(asked.rows, search_paths(asked.hydra)))
 
 
 def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = ()) -> Definition:
@@ -53,7 +53,7 @@ def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = (
     """
     with running():
         asked = request(arguments, tuple(Row(tuple(row)) for row in overrides))
-        return definition(asked, compositions(asked.rows, errors.searched(asked.hydra)))
+        return definition(asked, compositions(asked.rows, search_paths(asked.hydra)))
 
 
 def compositions(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Composed]:
@@ -75,9 +75,9 @@ def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
         ConfigError: none can.
     """
     kept = []
-    for row, label, arms in zip(rows, labels(rows), compositions(rows, errors.searched(hydra)), strict=True):
+    for row, label, arms in zip(rows, labels(rows), compositions(rows, search_paths(hydra)), strict=True):
         if isinstance(arms, Exception):
-            print(f"left out: {label}: {why_not(arms, [*errors.searched(hydra), *row.overrides])}", file=sys.stderr)
+            print(f"left out: {label}: {why_not(arms, [*search_paths(hydra), *row.overrides])}", file=sys.stderr)
         else:
             kept.append(row)
     if not kept:
@@ -91,7 +91,7 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     configs = [p.config if p else {} for p in own]
     full = (called(row.overrides, config) for row, config in zip(asked.rows, configs, strict=True))
     _, named = common_and_distinct({str(n): name for n, name in enumerate(full)})
-    others, search = against(asked.rows, asked.labels, asked.about.baseline), errors.searched(asked.hydra)
+    others, search = against(asked.rows, asked.labels, asked.about.baseline), search_paths(asked.hydra)
     lines: dict[tuple[str, str | None], Line] = {}
     for n, (row, arms) in enumerate(zip(asked.rows, composed, strict=True)):
         line = _line(row, asked.labels[n], arms, search, named[str(n)], others[n])
@@ -104,7 +104,7 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
         name=asked.name or _sweep(own),
         title=asked.about.title or asked.name or _sweep(own),
         lines=tuple(lines.values()),
-        command=errors.sweep_command(asked.typed, asked.hydra),
+        command=sweep_command(asked.typed, asked.hydra),
         source=asked.about.source,
         protocol=asked.about.protocol,
         changed=tuple(changed),
@@ -119,7 +119,7 @@ def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, oth
     seq = [SEQUENCES[said["seq"]]] if "seq" in said else []
     facts: dict[str, Any] = {
         "label": label,
-        "command": errors.command([*paths, *row.overrides]),
+        "command": arm_command([*paths, *row.overrides]),
         "reported": {metric: _numbers(value) for metric, value in (said.get("reported") or {}).items()},
         "against": other,
         "fixed": "against" in said,
@@ -137,7 +137,7 @@ def _with_seeds(line: Line, row: Row, more: Sequence[int], paths: Sequence[str])
     united = tuple(dict.fromkeys([*more, *line.seeds]))
     others = [text for text in row.overrides if parsed(text).key_or_group != "seeds"]
     asked = f"seeds=[{','.join(map(str, united))}]"
-    return replace(line, seeds=united, command=errors.command([*paths, *others, asked]))
+    return replace(line, seeds=united, command=arm_command([*paths, *others, asked]))
 
 
 def _numbers(value: Any) -> tuple[float, ...]:

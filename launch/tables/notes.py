@@ -98,8 +98,8 @@ def _blocks(notes: Iterable[Note]) -> Iterator[tuple[Note, Block]]:
 
 def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
     """Each table that is asked for, once. Their rows are composed together, since much of that is the same for all."""
-    from launch.compose.errors import searched
     from launch.compose.hydra_version import running
+    from launch.compose.overrides import search_paths
     from launch.tables.definition import compositions, definition
     from launch.tables.request import request
 
@@ -109,8 +109,8 @@ def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
         for asked, place in places.items():
             with _at(place, asked):
                 requests[asked] = request(_arguments(asked))
-        for path in {tuple(searched(each.hydra)) for each in requests.values()}:
-            mine = {asked: each for asked, each in requests.items() if tuple(searched(each.hydra)) == path}
+        for path in {tuple(search_paths(each.hydra)) for each in requests.values()}:
+            mine = {asked: each for asked, each in requests.items() if tuple(search_paths(each.hydra)) == path}
             composed = iter(compositions([row for each in mine.values() for row in each.rows], path))
             for asked, each in mine.items():
                 with _at(places[asked], asked):

@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
     from results.tables.definition import Definition, Line
     from results.tables.table import Table
-from launch.compose import errors
+from launch.compose import overrides
 from launch.compose.arm import plain
 from launch.compose.composer import Composer
 from launch.compose.grid import Row
-from launch.plan import runs
+from launch.compose.overrides import run_command
 from launch.sweep.upload import tracker
 from launch.tables.definition import compositions, definition
 from launch.tables.request import request
@@ -213,14 +213,14 @@ def requested(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arm
     ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
     rows = None if ours else tuple(Row(tuple(row)) for row in job_overrides)
     # The options of another sweeper mean nothing to ours.
-    wanted = request([*typed.task, *(typed.hydra if ours else errors.searched(typed.hydra))], rows)
-    composed = compositions(wanted.rows, errors.searched(wanted.hydra))
+    wanted = request([*typed.task, *(typed.hydra if ours else overrides.search_paths(typed.hydra))], rows)
+    composed = compositions(wanted.rows, overrides.search_paths(wanted.hydra))
     configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
     recorded = [text for text in wanted.task if text.startswith(("track", "out="))]  # other keys may lack their rows
-    configs = configs or [plain(Composer(errors.searched(wanted.hydra))(recorded).config)]
+    configs = configs or [plain(Composer(overrides.search_paths(wanted.hydra))(recorded).config)]
     found = sorted({tracker(each, Path.cwd()) for each in configs})
     if len(found) > 1 and not config.hydra.launcher.uri:
         told = ", ".join(uri or "nowhere" for uri in found)
         raise ConfigError(f"track: these arms are not recorded in one place ({told}); choose with hydra.launcher.uri=")
-    command = runs(errors.sweep_command(typed.task, typed.hydra))
+    command = run_command(overrides.sweep_command(typed.task, typed.hydra))
     return Arms(replace(definition(wanted, composed), command=command), found[0], Path(configs[0]["out"]))

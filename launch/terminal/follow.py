@@ -8,10 +8,11 @@ from contextlib import closing
 
 from rich.console import Console
 
+from launch.compose.arm import Work
 from launch.status.outcome import NOT_STARTED, Event, Outcome
 from launch.status.sweep_status import Trial, part
 from launch.status.trial_status import State
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 from launch.terminal import live_table
 from launch.terminal.live_table import View, spelt
 from launch.terminal.progress import Board

@@ -8,8 +8,8 @@ from abc import ABC, abstractmethod
 from rich.console import Console
 from rich.live import Live
 
+from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome
-from launch.sweep.submission import Work
 from launch.terminal.progress import Board, draw, spelt_counts
 from launch.terminal.trial_progress import scores
 

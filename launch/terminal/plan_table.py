@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -12,15 +13,20 @@ from rich.table import Table
 from rich.text import Text
 
 from ablation.store import code
+from launch.checks.cost import Cost
+from launch.compose.arm import Planned
 from launch.compose.naming import common_and_distinct
+from launch.status.sweep_status import Trial
 from launch.status.trial_status import duration
 from launch.sweep import edits
-from launch.terminal.arm_table import spelt
+from launch.sweep.earlier_arms import Stale
+from launch.terminal.arm_table import Row, spelt
 
 if TYPE_CHECKING:
-    from launch.plan import Outlook, Report
+    pass
 
 # What is listed first if there are more arms than rows.
+_OPEN = ("done", "running", "queued")  # what a run has not to begin
 _URGENT = ("failed", "stale", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
 _STYLE = {"failed": "red", "stale": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
 _WIDE = 200  # columns where there is no terminal: names are not cut
@@ -137,3 +143,53 @@ def _facts(arm: Outlook) -> dict[str, Any]:
         "seconds": arm.seconds,
         "cost": arm.cost and {**arm.cost._asdict(), "kind": arm.cost.kind},
     }
+
+
+@dataclass(frozen=True)
+class Outlook:
+    """One arm of the grid."""
+
+    planned: Planned
+    row: Row  # how its trials stand together
+    trials: list[Trial]
+    stale: Stale | None  # of an arm of which nothing has run
+    cost: Cost | None  # None also if nothing is to come
+    edited: tuple[str, ...] = ()  # files of the code that differ from what its trials were trained by
+
+    @property
+    def state(self) -> str:
+        """That of the row, or stale."""
+        return "stale" if self.stale else self.row.state
+
+    @property
+    def missing(self) -> list[int]:
+        """Seeds that a run would train."""
+        return [t.seed for t in self.trials if t.state.kind not in _OPEN]
+
+    @property
+    def seconds(self) -> float | None:
+        """Of training still to come, seeds that run or are queued included; None if nobody knows."""
+        epochs = sum(self.row.epochs - t.state.epoch for t in self.trials if t.state.kind != "done")
+        if not epochs:
+            return 0.0
+        return self.cost.seconds * epochs if self.cost else None
+
+
+@dataclass(frozen=True)
+class Report:
+    """A sweep as it would be run now."""
+
+    name: str
+    out: Path
+    arms: list[Outlook]  # in grid order
+    gone: list[Row]  # arms of earlier submissions of this sweep that the grid no longer has
+    notes: list[str]
+    command: str  # that runs it
+
+    def hours(self) -> dict[str, float]:
+        """Of training still to come, as far as it is known, by kind of device."""
+        found: dict[str, float] = {}
+        for arm in self.arms:
+            if arm.seconds and arm.cost:
+                found[arm.cost.kind] = found.get(arm.cost.kind, 0.0) + arm.seconds / 3600
+        return found

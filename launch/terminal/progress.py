@@ -11,9 +11,10 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from launch.compose.arm import Planned, Work
 from launch.compose.naming import common_and_distinct
-from launch.status.outcome import HELD, NOT_STARTED, Event, Outcome, Trial
-from launch.sweep.submission import Planned, Submission, Work
+from launch.status.outcome import HELD, NOT_STARTED, Event, Outcome, TrialKey
+from launch.sweep.submission import Submission
 
 
 @dataclass
@@ -78,7 +79,7 @@ class Board:
         self.common, short = common_and_distinct({arm: p.arm.name for arm, p in submission.arms.items()})
         self.rows = {arm: Row(planned, short[arm]) for arm, planned in submission.arms.items()}
         self.slots, self.hint = slots, hint
-        self.before: set[Trial] = set()  # trials that were done before this run, which runs nothing for them
+        self.before: set[TrialKey] = set()  # trials that were done before this run, which runs nothing for them
         self.trials = sum(len(p.seeds) for p in submission.arms.values())
 
     @property

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.compose.overrides import verb_command
-from launch.status.outcome import Outcome, Trial
+from launch.status.outcome import Outcome, TrialKey
 from launch.status.trial_status import ago, done_at
 from launch.sweep.submission import Submission
 from launch.terminal.progress import Board, Row
@@ -60,7 +60,7 @@ def _state(row: Row) -> str:
 
 def _failures(submission: Submission, board: Board) -> Iterator[str]:
     """One line a kind of failure: how many, why, and one to look at."""
-    groups: dict[tuple[str, str], list[tuple[Trial, Outcome]]] = {}
+    groups: dict[tuple[str, str], list[tuple[TrialKey, Outcome]]] = {}
     for arm, row in board.rows.items():
         for seed, outcome in row.outcomes.items():
             if outcome.state in ("failed", "blocked"):

@@ -14,7 +14,7 @@ from ablation.errors import ConfigError
 from ablation.machine import allowance
 from ablation.machine.device import decide, look
 from ablation.machine.threads import most
-from launch.sweep.submission import Planned
+from launch.compose.arm import Planned
 from launch.workers.process import TAKE_TURNS, Slot
 
 _WORKER_BYTES = 2 << 30  # of memory that a worker on the CPU is counted with: libraries 0.6 GB, and a trial's data

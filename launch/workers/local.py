@@ -13,17 +13,18 @@ from typing import Any
 from rich.console import Console
 
 from ablation.store.atomic import write_atomic
-from launch.backends import DRIVER, driving
 from launch.checks import canary, no_effect
 from launch.compose import warnings
+from launch.compose.arm import Planned, Work
 from launch.status import retry_policy
-from launch.status.outcome import Event, Outcome, Trial
+from launch.status.outcome import Event, Outcome, TrialKey
 from launch.sweep import edits, provenance, upload
 from launch.sweep import submission as sweep
-from launch.sweep.submission import Planned, Submission, Work
+from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
 from launch.terminal.progress import Board
 from launch.workers import devices
+from launch.workers.driver import DRIVER, driving
 from launch.workers.pool import Pool
 from launch.workers.process import Slot
 
@@ -31,7 +32,7 @@ _BEAT = 10.0  # seconds between two touches
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> dict[Trial, Outcome]:
+def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> dict[TrialKey, Outcome]:
     """Freeze the sweep, train what is not done, and print how it went; `options` is the node `hydra.launcher`.
 
     Raises:
@@ -51,7 +52,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     return outcomes
 
 
-def resume(submission: Submission, part: Submission, console: Console) -> dict[Trial, Outcome]:
+def resume(submission: Submission, part: Submission, console: Console) -> dict[TrialKey, Outcome]:
     """Train a part of an earlier submission, with that one's configuration, code and number of threads.
 
     Raises:
@@ -69,7 +70,7 @@ def _drive(
     cautious: bool = False,
     found: no_effect.Found = no_effect.UNCHECKED,
     others: Sequence[str] = (),
-) -> dict[Trial, Outcome]:
+) -> dict[TrialKey, Outcome]:
     board, brake = Board(submission, len(places)), _Brake()
     with closing(live_table.choose(board, console)) as view, _driver(submission) as beat, brake:
         arms = list(submission.arms.values())
@@ -85,7 +86,7 @@ def _drive(
             beat()
             view.tick()
 
-        def probe(works: list[Work]) -> dict[Trial, Outcome]:
+        def probe(works: list[Work]) -> dict[TrialKey, Outcome]:
             view.say(f"canary: a few steps of {len(works)} trials, one of every shape")
             return brake.run(Pool(submission, places, view.probed, retry_policy.read({}), beat, probe=True), works)
 
@@ -130,7 +131,7 @@ class _Brake:
         self._pool: Pool | None = None
         self._before: dict[signal.Signals, Any] = {}
 
-    def run(self, pool: Pool, works: Sequence[Work]) -> dict[Trial, Outcome]:
+    def run(self, pool: Pool, works: Sequence[Work]) -> dict[TrialKey, Outcome]:
         """Run a pool that the signals stop."""
         self._pool = pool
         if self._asked:

@@ -6,9 +6,10 @@ import selectors
 from collections.abc import Callable, Collection, Iterable, Sequence
 
 from ablation.errors import AblationError
-from launch.status.outcome import Event, Outcome, Trial
+from launch.compose.arm import Work
+from launch.status.outcome import Event, Outcome, TrialKey
 from launch.status.retry_policy import Policy, Room
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 from launch.workers.process import Child, Slot
 from launch.workers.scheduler import Backlog
 
@@ -41,7 +42,7 @@ class Pool:
         self._unborn, self._ever = 0, False
         self._broken: dict[str, str] = {}  # GPUs that failed a trial through no fault of its own, and what was said
 
-    def run(self, works: Iterable[Work]) -> dict[Trial, Outcome]:
+    def run(self, works: Iterable[Work]) -> dict[TrialKey, Outcome]:
         """Train them; returns when each trial has a final outcome, or when stopped.
 
         Raises:

@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ablation.machine.faults import RESERVED, blamed
+from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome, decode, encode
 from launch.status.retry_policy import Room
 from launch.sweep import entry
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 
 OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
 TAKE_TURNS = (

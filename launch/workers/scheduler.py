@@ -11,10 +11,11 @@ from ablation.store import journal
 from ablation.store.attempt import CANCEL, Busy, Owner, folder, latest
 from ablation.store.claim import refuse_if_held
 from ablation.store.result import look
+from launch.compose.arm import Work
 from launch.status import retry_policy
-from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, Trial, done
+from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, TrialKey, done
 from launch.status.retry_policy import Failure, Policy, Retry, Room
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 
 _PAUSE = 2.0  # seconds between two looks at a trial that another process trains
 
@@ -32,7 +33,7 @@ class Backlog:
         blindly: bool = False,
     ) -> None:
         """`blindly`: every work is taken, whatever is known of it."""
-        self.outcomes: dict[Trial, Outcome] = {}
+        self.outcomes: dict[TrialKey, Outcome] = {}
         self._submission, self._retry, self._tell, self._supersede = submission, retry, tell, supersede
         self._todo = dict.fromkeys(works, 0.0)  # in order; the time (monotonic) before which it is not looked at
         self._open = {(work.id, seed) for work in self._todo for seed in work.seeds}

@@ -24,10 +24,10 @@ from ablation.store.result import Result, look
 from ablation.trial import run
 from ablation.trial.observer import Leg, Watch
 from launch.checks.probe import probe
+from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome, Outcomes, done, work
 from launch.sweep import provenance
 from launch.sweep import submission as sweep
-from launch.sweep.submission import Work
 from launch.workers.process import OFFLINE
 
 _STATES: Mapping[type[AblationError], str] = {Cancelled: "cancelled", Blocked: "blocked", Busy: "busy", Fenced: "busy"}

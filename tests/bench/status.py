@@ -23,7 +23,8 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from ablation.store.attempt import Owner  # noqa: E402
 from ablation.store.identity import identify  # noqa: E402
-from launch.sweep.submission import Planned, create  # noqa: E402
+from launch.compose.arm import Planned  # noqa: E402
+from launch.sweep.submission import create  # noqa: E402
 from tests.launch import handmade  # noqa: E402
 
 

@@ -16,9 +16,10 @@ from tiny import SMALL_MODEL, TINY
 from ablation.store import attempt
 from ablation.store.attempt import BEAT, OWNER, Owner
 from ablation.store.journal import JOURNAL, Event
+from launch.compose.arm import Planned
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.sweep.submission import Planned, Submission, create
+from launch.sweep.submission import Submission, create
 
 STEPS = 10  # per epoch
 

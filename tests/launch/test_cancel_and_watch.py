@@ -15,16 +15,18 @@ import pytest
 from rich.console import Console
 
 from ablation.store.attempt import CANCEL, Owner
-from launch.backends import DRIVER, driving
+from launch.backends import standing
 from launch.cli import main
+from launch.compose.arm import Planned, Work
 from launch.compose.paths import ROOT
 from launch.status.outcome import Outcome
-from launch.status.sweep_status import Trial, part, sweep_states
+from launch.status.sweep_status import Trial, part
 from launch.status.trial_status import State
-from launch.sweep.submission import Planned, Submission, Work, submissions
+from launch.sweep.submission import Submission, submissions
 from launch.terminal import follow as following
 from launch.terminal.follow import follow
 from launch.workers import local
+from launch.workers.driver import DRIVER, driving
 from tests.launch.handmade import epoch, failed, finish, gone, make, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
 
@@ -47,7 +49,7 @@ def drive(s: Submission, owner: Owner) -> None:
 
 
 def kinds(s: Submission) -> list[str]:
-    return [t.state.kind for t in sweep_states([s]).trials]
+    return [t.state.kind for t in standing([s]).trials]
 
 
 def test_what_a_living_driver_has_is_queued(s: Submission) -> None:
@@ -61,7 +63,7 @@ def test_what_a_living_driver_has_is_queued(s: Submission) -> None:
 
 
 def test_a_driver_of_some_trials_has_no_others(s: Submission) -> None:
-    trials = sweep_states([s]).trials
+    trials = standing([s]).trials
     (s.folder / DRIVER).write_text(json.dumps(driving(part(s, trials[2:3]))))
     assert kinds(s) == ["done", "running", "failed", "new"]
     (s.folder / DRIVER).write_text(json.dumps(driving(part(s, trials[3:]))))
@@ -81,16 +83,16 @@ def test_what_was_killed_and_is_queued_again_has_not_failed(capsys: Capture, s: 
 def test_a_student_of_a_teacher_that_will_not_be_is_blocked(s: Submission) -> None:
     done, bad, new = s.arms
     taught = {id_: replace(p, teacher=bad) if id_ == new else p for id_, p in s.arms.items()}
-    trials = sweep_states([replace(s, arms=taught)]).trials
+    trials = standing([replace(s, arms=taught)]).trials
     assert [t.state.kind for t in trials] == ["done", "running", "failed", "blocked"]
     assert f"its teacher {bad}/seed-0 is failed" in trials[-1].state.message
     taught = {id_: replace(p, teacher=done) if id_ == new else p for id_, p in s.arms.items()}
-    assert sweep_states([replace(s, arms=taught)]).trials[-1].state.kind == "new"
+    assert standing([replace(s, arms=taught)]).trials[-1].state.kind == "new"
 
 
 def test_a_grid_that_changed_keeps_its_earlier_arms_after_the_new(s: Submission) -> None:
     again = sweep(s.out, "aug=cutout seeds=[0,5]", "optim.lr=0.3", name="s")
-    trials = sweep_states([s, again]).trials
+    trials = standing([s, again]).trials
     first, second = again.arms
     assert [(t.planned.arm.id, t.seed) for t in trials][:3] == [(first, 0), (first, 5), (second, 0)]
     assert len(trials) == 6
@@ -103,7 +105,7 @@ def test_an_arm_that_another_of_its_name_replaced_is_stale(capsys: Capture, s: S
     (changed,) = [p for p in again.arms.values() if p.arm.id not in s.arms]
     named = replace(changed, arm=replace(changed.arm, name=s.arms[cutout].arm.name))
     arms = {p.arm.id: p for p in (*list(again.arms.values())[:2], named)}
-    trials = sweep_states([s, replace(again, arms=arms)]).trials
+    trials = standing([s, replace(again, arms=arms)]).trials
     assert [t.planned.arm.id for t in trials if t.stale] == [cutout]
     assert "loss._target_ was ablation.loss.ce.ce, is ablation.loss.label_smoothing" in trials[-1].stale
     _forge(again, named)
@@ -164,7 +166,7 @@ def test_ctrl_c_in_one_submission_is_not_followed_by_the_next(
 
 
 def test_a_part_of_a_submission_has_those_trials_alone(s: Submission) -> None:
-    trials = sweep_states([s]).trials
+    trials = standing([s]).trials
     first, second, _ = s.arms
     assert part(s, trials[1:3]).works == [Work(first, (1,)), Work(second, (0,))]
 
@@ -173,7 +175,7 @@ class Film:
     """How the trials stand, look after look."""
 
     def __init__(self, s: Submission, *frames: Sequence[State]) -> None:
-        self.trials, self.frames = sweep_states([s]).trials, iter(frames)
+        self.trials, self.frames = standing([s]).trials, iter(frames)
 
     def look(self) -> list[Trial]:
         return [t._replace(state=state) for t, state in zip(self.trials, next(self.frames), strict=True)]

@@ -14,10 +14,10 @@ from ablation.sched.exponential import exponential
 from ablation.sched.multistep import multistep
 from ablation.types import Schedule
 from launch import plan
+from launch.compose.arm import Planned
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.compose.warnings import of_sweep
-from launch.sweep.submission import Planned
 
 RESTARTS = """
 import math

@@ -13,13 +13,12 @@ from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError, DataError
 from ablation.store.identity import identify
-from launch.compose.arm import rules
+from launch.compose.arm import Planned, rules
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
 from launch.sweep import submission
-from launch.sweep.submission import Planned
 from tests.launch.handmade import epoch, finish, make, start
 from tests.launch.workshop import Worker
 

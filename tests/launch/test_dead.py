@@ -13,9 +13,9 @@ import pytest
 from ablation.errors import ConfigError
 from launch import plan
 from launch.checks import no_effect
+from launch.compose.arm import Planned
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.sweep.submission import Planned
 from tests.launch.workshop import BASE, ROOT, mischief, tricks
 
 CLIP = "regularizer.clip.max_norm"

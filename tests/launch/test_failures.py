@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ablation.store.attempt import Owner
-from launch.backends import DRIVER, driving
 from launch.compose.errors import message
 from launch.compose.overrides import verb_command
 from launch.sweep.submission import Submission
+from launch.workers.driver import DRIVER, driving
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
 

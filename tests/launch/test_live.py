@@ -9,11 +9,12 @@ import pytest
 from rich.console import Console
 from tiny import TINY
 
+from launch.compose.arm import Work
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.status.outcome import Event, Outcome
 from launch.sweep import submission
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
 from launch.terminal.progress import Board, draw
 from tests.launch import handmade

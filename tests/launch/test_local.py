@@ -16,8 +16,8 @@ from mlflow import MlflowClient
 from tiny import final_weights
 
 from ablation.store import journal
-from launch.backends import DRIVER, driver
 from launch.sweep.entry import NOW, WORKER
+from launch.workers.driver import DRIVER, driver
 from tests.launch.workshop import BASE, ROOT, mischief, tricks, until
 
 GRID = ("optim.lr=0.1,0.2", "seeds=2")

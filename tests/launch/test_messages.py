@@ -18,7 +18,7 @@ from launch.compose import overrides
 from launch.compose.arms import gather
 from launch.compose.errors import message
 from launch.compose.hydra_version import initialized
-from launch.run import arguments
+from launch.compose.overrides import for_hydra
 
 
 @pytest.fixture
@@ -149,9 +149,9 @@ def test_values_of_a_sweep_are_quoted_one_by_one() -> None:
 def test_options_may_stand_among_the_overrides(typed: str, given: str) -> None:
     if "--info" in typed:
         with pytest.raises(ConfigError, match="--info: shows one configuration, not those of a sweep; leave -m out"):
-            arguments(typed.split())
+            for_hydra(typed.split())
     else:
-        assert arguments(typed.split()) == given.split()
+        assert for_hydra(typed.split()) == given.split()
 
 
 def test_a_group_that_was_taken_away_and_made_anew_is_called_by_its_factory() -> None:

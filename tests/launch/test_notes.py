@@ -15,11 +15,11 @@ from mlflow import MlflowClient
 
 from ablation.errors import AblationError
 from launch.cli import main
+from launch.compose.arm import Planned
 from launch.compose.arms import gather
-from launch.compose.errors import searched
 from launch.compose.hydra_version import running
+from launch.compose.overrides import search_paths
 from launch.sweep import upload
-from launch.sweep.submission import Planned
 from launch.tables import evidence, notes
 from launch.tables.request import request
 from tests.track.trials import mlflow_warns
@@ -103,7 +103,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def arms(arguments: list[str]) -> list[Planned]:
     with running():
         asked = request(arguments)
-        return gather([row.overrides for row in asked.rows], searched(asked.hydra))
+        return gather([row.overrides for row in asked.rows], search_paths(asked.hydra))
 
 
 @pytest.fixture

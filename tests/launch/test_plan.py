@@ -17,9 +17,10 @@ from ablation.errors import ConfigError
 from ablation.store.identity import identify
 from launch import plan
 from launch.checks.cost import shape
+from launch.compose.arm import Planned
 from launch.compose.paths import ROOT
 from launch.plan import look
-from launch.sweep.submission import Planned
+from launch.sweep import earlier_arms
 from tests.launch.handmade import elsewhere, epoch, failed, finish, make, start, sweep
 
 ROWS = ("seeds=[0,1]", "aug=mixup seeds=[0,1]", "aug=cutout seeds=[0,1]", "aug=cutout aug.cutout.size=4")
@@ -221,10 +222,10 @@ def test_an_earlier_arm_that_never_ran_makes_nothing_stale(tmp_path: Path, plann
     config = {**before.config, "optim": {**before.config["optim"], "weight_decay": 0.25}}
     now = replace(before, arm=replace(before.arm, id=identify(config)), config=config)
     assert look([now], "x").arms[0].state == "new"
-    assert now.arm.notes(tmp_path, config) == []
+    assert earlier_arms.notes(now.arm, config, tmp_path) == []
     make(tmp_path / before.arm.id / "seed-0", 1, start())
     assert look([now], "x").arms[0].state == "stale"
-    assert "stale" in now.arm.notes(tmp_path, config)[0]
+    assert "stale" in earlier_arms.notes(now.arm, config, tmp_path)[0]
 
 
 def test_a_damaged_submission_is_noted(tmp_path: Path, planned: list[Planned]) -> None:

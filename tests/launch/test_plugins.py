@@ -18,11 +18,11 @@ from omegaconf import DictConfig
 from tiny import CONF, SMALL_MODEL, TINY
 
 from ablation.errors import AblationError, ConfigError, Stopped
+from launch.compose.arm import Planned
 from launch.compose.grid import KEYS
 from launch.compose.hydra_version import initialized
 from launch.multirun import launch
-from launch.status.outcome import Outcome, Trial
-from launch.sweep.submission import Planned
+from launch.status.outcome import Outcome, TrialKey
 
 ROOT = CONF.parent
 
@@ -122,7 +122,7 @@ def config() -> Iterator[DictConfig]:
 ROWS = [["aug=mixup", "seeds=[0]"], ["aug=cutout"], ["aug=mixup", "seeds=[1]"]]
 
 
-def outcomes(planned: Sequence[Planned], **cutouts: Any) -> dict[Trial, Outcome]:
+def outcomes(planned: Sequence[Planned], **cutouts: Any) -> dict[TrialKey, Outcome]:
     mixup, cutout = (p.arm.id for p in planned)
     return {
         (mixup, 0): Outcome("done", test_acc=90.0),
@@ -132,7 +132,7 @@ def outcomes(planned: Sequence[Planned], **cutouts: Any) -> dict[Trial, Outcome]
 
 
 def test_a_job_returns_the_mean_accuracy_of_its_arm(config: DictConfig) -> None:
-    def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> dict[Trial, Outcome]:
+    def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> dict[TrialKey, Outcome]:
         assert [p.seeds for p in planned] == [(0, 1), (0,)]
         assert options["kind"] == "plan"
         assert command == "python launch/run.py -m hydra/launcher=plan"

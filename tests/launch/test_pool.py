@@ -16,7 +16,7 @@ from ablation.errors import AblationError
 from ablation.store.attempt import numbers
 from ablation.store.claim import claim
 from launch.status import retry_policy
-from launch.status.outcome import Event, Outcome, Trial
+from launch.status.outcome import Event, Outcome, TrialKey
 from launch.status.retry_policy import Policy, Room
 from launch.sweep.submission import Submission
 from launch.workers import process
@@ -45,7 +45,7 @@ class Told(list[Event]):
             self.then.pop(event["event"])(event)
 
 
-def run(made: Submission, retry: Policy = NEVER, slots: int = 1, told: Told | None = None) -> dict[Trial, Outcome]:
+def run(made: Submission, retry: Policy = NEVER, slots: int = 1, told: Told | None = None) -> dict[TrialKey, Outcome]:
     places = [Slot(f"cpu-{n}", {"OMP_NUM_THREADS": "1"}, device="cpu") for n in range(slots)]
     return Pool(made, places, told if told is not None else Told(), retry).run(made.works)
 

@@ -19,12 +19,13 @@ from ablation.store import attempt, code
 from ablation.store.attempt import Owner
 from launch import plan
 from launch.cli import main
+from launch.compose.arm import Planned
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
 from launch.sweep import edits
-from launch.sweep.submission import Planned, Submission
+from launch.sweep.submission import Submission
 from launch.workers import local
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said

@@ -8,12 +8,12 @@ import pytest
 from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
-from launch.compose.arm import rules
+from launch.backends import standing
+from launch.compose.arm import Planned, rules
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.plan import look
-from launch.status.sweep_status import sweep_states
-from launch.sweep.submission import Planned, Submission, create
+from launch.sweep.submission import Submission, create
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said
 
@@ -78,7 +78,7 @@ def test_a_plan_a_run_and_a_status_tell_it(
         f"stale: {old.out / next(iter(old.arms))} came from the same command, but {WORDS}"
     ]
     again = create([corrected], {"kind": "local"}, "x")
-    stale = {t.planned.arm.id: t.stale for t in sweep_states([old, again]).trials}
+    stale = {t.planned.arm.id: t.stale for t in standing([old, again]).trials}
     assert (stale[next(iter(old.arms))], stale[corrected.arm.id]) == (WORDS, "")
 
 

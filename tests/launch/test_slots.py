@@ -11,9 +11,9 @@ from tiny import TINY
 from ablation.errors import ConfigError, DeviceError
 from ablation.machine import allowance
 from ablation.machine.device import Seen
+from launch.compose.arm import Planned
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.sweep.submission import Planned
 from launch.workers import devices
 
 OPTIONS = {"gpus": "auto", "per_gpu": 1, "workers": "auto"}

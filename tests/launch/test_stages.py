@@ -17,12 +17,11 @@ from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 from ablation.errors import ConfigError
 from ablation.store.identity import identify
 from launch.compose import teachers
-from launch.compose.arm import Arm, plain, rules, settle
+from launch.compose.arm import Arm, Planned, plain, rules, settle
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
-from launch.compose.teachers import quoted, teachers_row
-from launch.run import arguments
-from launch.sweep.submission import Planned, order
+from launch.compose.overrides import for_hydra, quote_teacher
+from launch.compose.teachers import order, teachers_row
 
 STUDENT = ("loss=distill", "loss.alpha=0.5", "aug=cutout")
 
@@ -213,8 +212,8 @@ def test_an_option_chosen_anew_takes_the_student_s_settings_with_it() -> None:
     ],
 )  # fmt: skip
 def test_a_shell_needs_one_pair_of_quotes(typed: str, given: str) -> None:
-    assert quoted(typed) == quoted(given) == given, "also if it was quoted before, as in a grid"
-    assert arguments([typed]) == [given]
+    assert quote_teacher(typed) == quote_teacher(given) == given, "also if it was quoted before, as in a grid"
+    assert for_hydra([typed]) == [given]
 
 
 def test_an_id_that_reads_as_a_number_is_text(tmp_path: Path) -> None:

@@ -13,12 +13,11 @@ import yaml
 from tiny import SMALL_MODEL, TINY, config
 
 from ablation.errors import AblationError
-from launch.compose import arm
-from launch.compose.arm import Arm
+from launch.compose import arm, teachers
+from launch.compose.arm import Arm, Planned, Work
 from launch.compose.paths import ROOT
 from launch.sweep import snapshot, submission
 from launch.sweep.provenance import SOURCE
-from launch.sweep.submission import Planned, Work
 
 CHOICES = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}
 
@@ -45,7 +44,7 @@ def test_every_submission_of_a_name_has_its_number(tmp_path: Path) -> None:
 
 def test_the_first_seeds_of_all_arms_come_first(tmp_path: Path) -> None:
     a, b = planned(tmp_path, "seeds=3"), planned(tmp_path, "optim.lr=0.3", "seeds=[7,8]")
-    assert [(w.id == a.arm.id, w.seeds) for w in submission.order([a, b])] == [
+    assert [(w.id == a.arm.id, w.seeds) for w in teachers.order([a, b])] == [
         (True, (0,)), (False, (7,)), (True, (1,)), (False, (8,)), (True, (2,)),
     ]  # fmt: skip
 
@@ -55,7 +54,7 @@ def test_fused_seeds_are_one_work_and_teachers_come_first(tmp_path: Path) -> Non
     fused = planned(tmp_path, "seeds=2", "fuse=true")
     assert fused.works == [Work(fused.arm.id, (0, 1))]
     below = planned(tmp_path, "optim.lr=0.7", "seeds=2", teacher=fused.arm.id)
-    assert [w.id for w in submission.order([below, student, fused])] == [
+    assert [w.id for w in teachers.order([below, student, fused])] == [
         student.arm.id, fused.arm.id, student.arm.id, below.arm.id, below.arm.id,
     ]  # fmt: skip
 

@@ -15,8 +15,8 @@ from omegaconf import OmegaConf
 from tiny import CONF
 
 from ablation.store.identity import flatten
-from launch.compose.arm import parsed
 from launch.compose.hydra_version import initialized
+from launch.compose.overrides import parsed
 from launch.tables.definition import compositions
 from launch.tables.request import Request, request
 

@@ -7,12 +7,12 @@ from hydra.types import RunMode
 
 from launch.compose import overrides
 from launch.compose.grid import Grid
-from launch.run import arguments
+from launch.compose.overrides import for_hydra
 
 
 def expanded(typed: list[str]) -> list[list[str]]:
     """The overrides of every arm of a command line. Hydra must be initialized."""
-    given = arguments(typed)
+    given = for_hydra(typed)
     swept = "-m" in given
     loader = GlobalHydra.instance().config_loader()
     mode = RunMode.MULTIRUN if swept else RunMode.RUN

@@ -13,11 +13,12 @@ from typing import Any
 
 from tiny import CONF, SMALL_MODEL, TINY
 
+from launch.compose.arm import Work
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.sweep import entry
 from launch.sweep import submission as sweep
-from launch.sweep.submission import Submission, Work
+from launch.sweep.submission import Submission
 
 ROOT = CONF.parent
 BASE = (*TINY, *SMALL_MODEL)

@@ -19,11 +19,12 @@ from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 from ablation.store import attempt, journal
 from ablation.store.atomic import write_atomic
 from ablation.store.result import finished
+from launch.compose.arm import Planned
 from launch.compose.arms import gather
 from launch.compose.hydra_version import initialized
 from launch.slurm.round import Report, perform
 from launch.sweep import submission as sweep
-from launch.sweep.submission import Planned, Submission
+from launch.sweep.submission import Submission
 
 _FOLDER = TemporaryDirectory()
 SCRATCH = Path(_FOLDER.name)  # the undisturbed runs, and a user's trick

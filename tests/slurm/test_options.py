@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from slurm.lab import options
 
 from ablation.errors import AblationError, ConfigError
+from launch.compose.arm import Work
 from launch.compose.units import mebibytes, seconds
 from launch.slurm import round
 from launch.slurm.batches import cut
@@ -21,7 +22,6 @@ from launch.slurm.job import slots
 from launch.slurm.options import read
 from launch.slurm.sbatch import clean_environment
 from launch.status.retry_policy import Room
-from launch.sweep.submission import Work
 
 
 @pytest.mark.parametrize(
