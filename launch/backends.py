@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from launch.slurm import backend
-from launch.status.sweep_status import Pending, Standing, sweep_states
+from launch.status.sweep_status import Pending, SweepStatus, sweep_status
 from launch.sweep.submission import Submission
 from launch.workers import driver
 
@@ -21,6 +21,6 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     return found
 
 
-def standing(submissions: Sequence[Submission]) -> Standing:
+def status_of(submissions: Sequence[Submission]) -> SweepStatus:
     """How every trial stands that these submissions (oldest first) asked for."""
-    return sweep_states(submissions, pending(submissions))
+    return sweep_status(submissions, pending(submissions))

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from ablation.errors import AblationError, ConfigError, Stopped
 from launch.compose import misread, overrides
 from launch.compose.arm import Planned
-from launch.compose.arms import gather_rows
+from launch.compose.arms import compose_rows
 from launch.status.outcome import Outcome, TrialKey, exit_code
 from launch.sweep import upload
 
@@ -37,7 +37,7 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     misread.refuse_typed(typed.hydra)
     search = overrides.search_paths(typed.hydra)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
-        planned, ids = gather_rows(job_overrides, search)
+        planned, ids = compose_rows(job_overrides, search)
     for said in upload.foretold(p.config for p in planned):
         print(f"note: {said}", file=sys.stderr)
     options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)

@@ -18,13 +18,13 @@ from launch.checks.probe import probe
 from launch.compose import warnings
 from launch.compose.arm import Planned
 from launch.compose.overrides import run_command
-from launch.status.sweep_status import Pending, Trial, states
+from launch.status.sweep_status import Pending, Trial, trial_statuses
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.edits import Edits
 from launch.sweep.submission import Submission, load, submissions
 from launch.terminal import plan_table
-from launch.terminal.arm_table import Row, rows
-from launch.terminal.plan_table import Outlook, Report
+from launch.terminal.arm_table import ArmRow, rows
+from launch.terminal.plan_table import PlannedArm, PlanReport
 
 _OPTIONS = ("json", "probe", "rows", "check")
 
@@ -46,13 +46,13 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
 
 
 def look(
-    planned: Sequence[Planned], command: str, timed: bool = False, checked: no_effect.Asked = no_effect.NOTHING
-) -> Report:
+    planned: Sequence[Planned], command: str, timed: bool = False, checked: no_effect.Budget = no_effect.NOTHING
+) -> PlanReport:
     """What would be run; `timed` probes shapes of which no earlier run tells, `checked` looks for dead switches."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
     earlier, damaged = _earlier(out, name)
     coming, past = pending(earlier), EarlierArms(out)
-    standing = states(out, [(p, seed) for p in planned for seed in p.seeds], coming, write=False)
+    standing = trial_statuses(out, [(p, seed) for p in planned for seed in p.seeds], coming, write=False)
     trials: dict[str, list[Trial]] = {}
     for trial in standing.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
@@ -66,8 +66,8 @@ def look(
         stale = past.stale(p, trials.keys()) if row.state == "new" else None
         cost = estimates.of(p) if row.done < row.total else None
         edited = edits.of(p.arm.id, p.config, [t.seed for t in trials[p.arm.id]])
-        arms.append(Outlook(p, row, trials[p.arm.id], stale, cost, tuple(edited)))
-    return Report(name, out, arms, _gone(out, earlier, trials.keys(), coming), notes, run_command(command))
+        arms.append(PlannedArm(p, row, trials[p.arm.id], stale, cost, tuple(edited)))
+    return PlanReport(name, out, arms, _gone(out, earlier, trials.keys(), coming), notes, run_command(command))
 
 
 def _earlier(out: Path, name: str) -> tuple[list[Submission], list[str]]:
@@ -81,9 +81,9 @@ def _earlier(out: Path, name: str) -> tuple[list[Submission], list[str]]:
     return found, damaged
 
 
-def _gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: Pending) -> list[Row]:
+def _gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: Pending) -> list[ArmRow]:
     arms = {id_: p for submission in earlier for id_, p in submission.arms.items() if id_ not in kept}
-    return rows(states(out, [(p, seed) for p in arms.values() for seed in p.seeds], coming, write=False).trials)
+    return rows(trial_statuses(out, [(p, seed) for p in arms.values() for seed in p.seeds], coming, write=False).trials)
 
 
 def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:

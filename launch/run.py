@@ -23,7 +23,7 @@ from ablation.trial import run
 from launch.compose import choices, errors, hydra_version, overrides, own_data, paths
 from launch.compose import teachers as stages
 from launch.compose.arm import Planned
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.composer import Composer
 from launch.compose.overrides import for_hydra
 from launch.status import trial_status
@@ -37,7 +37,7 @@ def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
     load = Load()
     typed = HydraConfig.get().overrides
-    planned = gather([list(typed.task)], overrides.search_paths(typed.hydra))
+    planned = compose_arms([list(typed.task)], overrides.search_paths(typed.hydra))
     depth = stages.stages(planned)
     with _stop_on_signal() as stop:
         notes = give_way(load)
@@ -53,7 +53,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
         Stopped: on Ctrl-C or SIGTERM, after saving.
     """
     arm, config = planned.arm, planned.config
-    folder = paths.made(config) / arm.id
+    folder = paths.make_out(config) / arm.id
     watch = trial_progress.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edits.notes([planned])
     earlier = earlier_arms.notes(arm, config, folder.parent)
@@ -64,7 +64,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     own_data.require([config])
     with closing(watch):
         arm.write(folder, config)
-        news = membership.ask(folder.parent, arm.sweep, {arm.id: planned.seeds})
+        news = membership.join(folder.parent, arm.sweep, {arm.id: planned.seeds})
         provenance.write(folder, built.scalars.seeds, own=snapshot.user_facts([config]))
         known = {seed: trial_status.done_at(run.seed_folder(folder, seed)) for seed in planned.seeds}
         outcomes = run.run(config, built, folder, watch, stop.is_set)

@@ -21,7 +21,7 @@ from tiny import CONF, TINY, config, final_weights
 from ablation.errors import ConfigError
 from ablation.parts import parts
 from launch.compose import arm, errors
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 
 ROOT = CONF.parent
@@ -165,7 +165,7 @@ def test_a_wrong_name_is_refused_with_the_nearest(overrides: list[str], said: st
 )
 def test_an_impossible_value_is_refused_before_data_is_loaded(overrides: list[str], said: str | None) -> None:
     with initialized():
-        composed = arm.plain(compose("config", overrides))
+        composed = arm.resolved(compose("config", overrides))
     settled, _ = arm.settle(composed, overrides)
     if said is None:
         parts(settled)
@@ -187,7 +187,7 @@ def test_an_impossible_value_is_refused_before_data_is_loaded(overrides: list[st
 )
 def test_what_is_no_option_is_refused(overrides: list[str], said: str) -> None:
     with initialized(), pytest.raises(ConfigError, match=re.escape(said)):
-        gather([overrides])
+        compose_arms([overrides])
 
 
 def test_a_refusal_is_a_message_and_exit_code_2(tmp_path: Path) -> None:
@@ -242,7 +242,7 @@ def test_missing_data_is_one_message(tmp_path: Path) -> None:
 def test_what_a_recipe_set_for_another_option_is_left_out_and_said() -> None:
     overrides = ["recipe=lab_resnet20", "sched=multistep"]
     with initialized():
-        settled, notes = arm.settle(arm.plain(compose("config", overrides)), overrides)
+        settled, notes = arm.settle(arm.resolved(compose("config", overrides)), overrides)
     assert "eta" not in settled["sched"]
     assert settled["sched"]["warmup"] == 10
     assert any("sched.eta=1e-05" in n for n in notes)

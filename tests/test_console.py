@@ -12,7 +12,7 @@ from rich.console import Console
 from ablation.errors import Cancelled, Diverged
 from ablation.store.attempt import Busy
 from ablation.trial.observer import Leg
-from launch.terminal.trial_progress import Bar, Lines
+from launch.terminal.trial_progress import TrialBar, TrialLines
 
 RESULT = {
     "test_acc": 91.234, "best_test_acc": 92.0, "best_epoch": 3, "test_loss": 0.31, "train_acc": 99.0, "seconds": 61.2,
@@ -20,9 +20,9 @@ RESULT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("kind", [Lines, Bar])
+@pytest.mark.parametrize("kind", [TrialLines, TrialBar])
 @pytest.mark.parametrize("terminal", [False, True])
-def test_a_trial_from_begin_to_panel(kind: type[Lines], terminal: bool) -> None:
+def test_a_trial_from_begin_to_panel(kind: type[TrialLines], terminal: bool) -> None:
     written = io.StringIO()
     watch = kind(
         "aug=cutout",
@@ -55,13 +55,13 @@ def test_a_trial_from_begin_to_panel(kind: type[Lines], terminal: bool) -> None:
         assert part in said
     assert "mlflow ui --backend-store-uri sqlite:///m.db" in said
     assert "360 of 360" in said
-    if kind is Lines:
+    if kind is TrialLines:
         assert "epoch 2/4  loss 1.500  train 50.00%  test 40.00%  lr 0.1  1000 img/s  ETA" in said
 
 
 def test_a_repeated_run_says_that_nothing_was_run() -> None:
     written = io.StringIO()
-    watch = Lines("baseline", Path("runs/x"), None, Console(file=written, width=120, highlight=False))
+    watch = TrialLines("baseline", Path("runs/x"), None, Console(file=written, width=120, highlight=False))
     watch.summary({0: RESULT, 1: RESULT}, {0: time.time() - 9000, 1: time.time() - 730})
     assert "already done 12 min ago; nothing was run" in written.getvalue()
     watch.summary({0: RESULT}, {})

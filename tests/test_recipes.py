@@ -47,7 +47,7 @@ def test_trains_two_steps(name: str) -> None:
 def test_leaves_nothing_out(name: str) -> None:
     """What a recipe sets has a reader: else every run of it would say that something was left out."""
     with running():
-        _, notes = arm.settle(arm.plain(compose("config", [f"recipe={name}"])), [f"recipe={name}"])
+        _, notes = arm.settle(arm.resolved(compose("config", [f"recipe={name}"])), [f"recipe={name}"])
     assert not notes
 
 

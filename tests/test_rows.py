@@ -12,7 +12,7 @@ from tiny import CONF
 
 from ablation.store.identity import flatten
 from launch.compose.arm import Config
-from launch.compose.grid import Row
+from launch.compose.grid import GridRow
 from launch.compose.hydra_version import running
 from launch.tables.definition import Composed, compositions, names
 from launch.tables.request import request
@@ -31,7 +31,7 @@ def rows() -> dict[str, Composed]:
     """Table and label of each row -> what it composes to."""
     with running():
         asked = [request([f"table={name}", *images(name)]) for name in names()]
-        listed: list[tuple[str, Row]] = [
+        listed: list[tuple[str, GridRow]] = [
             (f"{one.name}: {label}", row) for one in asked for label, row in zip(one.labels, one.rows, strict=True)
         ]
         composed = compositions([row for _, row in listed])

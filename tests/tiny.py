@@ -88,7 +88,7 @@ def config(*overrides: str) -> dict[str, Any]:
 @cache
 def _config(overrides: tuple[str, ...]) -> dict[str, Any]:
     with initialized():
-        composed = arm.plain(compose("config", list(overrides)))
+        composed = arm.resolved(compose("config", list(overrides)))
     settled, _ = arm.settle(composed, overrides)
     loss = build(settled["loss"], "loss")
     if settled["teacher"] is None and isinstance(loss, Taught) and loss.own is None:

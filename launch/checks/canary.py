@@ -8,7 +8,7 @@ from typing import Any
 from ablation.errors import ConfigError
 from ablation.store.result import look
 from ablation.trial.teacher import ready
-from launch.checks.cost import shape
+from launch.checks.cost import cost_signature
 from launch.compose.arm import Work
 from launch.status.outcome import HELD, NOT_STARTED, Outcome, Outcomes, TrialKey, done
 from launch.sweep.submission import Submission
@@ -37,11 +37,13 @@ def works(submission: Submission) -> list[Work]:
             continue
         if planned.teacher and ready(submission.out, planned.teacher, seed).state != "done":
             continue
-        chosen.setdefault(shape(planned.config), Work(work.id, (seed,)))
+        chosen.setdefault(cost_signature(planned.config), Work(work.id, (seed,)))
     return list(chosen.values())
 
 
-def hold(submission: Submission, probe: Callable[[list[Work]], Mapping[TrialKey, Outcome]]) -> dict[Work, Outcomes]:
+def failed_outcomes(
+    submission: Submission, probe: Callable[[list[Work]], Mapping[TrialKey, Outcome]]
+) -> dict[Work, Outcomes]:
     """Try the canaries with `probe`; nothing if all is well, else what becomes of every work of the sweep."""
     tried = probe(works(submission))
     failed = {trial: outcome for trial, outcome in tried.items() if outcome.state != "done"}

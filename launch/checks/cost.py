@@ -34,7 +34,7 @@ class Cost(NamedTuple):
         return "GPU" if self.device.startswith("cuda") else "CPU"
 
 
-def shape(config: Config) -> str:
+def cost_signature(config: Config) -> str:
     """What the cost of an epoch depends on: everything but seeds, schedule, length, and the numbers of tricks.
 
     The strength of an augmentation or a weight decay costs nothing, its presence does; of the model, the data and the
@@ -76,7 +76,7 @@ class Estimates:
         found: list[tuple[str, float]] = []
         for folder in self._past.alike(planned):
             config = self._past.config(folder) if len(found) < _RUNS else None
-            if config is not None and shape(config) == wanted:
+            if config is not None and cost_signature(config) == wanted:
                 found += _runs(folder.glob("seed-*"), device)
         if not found:
             return None
@@ -86,7 +86,7 @@ class Estimates:
 
 
 def _key(planned: Planned) -> tuple[str, str]:
-    return shape(planned.config), str(planned.config["device"])
+    return cost_signature(planned.config), str(planned.config["device"])
 
 
 def _runs(seed_folders: Iterable[Path], device: str) -> list[tuple[str, float]]:

@@ -17,7 +17,7 @@ import yaml
 from ablation.errors import ConfigError
 from ablation.store.identity import difference
 from launch.checks.child import answers
-from launch.compose.arm import Planned, ran, rules
+from launch.compose.arm import Planned, has_run, rules
 from launch.compose.naming import common_and_distinct
 
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
@@ -30,7 +30,7 @@ _WHAT = (
 KEY = "hydra.launcher.check"
 
 
-class Asked(NamedTuple):
+class Budget(NamedTuple):
     """What a launcher was told by `check`."""
 
     seconds: float  # the budget; 0: no check
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
     strict: bool = False
 
 
-NOTHING = Asked(0.0)
+NOTHING = Budget(0.0)
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ UNCHECKED = Found()
 _PERHAPS = "perhaps "  # before keys that may act later: no reason to refuse
 
 
-def read(options: Mapping[str, Any]) -> Asked:
+def read(options: Mapping[str, Any]) -> Budget:
     """The option `check`: auto, true, false, strict, or a budget in seconds.
 
     Raises:
@@ -66,17 +66,17 @@ def read(options: Mapping[str, Any]) -> Asked:
     """
     value = options.get("check", False)
     if value == "auto":
-        return Asked(_AUTO_SECONDS, auto=True)
+        return Budget(_AUTO_SECONDS, auto=True)
     if value == "strict":
-        return Asked(_SECONDS, strict=True)
+        return Budget(_SECONDS, strict=True)
     if isinstance(value, bool):
-        return Asked(_SECONDS if value else 0.0)
+        return Budget(_SECONDS if value else 0.0)
     if isinstance(value, int | float) and value > 0:
-        return Asked(float(value))
+        return Budget(float(value))
     raise ConfigError(f"{KEY}={value}: give auto, true, false, strict (refuse what is dead), or a number of seconds")
 
 
-def wanted(planned: Sequence[Planned], asked: Asked) -> bool:
+def wanted(planned: Sequence[Planned], asked: Budget) -> bool:
     """Whether to check these arms.
 
     "auto": a new grid of a size that is soon checked, and that trains long enough to be worth it; one that is over in a
@@ -86,10 +86,10 @@ def wanted(planned: Sequence[Planned], asked: Asked) -> bool:
         return asked.seconds > 0
     epochs = sum(p.config["epochs"] * len(p.seeds) for p in planned)
     fits = 2 <= len(planned) <= _AUTO_ARMS and epochs >= _AUTO_EPOCHS
-    return fits and not any(ran(Path(p.config["out"]) / p.arm.id) for p in planned)
+    return fits and not any(has_run(Path(p.config["out"]) / p.arm.id) for p in planned)
 
 
-def check(planned: Sequence[Planned], asked: Asked) -> Found:
+def check(planned: Sequence[Planned], asked: Budget) -> Found:
     """Compare the arms, if that is wanted. Writes nothing but what loading the data set leaves.
 
     Raises:
@@ -185,7 +185,7 @@ def _later(key: str, *arms: Planned) -> bool:
 
 
 def _remarks(
-    planned: Sequence[Planned], told: Sequence[Mapping[str, Any] | None], short: Mapping[str, str], asked: Asked
+    planned: Sequence[Planned], told: Sequence[Mapping[str, Any] | None], short: Mapping[str, str], asked: Budget
 ) -> list[str]:
     """What could not be checked, and why."""
     errors: dict[str, list[str]] = {}

@@ -9,7 +9,7 @@ import click
 
 from ablation.store.attempt import CANCEL
 from launch.cli import options
-from launch.cli.selection import Sweep
+from launch.cli.selection import SelectedSweep
 from launch.slurm import backend
 from launch.status.sweep_status import Trial
 
@@ -20,7 +20,7 @@ _OPEN = ("running", "queued", "new", "stopped", "blocked", "failed")
 @options.sweep
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @options.as_json
-def cancel(sweep: Sweep, yes: bool, as_json: bool) -> int:
+def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
     """Cancel trials that are not done.
 
     Those that run save and stop within seconds; those that wait are not started. Nothing is lost: `ablation retry`, or
@@ -48,7 +48,7 @@ def mark(trials: Sequence[Trial]) -> None:
         (t.folder / CANCEL).touch()
 
 
-def scancel(sweep: Sweep) -> list[str]:
+def scancel(sweep: SelectedSweep) -> list[str]:
     """Take back the SLURM jobs that have nothing left to do; returns their ids.
 
     Raises:

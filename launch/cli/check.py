@@ -19,7 +19,7 @@ def check(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
 
     Exit code 1: some block no longer matches the runs.
     """
-    made = notes.make(paths, uri)
+    made = notes.fill(paths, uri)
     total = sum(len(each.note.blocks) for each in made)
     if not total:
         raise ConfigError("no note with a block between markers was found; name notes that have one")

@@ -17,7 +17,7 @@ from launch.cli import options
 from launch.compose.overrides import verb_command
 from launch.status import explain as reasons
 from launch.status import trial_status
-from launch.sweep.archive import Archive, Known
+from launch.sweep.archive import Archive, ArmRecord
 from launch.sweep.earlier_arms import describe_changes
 
 _NAMED = 6  # changed files that a line names
@@ -41,7 +41,7 @@ def explain(first: str, second: str | None, sweep: str | None, out: Path, as_jso
     return _two(a, archive.find(second), as_json)
 
 
-def _two(a: Known, b: Known, as_json: bool) -> int:
+def _two(a: ArmRecord, b: ArmRecord, as_json: bool) -> int:
     changes = reasons.differ(a, b)
     if as_json:
         options.answer({"a": a.id, "b": b.id, "differences": changes, "trouble": sorted({*a.trouble, *b.trouble})})
@@ -61,7 +61,7 @@ def _two(a: Known, b: Known, as_json: bool) -> int:
     return 0
 
 
-def _one(run: Known, as_json: bool) -> int:
+def _one(run: ArmRecord, as_json: bool) -> int:
     facts = _facts(run)
     if as_json:
         options.answer(facts)
@@ -84,7 +84,7 @@ def _one(run: Known, as_json: bool) -> int:
     return 0
 
 
-def _facts(run: Known) -> dict[str, Any]:
+def _facts(run: ArmRecord) -> dict[str, Any]:
     folders = {seed: run.folder / f"seed-{seed}" for seed in run.seeds}
     trials = [_trial(seed, folder) for seed, folder in folders.items()]
     sweeps = [{"name": s.name, "submission": s.number, "command": s.command} for s in run.submissions]
@@ -102,7 +102,7 @@ def _facts(run: Known) -> dict[str, Any]:
     }
 
 
-def _today(run: Known) -> dict[str, Any]:
+def _today(run: ArmRecord) -> dict[str, Any]:
     """Whether its command gives another run today, or none."""
     if run.config is None or "overrides" not in run.facts:
         return {"refused": "it is not known from what it was made"}

@@ -23,7 +23,7 @@ def fill(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
 
     What stands outside the markers is yours and stays as it is. Doing it again changes nothing.
     """
-    made = living.make(paths, uri)
+    made = living.fill(paths, uri)
     for each in made:
         each.write()
     changed = {each.note.name: [block.name for block in each.changed] for each in made}

@@ -11,11 +11,11 @@ import click
 
 from ablation.errors import ConfigError
 from launch.cli import options
-from launch.cli.selection import Filter, Sweep, find
+from launch.cli.selection import Filter, SelectedSweep, find
 from launch.compose.naming import common_and_distinct
 from launch.status import failures, trial_status
 from launch.status.failures import Failure
-from launch.status.trial_status import State
+from launch.status.trial_status import TrialStatus
 from launch.sweep.archive import Archive, trial
 from launch.sweep.submission import submissions
 from launch.terminal.history import logs as worker_logs
@@ -61,12 +61,12 @@ def _one(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> i
     return _tell(stories, found.trouble, as_json)
 
 
-def _stories(sweep: Sweep) -> list[dict[str, Any]]:
+def _stories(sweep: SelectedSweep) -> list[dict[str, Any]]:
     files = worker_logs(sweep.out)
     return [_story(files, t.planned.arm.id, t.planned.arm.name, t.seed, t.folder, t.state) for t in sweep.trials]
 
 
-def _story(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: State) -> dict[str, Any]:
+def _story(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: TrialStatus) -> dict[str, Any]:
     lines, files = list(story(folder)), [str(path) for path in logs.get((id_, seed), [])]
     facts = {"state": now.kind, "cause": now.cause, "message": now.message}
     return {"id": id_, "seed": seed, "name": name, **facts, "story": lines, "logs": files}
@@ -85,7 +85,7 @@ def _tell(stories: Sequence[dict[str, Any]], trouble: Sequence[str], as_json: bo
     return 0
 
 
-def _failed(sweep: Sweep, as_json: bool) -> int:
+def _failed(sweep: SelectedSweep, as_json: bool) -> int:
     groups = failures.group(sweep.trials)
     if as_json:
         options.answer({"sweep": sweep.name, "groups": [_facts(g) for g in groups], "trouble": sweep.trouble})

@@ -13,13 +13,13 @@ from ablation.errors import ConfigError, DataError
 from ablation.store import aside
 from launch.cli import options
 from launch.compose import overrides
-from launch.compose.arm import begun
+from launch.compose.arm import has_begun
 from launch.compose.overrides import parsed
 from launch.status import explain
-from launch.sweep.archive import Archive, Known, trial
+from launch.sweep.archive import Archive, ArmRecord, trial
 from launch.sweep.earlier_arms import EarlierArms
 
-Chosen = dict[str, tuple[Known, list[int]]]  # by id, the seeds
+Chosen = dict[str, tuple[ArmRecord, list[int]]]  # by id, the seeds
 
 
 @click.command(short_help="Set trials aside, so that their command trains them again.")
@@ -47,7 +47,7 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     trouble = list(archive.trouble)
     redone: Chosen = {}
     for run, seeds in chosen:
-        tried = [s for s in seeds if begun(run.folder / f"seed-{s}")]
+        tried = [s for s in seeds if has_begun(run.folder / f"seed-{s}")]
         if tried and (not edited or _edited(run, trouble)):
             redone[run.id] = run, sorted({*tried, *redone.get(run.id, (run, []))[1]})
     students = _students(out, archive, redone)
@@ -71,7 +71,7 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     return 0
 
 
-def _edited(run: Known, trouble: list[str]) -> bool:
+def _edited(run: ArmRecord, trouble: list[str]) -> bool:
     """Whether its code differs; of one whose command is refused, or gives another run, that cannot be told."""
     if run.config is None or "overrides" not in run.facts:
         return False
@@ -94,12 +94,12 @@ def _students(out: Path, archive: Archive, teachers: Chosen) -> Chosen:
     while todo:
         teacher, seed = todo.pop(0)
         pairs = [(id_, seed) for id_ in taught.get(teacher, []) if (id_, seed) not in known]
-        pairs = [(id_, seed) for id_, seed in pairs if begun(out / id_ / f"seed-{seed}")]
+        pairs = [(id_, seed) for id_, seed in pairs if has_begun(out / id_ / f"seed-{seed}")]
         known, found, todo = known.union(pairs), found + pairs, todo + pairs
     return {id_: (archive.known(id_), [s for i, s in found if i == id_]) for id_, _ in found}
 
 
-def _command(run: Known, seeds: Sequence[int]) -> str:
+def _command(run: ArmRecord, seeds: Sequence[int]) -> str:
     """The line that trains these seeds again: the arm's own, if it asks for all of them."""
     command = str(run.facts["command"])
     asked = config.seeds(run.config["seeds"]) if run.config else ()

@@ -10,7 +10,7 @@ import click
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from launch.cli import options
-from launch.cli.selection import Sweep
+from launch.cli.selection import SelectedSweep
 from launch.slurm import round
 from launch.slurm.round import perform
 from launch.status.sweep_status import Trial, part
@@ -25,7 +25,7 @@ _AGAIN = ("failed", "stopped", "cancelled", "blocked", "new")
 @options.sweep
 @click.option("--stale", is_flag=True, help="Also arms that a later submission replaced by others of the same names.")
 @options.as_json
-def retry(sweep: Sweep, stale: bool, as_json: bool) -> int:
+def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
     """Run again what failed, stopped, was cancelled or never started.
 
     Trials keep the configuration and code of their submission, whatever was edited since, and go on from their

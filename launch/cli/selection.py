@@ -13,14 +13,14 @@ from ablation.build import near
 from ablation.config import MANY
 from ablation.errors import AblationError, ConfigError
 from ablation.store.identity import flatten
-from launch.backends import standing
+from launch.backends import status_of
 from launch.compose.overrides import parsed
 from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission, load, submissions
 
 
 @dataclass(frozen=True)
-class Sweep:
+class SelectedSweep:
     """A sweep as its files tell it."""
 
     name: str
@@ -67,7 +67,7 @@ class Filter:
         )
 
 
-def find(out: Path, name: str | None, chosen: Filter) -> Sweep:
+def find(out: Path, name: str | None, chosen: Filter) -> SelectedSweep:
     """The sweep of this name, or the one submitted last, with the trials chosen.
 
     Raises:
@@ -90,8 +90,8 @@ def find(out: Path, name: str | None, chosen: Filter) -> Sweep:
                 damaged.append(str(e))
     if not loaded:
         raise AblationError("; ".join(damaged))
-    trials, trouble = standing(loaded)
-    return Sweep(name, out, loaded, chosen(trials), [*damaged, *trouble])
+    trials, trouble = status_of(loaded)
+    return SelectedSweep(name, out, loaded, chosen(trials), [*damaged, *trouble])
 
 
 def _begins(t: Trial, prefix: str) -> bool:

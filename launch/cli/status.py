@@ -9,11 +9,11 @@ from typing import Any
 import click
 
 from launch.cli import options
-from launch.cli.selection import Sweep
+from launch.cli.selection import SelectedSweep
 from launch.compose.overrides import verb_command
 from launch.status import failures
 from launch.status.sweep_status import Trial
-from launch.status.usage import ledger
+from launch.status.usage import usage
 from launch.sweep import edits
 from launch.terminal import arm_table
 
@@ -28,7 +28,7 @@ from launch.terminal import arm_table
     help="Arms to list at most, the urgent first; 0: all.",
 )
 @options.as_json
-def status(sweep: Sweep, rows: int, as_json: bool) -> int:
+def status(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
     """How a sweep stands: arms, totals, hours.
 
     Exit code 1 if some trial is not done and nobody is about to do it.
@@ -36,9 +36,9 @@ def status(sweep: Sweep, rows: int, as_json: bool) -> int:
     return show(sweep, rows, as_json)
 
 
-def show(sweep: Sweep, rows: int, as_json: bool) -> int:
+def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
     """Print it; returns the exit code."""
-    found, costs = arm_table.rows(sweep.trials), ledger(sweep.trials, sweep.submissions)
+    found, costs = arm_table.rows(sweep.trials), usage(sweep.trials, sweep.submissions)
     done: dict[str, list[Path]] = {}
     for t in (t for t in sweep.trials if t.state.kind == "done"):
         done.setdefault(t.planned.arm.id, []).append(t.folder)

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from launch.cli import options
-from launch.cli.selection import Filter, Sweep, find
+from launch.cli.selection import Filter, SelectedSweep, find
 from launch.cli.status import show
 from launch.compose.overrides import verb_command
 from launch.slurm.round import Rounds
@@ -31,7 +31,7 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
     on_slurm = [s.folder for s in sweep.submissions if s.launcher.get("kind") == "slurm"]
     rounds, labels = Rounds(on_slurm, lambda text: click.echo(text, err=True)), {t.label for t in sweep.trials}
 
-    def again() -> Sweep:
+    def again() -> SelectedSweep:
         """As it is now, of the trials that were chosen at the beginning."""
         now = find(out, sweep.name, Filter())
         return replace(now, trials=[t for t in now.trials if t.label in labels])

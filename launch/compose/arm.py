@@ -53,17 +53,17 @@ class Arm:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-def begun(seed_folder: Path) -> bool:
+def has_begun(seed_folder: Path) -> bool:
     """Whether a trial was ever begun."""
     return any(seed_folder.glob("attempt-*")) or (seed_folder / RESULT).exists()
 
 
-def ran(folder: Path) -> bool:
+def has_run(folder: Path) -> bool:
     """Whether a trial of this arm was ever begun: folders are written when a sweep is submitted."""
-    return any(map(begun, folder.glob("seed-*")))
+    return any(map(has_begun, folder.glob("seed-*")))
 
 
-def plain(config: DictConfig) -> Config:
+def resolved(config: DictConfig) -> Config:
     """Resolved plain values, without Hydra's own node.
 
     Raises:
@@ -147,7 +147,7 @@ def rules() -> Rules:
     return Rules(**yaml.safe_load((ROOT / "conf" / "identity.yaml").read_text()))
 
 
-def called(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
+def full_name(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
     """The name of the arm that these overrides give: all in one order, without where and how often it is run.
 
     The configuration that they give, if they give one, tells which arguments are those of a user's own factory.
@@ -182,7 +182,7 @@ def describe(
         changed[PATH] = config["data"]["path"]
     return Arm(
         id=identify(config, rules()),
-        name=called(overrides, config),
+        name=full_name(overrides, config),
         sweep=str(config["sweep"]),
         groups=_labels(config, choices, overrides),
         params={k: v for k, v in changed.items() if k not in MANY},

@@ -16,7 +16,7 @@ from ablation.errors import ConfigError, DataError
 from ablation.parts import parts
 from ablation.store.identity import flatten
 from launch.compose import choices, errors, overrides, own_data, teachers
-from launch.compose.arm import Config, Planned, describe, plain, settle
+from launch.compose.arm import Config, Planned, describe, resolved, settle
 from launch.compose.composer import Composer
 from launch.compose.overrides import parsed
 from launch.compose.warnings import of_config
@@ -30,7 +30,7 @@ class Refused(ConfigError):
     """Some arms of a sweep cannot be composed; the message lists them."""
 
 
-def gather(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
+def compose_arms(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
     """The arms that these override lists give, in their order; those of one id are one arm with all of their seeds.
 
     Hydra must be initialized. `search` are the `hydra.searchpath=` overrides of the command line.
@@ -39,10 +39,10 @@ def gather(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
         Refused: some arms are; lists them all.
         ConfigError: they differ in `out` or `sweep`.
     """
-    return gather_rows(rows, search)[0]
+    return compose_rows(rows, search)[0]
 
 
-def gather_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[Planned], list[str]]:
+def compose_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[Planned], list[str]]:
     """Likewise, and for every override list the id of its arm."""
     planned: list[Planned] = []
     rows_of: Counter[tuple[str, str, tuple[int, ...]]] = Counter()  # of an id, a name and seeds
@@ -90,7 +90,7 @@ def try_compose(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[lis
     """
     composer = Composer(search)
     find = own_data.finder()
-    defaults, _ = settle(plain(composer(()).config), ())
+    defaults, _ = settle(resolved(composer(()).config), ())
 
     @cache
     def compose(row: tuple[str, ...]) -> list[Planned]:
@@ -119,8 +119,8 @@ def _arms(
     if any(parsed(text).key_or_group == "table" for text in row):
         raise ConfigError("table: is a grid, not an arm; run it with -m")
     composed = composer(row)
-    settled, notes = settle(plain(composed.config), row)
-    settled, unknown = own_data.known(settled, find)
+    settled, notes = settle(resolved(composed.config), row)
+    settled, unknown = own_data.with_digest(settled, find)
     config, before = teachers.expand(settled, row, others)
     notes += [*unknown, *parts(config).notes, *of_config(config)]
     arm = describe(config, defaults, composed.choices, row, command="")

@@ -54,17 +54,17 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Row:
+class GridRow:
     """One arm, or a part of one: overrides, what a table says of it, and the exclusions that it has to pass."""
 
     overrides: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
     rules: tuple[Rule, ...] = ()
 
-    def __add__(self, other: Row) -> Row:
+    def __add__(self, other: GridRow) -> GridRow:
         """Both; of two overrides of one key the other's."""
         keyed = {key_of(text): text for text in (*self.overrides, *other.overrides)}
-        return Row(tuple(keyed.values()), {**self.about, **other.about}, self.rules + other.rules)
+        return GridRow(tuple(keyed.values()), {**self.about, **other.about}, self.rules + other.rules)
 
 
 def key_of(override: str) -> str:
@@ -80,7 +80,7 @@ class Grid:
         self._parser = OverridesParser.create(config_loader=loader)
         self._typed: frozenset[str] = frozenset()  # keys of the command line
 
-    def expand(self, grid: Mapping[str, Any], arguments: Sequence[str]) -> list[Row]:
+    def expand(self, grid: Mapping[str, Any], arguments: Sequence[str]) -> list[GridRow]:
         """The arms of a grid (a mapping with some of `KEYS`) and the overrides of a command line.
 
         Raises:
@@ -99,7 +99,7 @@ class Grid:
             raise ConfigError(f"hydra.sweeper.exclude: leaves none of {len(rows)} arms; exclude less")
         return kept
 
-    def _arms(self, grid: Any, where: str) -> list[Row]:
+    def _arms(self, grid: Any, where: str) -> list[GridRow]:
         """The arms of a grid or sub-grid, not yet excluded from."""
         grid = _of_kind(grid, dict, where)
         for key in grid:
@@ -113,15 +113,15 @@ class Grid:
         rules = tuple(self._rule(line, f"{where}.exclude[{i}]") for i, line in enumerate(parts["exclude"]))
         return [replace(row, rules=row.rules + rules) for row in _product([*axes, listed] if listed else axes)]
 
-    def _zipped(self, columns: Any, where: str) -> list[Row]:
+    def _zipped(self, columns: Any, where: str) -> list[GridRow]:
         columns = self._line(_assignments(_of_kind(columns, dict, where)), where, self._typed)
         lengths = {key: len(values) for key, values in columns.items()}
         if len(set(lengths.values())) > 1:
             said = ", ".join(f"{key} has {n} value{'s' * (n != 1)}" for key, n in lengths.items())
             raise ConfigError(f'{where}: {said}; keys that vary together need equally many, as in "a,b" and "1,2"')
-        return [_join(together) for together in zip(*columns.values(), strict=True)] or [Row()]
+        return [_join(together) for together in zip(*columns.values(), strict=True)] or [GridRow()]
 
-    def _row(self, entry: Any, where: str) -> list[Row]:
+    def _row(self, entry: Any, where: str) -> list[GridRow]:
         """The arms of one row, more than one if its line sweeps."""
         about = dict(entry) if isinstance(entry, Mapping) else {"overrides": entry}
         if "overrides" not in about:
@@ -135,9 +135,9 @@ class Grid:
             raise ConfigError(f"{where}: is empty and would exclude every arm; take it away")
         return Rule(where, {key: [parsed(row.overrides[0]).value() for row in axis] for key, axis in axes.items()})
 
-    def _line(self, overrides: Sequence[str], where: str, without: Container[str] = ()) -> dict[str, list[Row]]:
+    def _line(self, overrides: Sequence[str], where: str, without: Container[str] = ()) -> dict[str, list[GridRow]]:
         """Key -> the values that a line gives it, one row each; keys in `without` are left out."""
-        axes: dict[str, list[Row]] = {}
+        axes: dict[str, list[GridRow]] = {}
         read = self._parser.parse_overrides([quote_teacher(text) for text in overrides])
         self.notes += [f"{where}: {told}" for told in replaced(read)]
         for override in read:
@@ -147,9 +147,9 @@ class Grid:
             if key in without:
                 continue
             if not override.is_sweep_override():
-                axes[key] = [Row((text,))]
+                axes[key] = [GridRow((text,))]
             elif override.is_discrete_sweep():
-                axes[key] = [Row((f"{key}={value}",)) for value in override.sweep_string_iterator()]
+                axes[key] = [GridRow((f"{key}={value}",)) for value in override.sweep_string_iterator()]
             else:
                 raise ConfigError(f"{where}: {text}: has no list of values; give one, such as {key}=a,b")
             if not axes[key]:
@@ -157,11 +157,11 @@ class Grid:
         return axes
 
 
-def _join(rows: Iterable[Row]) -> Row:
-    return reduce(Row.__add__, rows, Row())
+def _join(rows: Iterable[GridRow]) -> GridRow:
+    return reduce(GridRow.__add__, rows, GridRow())
 
 
-def _product(axes: Sequence[Sequence[Row]]) -> list[Row]:
+def _product(axes: Sequence[Sequence[GridRow]]) -> list[GridRow]:
     return [_join(rows) for rows in product(*axes)]
 
 

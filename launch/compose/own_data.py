@@ -31,7 +31,7 @@ def finder() -> Find:
     return find
 
 
-def known(config: Config, find: Find) -> tuple[Config, list[str]]:
+def with_digest(config: Config, find: Find) -> tuple[Config, list[str]]:
     """The configuration with the digest of its images and with their absolute path.
 
     And a note if they are not here, or if a factory of the user's own gets no digest.

@@ -13,7 +13,7 @@ from ablation.errors import ConfigError
 ROOT = Path(__file__).resolve().parents[2]  # of the project, or of a frozen copy of it
 
 
-def made(config: Mapping[str, Any]) -> Path:
+def make_out(config: Mapping[str, Any]) -> Path:
     """The folder that `out` names, which is there now.
 
     Raises:

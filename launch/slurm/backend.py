@@ -17,7 +17,7 @@ from launch.sweep.submission import Submission
 
 def pending(submission: Submission) -> Pending:
     """What its jobs will start: those in the queue, and those that its keeper is to submit."""
-    past = store.read_verdicts(submission.folder)
+    past = store.read_decisions(submission.folder)
     found = Pending(verdicts={(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds})
     try:
         found.awaited |= awaited(submission.folder)

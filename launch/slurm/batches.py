@@ -10,10 +10,10 @@ from typing import TypeVar
 from launch.checks import canary
 from launch.compose.arm import Work
 from launch.slurm import commands, store
-from launch.slurm.options import Options
+from launch.slurm.options import SlurmOptions
 from launch.slurm.store import LOST
-from launch.slurm.view import View
-from launch.status.retry_policy import Room
+from launch.slurm.view import SubmissionView
+from launch.status.retry_policy import Resources
 from launch.sweep.submission import Submission
 
 T = TypeVar("T")
@@ -21,21 +21,23 @@ Batch = tuple[Work, ...]
 
 
 @dataclass(frozen=True)
-class Draft:
+class ArrayDraft:
     """An array to be submitted."""
 
     batches: tuple[Batch, ...]
-    room: Room
+    room: Resources
     stage: int  # 0: waits for nothing that is not done; else for trials of stage - 1
 
 
-def cut(todo: Mapping[Work, Room], stages: Mapping[Work, int], options: Options, largest: int) -> list[Draft]:
+def cut(
+    todo: Mapping[Work, Resources], stages: Mapping[Work, int], options: SlurmOptions, largest: int
+) -> list[ArrayDraft]:
     """Arrays for these works, which are in running order: one stage after the other, works of one room together."""
-    groups: dict[tuple[int, Room], list[Work]] = {}
+    groups: dict[tuple[int, Resources], list[Work]] = {}
     for work, room in todo.items():
         groups.setdefault((stages[work], room), []).append(work)
     return [
-        Draft(batches, room, stage)
+        ArrayDraft(batches, room, stage)
         for (stage, room), works in sorted(groups.items(), key=lambda group: group[0][0])
         for batches in _chunks(list(_chunks(works, room.pack * options.devices * options.chain)), largest)
     ]
@@ -73,7 +75,7 @@ class Canary:
     failure: str = ""  # what went wrong
 
 
-def look_at_canary(view: View, forgiven: bool) -> Canary:
+def look_at_canary(view: SubmissionView, forgiven: bool) -> Canary:
     """How the newest canary stands; one that failed does not count if a person asked to try again."""
     if not view.options.canary:
         return Canary()
@@ -90,16 +92,16 @@ def look_at_canary(view: View, forgiven: bool) -> Canary:
     return Canary(failure=f"held, since a canary failed: {failures[0]}" if failures else "")
 
 
-def _said(view: View, job: str) -> str:
+def _said(view: SubmissionView, job: str) -> str:
     """What went wrong in a probe's job; empty if nothing did."""
-    left = store.read_mark(view.submission.folder, job)
+    left = store.read_exit(view.submission.folder, job)
     if left is None:
         return f"job {job} ended without a word"
     told = [f"{label}: {cause}, {message}" for label, (cause, message) in left.failed.items()]
     return "; ".join(told) or (f"job {job} was told to stop" if left.code else "")
 
 
-def canary_batches(view: View) -> list[Batch]:
+def canary_batches(view: SubmissionView) -> list[Batch]:
     """One probe a job, or several if there are more than an array may have tasks."""
     works = canary.works(view.submission)
     size = math.ceil(len(works) / commands.max_array_size())

@@ -11,9 +11,9 @@ from ablation.store.journal import tail
 from launch.compose.arm import Work
 from launch.slurm import store
 from launch.slurm.commands import Job
-from launch.slurm.view import Place, View
+from launch.slurm.view import Assignment, SubmissionView
 from launch.status import trial_status
-from launch.status.retry_policy import CAUSES, Failure
+from launch.status.retry_policy import CAUSES, AttemptFailure
 from launch.sweep.submission import Submission
 
 _STATES = {
@@ -31,26 +31,26 @@ _ENDED_ITSELF = ("FAILED", "COMPLETED")  # in SLURM's view
 class Ended(NamedTuple):
     """Why, and in whose words."""
 
-    failure: Failure
+    failure: AttemptFailure
     message: str = ""
 
 
-def failure(view: View, place: Place, work: Work) -> Ended | None:
+def failure(view: SubmissionView, place: Assignment, work: Work) -> Ended | None:
     """What ended a work's attempt in that place; None if it never got its turn and could not have."""
-    submission, job, left = view.submission, view.ended(place.job), store.read_mark(view.submission.folder, place.job)
+    submission, job, left = view.submission, view.ended(place.job), store.read_exit(view.submission.folder, place.job)
     folder = _unfinished(submission, work)
     now, owner = trial_status.of(folder), attempt.owner(attempt.folder(folder, attempt.latest(folder)))
     started = owner is not None and owner.job == place.job
     if now.kind == "failed" and (started or now.time > place.array.time):
-        return Ended(Failure(_known(now.cause), _step(folder), job.node, on_gpu(now.message)), now.message)
+        return Ended(AttemptFailure(_known(now.cause), _step(folder), job.node, on_gpu(now.message)), now.message)
     step = _step(folder) if started else 0
     if left and work.label in left.failed and job.state not in _STATES:
         cause, message = left.failed[work.label]
-        return Ended(Failure(_known(cause), step, job.node, on_gpu(message)), message)
+        return Ended(AttemptFailure(_known(cause), step, job.node, on_gpu(message)), message)
     word = left.word if left else ""
     if not started and (word == store.LEFT or _of_use(submission, place, work)):
         return None
-    return Ended(Failure(_told(job, word), step, job.node))
+    return Ended(AttemptFailure(_told(job, word), step, job.node))
 
 
 def _told(job: Job, word: str) -> str:
@@ -82,7 +82,7 @@ def _step(folder: Path) -> int:
     return max((e["step"] for e in events if e["event"] in ("start", "saved")), default=0)
 
 
-def _of_use(submission: Submission, place: Place, work: Work) -> bool:
+def _of_use(submission: Submission, place: Assignment, work: Work) -> bool:
     """Whether the job got on with any other work of the batch."""
     others = [f for w in place.array.batches[place.index] if w != work for f in seed_folders(submission, w)]
     for folder in others:

@@ -143,7 +143,7 @@ def main(folder: Path, number: int) -> int:
     print("\n".join(f"{label}: {text}" for label, text in said.items()))
     code = _exit_code(works, outcomes)
     word = batch.signal or (mark.LEFT if code == _LEFT else "")
-    mark.write_mark(folder, process.job(), mark.Mark(word, code, _failed(works, outcomes)))
+    mark.write_exit(folder, process.job(), mark.JobExit(word, code, _failed(works, outcomes)))
     if code == _LEFT and (batch.advanced or array.canary) and _preempted(batch.signal):
         _requeue()
     return code

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from ablation.errors import AblationError
 from launch.slurm import commands, sbatch, store
 from launch.slurm.submitter import JOBS
-from launch.slurm.view import View
+from launch.slurm.view import SubmissionView
 from launch.sweep import entry
 
 _ANYHOW = 10  # minutes after which a keeper begins that waits for nothing
@@ -22,12 +22,12 @@ _ANYHOW = 10  # minutes after which a keeper begins that waits for nothing
 class Keeper:
     """The keeper's job, waiting; `job` is empty if there is none, and `trouble` says why."""
 
-    view: View
+    view: SubmissionView
     job: str = ""
     trouble: str = ""
 
     @classmethod
-    def hire(cls, view: View, me: str) -> Keeper:
+    def hire(cls, view: SubmissionView, me: str) -> Keeper:
         """The one that waits already, or a new one. `me`: the job we are, which does not count."""
         name = store.name(view.submission, "keeper")
         waiting = [j.id for j in commands.queue([name]).values() if j.state == "PENDING" and j.id != me]

@@ -13,7 +13,7 @@ from launch.checks import no_effect
 from launch.compose import units
 from launch.compose.units import mebibytes, seconds, size
 from launch.status import retry_policy
-from launch.status.retry_policy import Policy, Room
+from launch.status.retry_policy import Policy, Resources
 from launch.workers.process import TAKE_TURNS
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
@@ -41,7 +41,7 @@ Flags = dict[str, Any]  # sbatch's long options without the dashes
 
 
 @dataclass(frozen=True)
-class Options:
+class SlurmOptions:
     """How trials are put into jobs, and what jobs ask for."""
 
     resources: Mapping[str, Any]
@@ -52,16 +52,16 @@ class Options:
     keeper: bool
     keeper_resources: Mapping[str, Any]
     canary: bool
-    check: no_effect.Asked  # for switches that change nothing; auto: not on a login node
+    check: no_effect.Budget  # for switches that change nothing; auto: not on a login node
     grace: int  # seconds before the time limit at which trials save and stop
     setup: tuple[str, ...]  # shell lines before the trials, such as `module load cuda`
     policy: Policy
 
     @property
-    def room(self) -> Room:
+    def room(self) -> Resources:
         """What a trial is given at first."""
         mem = self.resources.get("mem")
-        return Room(self.pack, None if mem is None else mebibytes("hydra.launcher.resources.mem", mem))
+        return Resources(self.pack, None if mem is None else mebibytes("hydra.launcher.resources.mem", mem))
 
     @property
     def devices(self) -> int:
@@ -87,7 +87,7 @@ class Options:
             )
         return found
 
-    def flags(self, room: Room) -> Flags:
+    def flags(self, room: Resources) -> Flags:
         """What a job of trials asks for."""
         flags = _flags(self.resources)
         if room.mem_mib is not None and room.mem_mib != self.room.mem_mib:
@@ -103,7 +103,7 @@ class Options:
         return _flags({**shared, **self.keeper_resources})
 
 
-def read(node: Mapping[str, Any]) -> Options:
+def read(node: Mapping[str, Any]) -> SlurmOptions:
     """The options of a launcher's node.
 
     Raises:
@@ -122,7 +122,7 @@ def read(node: Mapping[str, Any]) -> Options:
             f"hydra.launcher.resources.time={time}: is over before training gets anywhere, since trials save and stop "
             f"hydra.launcher.grace={grace} seconds before, or up to {_EARLY} earlier"
         )
-    return Options(
+    return SlurmOptions(
         resources=resources,
         pack=_whole(node, "pack", 1),
         chain=_whole(node, "chain", 1),

@@ -15,10 +15,10 @@ from launch.compose.overrides import verb_command
 from launch.slurm import batches, commands, store
 from launch.slurm.batches import Canary, cut, stages
 from launch.slurm.keeper import Keeper
-from launch.slurm.submitter import JOBS, HandIn
-from launch.slurm.triage import Judgement, judge
-from launch.slurm.view import View
-from launch.status.retry_policy import FORGIVE, RETRY, Verdict
+from launch.slurm.submitter import JOBS, Submitter
+from launch.slurm.triage import Triage, triage
+from launch.slurm.view import SubmissionView
+from launch.status.retry_policy import RESET, RETRY, Decision
 from launch.sweep.submission import Submission
 
 _LOCK = "lock"
@@ -26,7 +26,7 @@ _PATIENCE = 300.0  # seconds to wait for a round that somebody else makes
 
 
 @dataclass(frozen=True)
-class Report:
+class RoundReport:
     """How a submission stands after a round, in works (a work is a trial, or all seeds of an arm that is fused)."""
 
     done: int
@@ -44,7 +44,7 @@ class Report:
         return not (self.flying or self.elsewhere or self.backlog)
 
 
-def perform(folder: Path, again: Collection[str] = (), me: str = "") -> Report:
+def perform(folder: Path, again: Collection[str] = (), me: str = "") -> RoundReport:
     """Make a round of a submission.
 
     `again`: labels of trials to try again although they were given up. `me`: the SLURM job we are, if it is the keeper.
@@ -54,12 +54,12 @@ def perform(folder: Path, again: Collection[str] = (), me: str = "") -> Report:
     """
     (folder / JOBS).mkdir(exist_ok=True)
     with _turn(folder):
-        view = View(folder)
+        view = SubmissionView(folder)
         if again:
             _forgive(view, again)
         tried = batches.look_at_canary(view, forgiven=bool(again))
-        judgement = judge(view, store.read_verdicts(folder), tried.failure)
-        store.append_verdicts(folder, judgement.verdicts)
+        judgement = triage(view, store.read_decisions(folder), tried.failure)
+        store.append_decisions(folder, judgement.verdicts)
         return _submit(view, judgement, tried, me)
 
 
@@ -84,21 +84,21 @@ def _turn(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _forgive(view: View, again: Collection[str]) -> None:
+def _forgive(view: SubmissionView, again: Collection[str]) -> None:
     """Forget these trials' failures."""
     places, wanted = view.places, set(again)
-    store.append_verdicts(
+    store.append_decisions(
         view.submission.folder,
         [
-            Verdict(work, FORGIVE, array=places[work].array.number)
+            Decision(work, RESET, array=places[work].array.number)
             for work in view.submission.works
             if work in places and wanted & {work.label, *(f"{work.id}/seed-{seed}" for seed in work.seeds)}
         ],
     )
 
 
-def _submit(view: View, judged: Judgement, tried: Canary, me: str) -> Report:
-    hand_in = HandIn(view, sorted(judged.supersede), first=tried.waiting)
+def _submit(view: SubmissionView, judged: Triage, tried: Canary, me: str) -> RoundReport:
+    hand_in = Submitter(view, sorted(judged.supersede), first=tried.waiting)
     keeper = Keeper(view)
     expected = bool(judged.todo or judged.flying or judged.elsewhere)
     if expected and view.options.keeper:
@@ -111,7 +111,7 @@ def _submit(view: View, judged: Judgement, tried: Canary, me: str) -> Report:
     flying = {view.places[work].array.job for work in judged.flying}
     keeper.follow(sorted({*flying, *(a.job for a in hand_in.arrays)}), any_of_them=bool(hand_in.backlog))
     submitted = sum(len(batch) for a in hand_in.arrays for batch in a.batches if not a.canary)
-    return Report(
+    return RoundReport(
         done=len(judged.done),
         flying=len(judged.flying) + submitted,
         elsewhere=len(judged.elsewhere),
@@ -123,7 +123,7 @@ def _submit(view: View, judged: Judgement, tried: Canary, me: str) -> Report:
     )
 
 
-def _limit(hand_in: HandIn) -> str:
+def _limit(hand_in: Submitter) -> str:
     if not hand_in.backlog:
         return ""
     return f"{hand_in.backlog} are not submitted yet, SLURM takes no more jobs for now ({hand_in.refusal})"
@@ -168,7 +168,7 @@ class Rounds:
             self._tell(text)
 
 
-def report_lines(report: Report) -> list[str]:
+def report_lines(report: RoundReport) -> list[str]:
     """How the sweep stands, one fact a line."""
     counts = {
         "done": report.done,

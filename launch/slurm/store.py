@@ -13,7 +13,7 @@ from typing import Any
 
 from ablation.store.atomic import write_atomic
 from launch.compose.arm import Work
-from launch.status.retry_policy import FORGIVE, Room, Verdict
+from launch.status.retry_policy import RESET, Decision, Resources
 from launch.sweep.submission import Submission
 
 _ARRAYS = "arrays"
@@ -27,7 +27,7 @@ class Array:
     number: int
     name: str  # of the job, unique: an array is found again by it if sbatch fails after accepting
     batches: tuple[tuple[Work, ...], ...]
-    room: Room = field(default_factory=Room)
+    room: Resources = field(default_factory=Resources)
     supersede: tuple[str, ...] = ()  # jobs that are known to have ended, whatever their heartbeats say
     job: str = ""  # SLURM's number; empty: not yet known
     time: float = 0.0  # when sbatch was called, seconds since 1970
@@ -66,7 +66,7 @@ def read(folder: Path, number: int) -> Array:
         **{
             **content,
             "batches": batches,
-            "room": Room(**{**room, "exclude": tuple(room["exclude"])}),
+            "room": Resources(**{**room, "exclude": tuple(room["exclude"])}),
             "supersede": tuple(content["supersede"]),
         }
     )
@@ -89,7 +89,7 @@ def _plain(batches: Sequence[Sequence[Work]]) -> list[Any]:
 _VERDICTS = "verdicts.jsonl"
 
 
-def append_verdicts(folder: Path, verdicts: Iterable[Verdict]) -> None:
+def append_decisions(folder: Path, verdicts: Iterable[Decision]) -> None:
     """Add to the file; on disk when this returns. The caller holds the submission's lock."""
     now = round(time.time(), 3)
     lines = [json.dumps({**asdict(v), "work": [v.work.id, list(v.work.seeds)], "time": now}) for v in verdicts]
@@ -101,30 +101,30 @@ def append_verdicts(folder: Path, verdicts: Iterable[Verdict]) -> None:
         os.fsync(file.fileno())
 
 
-def read_verdicts(folder: Path) -> dict[Work, list[Verdict]]:
+def read_decisions(folder: Path) -> dict[Work, list[Decision]]:
     """Of each work since it was last forgiven (that included), one an array, oldest first."""
     try:
         lines = (folder / _VERDICTS).read_text().splitlines()
     except FileNotFoundError:
         return {}
-    found: dict[Work, dict[int, Verdict]] = {}
+    found: dict[Work, dict[int, Decision]] = {}
     for line in lines:
         verdict = _verdict(line)
         if verdict is None:
             continue
-        if verdict.decision == FORGIVE:
+        if verdict.decision == RESET:
             found[verdict.work] = {}
         found.setdefault(verdict.work, {})[verdict.array] = verdict
     return {work: [of[n] for n in sorted(of)] for work, of in found.items()}
 
 
-def _verdict(line: str) -> Verdict | None:
+def _verdict(line: str) -> Decision | None:
     try:
         content = json.loads(line)
     except ValueError:  # empty, or torn by a kill
         return None
     id_, seeds = content.pop("work")
-    return Verdict(Work(id_, tuple(seeds)), **content)
+    return Decision(Work(id_, tuple(seeds)), **content)
 
 
 _MARKS = "marks"
@@ -132,7 +132,7 @@ LEFT = "left"  # not by a signal: others train what is left, or its teachers are
 
 
 @dataclass(frozen=True)
-class Mark:
+class JobExit:
     """How a job ended."""
 
     word: str = ""  # the signal that told it to stop, or LEFT
@@ -140,16 +140,16 @@ class Mark:
     failed: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by work: cause and message
 
 
-def write_mark(folder: Path, job: str, mark: Mark) -> None:
+def write_exit(folder: Path, job: str, mark: JobExit) -> None:
     """Leave a mark."""
     path = folder / _MARKS / job
     path.parent.mkdir(exist_ok=True)
     write_atomic(path, json.dumps(asdict(mark)).encode())
 
 
-def read_mark(folder: Path, job: str) -> Mark | None:
+def read_exit(folder: Path, job: str) -> JobExit | None:
     """A job's mark; None if it ended without a word."""
     try:
-        return Mark(**json.loads((folder / _MARKS / job).read_bytes()))
+        return JobExit(**json.loads((folder / _MARKS / job).read_bytes()))
     except FileNotFoundError:
         return None

@@ -17,13 +17,13 @@ from launch.slurm.backend import pending
 from launch.slurm.round import Rounds, perform
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.sweep_status import Trial as Standing
-from launch.status.sweep_status import sweep_states
+from launch.status.sweep_status import sweep_status
 from launch.sweep import edits, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 from launch.terminal import summary
 from launch.terminal.follow import follow
-from launch.terminal.progress import Board
+from launch.terminal.progress import Progress
 
 
 def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[TrialKey, Outcome]:
@@ -62,7 +62,7 @@ def wait(submission: Submission) -> dict[TrialKey, Outcome]:
 
     def look() -> Sequence[Standing]:
         rounds.make()
-        return sweep_states([submission], pending(submission)).trials
+        return sweep_status([submission], pending(submission)).trials
 
     try:
         follow(look, rounds.over, submission, console)
@@ -71,7 +71,7 @@ def wait(submission: Submission) -> dict[TrialKey, Outcome]:
         raise Stopped("\n".join(lines)) from e
     for line in upload.upload_submission(submission):
         console.print(f"MLflow: {line}", markup=False, soft_wrap=True)
-    board, trials = Board(submission, 1), sweep_states([submission], pending(submission)).trials
+    board, trials = Progress(submission, 1), sweep_status([submission], pending(submission)).trials
     outcomes = {(t.planned.arm.id, t.seed): _outcome(t) for t in trials}
     for (id_, seed), outcome in outcomes.items():
         board.rows[id_].outcomes[seed] = outcome

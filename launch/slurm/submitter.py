@@ -9,26 +9,26 @@ from dataclasses import dataclass, field, replace
 from ablation.errors import AblationError
 from launch.compose.arm import Work
 from launch.slurm import sbatch, store
-from launch.slurm.batches import Batch, Draft, teachers
+from launch.slurm.batches import ArrayDraft, Batch, teachers
 from launch.slurm.store import LOST, Array
-from launch.slurm.view import View, adopt
+from launch.slurm.view import SubmissionView, adopt
 from launch.sweep import entry
 
 JOBS = "jobs"  # in the submission's folder: sbatch files and the jobs' own logs
 
 
 @dataclass
-class HandIn:
+class Submitter:
     """What one round submits."""
 
-    view: View
+    view: SubmissionView
     supersede: Sequence[str]
     first: str = ""  # a job that has to succeed before any of these may start
     arrays: list[Array] = field(default_factory=list)
     backlog: int = 0  # works that SLURM does not take for now
     refusal: str = ""  # in SLURM's words
 
-    def submit(self, drafts: Sequence[Draft]) -> None:
+    def submit(self, drafts: Sequence[ArrayDraft]) -> None:
         """Submit these, in order, as much as SLURM takes.
 
         Raises:
@@ -58,7 +58,7 @@ class HandIn:
         if not batches:
             return
         try:
-            array = self._array(batches, Draft(tuple(batches), self.view.options.room, 0), [], canary=True)
+            array = self._array(batches, ArrayDraft(tuple(batches), self.view.options.room, 0), [], canary=True)
             self.first = array.job
         except sbatch.Full as e:
             self.refusal = str(e)
@@ -68,7 +68,7 @@ class HandIn:
         of = [t for batch in batches for work in batch for t in teachers(self.view.submission, work)]
         return sorted({where[t] for t in of if t in where})
 
-    def _array(self, batches: Sequence[Batch], draft: Draft, after: list[str], canary: bool = False) -> Array:
+    def _array(self, batches: Sequence[Batch], draft: ArrayDraft, after: list[str], canary: bool = False) -> Array:
         submission, options = self.view.submission, self.view.options
         number = 1 + max((a.number for a in [*self.view.arrays, *self.arrays]), default=0)
         name = store.name(submission, str(number))

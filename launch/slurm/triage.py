@@ -10,30 +10,30 @@ from ablation.store import attempt
 from launch.compose.arm import Work
 from launch.slurm.batches import teachers
 from launch.slurm.causes import failure, seed_folders
-from launch.slurm.view import Place, View
+from launch.slurm.view import Assignment, SubmissionView
 from launch.status import trial_status
-from launch.status.retry_policy import FORGIVE, HOLD, RETRY, STOP, Room, Stop, Verdict, decide
+from launch.status.retry_policy import HOLD, RESET, RETRY, STOP, Decision, GiveUp, Resources, decide
 
 _WORDS = 500  # characters of a message that are kept
-Past = Mapping[Work, list[Verdict]]
+Past = Mapping[Work, list[Decision]]
 
 
 @dataclass
-class Judgement:
+class Triage:
     """Every work of a submission is in one of the first five."""
 
     done: list[Work] = field(default_factory=list)
     flying: list[Work] = field(default_factory=list)  # in a job that waits or runs
     elsewhere: list[Work] = field(default_factory=list)  # trained by somebody else
-    todo: dict[Work, Room] = field(default_factory=dict)  # in running order
+    todo: dict[Work, Resources] = field(default_factory=dict)  # in running order
     given_up: dict[Work, str] = field(default_factory=dict)  # and why
-    verdicts: list[Verdict] = field(default_factory=list)  # that were not known before
+    verdicts: list[Decision] = field(default_factory=list)  # that were not known before
     supersede: set[str] = field(default_factory=set)  # our jobs that have ended, whatever their heartbeats say
 
 
-def judge(view: View, past: Past, held: str = "") -> Judgement:
+def triage(view: SubmissionView, past: Past, held: str = "") -> Triage:
     """Judge every work, teachers before their students; `held`: why nothing may be started, if a canary failed."""
-    found, places = Judgement(), view.places
+    found, places = Triage(), view.places
     for work in view.submission.works:
         _judge(view, places.get(work), work, past.get(work, []), held, found)
         if work in found.todo:
@@ -41,7 +41,9 @@ def judge(view: View, past: Past, held: str = "") -> Judgement:
     return found
 
 
-def _judge(view: View, place: Place | None, work: Work, past: list[Verdict], held: str, found: Judgement) -> None:
+def _judge(
+    view: SubmissionView, place: Assignment | None, work: Work, past: list[Decision], held: str, found: Triage
+) -> None:
     submission = view.submission
     folders = seed_folders(submission, work)
     lease = submission.arms[work.id].config["lease"]
@@ -58,7 +60,7 @@ def _judge(view: View, place: Place | None, work: Work, past: list[Verdict], hel
         found.elsewhere.append(work)
     elif held:
         _hold(place, work, past, held, found)
-    elif place is None or (past and past[-1].decision == FORGIVE and past[-1].array == place.array.number):
+    elif place is None or (past and past[-1].decision == RESET and past[-1].array == place.array.number):
         found.todo[work] = view.options.room
     elif past and past[-1].array == place.array.number and past[-1].decision in (STOP, HOLD):
         found.given_up[work] = past[-1].reason
@@ -66,13 +68,13 @@ def _judge(view: View, place: Place | None, work: Work, past: list[Verdict], hel
         _decide(view, place, work, past, found)
 
 
-def _hold(place: Place | None, work: Work, past: list[Verdict], held: str, found: Judgement) -> None:
+def _hold(place: Assignment | None, work: Work, past: list[Decision], held: str, found: Triage) -> None:
     found.given_up[work] = held
     if not past or (past[-1].decision, past[-1].reason) != (HOLD, held):
-        found.verdicts.append(Verdict(work, HOLD, held, place.array.number if place else 0))
+        found.verdicts.append(Decision(work, HOLD, held, place.array.number if place else 0))
 
 
-def _orphaned(view: View, folder: Path, found: Judgement) -> bool:
+def _orphaned(view: SubmissionView, folder: Path, found: Triage) -> bool:
     """Whether who trains it is a job of ours that SLURM has given up: a lost node's, which its successor replaces."""
     owner = attempt.owner(attempt.folder(folder, attempt.latest(folder)))
     if owner is None or owner.job.partition("_")[0] not in {a.job for a in view.arrays} or view.active(owner.job):
@@ -81,7 +83,7 @@ def _orphaned(view: View, folder: Path, found: Judgement) -> bool:
     return True
 
 
-def _decide(view: View, place: Place, work: Work, past: list[Verdict], found: Judgement) -> None:
+def _decide(view: SubmissionView, place: Assignment, work: Work, past: list[Decision], found: Triage) -> None:
     ended, room = failure(view, place, work), place.array.room
     if ended is None:
         found.todo[work] = room
@@ -91,8 +93,8 @@ def _decide(view: View, place: Place, work: Work, past: list[Verdict], found: Ju
         room = replace(room, mem_mib=view.ended(place.job).mem_mib)
     earlier = [v.failure for v in past if v.decision == RETRY and v.array != place.array.number]
     decision = decide([*earlier, failed], room, view.options.policy)
-    reason = ": ".join(filter(None, [decision.reason, ended.message[:_WORDS]])) if isinstance(decision, Stop) else ""
-    verdict = Verdict(
+    reason = ": ".join(filter(None, [decision.reason, ended.message[:_WORDS]])) if isinstance(decision, GiveUp) else ""
+    verdict = Decision(
         work,
         STOP if reason else RETRY,
         reason,
@@ -103,13 +105,13 @@ def _decide(view: View, place: Place, work: Work, past: list[Verdict], found: Ju
         failed.device,
     )
     found.verdicts.append(verdict)
-    if isinstance(decision, Stop):
+    if isinstance(decision, GiveUp):
         found.given_up[work] = reason
     else:
         found.todo[work] = decision.room
 
 
-def _ask_teachers(view: View, work: Work, found: Judgement) -> None:
+def _ask_teachers(view: SubmissionView, work: Work, found: Triage) -> None:
     """A student whose teacher is not to be expected is blocked; one whose teacher is trained elsewhere waits."""
     for teacher in teachers(view.submission, work):
         if teacher in found.given_up:

@@ -10,7 +10,7 @@ from pathlib import Path
 from launch.compose.arm import Work
 from launch.slurm import commands, options, store
 from launch.slurm.commands import Job
-from launch.slurm.options import Options
+from launch.slurm.options import SlurmOptions
 from launch.slurm.store import LOST, Array
 from launch.sweep import submission
 from launch.sweep.submission import Submission
@@ -19,7 +19,7 @@ _AGAIN = 2  # seconds after which a job that was perhaps accepted is looked for 
 
 
 @dataclass(frozen=True)
-class Place:
+class Assignment:
     """Where a work was last handed to SLURM."""
 
     array: Array
@@ -31,12 +31,12 @@ class Place:
         return self.array.task(self.index)
 
 
-class View:
+class SubmissionView:
     """One look at a submission."""
 
     def __init__(self, folder: Path) -> None:
         self.submission: Submission = submission.load(folder)
-        self.options: Options = options.read(self.submission.launcher)
+        self.options: SlurmOptions = options.read(self.submission.launcher)
         self.arrays: list[Array] = store.read_all(folder)
         self._queue = commands.queue(array.name for array in self.arrays)
         self.arrays = [self._resolved(array) for array in self.arrays]
@@ -53,10 +53,10 @@ class View:
         return commands.account([array.name for array in self.arrays], self.submission.time)
 
     @cached_property
-    def places(self) -> dict[Work, Place]:
+    def places(self) -> dict[Work, Assignment]:
         """Where each work was handed to SLURM last."""
         known = [a for a in self.arrays if a.job != LOST and not a.canary]
-        return {work: Place(a, k) for a in known for k, batch in enumerate(a.batches) for work in batch}
+        return {work: Assignment(a, k) for a in known for k, batch in enumerate(a.batches) for work in batch}
 
     @cached_property
     def taken_over(self) -> set[Work]:

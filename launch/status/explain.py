@@ -20,14 +20,14 @@ from ablation.store.journal import ends
 from launch.compose.arm import Planned, rules
 from launch.compose.hydra_version import initialized
 from launch.compose.overrides import search_paths
-from launch.sweep.archive import Known
+from launch.sweep.archive import ArmRecord
 from launch.sweep.edits import Edits
 from launch.sweep.provenance import SOURCE
 
 Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second
 
 
-def differ(a: Known, b: Known) -> Changes:
+def differ(a: ArmRecord, b: ArmRecord) -> Changes:
     """The keys in which two runs differ, without surroundings.
 
     Raises:
@@ -36,48 +36,48 @@ def differ(a: Known, b: Known) -> Changes:
     return difference(_config(a), _config(b), rules(), (a.id, b.id))
 
 
-def _config(run: Known) -> Mapping[str, Any]:
+def _config(run: ArmRecord) -> Mapping[str, Any]:
     if run.config is None:
         raise AblationError(f"{run.folder / 'config.yaml'} is missing or damaged: what {run.id} is cannot be told")
     return run.config
 
 
-def today(run: Known) -> Planned:
+def today(run: ArmRecord) -> Planned:
     """What the run's command gives today.
 
     Raises:
         ConfigError, DataError: the command is refused today; the message says why.
     """
     from launch.compose import own_data  # imports torch, which takes seconds
-    from launch.compose.arms import gather
+    from launch.compose.arms import compose_arms
 
     overrides = list(run.facts.get("overrides", []))
     typed = shlex.split(str(run.facts.get("command", "")))
     search = search_paths(typed)
     GlobalHydra.instance().clear()
     with initialized(), redirect_stdout(sys.stderr):  # a trick's module may print
-        found = gather([overrides], search)[-1]
+        found = compose_arms([overrides], search)[-1]
     own_data.require([found.config])
     return found
 
 
-def stale(run: Known, now: Planned) -> tuple[str, Changes] | None:
+def stale(run: ArmRecord, now: Planned) -> tuple[str, Changes] | None:
     """If its command gives another run today: that one's id, and the keys that changed (was, is)."""
     ids = (run.id, now.arm.id)
     return None if now.arm.id == run.id else (now.arm.id, difference(_config(run), now.config, rules(), ids))
 
 
-def edited(run: Known, now: Planned) -> list[str]:
+def edited(run: ArmRecord, now: Planned) -> list[str]:
     """The files of the code that its trials, and their teachers, were trained by and that differ today."""
     return Edits(run.folder.parent).of(run.id, now.config, run.seeds)
 
 
-def revised(run: Known) -> dict[str, int]:
+def revised(run: ArmRecord) -> dict[str, int]:
     """The options that it uses and that were ever corrected, and under which revision it was made; the first is 1."""
     return made_under(run.id, run.config, rules()) if run.config is not None else {}
 
 
-def source(run: Known) -> list[dict[str, Any]]:
+def source(run: ArmRecord) -> list[dict[str, Any]]:
     """The states of the code that it was run with: commit, and the files with changes that were not committed."""
     files = sorted(run.folder.glob("provenance*.json"), key=lambda p: p.stat().st_mtime_ns)
     files = files or [s.folder / SOURCE for s in run.submissions]

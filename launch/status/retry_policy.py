@@ -19,11 +19,11 @@ CAUSES = (
     "oom", "time_limit", "preempted", "node", "killed", "disk",
     "error", "config", "diverged", "cancelled", "stopped", "blocked",
 )  # fmt: skip
-RETRY, STOP, HOLD, FORGIVE = "retry", "stop", "hold", "forgive"  # what can be decided
+RETRY, STOP, HOLD, RESET = "retry", "stop", "hold", "forgive"  # what can be decided
 
 
 @dataclass(frozen=True)
-class Room:
+class Resources:
     """What a trial is given."""
 
     pack: int = 1  # trials side by side on its device
@@ -32,7 +32,7 @@ class Room:
 
 
 @dataclass(frozen=True)
-class Failure:
+class AttemptFailure:
     """One attempt that did not finish."""
 
     cause: str
@@ -56,22 +56,22 @@ class Rule:
 class Retry:
     """Try it again, in this room."""
 
-    room: Room
+    room: Resources
 
 
 @dataclass(frozen=True)
-class Stop:
+class GiveUp:
     """Leave it, and why."""
 
     reason: str
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Decision:
     """What was decided about one piece of work on a cluster; `array` is the array of jobs in which it failed."""
 
     work: Work
-    decision: str  # RETRY, STOP, HOLD (a canary failed), or FORGIVE (a person asked to try it again)
+    decision: str  # RETRY, STOP, HOLD (a canary failed), or RESET (a person asked to try it again)
     reason: str = ""
     array: int = 0
     cause: str = ""
@@ -81,9 +81,9 @@ class Verdict:
     time: float = 0.0
 
     @property
-    def failure(self) -> Failure:
+    def failure(self) -> AttemptFailure:
         """As the policy takes it."""
-        return Failure(self.cause, self.step, self.node, self.device)
+        return AttemptFailure(self.cause, self.step, self.node, self.device)
 
 
 Policy = Mapping[str, Rule]
@@ -125,7 +125,7 @@ def _rule(cause: str, node: Any) -> Rule:
     return Rule(**node)
 
 
-def decide(failures: Sequence[Failure], room: Room, policy: Policy) -> Retry | Stop:
+def decide(failures: Sequence[AttemptFailure], room: Resources, policy: Policy) -> Retry | GiveUp:
     """What follows from the last failure, given the earlier ones (oldest first) and the room it had.
 
     A trial that keeps failing is stopped after finitely many retries: each uses up a try of its cause, or, where
@@ -138,28 +138,28 @@ def decide(failures: Sequence[Failure], room: Room, policy: Policy) -> Retry | S
     ]
     if len(counted) > rule.tries:
         again = f" ({len(counted)} times)" if len(counted) > 1 else ""
-        return Stop(f"{last.cause}{again}")
+        return GiveUp(f"{last.cause}{again}")
     if rule.exclude and last.node:
         room = replace(room, exclude=tuple(sorted({*room.exclude, last.node})))
     return _roomier(room, rule, last.device) if rule.pack > 1 or rule.mem > 1 else Retry(room)
 
 
-def _further(failures: Sequence[Failure], n: int) -> bool:
+def _further(failures: Sequence[AttemptFailure], n: int) -> bool:
     """Whether attempt n left a later checkpoint than every attempt before it."""
     return failures[n].step > max((f.step for f in failures[:n]), default=0)
 
 
-def _roomier(room: Room, rule: Rule, device: bool) -> Retry | Stop:
+def _roomier(room: Resources, rule: Rule, device: bool) -> Retry | GiveUp:
     if room.pack > 1 and rule.pack > 1:
         return Retry(replace(room, pack=max(1, min(room.pack - 1, int(room.pack / rule.pack)))))
     if device:
-        return Stop(
+        return GiveUp(
             "oom: alone on the device and its memory is not enough; a smaller batch_size or a larger device is needed"
         )
     if rule.mem == 1:
-        return Stop("oom: alone on the device, and the policy does not ask for more memory")
+        return GiveUp("oom: alone on the device, and the policy does not ask for more memory")
     if room.mem_mib is None:
-        return Stop(
+        return GiveUp(
             "oom: alone in its job, whose memory is the cluster's default; set resources.mem, then it can be grown"
         )
     return Retry(replace(room, mem_mib=math.ceil(room.mem_mib * rule.mem)))

@@ -11,8 +11,8 @@ from ablation.store.identity import difference
 from launch.compose.arm import Planned, rules
 from launch.status import trial_status
 from launch.status.outcome import TrialKey as TrialKey
-from launch.status.retry_policy import RETRY, Verdict
-from launch.status.trial_status import State
+from launch.status.retry_policy import RETRY, Decision
+from launch.status.trial_status import TrialStatus
 from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.submission import Submission
 
@@ -26,7 +26,7 @@ class Trial(NamedTuple):
     planned: Planned
     seed: int
     folder: Path  # the seed's
-    state: State
+    state: TrialStatus
     stale: str = ""  # a later submission has another arm of this name: the keys that changed
 
     @property
@@ -40,18 +40,18 @@ class Pending:
     """What is still to come of the submissions of a sweep, as of now; trials are named by id and seed."""
 
     awaited: set[TrialKey] = field(default_factory=set)  # somebody will start them if they are not done by then
-    verdicts: dict[TrialKey, Verdict] = field(default_factory=dict)  # what was decided of those that did not finish
+    verdicts: dict[TrialKey, Decision] = field(default_factory=dict)  # what was decided of those that did not finish
     trouble: list[str] = field(default_factory=list)  # why something could not be found out
 
 
-class Standing(NamedTuple):
+class SweepStatus(NamedTuple):
     """All trials of a sweep."""
 
     trials: list[Trial]
     trouble: list[str]  # what could not be found out, and why
 
 
-def sweep_states(submissions: Sequence[Submission], pending: Pending) -> Standing:
+def sweep_status(submissions: Sequence[Submission], pending: Pending) -> SweepStatus:
     """Every trial that the submissions (oldest first) asked for: the newest one's arms in grid order, then earlier."""
     arms: dict[str, Planned] = {}
     seeds: dict[str, dict[int, None]] = {}
@@ -60,7 +60,7 @@ def sweep_states(submissions: Sequence[Submission], pending: Pending) -> Standin
             arms.setdefault(id_, planned)
             seeds.setdefault(id_, {}).update(dict.fromkeys(planned.seeds))
     wanted = [(arms[id_], seed) for id_ in arms for seed in sorted(seeds[id_])]
-    standing = states(submissions[-1].out, wanted, pending)
+    standing = trial_statuses(submissions[-1].out, wanted, pending)
     stale = _stale(list(arms.values()))
     return standing._replace(trials=[t._replace(stale=stale.get(t.planned.arm.id, "")) for t in standing.trials])
 
@@ -76,10 +76,12 @@ def _stale(planned: Sequence[Planned]) -> dict[str, str]:
     }
 
 
-def states(out: Path, wanted: Iterable[tuple[Planned, int]], pending: Pending, write: bool = True) -> Standing:
+def trial_statuses(
+    out: Path, wanted: Iterable[tuple[Planned, int]], pending: Pending, write: bool = True
+) -> SweepStatus:
     """These arms' trials, whether or not they were ever asked for. `write`: see `attempt.live`."""
     trials = [_trial(out, planned, seed, pending, write) for planned, seed in wanted]
-    return Standing(_blocked(trials, write), pending.trouble)
+    return SweepStatus(_blocked(trials, write), pending.trouble)
 
 
 def _trial(out: Path, planned: Planned, seed: int, pending: Pending, write: bool) -> Trial:
@@ -87,7 +89,7 @@ def _trial(out: Path, planned: Planned, seed: int, pending: Pending, write: bool
     try:
         now = trial_status.of(folder, planned.config["lease"], write)
     except OSError as e:  # one folder that cannot be read must not hide the others
-        now = State("failed", "damaged", str(e))
+        now = TrialStatus("failed", "damaged", str(e))
     verdict = pending.verdicts.get((planned.arm.id, seed))
     again = verdict is not None and verdict.decision == RETRY and verdict.time > now.time
     if (planned.arm.id, seed) in pending.awaited:

@@ -19,7 +19,7 @@ KINDS = ("done", "running", "queued", "new", "stopped", "cancelled", "blocked", 
 
 
 @dataclass(frozen=True)
-class State:
+class TrialStatus:
     """One trial."""
 
     kind: str  # one of KINDS
@@ -34,7 +34,7 @@ class State:
     time: float = 0.0  # of the last news, seconds since 1970; 0 if there are none
 
 
-def of(folder: Path, lease: float = 60.0, write: bool = True) -> State:
+def of(folder: Path, lease: float = 60.0, write: bool = True) -> TrialStatus:
     """The state of a seed's folder, which need not exist. Without its sweep, no trial is queued or blocked.
 
     `lease`: seconds after which a trial without a sign of life is given up. `write`: see `attempt.live`.
@@ -42,16 +42,18 @@ def of(folder: Path, lease: float = 60.0, write: bool = True) -> State:
     try:
         return _done(folder) or _unfinished(folder, lease, write)
     except Damaged as e:
-        return State("failed", "damaged", str(e))
+        return TrialStatus("failed", "damaged", str(e))
     except (ValueError, KeyError, TypeError, AttributeError) as e:
-        return State("failed", "damaged", f"{folder}: {type(e).__name__}: {e}; move the folder away to start anew")
+        return TrialStatus(
+            "failed", "damaged", f"{folder}: {type(e).__name__}: {e}; move the folder away to start anew"
+        )
 
 
-def _done(folder: Path) -> State | None:
+def _done(folder: Path) -> TrialStatus | None:
     result = finished(folder)
     if result is None:
         return None
-    return State(
+    return TrialStatus(
         "done",
         epoch=result["epochs"],
         step=result["steps"],
@@ -61,16 +63,16 @@ def _done(folder: Path) -> State | None:
     )
 
 
-def _unfinished(folder: Path, lease: float, write: bool) -> State:
+def _unfinished(folder: Path, lease: float, write: bool) -> TrialStatus:
     number, cancelled = attempt.latest(folder), (folder / CANCEL).exists()
     if not number:
-        return State("cancelled" if cancelled else "new")
+        return TrialStatus("cancelled" if cancelled else "new")
     newest = attempt.folder(folder, number)
     live, events, owner = attempt.live(newest, lease, write), tail(newest), attempt.owner(newest)
     began = owner.time if owner else 0.0
     last: Event = events[-1] if events else {"event": "claimed", "time": began}
     epoch = last_epoch(folder, number, events)
-    known = State(
+    known = TrialStatus(
         "running",
         message="is being cancelled" if cancelled else "",
         epoch=epoch["epoch"],
@@ -89,7 +91,7 @@ def _unfinished(folder: Path, lease: float, write: bool) -> State:
     return replace(ended, kind="cancelled") if cancelled and ended.kind == "stopped" else ended
 
 
-def _ended(known: State, last: Event) -> State:
+def _ended(known: TrialStatus, last: Event) -> TrialStatus:
     """Of an attempt that nobody makes any more, by the last that it wrote."""
     known = replace(known, message="")
     if last["event"] == "failed":

@@ -13,7 +13,7 @@ from launch.sweep.submission import Submission
 
 
 @dataclass
-class Ledger:
+class Usage:
     """Seconds of devices. Seeds that are fused share theirs, and so do trials side by side on one GPU."""
 
     spent: float = 0.0  # all of it, as far as the journals tell
@@ -31,13 +31,13 @@ class Ledger:
         return {name: round(value / 3600, 6) for name, value in seconds.items()}
 
 
-def ledger(trials: Iterable[Trial], submissions: Sequence[Submission]) -> dict[str, Ledger]:
+def usage(trials: Iterable[Trial], submissions: Sequence[Submission]) -> dict[str, Usage]:
     """By kind of device: GPU or CPU. `submissions` (oldest first) say how many trials shared a GPU."""
-    found: dict[str, Ledger] = {}
+    found: dict[str, Usage] = {}
     for trial in trials:
         failed = trial.state.kind == "failed"
         for device, spent, redone in _attempts(trial, submissions):
-            entry = found.setdefault(device, Ledger())
+            entry = found.setdefault(device, Usage())
             entry.spent += spent
             entry.failed += spent if failed else 0.0
             entry.redone += 0.0 if failed else redone

@@ -20,7 +20,7 @@ _ID = re.compile(r"[0-9a-f]{1,16}")
 
 
 @dataclass(frozen=True)
-class Known:
+class ArmRecord:
     """An arm that was run or submitted."""
 
     id: str
@@ -59,7 +59,7 @@ class Archive:
             except AblationError as e:
                 self.trouble.append(str(e))
 
-    def find(self, text: str) -> Known:
+    def find(self, text: str) -> ArmRecord:
         """The arm whose id begins so, or whose name, whole or as `status` shows it, is this.
 
         Raises:
@@ -78,7 +78,7 @@ class Archive:
             raise ConfigError(f"{text}: no such run or sweep under {self.out}; {near(text, sorted(options)[:1000])}")
         return self.known(found.pop())
 
-    def all(self) -> list[Known]:
+    def all(self) -> list[ArmRecord]:
         """Every arm that there is."""
         return [self.known(id_) for id_ in sorted(self._ids)]
 
@@ -87,7 +87,7 @@ class Archive:
         for submission in self.submissions:
             yield common_and_distinct({id_: p.arm.name for id_, p in submission.arms.items()})[1]
 
-    def known(self, id_: str) -> Known:
+    def known(self, id_: str) -> ArmRecord:
         """What is known of an id: its folder says it, or else the submissions do."""
         asking = [s for s in self.submissions if id_ in s.arms]
         folder, trouble = self.out / id_, list(self.trouble)
@@ -96,7 +96,7 @@ class Archive:
         if asking:
             planned = asking[-1].arms[id_]
             facts, config = facts or vars(planned.arm), config or planned.config
-        return Known(id_, folder, facts or {}, config, asking, trouble)
+        return ArmRecord(id_, folder, facts or {}, config, asking, trouble)
 
 
 def _read(path: Path, parse: Any, trouble: list[str]) -> Any:
@@ -114,7 +114,7 @@ def _read(path: Path, parse: Any, trouble: list[str]) -> Any:
     return None
 
 
-def trial(archive: Archive, text: str) -> tuple[Known, list[int]]:
+def trial(archive: Archive, text: str) -> tuple[ArmRecord, list[int]]:
     """The arm and seeds that `ID`, `ID/K` or `ID/seed-K` names.
 
     Raises:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from ablation.store.identity import CONTENT, PATH, REVISED, difference
-from launch.compose.arm import Arm, Config, Planned, ran, rules
+from launch.compose.arm import Arm, Config, Planned, has_run, rules
 
 _ARMS = 20  # of the same groups that are compared, the newest that have a result
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
@@ -40,7 +40,7 @@ class EarlierArms:
         """The newest arm by the same name that has run and is none of the `present` ids."""
         for folder in self._by_name.get(planned.arm.name, []):
             other = folder.name != planned.arm.id and folder.name not in present
-            if other and ran(folder) and (config := self.config(folder)):
+            if other and has_run(folder) and (config := self.config(folder)):
                 ids = (folder.name, planned.arm.id)
                 return Stale(folder, difference(config, planned.config, rules(), ids))
         return None
@@ -145,7 +145,7 @@ def _compared(arm: Arm, config: Mapping[str, Any], path: Path) -> list[str]:
     earlier, found = json.loads(path.read_bytes()), []
     if earlier["id"] == arm.id and earlier["sweep"] != arm.sweep:
         found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
-    if earlier["id"] != arm.id and earlier["name"] == arm.name and ran(path.parent):
+    if earlier["id"] != arm.id and earlier["name"] == arm.name and has_run(path.parent):
         old = yaml.safe_load((path.parent / "config.yaml").read_text())
         changed = describe_changes(difference(old, config, rules(), (earlier["id"], arm.id)))
         found.append(f"stale: {path.parent} came from the same command, but {changed}")

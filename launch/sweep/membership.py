@@ -23,7 +23,7 @@ _LOCK = ".asked.lock"
 _PATIENCE = 60.0  # seconds to wait for another shell that asks
 
 
-def ask(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path]:
+def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path]:
     """Note that a sweep asks for these arms (id -> seeds), whose folders are there.
 
     All arms of the sweep get the names that tell them apart. Returns the folders of the seeds that were done before,
@@ -51,7 +51,7 @@ def _before(out: Path, sweep: str) -> list[str]:
     return sorted(path.parent.name for path in old if _read(path).get("sweep") == sweep)
 
 
-def named(out: Path) -> dict[str, str]:
+def short_names_of(out: Path) -> dict[str, str]:
     """A title for every arm under `out`, among those recorded in the same sweep."""
     by_sweep: dict[str, dict[str, str]] = {}
     for path in sorted(out.glob(f"*/{_DESCRIPTION}")):

@@ -68,7 +68,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
         OSError: it cannot be written.
     """
     own_data.require(p.config for p in planned)
-    out = paths.made(planned[0].config).resolve()
+    out = paths.make_out(planned[0].config).resolve()
     name = planned[0].arm.sweep
     code = snapshot.freeze(out / CODE, [p.config for p in planned])
     number, folder = _claim(out / STORE / name)
@@ -83,7 +83,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     with ThreadPoolExecutor(_WRITERS) as pool:  # disks and file servers take many at once faster than in turn
         list(pool.map(lambda p: _write_arm(out / p.arm.id, p), planned))
-    news = membership.ask(out, name, {p.arm.id: p.seeds for p in planned})
+    news = membership.join(out, name, {p.arm.id: p.seeds for p in planned})
     return Submission(
         name=name,
         number=number,

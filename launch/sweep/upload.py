@@ -20,7 +20,7 @@ from ablation.track.trial_files import SWEEPS
 from launch.compose.overrides import verb_command
 from launch.sweep.archive import Archive
 from launch.sweep.earlier_arms import EarlierArms
-from launch.sweep.membership import named
+from launch.sweep.membership import short_names_of
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -60,7 +60,7 @@ def sync(
         folders = {journal.parents[1] for journal in out.glob("*/seed-*/attempt-*/journal.jsonl")}
     begun, trouble = sorted(folders), []
     if titles is None:
-        titles = {} if all((folder.parent / SWEEPS).exists() for folder in begun) else named(out)
+        titles = {} if all((folder.parent / SWEEPS).exists() for folder in begun) else short_names_of(out)
     for where, mine in ({uri: begun} if uri else _by_tracker(out, begun)).items():
         try:
             yield from _bring(where, mine, titles)

@@ -11,10 +11,10 @@ from ablation.config import seeds
 from ablation.errors import ConfigError
 from ablation.store.identity import canonical, theirs
 from launch.compose import errors
-from launch.compose.arm import Planned, called, rules
+from launch.compose.arm import Planned, full_name, rules
 from launch.compose.arms import try_compose
 from launch.compose.errors import absent_options, why_not
-from launch.compose.grid import Row
+from launch.compose.grid import GridRow
 from launch.compose.hydra_version import running
 from launch.compose.naming import common_and_distinct
 from launch.compose.overrides import arm_command, parsed, search_paths, sweep_command
@@ -52,11 +52,11 @@ def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = (
     Arms that differ in seeds only are one line.
     """
     with running():
-        asked = request(arguments, tuple(Row(tuple(row)) for row in overrides))
+        asked = request(arguments, tuple(GridRow(tuple(row)) for row in overrides))
         return definition(asked, compositions(asked.rows, search_paths(asked.hydra)))
 
 
-def compositions(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Composed]:
+def compositions(rows: Sequence[GridRow], search: Sequence[str] = ()) -> list[Composed]:
     """What each row composes to: the arms that it needs, its own last, or why it cannot. Hydra must be initialized.
 
     Where a search path may bring options of its own, Hydra looks for them; else the files are looked at first.
@@ -66,7 +66,7 @@ def compositions(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Compos
     return [ConfigError("; ".join(lacks)) if lacks else next(whole) for lacks in missing]
 
 
-def composable(rows: Sequence[Row], hydra: Sequence[str]) -> list[Row]:
+def composable(rows: Sequence[GridRow], hydra: Sequence[str]) -> list[GridRow]:
     """The rows that can be composed; the others are told on standard error. Hydra must be initialized.
 
     `hydra` are Hydra's own overrides.
@@ -89,7 +89,7 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     """The table, from what each of its rows composed to."""
     own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
     configs = [p.config if p else {} for p in own]
-    full = (called(row.overrides, config) for row, config in zip(asked.rows, configs, strict=True))
+    full = (full_name(row.overrides, config) for row, config in zip(asked.rows, configs, strict=True))
     _, named = common_and_distinct({str(n): name for n, name in enumerate(full)})
     others, search = against(asked.rows, asked.labels, asked.about.baseline), search_paths(asked.hydra)
     lines: dict[tuple[str, str | None], Line] = {}
@@ -114,7 +114,7 @@ def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
     )
 
 
-def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, other: str | None) -> Line:
+def _line(row: GridRow, label: str, arms: Composed, paths: list[str], name: str, other: str | None) -> Line:
     said = row.about
     seq = [SEQUENCES[said["seq"]]] if "seq" in said else []
     facts: dict[str, Any] = {
@@ -132,7 +132,7 @@ def _line(row: Row, label: str, arms: Composed, paths: list[str], name: str, oth
     return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **facts)
 
 
-def _with_seeds(line: Line, row: Row, more: Sequence[int], paths: Sequence[str]) -> Line:
+def _with_seeds(line: Line, row: GridRow, more: Sequence[int], paths: Sequence[str]) -> Line:
     """The line with these seeds first."""
     united = tuple(dict.fromkeys([*more, *line.seeds]))
     others = [text for text in row.overrides if parsed(text).key_or_group != "seeds"]
@@ -144,7 +144,7 @@ def _numbers(value: Any) -> tuple[float, ...]:
     return tuple(map(float, value if isinstance(value, list) else [value]))
 
 
-def _seeds(row: Row) -> tuple[int, ...]:
+def _seeds(row: GridRow) -> tuple[int, ...]:
     """Those that a row asks for which cannot be composed."""
     asked = [parsed(text).value() for text in row.overrides if parsed(text).key_or_group == "seeds"]
     try:

@@ -10,12 +10,12 @@ from tempfile import TemporaryDirectory
 from ablation.errors import AblationError, ConfigError
 from launch.compose.paths import ROOT
 from launch.sweep import upload
-from launch.sweep.membership import named
+from launch.sweep.membership import short_names_of
 
 EVIDENCE = ROOT / "results" / "evidence"
 
 
-def bring(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) -> int:
+def upload_missing(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) -> int:
     """Upload the seeds of these arms in `evidence/<sweep>/<id>/seed-K` that the tracker lacks: how many those were.
 
     One that the tracker has whole, or from a training of somebody's own, is left alone. The tracker is asked first, so
@@ -29,7 +29,9 @@ def bring(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) -> int:
     if wanted:
         with TemporaryDirectory() as scratch:
             copies = [_copy(folder, Path(scratch)) for folder in wanted]
-            titles = {id_: title for sweep in sorted(evidence.glob("*/")) for id_, title in named(sweep).items()}
+            titles = {
+                id_: title for sweep in sorted(evidence.glob("*/")) for id_, title in short_names_of(sweep).items()
+            }
             failed = [str(outcome) for outcome in upload.sync(Path(scratch), uri, copies, titles) if outcome.error]
         if failed:
             raise AblationError(f"{evidence}: cannot be uploaded to {uri}: {'; '.join(failed)}")

@@ -44,7 +44,7 @@ METRICS = (
 
 
 @dataclass(frozen=True)
-class About:
+class TableHead:
     """What a table says of itself, and how its sweep is to be run."""
 
     title: str
@@ -64,7 +64,7 @@ def flags() -> dict[str, str]:
     return found
 
 
-def read(sweeper: Mapping[str, Any], name: str) -> tuple[About, dict[str, Any]]:
+def read(sweeper: Mapping[str, Any], name: str) -> tuple[TableHead, dict[str, Any]]:
     """What the node `hydra.sweeper` says of a table of this name (or none), and the rest of it, which is the grid.
 
     Raises:
@@ -80,7 +80,7 @@ def read(sweeper: Mapping[str, Any], name: str) -> tuple[About, dict[str, Any]]:
     if labels:
         _check_label(said["baseline"], [FIRST, *labels], f"{where}: baseline")
     _check_rank(said["rank"], grid, where)
-    return About(
+    return TableHead(
         title=str(said["title"] or ""),
         source=str(said["source"] or ""),
         protocol=str(said["protocol"] or ""),

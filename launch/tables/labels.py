@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from ablation.build import near
 from ablation.errors import ConfigError
 from ablation.store import identity
-from launch.compose.grid import Row
+from launch.compose.grid import GridRow
 from launch.tables.file import FIRST
 
 
-def labels(rows: Sequence[Row]) -> list[str]:
+def labels(rows: Sequence[GridRow]) -> list[str]:
     """The label of each row; where axes multiply it, with its place on them; without a label, what sets it apart.
 
     A row that has neither is the baseline, unless another row is called so: then all of its overrides are its name.
@@ -29,7 +29,7 @@ def labels(rows: Sequence[Row]) -> list[str]:
     return [called[n] for n in range(len(rows))]
 
 
-def against(rows: Sequence[Row], called: Sequence[str], baseline: str | None) -> list[str | None]:
+def against(rows: Sequence[GridRow], called: Sequence[str], baseline: str | None) -> list[str | None]:
     """For each row what the row is called that it is compared with: the one at the same place of the axes.
 
     `called` are the rows' labels, `baseline` is what the table says: `first`, a row's own label, or None.
@@ -53,7 +53,7 @@ def surrounding(override: str, users: tuple[str, ...] = ("data.",)) -> bool:
     return identity.surrounding(override.lstrip("+~").partition("=")[0], users)
 
 
-def _other(rows: Sequence[Row], called: Sequence[str], n: int, baseline: str | None) -> str | None:
+def _other(rows: Sequence[GridRow], called: Sequence[str], n: int, baseline: str | None) -> str | None:
     """What the row that row n is compared with is called."""
     default = _label(rows[0]) if baseline == FIRST else baseline
     wanted = rows[n].about.get("against", default)
@@ -63,7 +63,7 @@ def _other(rows: Sequence[Row], called: Sequence[str], n: int, baseline: str | N
     return next((called[c] for c in there if c != n), None) if n not in there else None
 
 
-def _axes(rows: Sequence[Row]) -> list[list[str]]:
+def _axes(rows: Sequence[GridRow]) -> list[list[str]]:
     """For each row the overrides that are not common to all rows of its label, without its surroundings."""
     kept = [[text for text in row.overrides if not surrounding(text)] for row in rows]
     sets: dict[str, list[set[str]]] = defaultdict(list)
@@ -73,6 +73,6 @@ def _axes(rows: Sequence[Row]) -> list[list[str]]:
     return [[o for o in own if o not in common[_label(row)]] for row, own in zip(rows, kept, strict=True)]
 
 
-def _label(row: Row) -> str:
+def _label(row: GridRow) -> str:
     """As the table says it; empty if it does not."""
     return str(row.about.get("label") or "")

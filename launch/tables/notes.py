@@ -36,7 +36,7 @@ class Note:
 
 
 @dataclass(frozen=True)
-class Made:
+class FilledNote:
     """A note and what the runs put into each of its blocks."""
 
     note: Note
@@ -68,7 +68,7 @@ class Made:
             write_atomic(self.note.path.resolve(), text.encode())
 
 
-def make(paths: Sequence[Path], uri: str) -> list[Made]:
+def fill(paths: Sequence[Path], uri: str) -> list[FilledNote]:
     """Read notes, and make their blocks from the runs of a tracker, which gets the committed evidence if it lacks it.
 
     Nothing is written to the notes.
@@ -80,7 +80,7 @@ def make(paths: Sequence[Path], uri: str) -> list[Made]:
     notes = [_read(path) for path in paths]
     definitions = _define(notes)
     tables = _build(definitions, _runs(uri, definitions.values()))
-    return [Made(note, tuple(_body(note, block, tables) for block in note.blocks)) for note in notes]
+    return [FilledNote(note, tuple(_body(note, block, tables) for block in note.blocks)) for note in notes]
 
 
 def _read(path: Path) -> Note:
@@ -153,7 +153,7 @@ def _runs(uri: str, definitions: Iterable[Definition]) -> pd.DataFrame:
     from results.read import runs
 
     ids = {line.id for each in definitions for line in each.lines if line.id}
-    evidence.bring(uri, ids)
+    evidence.upload_missing(uri, ids)
     return runs(uri, ids=ids)
 
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from results.tables.definition import Definition, Line
     from results.tables.table import Table
 from launch.compose import overrides
-from launch.compose.arm import plain
+from launch.compose.arm import resolved
 from launch.compose.composer import Composer
-from launch.compose.grid import Row
+from launch.compose.grid import GridRow
 from launch.compose.overrides import run_command
 from launch.sweep.upload import tracker
 from launch.tables.definition import compositions, definition
@@ -38,7 +38,7 @@ _WIDE = 140  # columns where there is no terminal
 
 
 @dataclass(frozen=True)
-class Options:
+class ReportOptions:
     """Those of `conf/hydra/launcher/report.yaml`, checked."""
 
     uri: str | None
@@ -85,7 +85,7 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
     return [JobReturn(overrides=list(row), status=status, _return_value=error) for row in job_overrides]
 
 
-def read(node: Mapping[str, Any]) -> Options:
+def read(node: Mapping[str, Any]) -> ReportOptions:
     """The options in Hydra's node of the launcher.
 
     Raises:
@@ -93,8 +93,8 @@ def read(node: Mapping[str, Any]) -> Options:
     """
     given = {key: value for key, value in node.items() if key != "kind" and not key.startswith("_")}
     for key, value in given.items():
-        if key not in Options.__annotations__:
-            way = near(key, Options.__annotations__)
+        if key not in ReportOptions.__annotations__:
+            way = near(key, ReportOptions.__annotations__)
             raise ConfigError(f"hydra.launcher.{key}: no such option of report; {way}")
         if key in ("best", "json", "publish"):
             if not isinstance(value, bool):
@@ -105,10 +105,10 @@ def read(node: Mapping[str, Any]) -> Options:
         raise ConfigError(
             "hydra.launcher.publish=true: shows files in MLflow; say where they go with hydra.launcher.to="
         )
-    return Options(**given)
+    return ReportOptions(**given)
 
 
-def changed(definition: Definition, options: Options) -> Definition:
+def changed(definition: Definition, options: ReportOptions) -> Definition:
     """The definition with the metric and the baseline that were asked for, which is each line's that has no own.
 
     Raises:
@@ -132,7 +132,7 @@ def _against(line: Line, baseline: str) -> Line:
     return line if line.fixed or CONTROL in line.flags else replace(line, against=baseline)
 
 
-def source(arms: Arms, uri: str | None) -> str:
+def source(arms: RequestedArms, uri: str | None) -> str:
     """The tracker at `uri`, or the arms' own; empty if nothing was ever recorded in their own.
 
     Raises:
@@ -195,7 +195,7 @@ _OURS = "grid"  # the sweeper whose rows have labels
 
 
 @dataclass(frozen=True)
-class Arms:
+class RequestedArms:
     """What is asked for, and where it is recorded."""
 
     definition: Definition
@@ -203,7 +203,7 @@ class Arms:
     out: Path  # where their run folders are, which a report can do without
 
 
-def requested(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arms:
+def requested(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> RequestedArms:
     """The arms of a sweep. `config` is the sweep's, with Hydra's node; another sweeper's rows are taken as they come.
 
     Raises:
@@ -211,16 +211,16 @@ def requested(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> Arm
     """
     typed = config.hydra.overrides
     ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
-    rows = None if ours else tuple(Row(tuple(row)) for row in job_overrides)
+    rows = None if ours else tuple(GridRow(tuple(row)) for row in job_overrides)
     # The options of another sweeper mean nothing to ours.
     wanted = request([*typed.task, *(typed.hydra if ours else overrides.search_paths(typed.hydra))], rows)
     composed = compositions(wanted.rows, overrides.search_paths(wanted.hydra))
     configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
     recorded = [text for text in wanted.task if text.startswith(("track", "out="))]  # other keys may lack their rows
-    configs = configs or [plain(Composer(overrides.search_paths(wanted.hydra))(recorded).config)]
+    configs = configs or [resolved(Composer(overrides.search_paths(wanted.hydra))(recorded).config)]
     found = sorted({tracker(each, Path.cwd()) for each in configs})
     if len(found) > 1 and not config.hydra.launcher.uri:
         told = ", ".join(uri or "nowhere" for uri in found)
         raise ConfigError(f"track: these arms are not recorded in one place ({told}); choose with hydra.launcher.uri=")
     command = run_command(overrides.sweep_command(typed.task, typed.hydra))
-    return Arms(replace(definition(wanted, composed), command=command), found[0], Path(configs[0]["out"]))
+    return RequestedArms(replace(definition(wanted, composed), command=command), found[0], Path(configs[0]["out"]))

@@ -13,9 +13,9 @@ from omegaconf import OmegaConf
 from ablation.errors import ConfigError
 from launch.compose import overrides
 from launch.compose.errors import options
-from launch.compose.grid import Grid, Row
+from launch.compose.grid import Grid, GridRow
 from launch.compose.paths import ROOT
-from launch.tables.file import TABLES, About, read
+from launch.tables.file import TABLES, TableHead, read
 from launch.tables.labels import labels
 
 _TABLE = "table="
@@ -28,8 +28,8 @@ class Request:
     """A table, or a sweep without one, before anything is composed."""
 
     name: str  # of the table; empty without one
-    about: About
-    rows: tuple[Row, ...]
+    about: TableHead
+    rows: tuple[GridRow, ...]
     labels: tuple[str, ...]  # of the rows
     task: tuple[str, ...]  # overrides of the configuration, but for `table`
     hydra: tuple[str, ...]  # Hydra's own
@@ -40,7 +40,7 @@ class Request:
         return [f"{_TABLE}{self.name}"] * bool(self.name) + list(self.task)
 
 
-def request(arguments: Sequence[str], rows: tuple[Row, ...] | None = None) -> Request:
+def request(arguments: Sequence[str], rows: tuple[GridRow, ...] | None = None) -> Request:
     """Take a command line apart and expand its grid, unless the rows are known. Hydra must be initialized.
 
     Raises:

@@ -15,7 +15,7 @@ from rich.text import Text
 from launch.compose.naming import common_and_distinct
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import KINDS
-from launch.status.usage import Ledger
+from launch.status.usage import Usage
 
 # What is said of an arm whose trials differ: the first of these that one of them has.
 _URGENT = ("failed", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
@@ -25,7 +25,7 @@ _STYLE = {"failed": "red", "blocked": "magenta", "running": "cyan", "done": "gre
 
 
 @dataclass(frozen=True)
-class Row:
+class ArmRow:
     """One arm."""
 
     id: str
@@ -42,17 +42,17 @@ class Row:
     stale: str = ""  # what has changed since, if a later submission has another arm of this name
 
 
-def rows(trials: Sequence[Trial]) -> list[Row]:
+def rows(trials: Sequence[Trial]) -> list[ArmRow]:
     """One row an arm, in the order of the trials."""
     return [_row(list(group)) for _, group in groupby(trials, key=lambda t: t.planned.arm.id)]
 
 
-def _row(trials: Sequence[Trial]) -> Row:
+def _row(trials: Sequence[Trial]) -> ArmRow:
     planned, states = trials[0].planned, [t.state for t in trials]
     counts = Counter(s.kind for s in states)
     accuracies = [s.test_acc for s in states if s.kind == "done" and s.test_acc is not None]
     open_ = [s.epoch for s in states if s.kind != "done"]
-    return Row(
+    return ArmRow(
         id=planned.arm.id,
         name=planned.arm.name,
         state=next(kind for kind in _URGENT if counts[kind]),
@@ -79,7 +79,7 @@ def lost(trials: Sequence[Trial]) -> bool:
     return any(t.state.kind in _LOST and not t.stale for t in trials)
 
 
-def table(found: Sequence[Row], limit: int, width: int) -> tuple[Table, str]:
+def table(found: Sequence[ArmRow], limit: int, width: int) -> tuple[Table, str]:
     """At most `limit` rows (0: all), the urgent ones if there are more, in grid order; and what all names share."""
     common, short = common_and_distinct({row.id: row.name for row in found})
     shown = sorted(sorted(range(len(found)), key=lambda n: _URGENT.index(found[n].state))[: limit or len(found)])
@@ -100,28 +100,28 @@ def table(found: Sequence[Row], limit: int, width: int) -> tuple[Table, str]:
     return view, common
 
 
-def _digits(found: Sequence[Row]) -> int:
+def _digits(found: Sequence[ArmRow]) -> int:
     """How much of an id tells it from the others."""
     return next(n for n in (6, 8, 16) if n == 16 or len({row.id[:n] for row in found}) == len(found))
 
 
-def _cells(row: Row, id_: str) -> tuple[str | Text, ...]:
+def _cells(row: ArmRow, id_: str) -> tuple[str | Text, ...]:
     return id_, _state(row), f"{row.done}/{row.total}", _mean(row), _epoch(row)
 
 
-def _state(row: Row) -> Text:
+def _state(row: ArmRow) -> Text:
     number = row.counts[row.state]
     text = row.state if number == row.total else f"{number} {row.state}"
     return Text(f"{text}: {row.cause}" if row.cause and row.state != "done" else text, style=_STYLE.get(row.state, ""))
 
 
-def _mean(row: Row) -> str:
+def _mean(row: ArmRow) -> str:
     if row.mean is None:
         return ""
     return f"{row.mean:.2f}" + (f" ± {row.std:.2f}" if row.std is not None else "")
 
 
-def _epoch(row: Row) -> str:
+def _epoch(row: ArmRow) -> str:
     return "" if row.done == row.total or not row.epoch else f"{row.epoch:.0f}/{row.epochs}"
 
 
@@ -132,7 +132,7 @@ def spelt(counts: Mapping[str, int]) -> str:
     return f"{number} trial{'' if number == 1 else 's'}" + (f": {listed}" if listed else "")
 
 
-def cost(entries: Mapping[str, Ledger]) -> list[str]:
+def cost(entries: Mapping[str, Usage]) -> list[str]:
     """The ledger, one line a kind of device."""
     lines = []
     for device, entry in sorted(entries.items(), reverse=True):
@@ -142,6 +142,6 @@ def cost(entries: Mapping[str, Ledger]) -> list[str]:
     return lines
 
 
-def facts(row: Row) -> dict[str, Any]:
+def facts(row: ArmRow) -> dict[str, Any]:
     """For a program."""
     return asdict(row)

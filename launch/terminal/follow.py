@@ -11,11 +11,11 @@ from rich.console import Console
 from launch.compose.arm import Work
 from launch.status.outcome import NOT_STARTED, Event, Outcome
 from launch.status.sweep_status import Trial, part
-from launch.status.trial_status import State
+from launch.status.trial_status import TrialStatus
 from launch.sweep.submission import Submission
 from launch.terminal import live_table
-from launch.terminal.live_table import View, spelt
-from launch.terminal.progress import Board
+from launch.terminal.live_table import ProgressView, spelt
+from launch.terminal.progress import Progress
 
 _TICK = 0.25  # seconds between two drawings
 _LOOK = 2.0  # seconds between two looks, or
@@ -25,7 +25,7 @@ _FLYING, _FINAL = {"running", "queued"}, {"done", "cancelled"}
 HINT = "Ctrl-C: leave"
 
 
-class Told(View):
+class ChangeLines(ProgressView):
     """A line when something changes: where there is no terminal."""
 
     def hear(self, event: Event) -> None:
@@ -57,8 +57,8 @@ def follow(look: Callable[[], Sequence[Trial]], over: Callable[[], bool], like: 
     submission that asked for some of them.
     """
     trials = look()
-    board = Board(part(like, trials), 1, HINT)
-    with closing((live_table.Arms if console.is_terminal else Told)(board, console)) as view:
+    board = Progress(part(like, trials), 1, HINT)
+    with closing((live_table.LiveTable if console.is_terminal else ChangeLines)(board, console)) as view:
         before = _greet(view, trials)
         while True:
             began = time.monotonic()
@@ -74,7 +74,7 @@ def follow(look: Callable[[], Sequence[Trial]], over: Callable[[], bool], like: 
             trials = look()
 
 
-def _greet(view: View, trials: Sequence[Trial]) -> dict[str, State]:
+def _greet(view: ProgressView, trials: Sequence[Trial]) -> dict[str, TrialStatus]:
     """Tell at once of all that are done already; returns how these stand, by label."""
     done = [t for t in trials if t.state.kind == "done"]
     works = {Work(t.planned.arm.id, (t.seed,)): {t.seed: Outcome("done", test_acc=t.state.test_acc)} for t in done}
@@ -84,7 +84,7 @@ def _greet(view: View, trials: Sequence[Trial]) -> dict[str, State]:
     return {t.label: t.state for t in done}
 
 
-def _rest(view: View, began: float) -> None:
+def _rest(view: ProgressView, began: float) -> None:
     """Until the next look is due."""
     due = time.monotonic() + max(_LOOK, _REST * (time.monotonic() - began))
     while time.monotonic() < due:
@@ -92,10 +92,10 @@ def _rest(view: View, began: float) -> None:
         time.sleep(_TICK)
 
 
-def _news(before: State | None, t: Trial) -> Iterator[Event]:
+def _news(before: TrialStatus | None, t: Trial) -> Iterator[Event]:
     """What has happened to a trial since it was looked at last, if ever."""
     now, work = t.state, Work(t.planned.arm.id, (t.seed,))
-    was = before or State("queued")
+    was = before or TrialStatus("queued")
     if now.kind == "running" and (was.kind != "running" or now.attempts > was.attempts):
         epochs = t.planned.config["epochs"]
         yield {"event": "begin", "work": work, "start": now.epoch, "steps": epochs, "epochs": epochs, "device": "",

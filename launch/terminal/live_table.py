@@ -10,22 +10,22 @@ from rich.live import Live
 
 from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome
-from launch.terminal.progress import Board, draw, spelt_counts
+from launch.terminal.progress import Progress, draw, spelt_counts
 from launch.terminal.trial_progress import scores
 
 _EVERY = 0.25  # seconds between two drawings
 _TALKATIVE = 4  # trials up to which every epoch is a line
 
 
-def choose(board: Board, console: Console) -> View:
+def choose(board: Progress, console: Console) -> ProgressView:
     """A table on a terminal, lines elsewhere."""
-    return (Arms if console.is_terminal else Lines)(board, console)
+    return (LiveTable if console.is_terminal else ProgressLines)(board, console)
 
 
-class View(ABC):
+class ProgressView(ABC):
     """Shows a board; `hear` takes the pool's events after the board has."""
 
-    def __init__(self, board: Board, console: Console) -> None:
+    def __init__(self, board: Progress, console: Console) -> None:
         self.board, self.console = board, console
         self.noted: set[str] = set()  # notes that were said, each with the first trial that it is about
 
@@ -73,7 +73,7 @@ class View(ABC):
         """Leave the terminal as it was."""
 
 
-class Lines(View):
+class ProgressLines(ProgressView):
     """A line when a trial begins and when it ends; of few trials every epoch."""
 
     def hear(self, event: Event) -> None:
@@ -101,10 +101,10 @@ class Lines(View):
         """Nothing."""
 
 
-class Arms(View):
+class LiveTable(ProgressView):
     """The table, redrawn a few times a second; what goes wrong is a line above it."""
 
-    def __init__(self, board: Board, console: Console) -> None:
+    def __init__(self, board: Progress, console: Console) -> None:
         super().__init__(board, console)
         self._live = Live(console=console, auto_refresh=False, transient=True, vertical_overflow="crop")
         self._next = 0.0

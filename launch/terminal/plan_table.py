@@ -20,7 +20,7 @@ from launch.status.sweep_status import Trial
 from launch.status.trial_status import duration
 from launch.sweep import edits
 from launch.sweep.earlier_arms import Stale
-from launch.terminal.arm_table import Row, spelt
+from launch.terminal.arm_table import ArmRow, spelt
 
 if TYPE_CHECKING:
     pass
@@ -32,7 +32,7 @@ _STYLE = {"failed": "red", "stale": "magenta", "running": "cyan", "done": "green
 _WIDE = 200  # columns where there is no terminal: names are not cut
 
 
-def show(report: Report, limit: int) -> None:
+def show(report: PlanReport, limit: int) -> None:
     """Print it; at most `limit` arms, 0 for all."""
     console = Console(highlight=False, markup=False)
     console = console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
@@ -47,7 +47,7 @@ def show(report: Report, limit: int) -> None:
         console.print(line, soft_wrap=True)
 
 
-def _table(arms: Sequence[Outlook], short: dict[str, str]) -> Table:
+def _table(arms: Sequence[PlannedArm], short: dict[str, str]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("id", no_wrap=True, style="dim")
     table.add_column("arm", overflow="fold")
@@ -61,7 +61,7 @@ def _table(arms: Sequence[Outlook], short: dict[str, str]) -> Table:
     return table
 
 
-def _state(arm: Outlook) -> Text:
+def _state(arm: PlannedArm) -> Text:
     number = arm.row.counts.get(arm.row.state, 0)
     text = arm.state if number == arm.row.total else f"{number} {arm.state}"
     why = str(arm.stale) if arm.stale else arm.row.cause
@@ -69,12 +69,12 @@ def _state(arm: Outlook) -> Text:
     return Text("; ".join(filter(None, [text, code.told(arm.edited)])), style=_STYLE.get(arm.state, ""))
 
 
-def _to_come(arm: Outlook) -> str:
+def _to_come(arm: PlannedArm) -> str:
     seconds = arm.seconds
     return "unknown" if seconds is None else duration(seconds) if seconds else ""
 
 
-def _lines(report: Report) -> list[str]:
+def _lines(report: PlanReport) -> list[str]:
     """What stands below the table."""
     trials = Counter(t.state.kind for arm in report.arms for t in arm.trials)
     stale = [arm for arm in report.arms if arm.stale]
@@ -106,7 +106,7 @@ def _ordered(counts: Counter[str]) -> dict[str, int]:
     return {kind: counts[kind] for kind in _URGENT if counts[kind]}
 
 
-def facts(report: Report) -> dict[str, Any]:
+def facts(report: PlanReport) -> dict[str, Any]:
     """The whole plan for a program; seconds and hours are of training still to come, null if unknown."""
     return {
         "sweep": report.name,
@@ -125,7 +125,7 @@ def facts(report: Report) -> dict[str, Any]:
     }
 
 
-def _facts(arm: Outlook) -> dict[str, Any]:
+def _facts(arm: PlannedArm) -> dict[str, Any]:
     planned = arm.planned
     return {
         "id": planned.arm.id,
@@ -146,11 +146,11 @@ def _facts(arm: Outlook) -> dict[str, Any]:
 
 
 @dataclass(frozen=True)
-class Outlook:
+class PlannedArm:
     """One arm of the grid."""
 
     planned: Planned
-    row: Row  # how its trials stand together
+    row: ArmRow  # how its trials stand together
     trials: list[Trial]
     stale: Stale | None  # of an arm of which nothing has run
     cost: Cost | None  # None also if nothing is to come
@@ -176,13 +176,13 @@ class Outlook:
 
 
 @dataclass(frozen=True)
-class Report:
+class PlanReport:
     """A sweep as it would be run now."""
 
     name: str
     out: Path
-    arms: list[Outlook]  # in grid order
-    gone: list[Row]  # arms of earlier submissions of this sweep that the grid no longer has
+    arms: list[PlannedArm]  # in grid order
+    gone: list[ArmRow]  # arms of earlier submissions of this sweep that the grid no longer has
     notes: list[str]
     command: str  # that runs it
 

@@ -18,7 +18,7 @@ from launch.sweep.submission import Submission
 
 
 @dataclass
-class Leg:
+class RunningWork:
     """A work that is being trained."""
 
     device: str
@@ -38,12 +38,12 @@ class Leg:
 
 
 @dataclass
-class Row:
+class ArmProgress:
     """One arm."""
 
     planned: Planned
     name: str  # what sets it apart from the others
-    legs: dict[Work, Leg] = field(default_factory=dict)
+    legs: dict[Work, RunningWork] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
     waits: set[Work] = field(default_factory=set)  # for another process
     latest: float | None = None  # test accuracy of the latest epoch, percent
@@ -72,12 +72,12 @@ class Row:
         return "waiting" if self.waits else "queued"
 
 
-class Board:
+class Progress:
     """All arms, in grid order."""
 
     def __init__(self, submission: Submission, slots: int, hint: str = "Ctrl-C: save and stop") -> None:
         self.common, short = common_and_distinct({arm: p.arm.name for arm, p in submission.arms.items()})
-        self.rows = {arm: Row(planned, short[arm]) for arm, planned in submission.arms.items()}
+        self.rows = {arm: ArmProgress(planned, short[arm]) for arm, planned in submission.arms.items()}
         self.slots, self.hint = slots, hint
         self.before: set[TrialKey] = set()  # trials that were done before this run, which runs nothing for them
         self.trials = sum(len(p.seeds) for p in submission.arms.values())
@@ -99,7 +99,7 @@ class Board:
         row, work = self.rows[event["work"].id], event["work"]
         if event["event"] == "begin":
             first = event["start"] * event["epochs"] // event["steps"]
-            row.legs[work] = Leg(event["device"], event["epochs"], first, first, time.monotonic())
+            row.legs[work] = RunningWork(event["device"], event["epochs"], first, first, time.monotonic())
             row.waits.discard(work)
             row.outcomes = {seed: o for seed, o in row.outcomes.items() if seed not in work.seeds}
         elif event["event"] == "epoch":
@@ -114,7 +114,7 @@ class Board:
             row.waits.discard(work)
             row.outcomes |= event.get("outcomes", {})
 
-    def left(self, row: Row) -> float | None:
+    def left(self, row: ArmProgress) -> float | None:
         """Seconds until the last of an arm's running works is over; None if none runs or nobody knows."""
         pace = row.pace or self._pace()
         return max((leg.left(pace) for leg in row.legs.values()), default=None) if pace else None
@@ -126,7 +126,7 @@ class Board:
             return None
         return sum(self._work_left(row, overall) for row in self.rows.values()) / self.slots
 
-    def _work_left(self, row: Row, overall: float) -> float:
+    def _work_left(self, row: ArmProgress, overall: float) -> float:
         pace, epochs = row.pace or overall, int(row.planned.config["epochs"])
         queued = [w for w in row.planned.works if w not in row.legs and not set(w.seeds) <= set(row.outcomes)]
         return pace * epochs * len(queued) + sum(leg.left(pace) for leg in row.legs.values())
@@ -147,7 +147,7 @@ _STYLES = {"running": "cyan", "done": "green", "failed": "red", "blocked": "red"
 _FIRST = ("running", "failed", "blocked", "waiting", "stopped", "cancelled", "done", "queued", HELD, NOT_STARTED)
 
 
-def draw(board: Board, height: int) -> Group:
+def draw(board: Progress, height: int) -> Group:
     """The table in so many lines: of arms that do not all fit, those that matter first."""
     states = {arm: row.state for arm, row in board.rows.items()}
     common = [_line(f"all: {board.common}", "dim")] if board.common else []
@@ -181,7 +181,7 @@ def _line(text: str, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _cells(board: Board, row: Row, state: str) -> Sequence[Text | str]:
+def _cells(board: Progress, row: ArmProgress, state: str) -> Sequence[Text | str]:
     legs = list(row.legs.values())
     epochs = " ".join(f"{leg.epoch}/{leg.epochs}" for leg in legs[:2]) + (" ..." if len(legs) > 2 else "")
     return (
@@ -194,7 +194,7 @@ def _cells(board: Board, row: Row, state: str) -> Sequence[Text | str]:
     )
 
 
-def _accuracy(row: Row) -> str:
+def _accuracy(row: ArmProgress) -> str:
     """The mean of the seeds that are done, or how far the latest epoch has come."""
     known = row.accuracies
     if known:
@@ -202,7 +202,7 @@ def _accuracy(row: Row) -> str:
     return f"({row.latest:.2f})" if row.latest is not None else ""
 
 
-def _totals(board: Board) -> str:
+def _totals(board: Progress) -> str:
     counts = board.counts
     running = sum(len(work.seeds) for row in board.rows.values() for work in row.legs)
     queued = board.trials - counts.total() - running

@@ -14,12 +14,12 @@ from launch.compose.overrides import verb_command
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.trial_status import ago, done_at
 from launch.sweep.submission import Submission
-from launch.terminal.progress import Board, Row
+from launch.terminal.progress import ArmProgress, Progress
 
 _REASONS = 8  # kinds of failure that are listed
 
 
-def show(submission: Submission, board: Board, console: Console, doubts: Sequence[str] = ()) -> None:
+def show(submission: Submission, board: Progress, console: Console, doubts: Sequence[str] = ()) -> None:
     """Print it; on a terminal, of more arms than fit the best ones. `doubts` are about what the numbers mean."""
     below = [*_failures(submission, board), *(f"note        {d}" for d in doubts), *_places(submission, board)]
     rows, title = (
@@ -51,14 +51,14 @@ def accuracy(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.2f}{spread}"
 
 
-def _state(row: Row) -> str:
+def _state(row: ArmProgress) -> str:
     """How its seeds ended, in as few words as tell all."""
     if row.counts["done"] == len(row.planned.seeds):
         return "done"
     return ", ".join(f"{n} {state}" for state, n in row.counts.items() if state != "done")
 
 
-def _failures(submission: Submission, board: Board) -> Iterator[str]:
+def _failures(submission: Submission, board: Progress) -> Iterator[str]:
     """One line a kind of failure: how many, why, and one to look at."""
     groups: dict[tuple[str, str], list[tuple[TrialKey, Outcome]]] = {}
     for arm, row in board.rows.items():
@@ -82,7 +82,7 @@ def _kind(outcome: Outcome) -> tuple[str, str]:
     return outcome.cause or outcome.state, re.sub(r"\S*/\S+|[0-9a-f]{16}|\d+(\.\d+)?", "#", outcome.message)
 
 
-def _places(submission: Submission, board: Board) -> Iterator[str]:
+def _places(submission: Submission, board: Progress) -> Iterator[str]:
     total, counts = board.trials, board.counts
     yield f"trials      {counts['done']} of {total} done" + "".join(
         f", {n} {state}" for state, n in sorted(counts.items()) if state != "done"
@@ -93,7 +93,7 @@ def _places(submission: Submission, board: Board) -> Iterator[str]:
         yield f"compare     mlflow ui --backend-store-uri {uri}"
 
 
-def _before(submission: Submission, board: Board) -> Iterator[str]:
+def _before(submission: Submission, board: Progress) -> Iterator[str]:
     """What was done when the sweep was asked for. Others that were found done may be the work of its own jobs."""
     times = [done_at(submission.out / arm / f"seed-{seed}") for arm, seed in board.before]
     earlier = [at for at in times if at is not None and at < submission.time]

@@ -22,10 +22,10 @@ _WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocke
 Outcomes = Mapping[int, Mapping[str, Any] | AblationError]
 
 
-def choose(name: str, folder: Path, store: str | None) -> Lines:
+def choose(name: str, folder: Path, store: str | None) -> TrialLines:
     """A bar on a terminal, lines elsewhere. `store` is where MLflow keeps the runs."""
     console = Console(highlight=False)
-    return (Bar if console.is_terminal else Lines)(name, folder, store, console)
+    return (TrialBar if console.is_terminal else TrialLines)(name, folder, store, console)
 
 
 def scores(metrics: Mapping[str, float | None]) -> str:
@@ -40,7 +40,7 @@ def scores(metrics: Mapping[str, float | None]) -> str:
     return "  ".join(form.format(metrics[key]) for key, form in spelt.items() if metrics.get(key) is not None)
 
 
-class Lines(Watch):
+class TrialLines(Watch):
     """One line an epoch."""
 
     def __init__(self, name: str, folder: Path, store: str | None, console: Console) -> None:
@@ -101,7 +101,7 @@ class Lines(Watch):
         self.console.print(Panel(body, title=Text(self.name), title_align="left", expand=False))
 
 
-class Bar(Lines):
+class TrialBar(TrialLines):
     """A live bar within the epoch, above it the lines."""
 
     def __init__(self, name: str, folder: Path, store: str | None, console: Console) -> None:

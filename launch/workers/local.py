@@ -22,7 +22,7 @@ from launch.sweep import edits, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
-from launch.terminal.progress import Board
+from launch.terminal.progress import Progress
 from launch.workers import devices
 from launch.workers.driver import DRIVER, driving
 from launch.workers.pool import Pool
@@ -71,7 +71,7 @@ def _drive(
     found: no_effect.Found = no_effect.UNCHECKED,
     others: Sequence[str] = (),
 ) -> dict[TrialKey, Outcome]:
-    board, brake = Board(submission, len(places)), _Brake()
+    board, brake = Progress(submission, len(places)), SignalHandler()
     with closing(live_table.choose(board, console)) as view, _driver(submission) as beat, brake:
         arms = list(submission.arms.values())
         notes = [*devices.notes(places), *warnings.of_sweep(arms), *others, *found.notes, *provenance.notes()]
@@ -90,7 +90,7 @@ def _drive(
             view.say(f"canary: a few steps of {len(works)} trials, one of every shape")
             return brake.run(Pool(submission, places, view.probed, retry_policy.read({}), beat, probe=True), works)
 
-        held = canary.hold(submission, probe) if cautious else {}
+        held = canary.failed_outcomes(submission, probe) if cautious else {}
         for work, ends in held.items():
             tell({"event": "end", "work": work, "outcomes": ends})
         if held:
@@ -120,7 +120,7 @@ def _driver(submission: Submission) -> Iterator[Callable[[], None]]:
         path.unlink(missing_ok=True)
 
 
-class _Brake:
+class SignalHandler:
     """The first Ctrl-C, SIGTERM or SIGHUP lets the workers save and stop; a second ends them at once.
 
     A pool that is run after the first begins nothing. What is ignored already stays so, as SIGHUP under nohup.

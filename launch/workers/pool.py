@@ -8,10 +8,10 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from ablation.errors import AblationError
 from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome, TrialKey
-from launch.status.retry_policy import Policy, Room
+from launch.status.retry_policy import Policy, Resources
 from launch.sweep.submission import Submission
-from launch.workers.process import Child, Slot
-from launch.workers.scheduler import Backlog
+from launch.workers.process import Slot, WorkerProcess
+from launch.workers.scheduler import Scheduler
 
 _TICK = 0.5  # seconds without news after which the loop looks around
 _START_TRIES = 3  # workers in succession that die before they are ready, once one has been, or are killed
@@ -36,7 +36,7 @@ class Pool:
     ) -> None:
         self._submission, self._slots, self._tell, self._tick = submission, slots, tell, tick
         self._retry, self._supersede, self._probe = retry, supersede, probe
-        self._children: dict[Slot, Child] = {}
+        self._children: dict[Slot, WorkerProcess] = {}
         self._selector = selectors.DefaultSelector()
         self._stopping = self._asked = False
         self._unborn, self._ever = 0, False
@@ -48,7 +48,7 @@ class Pool:
         Raises:
             AblationError: workers cannot be started.
         """
-        backlog = Backlog(self._submission, works, self._retry, self._tell, self._supersede, self._probe)
+        backlog = Scheduler(self._submission, works, self._retry, self._tell, self._supersede, self._probe)
         try:
             while not backlog.over:
                 if self._stopping:
@@ -72,7 +72,7 @@ class Pool:
         for child in list(self._children.values()):
             child.kill()
 
-    def _hand_out(self, backlog: Backlog) -> None:
+    def _hand_out(self, backlog: Scheduler) -> None:
         if all(slot.device in self._broken for slot in self._slots):
             said = "; ".join(f"GPU {device}: {text}" for device, text in self._broken.items())
             backlog.refuse(Outcome("failed", "node", f"no GPU is left that works. {said}"))
@@ -89,7 +89,7 @@ class Pool:
     def _busy(self, slot: Slot) -> bool:
         return slot in self._children and (self._children[slot].work is not None or self._children[slot].leaving)
 
-    def _worker(self, slot: Slot, room: Room, beside: Sequence[Slot]) -> Child:
+    def _worker(self, slot: Slot, room: Resources, beside: Sequence[Slot]) -> WorkerProcess:
         """The slot's worker; a new one if there is none, or the work needs more room than it was made for."""
         share = min(1.0, slot.memory_share * len(beside) / room.pack)
         if room.pack < len(beside):  # what idle workers hold of the device's memory is needed
@@ -99,15 +99,15 @@ class Pool:
         elif slot in self._children and self._children[slot].memory_share != share:
             self._forget(self._children[slot]).retire()
         if slot not in self._children:
-            self._children[slot] = Child(self._submission, slot, share)
+            self._children[slot] = WorkerProcess(self._submission, slot, share)
             self._selector.register(self._children[slot], selectors.EVENT_READ)
         return self._children[slot]
 
-    def _forget(self, child: Child) -> Child:
+    def _forget(self, child: WorkerProcess) -> WorkerProcess:
         self._selector.unregister(child)
         return self._children.pop(child.slot)
 
-    def _listen(self, backlog: Backlog) -> None:
+    def _listen(self, backlog: Scheduler) -> None:
         self._selector.select(_TICK)
         for child in list(self._children.values()):
             dead = child.dead  # asked first: all that it said is then read below
@@ -118,7 +118,7 @@ class Pool:
             if dead or child.silent or child.overdue:
                 self._died(child, backlog)
 
-    def _heard(self, child: Child, event: Event, backlog: Backlog) -> None:
+    def _heard(self, child: WorkerProcess, event: Event, backlog: Scheduler) -> None:
         if event["event"] == "ready":
             child.ready = self._ever = True
             self._unborn = 0
@@ -129,7 +129,7 @@ class Pool:
         else:
             self._tell({**event, "slot": child.slot.name})
 
-    def _died(self, child: Child, backlog: Backlog) -> None:
+    def _died(self, child: WorkerProcess, backlog: Scheduler) -> None:
         work, outcome = child.work, self._forget(child).bury()
         if not child.ready and not self._stopping:
             self._unborn += 1
@@ -145,7 +145,7 @@ class Pool:
             self._judge(child, work, [ended])
             backlog.end(work, dict.fromkeys(work.seeds, ended), child.room)
 
-    def _judge(self, child: Child, work: Work, outcomes: Iterable[Outcome]) -> None:
+    def _judge(self, child: WorkerProcess, work: Work, outcomes: Iterable[Outcome]) -> None:
         """A GPU that failed is given no other trial: it would fail that as well."""
         said = [o.message for o in outcomes if o.cause == "node"]
         if said and child.slot.gpu and child.slot.device not in self._broken:
@@ -153,7 +153,7 @@ class Pool:
             text = f"GPU {child.slot.device} is given no more trials, since it failed this one: {said[0]}"
             self._tell({"event": "note", "work": work, "text": text})
 
-    def _halt(self, backlog: Backlog) -> None:
+    def _halt(self, backlog: Scheduler) -> None:
         if not self._asked:
             self._asked = True
             self._tell({"event": "stopping", "busy": sum(c.work is not None for c in self._children.values())})
@@ -170,6 +170,6 @@ class Pool:
         self._selector.close()
 
 
-def _fits(room: Room, taken: Sequence[Room]) -> bool:
+def _fits(room: Resources, taken: Sequence[Resources]) -> bool:
     """Whether a work may run beside those that run, none of which may have more company than its room says."""
     return len(taken) < min([room.pack, *(r.pack for r in taken)])

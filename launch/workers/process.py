@@ -15,7 +15,7 @@ from pathlib import Path
 from ablation.machine.faults import RESERVED, blamed
 from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome, decode, encode
-from launch.status.retry_policy import Room
+from launch.status.retry_policy import Resources
 from launch.sweep import entry
 from launch.sweep.submission import Submission
 
@@ -40,14 +40,14 @@ class Slot:
     gpu: bool = False  # it is a GPU: a worker that cannot use it says so, and takes no processor in its place
 
 
-class Child:
+class WorkerProcess:
     """One worker process. It leads a session of its own: Ctrl-C in the terminal reaches the driver alone."""
 
     def __init__(self, submission: Submission, slot: Slot, memory_share: float) -> None:
         self.slot, self.memory_share = slot, memory_share
         self.log = submission.folder / "logs" / f"{slot.name}.log"
         self.work: Work | None = None  # at hand
-        self.room = Room()  # that the work was given
+        self.room = Resources()  # that the work was given
         self.ready = self.leaving = self.silent = False  # silent: its output has ended, so it has or soon will
         self._text = b""
         self._kills = 0
@@ -73,7 +73,7 @@ class Child:
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
-    def give(self, work: Work, room: Room, supersede: Collection[str], probe: bool) -> None:
+    def give(self, work: Work, room: Resources, supersede: Collection[str], probe: bool) -> None:
         """Let it train a work, or only try it; whether it still lives is seen later, by the end of its events."""
         self.work, self.room, self._kills = work, room, _oom_kills()
         self._tell({"event": "train", "work": work, "supersede": list(supersede), "probe": probe})

@@ -14,13 +14,13 @@ from ablation.store.result import look
 from launch.compose.arm import Work
 from launch.status import retry_policy
 from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, TrialKey, done
-from launch.status.retry_policy import Failure, Policy, Retry, Room
+from launch.status.retry_policy import AttemptFailure, Policy, Resources, Retry
 from launch.sweep.submission import Submission
 
 _PAUSE = 2.0  # seconds between two looks at a trial that another process trains
 
 
-class Backlog:
+class Scheduler:
     """The works that have no final outcome yet."""
 
     def __init__(
@@ -37,8 +37,8 @@ class Backlog:
         self._submission, self._retry, self._tell, self._supersede = submission, retry, tell, supersede
         self._todo = dict.fromkeys(works, 0.0)  # in order; the time (monotonic) before which it is not looked at
         self._open = {(work.id, seed) for work in self._todo for seed in work.seeds}
-        self._failures: dict[Work, list[Failure]] = {}
-        self._rooms: dict[Work, Room] = {}
+        self._failures: dict[Work, list[AttemptFailure]] = {}
+        self._rooms: dict[Work, Resources] = {}
         self._told: set[Work] = set()
         self._blindly = blindly
         if not blindly:
@@ -49,11 +49,11 @@ class Backlog:
         """Whether every trial has its outcome."""
         return not self._open
 
-    def next(self, pack: int, fits: Callable[[Room], bool]) -> tuple[Work, Room] | None:
+    def next(self, pack: int, fits: Callable[[Resources], bool]) -> tuple[Work, Resources] | None:
         """Take the first work that can be trained now, and the room it needs; `pack` is how many share a device."""
         now = time.monotonic()
         for work, due in list(self._todo.items()):
-            room = self._rooms.get(work, Room(pack))
+            room = self._rooms.get(work, Resources(pack))
             if due > now or not fits(room) or (self._waits(work) and not self._blindly):
                 continue
             outcomes = None if self._blindly else self._look(work)
@@ -63,7 +63,7 @@ class Backlog:
             self.end(work, outcomes, room)
         return None
 
-    def end(self, work: Work, outcomes: Outcomes, room: Room) -> None:
+    def end(self, work: Work, outcomes: Outcomes, room: Resources) -> None:
         """What became of a work that was taken, or was seen to need no training: final, or try it again later."""
         self._todo.pop(work, None)
         busy = [o.message for o in outcomes.values() if o.state == "busy"]
@@ -144,11 +144,11 @@ class Backlog:
             self._told.add(work)
             self._tell({"event": "wait", "work": work, "text": why})
 
-    def _again(self, work: Work, failed: Outcome, room: Room) -> str:
+    def _again(self, work: Work, failed: Outcome, room: Resources) -> str:
         """Give it another try, if the policy has one for it; else why not."""
         # Here memory cannot be asked for: alone on its device is the most room that a trial can have.
         failures = self._failures.setdefault(work, [])
-        failures.append(Failure(failed.cause, step=self._saved(work), device=True))
+        failures.append(AttemptFailure(failed.cause, step=self._saved(work), device=True))
         verdict = retry_policy.decide(failures, room, self._retry)
         if not isinstance(verdict, Retry):
             return verdict.reason

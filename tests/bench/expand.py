@@ -21,7 +21,7 @@ from pathlib import Path
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.grid import Grid
 from launch.compose.hydra_version import initialized
 
@@ -51,7 +51,7 @@ def main() -> None:
         began = time.perf_counter()
         rows = [list(row.overrides) for row in Grid(GlobalHydra.instance().config_loader()).expand({}, typed)]
         expanded = time.perf_counter()
-        planned = gather(rows)
+        planned = compose_arms(rows)
         gathered = time.perf_counter()
         print(f"{len(planned)} arms: expand {expanded - began:.2f} s, compose and check {gathered - expanded:.2f} s")
         some = rows[:: max(1, len(rows) // arguments.hydra)]

@@ -54,7 +54,7 @@ def main() -> None:
 def one(override: str, out: str) -> dict[str, Any]:
     """One trial of two epochs, as `launch/run.py` runs it."""
     overrides = ["recipe=smoke", override, f"out={out}", f"track.mlflow.uri=sqlite:///{out}/mlflow.db"]
-    settled, _ = arm.settle(arm.plain(compose("config", overrides)), overrides)
+    settled, _ = arm.settle(arm.resolved(compose("config", overrides)), overrides)
     choices = dict.fromkeys(("data", "model", "loss", "optim", "sched"), "")
     described = arm.describe(settled, settled, choices, overrides, "")
     folder = Path(out) / described.id

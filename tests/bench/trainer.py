@@ -109,7 +109,7 @@ def main() -> None:
     arguments = parser.parse_args()
     with initialized():
         overrides = ["epochs=1000000", *arguments.overrides]
-        config, _ = arm.settle(arm.plain(compose("config", overrides)), overrides)
+        config, _ = arm.settle(arm.resolved(compose("config", overrides)), overrides)
     built = parts(config)
     device = choose_device(config["device"])
     precision = choose_precision(config["precision"], device)

@@ -23,7 +23,7 @@ from ablation.parts import build_optimizer, parts
 from ablation.track.sink import Sink
 from ablation.types import Batch
 from launch.checks import no_effect
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 
 ROOT = CONF.parent
@@ -121,10 +121,10 @@ def test_a_check_for_dead_switches_finds_what_is_not_steady_later(
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     rows = [[f"+aug.mine._target_=tricks_of_hers.{name}"] for name in ("fine", "late")]
     with initialized():
-        planned = gather([[*TINY, *SMALL_MODEL, *row, f"out={tmp_path / 'out'}"] for row in rows])
-    assert no_effect.check(planned[:1], no_effect.Asked(300.0)).dead == ()
+        planned = compose_arms([[*TINY, *SMALL_MODEL, *row, f"out={tmp_path / 'out'}"] for row in rows])
+    assert no_effect.check(planned[:1], no_effect.Budget(300.0)).dead == ()
     with pytest.raises(ConfigError, match=r"late: .*: aug\.mine gives two answers for one key"):
-        no_effect.check(planned, no_effect.Asked(300.0))
+        no_effect.check(planned, no_effect.Budget(300.0))
 
 
 def test_from_the_command_line(tmp_path: Path) -> None:

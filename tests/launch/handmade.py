@@ -17,7 +17,7 @@ from ablation.store import attempt
 from ablation.store.attempt import BEAT, OWNER, Owner
 from ablation.store.journal import JOURNAL, Event
 from launch.compose.arm import Planned
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.sweep.submission import Submission, create
 
@@ -95,7 +95,7 @@ def sweep(out: Path, *rows: str, name: str = "main", **launcher: Any) -> Submiss
 def _gathered(rows: tuple[str, ...], name: str) -> list[Planned]:
     common = [*TINY, *SMALL_MODEL, f"sweep={name}"]
     with initialized():
-        return gather([[*common, *row.split()] for row in rows])
+        return compose_arms([[*common, *row.split()] for row in rows])
 
 
 def seed_folder(submission: Submission, arm: int, seed: int = 0) -> Path:

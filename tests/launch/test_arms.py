@@ -10,8 +10,8 @@ from hydra import compose
 
 from ablation.errors import ConfigError
 from ablation.store.identity import identify
-from launch.compose.arm import plain, rules, settle
-from launch.compose.arms import gather
+from launch.compose.arm import resolved, rules, settle
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.tables.definition import define_rows
 
@@ -24,10 +24,10 @@ def hydra() -> Iterator[None]:
 
 def test_arms_are_what_a_single_run_would_be() -> None:
     rows = [[], ["aug=[cutout,mixup]", "aug.mixup.alpha=0.3"], ["recipe=smoke", "optim.lr=0.2"]]
-    planned = gather(rows)
+    planned = compose_arms(rows)
     assert [p.arm.overrides for p in planned] == rows
     for p, row in zip(planned, rows, strict=True):
-        alone, _ = settle(plain(compose("config", row)), row)
+        alone, _ = settle(resolved(compose("config", row)), row)
         assert p.config == alone
         assert p.arm.id == identify(alone, rules())
     assert planned[1].arm.command == "python launch/run.py 'aug=[cutout,mixup]' aug.mixup.alpha=0.3"
@@ -39,7 +39,7 @@ def test_every_bad_arm_is_told_before_any_starts() -> None:
     good = [[f"optim.lr=0.{n:02d}"] for n in range(1, 38)]
     bad = [["aug=cutot", "epochs=3"], ["epochs=-1"], ["aug=cutout", "aug.cutout.sise=3"], ["aug.mixup.alpha=1"]]
     with pytest.raises(ConfigError) as refused:
-        gather([*good, *bad])
+        compose_arms([*good, *bad])
     said = str(refused.value)
     assert said.startswith("4 of 41 arms refused, nothing was started:")
     assert "arm 37 (aug=cutot epochs=3): aug=cutot: no such option; did you mean cutout?" in said
@@ -50,13 +50,13 @@ def test_every_bad_arm_is_told_before_any_starts() -> None:
 
 def test_a_thousand_bad_arms_are_counted_not_listed() -> None:
     with pytest.raises(ConfigError) as refused:
-        gather([[f"epochs=-{n}"] for n in range(1, 41)])
+        compose_arms([[f"epochs=-{n}"] for n in range(1, 41)])
     assert len(str(refused.value).splitlines()) == 22
     assert str(refused.value).endswith("and 20 more")
 
 
 def test_arms_of_one_id_are_one_arm_with_the_seeds_of_all() -> None:
-    first, other = gather(
+    first, other = compose_arms(
         [["seeds=[3,0]"], ["aug=mixup"], ["seeds=2", "device=cpu"], ["optim.lr=0.1", "seeds=[7]"]], search=()
     )
     assert first.seeds == (3, 0, 1, 7)
@@ -85,25 +85,25 @@ def test_arms_of_one_id_are_one_arm_with_the_seeds_of_all() -> None:
 )
 def test_what_is_typed_as_a_mapping_is_never_dropped(typed: str, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        gather([[typed]])
+        compose_arms([[typed]])
 
 
 @pytest.mark.parametrize("value", ["no", "off", "0", "null"])
 def test_what_is_true_or_false_is_said_so(value: str) -> None:
     """Any text is true to Python."""
     with pytest.raises(ConfigError, match=r"model\.preact: .* is neither true nor false"):
-        gather([[f"model.preact={value}"]])
+        compose_arms([[f"model.preact={value}"]])
 
 
 def test_what_a_recipe_set_for_another_option_is_dropped_with_a_note() -> None:
-    (planned,) = gather([["recipe=lab_resnet20", "sched=multistep", "++optim={momentum: 0.8}"]])
+    (planned,) = compose_arms([["recipe=lab_resnet20", "sched=multistep", "++optim={momentum: 0.8}"]])
     assert planned.config["optim"]["momentum"] == 0.8
     assert [note for note in planned.notes if note.startswith("left out") and "sched." in note]
 
 
 def test_every_way_of_running_that_one_arm_cannot_have_at_once_is_noted() -> None:
     rows = [[f"device={d}", f"fuse={f}"] for d in ("cpu", "cuda") for f in ("false", "true")]
-    (one,) = gather([*rows, ["device=cpu", "fuse=false", "track=[]", "checkpoint.epochs=2", "seeds=3"]])
+    (one,) = compose_arms([*rows, ["device=cpu", "fuse=false", "track=[]", "checkpoint.epochs=2", "seeds=3"]])
     assert (one.config["device"], one.config["fuse"], one.seeds) == ("cpu", False, (0, 1, 2))
     noted = [note.partition(" is left out")[0] for note in one.notes]
     assert noted[:2] == ["fuse=true", 'device="cuda"']
@@ -115,14 +115,14 @@ def test_every_way_of_running_that_one_arm_cannot_have_at_once_is_noted() -> Non
 @pytest.mark.parametrize("key", ["out", "sweep"])
 def test_a_sweep_has_one_place(key: str) -> None:
     with pytest.raises(ConfigError, match=rf"{key}: has the values a, b in one sweep"):
-        gather([[f"{key}=a"], [f"{key}=b"]])
+        compose_arms([[f"{key}=a"], [f"{key}=b"]])
 
 
 def test_a_single_refused_arm_is_told_plainly() -> None:
     with pytest.raises(ConfigError, match=r"^aug=cutot: no such option; did you mean cutout\?$"):
-        gather([["aug=cutot"]])
+        compose_arms([["aug=cutot"]])
     with pytest.raises(ConfigError, match=r"^table: is a grid, not an arm; run it with -m$"):
-        gather([["table=lab/postact_mixup"]])
+        compose_arms([["table=lab/postact_mixup"]])
 
 
 MINE = """
@@ -150,7 +150,7 @@ MIXED = "tricks_of_a_user.mixed"
 def test_arguments_of_a_user_s_own_factory_make_arms_and_names() -> None:
     losses = [[LOSS, "+loss.eps=1.0"], [LOSS, "+loss.eps=null"], [LOSS]]
     places = [[DATA, "+data.root=a"], [DATA, "+data.root=b"]]
-    arms = gather([*losses, *places])
+    arms = compose_arms([*losses, *places])
     assert len({p.arm.id for p in arms}) == 5
     assert [p.arm.name.partition(",")[2] for p in arms] == [
         "loss.eps=1.0",
@@ -181,6 +181,6 @@ def test_a_factory_in_the_place_of_an_option_s_own_gives_the_group_its_name(tmp_
         ("aug=[cutout,mixup]", f"aug.mixup._target_={MIXED}"): {"aug": f"cutout+{MIXED}"},
         (f"+aug.mine._target_={MIXED}",): {"aug": "mine"},
     }
-    arms = gather([list(row) for row in wanted], [f"hydra.searchpath=[file://{tmp_path}]"])
+    arms = compose_arms([list(row) for row in wanted], [f"hydra.searchpath=[file://{tmp_path}]"])
     for p, groups in zip(arms, wanted.values(), strict=True):
         assert p.arm.groups | groups == p.arm.groups, p.arm.name

@@ -15,13 +15,13 @@ import pytest
 from rich.console import Console
 
 from ablation.store.attempt import CANCEL, Owner
-from launch.backends import standing
+from launch.backends import status_of
 from launch.cli import main
 from launch.compose.arm import Planned, Work
 from launch.compose.paths import ROOT
 from launch.status.outcome import Outcome
 from launch.status.sweep_status import Trial, part
-from launch.status.trial_status import State
+from launch.status.trial_status import TrialStatus
 from launch.sweep.submission import Submission, submissions
 from launch.terminal import follow as following
 from launch.terminal.follow import follow
@@ -49,7 +49,7 @@ def drive(s: Submission, owner: Owner) -> None:
 
 
 def kinds(s: Submission) -> list[str]:
-    return [t.state.kind for t in standing([s]).trials]
+    return [t.state.kind for t in status_of([s]).trials]
 
 
 def test_what_a_living_driver_has_is_queued(s: Submission) -> None:
@@ -63,7 +63,7 @@ def test_what_a_living_driver_has_is_queued(s: Submission) -> None:
 
 
 def test_a_driver_of_some_trials_has_no_others(s: Submission) -> None:
-    trials = standing([s]).trials
+    trials = status_of([s]).trials
     (s.folder / DRIVER).write_text(json.dumps(driving(part(s, trials[2:3]))))
     assert kinds(s) == ["done", "running", "failed", "new"]
     (s.folder / DRIVER).write_text(json.dumps(driving(part(s, trials[3:]))))
@@ -83,16 +83,16 @@ def test_what_was_killed_and_is_queued_again_has_not_failed(capsys: Capture, s: 
 def test_a_student_of_a_teacher_that_will_not_be_is_blocked(s: Submission) -> None:
     done, bad, new = s.arms
     taught = {id_: replace(p, teacher=bad) if id_ == new else p for id_, p in s.arms.items()}
-    trials = standing([replace(s, arms=taught)]).trials
+    trials = status_of([replace(s, arms=taught)]).trials
     assert [t.state.kind for t in trials] == ["done", "running", "failed", "blocked"]
     assert f"its teacher {bad}/seed-0 is failed" in trials[-1].state.message
     taught = {id_: replace(p, teacher=done) if id_ == new else p for id_, p in s.arms.items()}
-    assert standing([replace(s, arms=taught)]).trials[-1].state.kind == "new"
+    assert status_of([replace(s, arms=taught)]).trials[-1].state.kind == "new"
 
 
 def test_a_grid_that_changed_keeps_its_earlier_arms_after_the_new(s: Submission) -> None:
     again = sweep(s.out, "aug=cutout seeds=[0,5]", "optim.lr=0.3", name="s")
-    trials = standing([s, again]).trials
+    trials = status_of([s, again]).trials
     first, second = again.arms
     assert [(t.planned.arm.id, t.seed) for t in trials][:3] == [(first, 0), (first, 5), (second, 0)]
     assert len(trials) == 6
@@ -105,7 +105,7 @@ def test_an_arm_that_another_of_its_name_replaced_is_stale(capsys: Capture, s: S
     (changed,) = [p for p in again.arms.values() if p.arm.id not in s.arms]
     named = replace(changed, arm=replace(changed.arm, name=s.arms[cutout].arm.name))
     arms = {p.arm.id: p for p in (*list(again.arms.values())[:2], named)}
-    trials = standing([s, replace(again, arms=arms)]).trials
+    trials = status_of([s, replace(again, arms=arms)]).trials
     assert [t.planned.arm.id for t in trials if t.stale] == [cutout]
     assert "loss._target_ was ablation.loss.ce.ce, is ablation.loss.label_smoothing" in trials[-1].stale
     _forge(again, named)
@@ -166,7 +166,7 @@ def test_ctrl_c_in_one_submission_is_not_followed_by_the_next(
 
 
 def test_a_part_of_a_submission_has_those_trials_alone(s: Submission) -> None:
-    trials = standing([s]).trials
+    trials = status_of([s]).trials
     first, second, _ = s.arms
     assert part(s, trials[1:3]).works == [Work(first, (1,)), Work(second, (0,))]
 
@@ -174,8 +174,8 @@ def test_a_part_of_a_submission_has_those_trials_alone(s: Submission) -> None:
 class Film:
     """How the trials stand, look after look."""
 
-    def __init__(self, s: Submission, *frames: Sequence[State]) -> None:
-        self.trials, self.frames = standing([s]).trials, iter(frames)
+    def __init__(self, s: Submission, *frames: Sequence[TrialStatus]) -> None:
+        self.trials, self.frames = status_of([s]).trials, iter(frames)
 
     def look(self) -> list[Trial]:
         return [t._replace(state=state) for t, state in zip(self.trials, next(self.frames), strict=True)]
@@ -187,14 +187,16 @@ def test_what_changes_is_told_until_nothing_is_in_flight(
 ) -> None:
     monkeypatch.setattr(following, "_LOOK", 0.05)
     monkeypatch.setattr(following, "_TICK", 0.02)
-    done, new, queued = State("done", test_acc=90.0), State("new"), State("queued")
-    running = [State("running", attempts=1, epoch=k, test_acc=50.0 + k, owner="process 7 on n1") for k in range(3)]
+    done, new, queued = TrialStatus("done", test_acc=90.0), TrialStatus("new"), TrialStatus("queued")
+    running = [
+        TrialStatus("running", attempts=1, epoch=k, test_acc=50.0 + k, owner="process 7 on n1") for k in range(3)
+    ]
     film = Film(
         s,
         [done, queued, queued, new],
         [done, running[0], running[1], new],
-        [done, running[2], State("queued", cause="preempted"), new],
-        [done, State("done", test_acc=88.8), State("failed", "oom", "no memory"), new],
+        [done, running[2], TrialStatus("queued", cause="preempted"), new],
+        [done, TrialStatus("done", test_acc=88.8), TrialStatus("failed", "oom", "no memory"), new],
     )
     written = io.StringIO()
     console = Console(file=written, force_terminal=terminal, width=100, height=30, highlight=False)
@@ -217,8 +219,8 @@ def test_what_changes_is_told_until_nothing_is_in_flight(
 
 def test_it_is_not_over_while_failures_are_to_be_judged(s: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(following, "_LOOK", 0.01)
-    done, lost = State("done", test_acc=90.0), State("stopped", "time_limit")
-    film = Film(s, [done, done, done, lost], [done, done, done, State("queued")], [done] * 4)
+    done, lost = TrialStatus("done", test_acc=90.0), TrialStatus("stopped", "time_limit")
+    film = Film(s, [done, done, done, lost], [done, done, done, TrialStatus("queued")], [done] * 4)
     follow(film.look, lambda: False, s, Console(file=io.StringIO()))
     assert next(film.frames, None) is None  # looked to the end
 

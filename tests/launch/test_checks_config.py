@@ -15,7 +15,7 @@ from ablation.sched.multistep import multistep
 from ablation.types import Schedule
 from launch import plan
 from launch.compose.arm import Planned
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.warnings import of_sweep
 
@@ -41,7 +41,7 @@ def restarts(epochs: int, cycle: float, factor: float = 1, decay: float = 1, flo
 
 def planned(*rows: list[str], search: tuple[str, ...] = ()) -> list[Planned]:
     with initialized():
-        return gather(rows, search)
+        return compose_arms(rows, search)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from tiny import SMALL_MODEL, TINY
 from ablation.errors import ConfigError, DataError
 from ablation.store.identity import identify
 from launch.compose.arm import Planned, rules
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
@@ -40,7 +40,7 @@ def npz(path: Path, seed: int) -> Path:
 
 def composed(*rows: list[str]) -> list[Planned]:
     with initialized():
-        return gather([[*OWN, *row] for row in rows])
+        return compose_arms([[*OWN, *row] for row in rows])
 
 
 def test_one_relative_path_in_two_folders_is_two_runs(
@@ -151,7 +151,7 @@ def test_a_data_set_that_is_known_by_its_arguments_only_says_so(
     search = f"hydra.searchpath=[file://{tmp_path}/conf]"
     small = [text for text in (*TINY, *SMALL_MODEL) if not text.startswith("data")]
     with initialized():
-        mine, told = gather(
+        mine, told = compose_arms(
             [[*small, f"data={name}", "epochs=1", f"out={tmp_path}/out"] for name in ("mine", "told")], [search]
         )
     note = "data: mydata_of_a_user.load is identified by its arguments only"

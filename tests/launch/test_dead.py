@@ -14,7 +14,7 @@ from ablation.errors import ConfigError
 from launch import plan
 from launch.checks import no_effect
 from launch.compose.arm import Planned
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from tests.launch.workshop import BASE, ROOT, mischief, tricks
 
@@ -45,14 +45,14 @@ TAUGHT = ("loss=distill teacher=same", "loss=distill teacher=same aug=mixup aug.
 
 def planned(out: Path, *rows: list[str]) -> list[Planned]:
     with initialized():
-        return gather([[*BASE, *row, f"out={out}"] for row in rows])
+        return compose_arms([[*BASE, *row, f"out={out}"] for row in rows])
 
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory: pytest.TempPathFactory) -> no_effect.Found:
     out = tmp_path_factory.mktemp("dead") / "out"
     arms = planned(out, [], *(row.split() for row in (*SAME, *OTHER, *TAUGHT)))
-    told = no_effect.check(arms, no_effect.Asked(300.0))
+    told = no_effect.check(arms, no_effect.Budget(300.0))
     assert not out.exists(), "nothing is written"
     return told
 
@@ -82,7 +82,7 @@ def test_no_other_arm_is_named(found: no_effect.Found) -> None:
 def test_parameters_that_never_have_a_gradient_are_told(tmp_path: Path) -> None:
     """As in the lab's notes: the norm before a pre-activation branch's last convolution stays at 0."""
     rows = [["model.preact=true"], ["model.preact=true", "init=zero_gamma", "init.zero_gamma.preact=norm"]]
-    told = no_effect.check(planned(tmp_path, *rows), no_effect.Asked(300.0))
+    told = no_effect.check(planned(tmp_path, *rows), no_effect.Budget(300.0))
     (note,) = (note for note in told.remarks if "no gradient reaches" in note)
     assert note.startswith("init.zero_gamma.preact=norm,init=zero_gamma: no gradient reaches parameters in the steps")
     assert "12 of 23: model.blocks.0.branch." in note
@@ -94,7 +94,7 @@ def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, mon
     monkeypatch.setenv("PYTHONPATH", str(folder))
     rows = [mischief("exit"), mischief("raise"), ["aug=mixup"], ["batch_size=17"], ["aug=mixup", "diverged=continue"]]
     (note, *_), remarks = (
-        (told := no_effect.check(planned(tmp_path / "out", *rows), no_effect.Asked(300.0))).dead,
+        (told := no_effect.check(planned(tmp_path / "out", *rows), no_effect.Budget(300.0))).dead,
         told.remarks,
     )
     assert "aug=mixup,batch_size=8,diverged=continue trains exactly as aug=mixup,batch_size=8" in note
@@ -105,7 +105,7 @@ def test_what_breaks_a_process_leaves_the_other_arms_checked(tmp_path: Path, mon
 
 def test_when_time_is_up_the_rest_is_said_to_be_unchecked(tmp_path: Path) -> None:
     arms, began = planned(tmp_path, [], ["aug=mixup"]), time.monotonic()
-    told = no_effect.check(arms, no_effect.Asked(0.3))
+    told = no_effect.check(arms, no_effect.Budget(0.3))
     assert time.monotonic() - began < 60, "on a busy machine; it ends its process, however busy"
     assert told.dead == ()
     assert told.remarks == (
@@ -116,14 +116,14 @@ def test_when_time_is_up_the_rest_is_said_to_be_unchecked(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("value", "asked"),
     [
-        ("auto", no_effect.Asked(10.0, auto=True)),
-        (True, no_effect.Asked(60.0)),
+        ("auto", no_effect.Budget(10.0, auto=True)),
+        (True, no_effect.Budget(60.0)),
         (False, no_effect.NOTHING),
-        ("strict", no_effect.Asked(60.0, strict=True)),
-        (300, no_effect.Asked(300.0)),
+        ("strict", no_effect.Budget(60.0, strict=True)),
+        (300, no_effect.Budget(300.0)),
     ],
 )
-def test_the_option(value: Any, asked: no_effect.Asked) -> None:
+def test_the_option(value: Any, asked: no_effect.Budget) -> None:
     assert no_effect.read({"check": value}) == asked
 
 
@@ -134,7 +134,7 @@ def test_an_impossible_option_is_refused(value: Any) -> None:
 
 
 def test_auto_is_for_new_grids_that_are_worth_it(tmp_path: Path) -> None:
-    auto = no_effect.Asked(10.0, auto=True)
+    auto = no_effect.Budget(10.0, auto=True)
     long = planned(tmp_path, ["epochs=20", "seeds=3"], ["aug=mixup", "epochs=20", "seeds=3"])
     assert no_effect.wanted(long, auto)
     assert not no_effect.wanted(long[:1], auto), "nothing to compare with"
@@ -142,7 +142,7 @@ def test_auto_is_for_new_grids_that_are_worth_it(tmp_path: Path) -> None:
     assert not no_effect.wanted(long * 20, auto), "too many"
     (tmp_path / long[0].arm.id / "seed-0" / "attempt-1").mkdir(parents=True)
     assert not no_effect.wanted(long, auto), "begun before"
-    assert no_effect.wanted(long, no_effect.Asked(60.0))
+    assert no_effect.wanted(long, no_effect.Budget(60.0))
     assert not no_effect.wanted(long, no_effect.NOTHING)
     assert no_effect.check(long, auto) == no_effect.UNCHECKED
 
@@ -156,5 +156,5 @@ def test_strict_refuses_and_starts_nothing_and_a_plan_tells(tmp_path: Path) -> N
     assert "hydra.launcher.check=strict: nothing was started:" in done.stderr
     assert "aug.cutout.size=0,aug=cutout trains exactly as baseline" in done.stderr
     assert not out.exists()
-    report = plan.look(planned(out, [], ["aug=cutout", "aug.cutout.size=0"]), "x", checked=no_effect.Asked(300.0))
+    report = plan.look(planned(out, [], ["aug=cutout", "aug.cutout.size=0"]), "x", checked=no_effect.Budget(300.0))
     assert any("trains exactly as baseline" in note for note in report.notes)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from tiny import CONF
 
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from tests.launch.typed import expanded
 
@@ -52,13 +52,13 @@ def hydra() -> Iterator[None]:
 
 @pytest.mark.parametrize("words", list(_readme()), ids=" ".join)
 def test_the_readme_s_lines(words: list[str]) -> None:
-    assert gather(expanded(words))
+    assert compose_arms(expanded(words))
 
 
 @pytest.mark.parametrize(("file", "line"), [(file, line) for file, lines in COMMENTED.items() for line in lines])
 def test_the_examples_in_comments(file: str, line: str) -> None:
     assert (Path(CONF) / file).is_file()
-    assert gather(expanded(re.split(r" (?=[-+\w./]+(?:=|$))(?![^\[{']*[\]}'])", line)))
+    assert compose_arms(expanded(re.split(r" (?=[-+\w./]+(?:=|$))(?![^\[{']*[\]}'])", line)))
 
 
 def test_every_example_of_a_mapping_or_list_is_tried() -> None:

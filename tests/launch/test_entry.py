@@ -15,7 +15,7 @@ import pytest
 from launch.sweep import entry
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
-from launch.workers.process import Child, Slot
+from launch.workers.process import Slot, WorkerProcess
 from tests.launch.workshop import BASE, ROOT, submission, until
 
 # Commands of a SLURM that takes every job and has forgotten it at once.
@@ -47,7 +47,7 @@ def test_the_worker_is_started_by_its_name_in_the_frozen_code(tmp_path: Path, en
     there = file(made.code, entries[entry.WORKER] if entries else "launch.worker")
     there.parent.mkdir(exist_ok=True)
     file(made.code, entry.NOW[entry.WORKER]).rename(there)
-    child = Child(old, Slot("slot"), 1.0)
+    child = WorkerProcess(old, Slot("slot"), 1.0)
     events: list[dict[str, Any]] = []
     until(lambda: events.extend(child.events()) or events or child.dead)
     child.retire()

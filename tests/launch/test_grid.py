@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tiny import options
 
 from ablation.errors import ConfigError
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.errors import message
-from launch.compose.grid import Grid, Row
+from launch.compose.grid import Grid, GridRow
 from launch.compose.hydra_version import initialized
 
 
@@ -25,7 +25,7 @@ def hydra() -> Iterator[None]:
         yield
 
 
-def rows(grid: dict[str, Any], *typed: str) -> list[Row]:
+def rows(grid: dict[str, Any], *typed: str) -> list[GridRow]:
     return Grid(GlobalHydra.instance().config_loader()).expand(grid, typed)
 
 
@@ -192,7 +192,7 @@ def test_every_arm_is_a_list_that_can_be_typed_and_says_each_key_once(
 
 def test_arms_come_in_the_order_of_the_grid() -> None:
     found = rows({"rows": ["aug=mixup", "", "aug=cutout"]}, "optim.lr=0.2,0.1")
-    planned = gather([row.overrides for row in found])
+    planned = compose_arms([row.overrides for row in found])
     assert [p.arm.name for p in planned] == [
         "aug=mixup,optim.lr=0.2", "aug=mixup,optim.lr=0.1", "optim.lr=0.2", "optim.lr=0.1",
         "aug=cutout,optim.lr=0.2", "aug=cutout,optim.lr=0.1",

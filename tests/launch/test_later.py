@@ -12,7 +12,7 @@ from tiny import CONF, options
 
 from ablation.config import MANY
 from ablation.errors import ConfigError
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from tests.launch.typed import expanded
 
@@ -25,7 +25,7 @@ def hydra() -> Iterator[None]:
 
 def swept(*typed: str) -> list[dict[str, Any]]:
     """The configurations of the arms of a line, by way of what Hydra composes for the whole sweep."""
-    return [p.config for p in gather(expanded(["-m", *typed]))]
+    return [p.config for p in compose_arms(expanded(["-m", *typed]))]
 
 
 def _arguments() -> Iterator[tuple[str, str, str, Any]]:

@@ -10,13 +10,13 @@ from rich.console import Console
 from tiny import TINY
 
 from launch.compose.arm import Work
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.status.outcome import Event, Outcome
 from launch.sweep import submission
 from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
-from launch.terminal.progress import Board, draw
+from launch.terminal.progress import Progress, draw
 from tests.launch import handmade
 
 
@@ -26,7 +26,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Submission:
     rows = [[*TINY, "track=[mlflow]", "seeds=2", f"optim.lr=0.{n:02d}"] for n in range(1, 31)]
     out = f"out={tmp_path_factory.mktemp('out')}"
     with initialized():
-        planned = gather([[*row, out] for row in rows])
+        planned = compose_arms([[*row, out] for row in rows])
     return submission.create(planned, {"kind": "local"}, "the command")
 
 
@@ -50,8 +50,8 @@ def story(grid: Submission) -> list[Event]:
     ]
 
 
-def told(grid: Submission, console: Console) -> Board:
-    board = Board(grid, 2)
+def told(grid: Submission, console: Console) -> Progress:
+    board = Progress(grid, 2)
     view = live_table.choose(board, console)
     for event in story(grid):
         board.hear(event)
@@ -103,9 +103,9 @@ def test_of_many_trials_epochs_are_no_lines_and_of_few_they_are(grid: Submission
     console, written = page(120, 40, terminal=False)
     told(grid, console)
     assert "epoch 2/3" not in written.getvalue()
-    board = Board(grid, 2)
+    board = Progress(grid, 2)
     board.trials = 4
-    view = live_table.Lines(board, console)
+    view = live_table.ProgressLines(board, console)
     for event in story(grid):
         board.hear(event)
         view.hear(event)
@@ -115,7 +115,7 @@ def test_of_many_trials_epochs_are_no_lines_and_of_few_they_are(grid: Submission
 def test_time_left_is_what_the_epochs_so_far_took(grid: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    board = Board(grid, slots=2)
+    board = Progress(grid, slots=2)
     work, *_ = grid.works
     row = board.rows[work.id]
     assert board.left(row) is None
@@ -129,7 +129,7 @@ def test_time_left_is_what_the_epochs_so_far_took(grid: Submission, monkeypatch:
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_the_summary(grid: Submission, terminal: bool) -> None:
-    board = Board(grid, 2)
+    board = Progress(grid, 2)
     first, second, third, *_ = grid.arms
     good = {0: Outcome("done", test_acc=90.0), 1: Outcome("done", test_acc=92.0)}
     bad = {s: Outcome("failed", "error", f"ValueError: at step {s} in /tmp/x{s}") for s in (0, 1)}
@@ -172,7 +172,7 @@ def test_the_summary_says_what_was_done_before(tmp_path: Path) -> None:
         handmade.finish(folder)
 
     def shown(*works: Work) -> str:
-        board, (console, written) = Board(made, 1), page(120, 40, terminal=False)
+        board, (console, written) = Progress(made, 1), page(120, 40, terminal=False)
         board.hear({"event": "found", "works": {w: {w.seeds[0]: Outcome("done", test_acc=9.0)} for w in works}})
         summary.show(made, board, console)
         return written.getvalue()

@@ -15,7 +15,7 @@ from tiny import CONF
 
 from ablation.errors import ConfigError
 from launch.compose import overrides
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.errors import message
 from launch.compose.hydra_version import initialized
 from launch.compose.overrides import for_hydra
@@ -80,7 +80,7 @@ def test_entries_of_a_mapping_are_added() -> None:
 
 def test_arms_of_a_sweep_are_explained_with_the_search_path(search: str) -> None:
     with initialized(), pytest.raises(ConfigError) as refused:
-        gather([["aug=mine", "aug.mine.strenght=3"], ["aug=mien"]], [search])
+        compose_arms([["aug=mine", "aug.mine.strenght=3"], ["aug=mien"]], [search])
     assert "did you mean aug.mine.strength?" in str(refused.value)
     assert "aug=mien: no such option; did you mean mine?" in str(refused.value)
 
@@ -96,7 +96,7 @@ def test_one_line_at_the_terminal(search: str) -> None:
 def test_of_two_values_the_later_one_counts_and_names_the_arm() -> None:
     row = ["aug=cutout", "optim.lr=0.1", "seeds=1", "aug=mixup", "optim.lr=0.2", "seeds=1"]
     with initialized():
-        (planned,) = gather([row])
+        (planned,) = compose_arms([row])
     assert planned.arm.name == "aug=mixup,optim.lr=0.2"
     assert planned.notes[:2] == (
         "aug=cutout does nothing: aug=mixup stands later and counts; for both options give aug=[NAME,NAME]",
@@ -156,5 +156,5 @@ def test_options_may_stand_among_the_overrides(typed: str, given: str) -> None:
 
 def test_a_group_that_was_taken_away_and_made_anew_is_called_by_its_factory() -> None:
     with initialized():
-        (planned,) = gather([["~sched", "+sched={_target_:ablation.sched.constant.constant}"]])
+        (planned,) = compose_arms([["~sched", "+sched={_target_:ablation.sched.constant.constant}"]])
     assert planned.arm.groups["sched"] == "ablation.sched.constant.constant"

@@ -13,7 +13,7 @@ from tiny import CONF
 
 from ablation.config import scalars
 from ablation.errors import ConfigError
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.misread import misread, refuse_typed
 
@@ -102,7 +102,7 @@ def test_our_own_files_are_well(tmp_path: Path) -> None:
 def test_a_sweep_over_such_a_file_is_refused(tmp_path: Path) -> None:
     said(tmp_path, "resources: {time: 4:00:00}")
     with initialized(), pytest.raises(ConfigError, match=r"line 5: 4:00:00 is 14400"):
-        gather([["epochs=1"]], [f"hydra.searchpath=[file://{tmp_path}]"])
+        compose_arms([["epochs=1"]], [f"hydra.searchpath=[file://{tmp_path}]"])
 
 
 def test_a_package_of_options_is_looked_at_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,7 +111,7 @@ def test_a_package_of_options_is_looked_at_too(tmp_path: Path, monkeypatch: pyte
     said(tmp_path / "mine_of_options", "lease: 1:30", FILES["recipe"])
     monkeypatch.syspath_prepend(tmp_path)
     with initialized(), pytest.raises(ConfigError, match=r"recipe/mine\.yaml, line 5: 1:30 is 90"):
-        gather([["epochs=1"]], ["hydra.searchpath=[pkg://mine_of_options]"])
+        compose_arms([["epochs=1"]], ["hydra.searchpath=[pkg://mine_of_options]"])
 
 
 @pytest.mark.parametrize(
@@ -187,7 +187,7 @@ def test_an_option_that_hydra_passes_over_is_refused(tmp_path: Path) -> None:
     ):
         (tmp_path / "aug" / f"{name}.yaml").write_text(text)
     with initialized(), pytest.raises(ConfigError) as refused:
-        gather([["aug=mixup"]], [f"hydra.searchpath=[file://{tmp_path}]"])
+        compose_arms([["aug=mixup"]], [f"hydra.searchpath=[file://{tmp_path}]"])
     assert f"{tmp_path}/aug/mixup.yaml: is never read, since the project has an option of this name" in str(
         refused.value
     )

@@ -13,7 +13,7 @@ from tiny import CONF
 
 from ablation.errors import ConfigError
 from launch.compose import paths
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.choices import refuse
 from launch.compose.hydra_version import initialized
 
@@ -34,7 +34,7 @@ NO_OPTION = {
 
 def said(*row: str, search: tuple[str, ...] = ()) -> str:
     with initialized(), pytest.raises(ConfigError) as refused:
-        gather([row], search)
+        compose_arms([row], search)
     return str(refused.value)
 
 
@@ -60,7 +60,7 @@ def test_an_option_whose_name_reads_as_something_else_is_typed_in_quotes(form: s
     told = said(form.format(name), search=search)
     assert f"{name} is read as a number or a truth value; type " in told
     with initialized():
-        (planned,) = gather([shlex.split(told.partition("; type ")[2])], search)
+        (planned,) = compose_arms([shlex.split(told.partition("; type ")[2])], search)
     node = planned.config["sched"] if form.startswith("sched") else planned.config["aug"]["mine"]
     assert node["_target_"] == f"ablation.{'sched.constant.constant' if form.startswith('sched') else target}"
 
@@ -91,4 +91,4 @@ def test_one_line_at_the_terminal(typed: list[str], told: str) -> None:
 )
 def test_a_folder_of_runs_that_cannot_be(out: str, told: str) -> None:
     with pytest.raises(ConfigError, match=re.escape(told)):
-        paths.made({"out": out})
+        paths.make_out({"out": out})

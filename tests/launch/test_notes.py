@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from ablation.errors import AblationError
 from launch.cli import main
 from launch.compose.arm import Planned
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import running
 from launch.compose.overrides import search_paths
 from launch.sweep import upload
@@ -103,7 +103,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 def arms(arguments: list[str]) -> list[Planned]:
     with running():
         asked = request(arguments)
-        return gather([row.overrides for row in asked.rows], search_paths(asked.hydra))
+        return compose_arms([row.overrides for row in asked.rows], search_paths(asked.hydra))
 
 
 @pytest.fixture
@@ -203,27 +203,27 @@ def test_what_a_marker_names_wrongly_is_2_with_file_and_line(
 
 def test_evidence_is_brought_to_a_tracker_that_lacks_it_and_once(tmp_path: Path) -> None:
     uri, arm = f"sqlite:///{tmp_path}/mlflow.db", "9510d170f3368374"
-    assert evidence.bring(uri, {arm}) == len(list(evidence.EVIDENCE.glob(f"*/{arm}/seed-*/result.json"))) > 0
-    assert evidence.bring(uri, {arm}) == 0
+    assert evidence.upload_missing(uri, {arm}) == len(list(evidence.EVIDENCE.glob(f"*/{arm}/seed-*/result.json"))) > 0
+    assert evidence.upload_missing(uri, {arm}) == 0
     before = sorted(p for p in evidence.EVIDENCE.rglob("*") if p.name.startswith("."))
     assert before == []  # nothing is written beside what is committed
 
 
 def test_a_run_of_ones_own_is_left_alone_by_evidence(tmp_path: Path) -> None:
     uri, arm = f"sqlite:///{tmp_path}/mlflow.db", "9510d170f3368374"
-    evidence.bring(uri, {arm})
+    evidence.upload_missing(uri, {arm})
     client = MlflowClient(uri)
     everywhere = [experiment.experiment_id for experiment in client.search_experiments()]
     (run,) = client.search_runs(everywhere, f"tags.`ablation.id` = '{arm}' and tags.`ablation.seed` = '1'")
     client.set_tag(run.info.run_id, "ablation.started", "1")  # begun before the one that is committed
-    assert evidence.bring(uri, {arm}) == 0
+    assert evidence.upload_missing(uri, {arm}) == 0
     name = run.info.run_name or ""
     assert name == "s1 mixup alpha=0.3", "short, as among the arms of its sweep"
 
 
 def test_a_note_that_is_written_while_it_is_filled_is_left_alone(desk: Desk) -> None:
     desk.note.write_text(desk.note.read_text().replace("| cutout | 3 |", "| cutout | 4 |"))
-    (made,) = notes.make([desk.note], desk.uri)
+    (made,) = notes.fill([desk.note], desk.uri)
     assert made.changed
     desk.note.write_text("Meanwhile")
     with pytest.raises(AblationError, match="was changed while it was filled"):

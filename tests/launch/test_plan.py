@@ -16,7 +16,7 @@ from tiny import SMALL_MODEL, TINY
 from ablation.errors import ConfigError
 from ablation.store.identity import identify
 from launch import plan
-from launch.checks.cost import shape
+from launch.checks.cost import cost_signature
 from launch.compose.arm import Planned
 from launch.compose.paths import ROOT
 from launch.plan import look
@@ -167,7 +167,7 @@ def test_two_arms_of_one_grid_are_not_stale_for_each_other(tmp_path: Path, plann
 def test_the_shape_is_what_an_epoch_costs(tmp_path: Path, overrides: str, same: bool) -> None:
     (one,) = sweep(tmp_path, "aug=mixup").arms.values()
     (other,) = sweep(tmp_path, f"aug=mixup {overrides}").arms.values()
-    assert (shape(one.config) == shape(other.config)) is same
+    assert (cost_signature(one.config) == cost_signature(other.config)) is same
 
 
 def test_costs_come_of_the_newest_runs_on_the_same_kind_of_device(tmp_path: Path, planned: list[Planned]) -> None:

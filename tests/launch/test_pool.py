@@ -17,7 +17,7 @@ from ablation.store.attempt import numbers
 from ablation.store.claim import claim
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, TrialKey
-from launch.status.retry_policy import Policy, Room
+from launch.status.retry_policy import Policy, Resources
 from launch.sweep.submission import Submission
 from launch.workers import process
 from launch.workers.pool import Pool, _fits
@@ -221,7 +221,7 @@ def test_in_a_gpus_place_no_trial_is_trained_on_the_processor(tmp_path: Path) ->
 
 
 def test_room() -> None:
-    pair, alone = Room(2), Room(1)
+    pair, alone = Resources(2), Resources(1)
     assert _fits(pair, [])
     assert _fits(pair, [pair])
     assert not _fits(pair, [pair, pair])

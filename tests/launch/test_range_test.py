@@ -14,7 +14,7 @@ from tiny import SMALL_MODEL, TINY
 from ablation.store import attempt
 from ablation.trial import trace
 from launch.cli import main
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.run import run_arm
 from launch.sweep.submission import Submission
@@ -88,7 +88,7 @@ def test_a_person_is_told_the_override(capsys: Capture, swept: Submission) -> No
 def test_a_single_run_ends_with_its_suggestion(capsys: Capture, tmp_path: Path) -> None:
     line = [*TINY, *SMALL_MODEL, "data.subset=32", "epochs=6", "recipe=lr_finder", "track=[]", f"out={tmp_path}"]
     with initialized():
-        (planned,) = gather([line])
+        (planned,) = compose_arms([line])
     run_arm(planned, Event())
     folder = tmp_path / planned.arm.id
     assert f"picture: {folder / 'lr.png'}" in "".join(capsys.readouterr().out.split("\n"))

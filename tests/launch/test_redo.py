@@ -20,7 +20,7 @@ from ablation.store.attempt import Owner
 from launch import plan
 from launch.cli import main
 from launch.compose.arm import Planned
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.run import run_arm
@@ -112,7 +112,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Own:
     def planned(*row: str) -> Planned:
         trick = f"+aug.shade={{_target_: {file.stem}.shade}}"
         with initialized():
-            return gather([[*TINY, *SMALL_MODEL, "epochs=1", trick, f"out={tmp_path / 'out'}", *row]])[0]
+            return compose_arms([[*TINY, *SMALL_MODEL, "epochs=1", trick, f"out={tmp_path / 'out'}", *row]])[0]
 
     return file, planned
 
@@ -229,5 +229,5 @@ def test_the_command_of_redo_trains_every_seed_that_it_set_aside(tmp_path: Path,
         finish(made.out / id_ / f"seed-{seed}")
     (line,) = asked(capsys, made, "redo", id_)[1]["commands"]
     with initialized():
-        (again,) = gather([shlex.split(line)[2:]])
+        (again,) = compose_arms([shlex.split(line)[2:]])
     assert (again.arm.id, again.seeds) == (id_, (0, 1, 2))

@@ -23,7 +23,7 @@ from tiny import CONF, SMALL_MODEL, TINY, run
 from ablation.errors import AblationError, ConfigError
 from ablation.store import aside
 from launch.compose import own_data
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.sweep.upload import sync
 from launch.tables import report
@@ -58,7 +58,7 @@ class Lab:
         """Here and now."""
         base = [text for text in self.base if not text.startswith("hydra.")]
         with initialized():
-            (planned,) = gather([[*base, *row]])
+            (planned,) = compose_arms([[*base, *row]])
         folder = self.home / "runs" / planned.arm.id
         planned.arm.write(folder, planned.config)
         run({**planned.config, "track": {}}, folder)
@@ -265,5 +265,5 @@ def test_options_are_checked(node: dict[str, Any], said: str) -> None:
 
 def test_the_configuration_lists_the_options() -> None:
     node = yaml.safe_load((CONF / "hydra" / "launcher" / "report.yaml").read_text())
-    assert set(node) - {"_target_", "kind"} == set(report.Options.__annotations__)
+    assert set(node) - {"_target_", "kind"} == set(report.ReportOptions.__annotations__)
     read(node)

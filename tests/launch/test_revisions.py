@@ -8,9 +8,9 @@ import pytest
 from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
-from launch.backends import standing
+from launch.backends import status_of
 from launch.compose.arm import Planned, rules
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.plan import look
 from launch.sweep.submission import Submission, create
@@ -23,7 +23,7 @@ WORDS = "it was made before revision 99 of aug.channel_drop; see CHANGELOG.md"
 
 def composed(out: Path, *row: str) -> list[Planned]:
     with initialized():
-        return gather([[*TINY, *SMALL_MODEL, f"out={out}", "sweep=old", *row]])
+        return compose_arms([[*TINY, *SMALL_MODEL, f"out={out}", "sweep=old", *row]])
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_a_plan_a_run_and_a_status_tell_it(
         f"stale: {old.out / next(iter(old.arms))} came from the same command, but {WORDS}"
     ]
     again = create([corrected], {"kind": "local"}, "x")
-    stale = {t.planned.arm.id: t.stale for t in standing([old, again]).trials}
+    stale = {t.planned.arm.id: t.stale for t in status_of([old, again]).trials}
     assert (stale[next(iter(old.arms))], stale[corrected.arm.id]) == (WORDS, "")
 
 

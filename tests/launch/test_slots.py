@@ -12,7 +12,7 @@ from ablation.errors import ConfigError, DeviceError
 from ablation.machine import allowance
 from ablation.machine.device import Seen
 from launch.compose.arm import Planned
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.workers import devices
 
@@ -23,7 +23,7 @@ OPTIONS = {"gpus": "auto", "per_gpu": 1, "workers": "auto"}
 def six() -> list[Planned]:
     """An arm of six trials, for any device."""
     with initialized():
-        return gather([[*TINY, "device=auto", "seeds=6"]])
+        return compose_arms([[*TINY, "device=auto", "seeds=6"]])
 
 
 def machine(
@@ -129,7 +129,7 @@ def test_what_this_machine_lacks_is_refused(
 ) -> None:
     machine(monkeypatch)
     with initialized():
-        planned = gather([[*TINY, f"device={device}"]])
+        planned = compose_arms([[*TINY, f"device={device}"]])
     with pytest.raises(ConfigError, match=said):
         devices.choose({**OPTIONS, **options}, planned)
 

@@ -17,8 +17,8 @@ from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 from ablation.errors import ConfigError
 from ablation.store.identity import identify
 from launch.compose import teachers
-from launch.compose.arm import Arm, Planned, plain, rules, settle
-from launch.compose.arms import gather
+from launch.compose.arm import Arm, Planned, resolved, rules, settle
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.overrides import for_hydra, quote_teacher
 from launch.compose.teachers import order, teachers_row
@@ -34,15 +34,15 @@ def hydra() -> Iterator[None]:
 
 def alone(*row: str) -> str:
     """The id of a configuration without a teacher."""
-    return identify(settle(plain(compose("config", list(row))), row)[0], rules())
+    return identify(settle(resolved(compose("config", list(row))), row)[0], rules())
 
 
 def planned(*row: str) -> list[Planned]:
-    return gather([list(row)])
+    return compose_arms([list(row)])
 
 
 def test_without_a_teacher_ids_are_as_before_there_were_any() -> None:
-    config, _ = settle(plain(compose("config", [])), [])
+    config, _ = settle(resolved(compose("config", [])), [])
     older = {k: v for k, v in config.items() if k not in ("teacher", "rounds", "draws")}
     assert identify(older, rules()) == identify(config, rules())
 
@@ -55,7 +55,7 @@ def test_the_same_student_with_plain_loss_teaches() -> None:
     assert (student.config["teacher"], student.config["rounds"]) == (teacher.arm.id, 1)
     assert teacher.arm.name == "aug=cutout,loss=ce"
     assert student.arm.name == "aug=cutout,loss.alpha=0.5,loss=distill,teacher=same"
-    assert gather([teacher.arm.overrides])[0].arm.id == teacher.arm.id, "its overrides give it alone too"
+    assert compose_arms([teacher.arm.overrides])[0].arm.id == teacher.arm.id, "its overrides give it alone too"
 
 
 def test_a_teacher_of_other_overrides() -> None:
@@ -88,7 +88,7 @@ def test_the_longest_chain() -> None:
 
 def test_arms_share_their_common_stages() -> None:
     rows = [[*STUDENT, "teacher=same", f"rounds={n}"] for n in (3, 1, 2)]
-    together = gather([["aug=cutout", "seeds=3"], *rows, [*STUDENT, "teacher=same", "loss.temperature=2"]])
+    together = compose_arms([["aug=cutout", "seeds=3"], *rows, [*STUDENT, "teacher=same", "loss.temperature=2"]])
     assert len(together) == 5
     assert together[0].arm.name == "aug=cutout"
     assert "aug=cutout,loss=ce is the same arm as aug=cutout: its trials are run once" in together[0].notes
@@ -97,7 +97,7 @@ def test_arms_share_their_common_stages() -> None:
 
 def test_works_come_stage_by_stage() -> None:
     rows = [[*STUDENT, "teacher=same", "rounds=2", "seeds=2"], ["aug=mixup"]]
-    arms = gather(rows)
+    arms = compose_arms(rows)
     depth = teachers.stages(arms)
     works = order(list(reversed(arms)))
     assert [depth[w.id] for w in works] == sorted(depth[w.id] for w in works)
@@ -110,23 +110,23 @@ def test_a_recipe_s_teacher_and_loss_are_not_the_teacher_s(tmp_path: Path) -> No
         "# @package _global_\ndefaults:\n  - override /loss: distill\nteacher: same\nrounds: 2\nepochs: 7\n"
     )
     search = [f"hydra.searchpath=[file://{tmp_path}]"]
-    teacher, first, second = gather([["recipe=taught"]], search)
+    teacher, first, second = compose_arms([["recipe=taught"]], search)
     assert teacher.arm.id == alone("epochs=7")
     assert (first.teacher, second.teacher) == (teacher.arm.id, first.arm.id)
-    assert gather([["recipe=taught", "rounds=1"]], search)[-1].arm.id == first.arm.id
+    assert compose_arms([["recipe=taught", "rounds=1"]], search)[-1].arm.id == first.arm.id
 
 
 def test_a_teacher_of_an_earlier_run(tmp_path: Path) -> None:
     out = f"out={tmp_path}"
-    (teacher,) = gather([[*TINY, *SMALL_MODEL, out, "seeds=[0,5]"]])
+    (teacher,) = compose_arms([[*TINY, *SMALL_MODEL, out, "seeds=[0,5]"]])
     teacher.arm.write(tmp_path / teacher.arm.id, teacher.config)
     for prefix in (teacher.arm.id, teacher.arm.id[:6]):
-        found, student = gather([[*TINY, *SMALL_MODEL, out, "seeds=[5]", "loss=distill", f"teacher={prefix}"]])
+        found, student = compose_arms([[*TINY, *SMALL_MODEL, out, "seeds=[5]", "loss=distill", f"teacher={prefix}"]])
         assert (found.arm.id, student.teacher, found.seeds) == (teacher.arm.id, teacher.arm.id, (5,))
-    (_, by_name) = gather([[*TINY, *SMALL_MODEL, out, "loss=distill", "teacher=same"]])
+    (_, by_name) = compose_arms([[*TINY, *SMALL_MODEL, out, "loss=distill", "teacher=same"]])
     assert by_name.arm.id == student.arm.id
     run({**found.config, "seeds": [5]}, tmp_path / teacher.arm.id)
-    assert len(gather([[*TINY, *SMALL_MODEL, out, "seeds=[5]", "loss=distill", f"teacher={prefix}"]])) == 2
+    assert len(compose_arms([[*TINY, *SMALL_MODEL, out, "seeds=[5]", "loss=distill", f"teacher={prefix}"]])) == 2
 
 
 @pytest.mark.parametrize(
@@ -167,7 +167,7 @@ def test_half_a_teacher_is_refused_with_both_ways_out(row: list[str], said: str)
 
 
 def test_an_ambiguous_or_edited_id_is_refused(tmp_path: Path) -> None:
-    arms = gather([[f"epochs={n}", f"out={tmp_path}"] for n in range(1, 40)])
+    arms = compose_arms([[f"epochs={n}", f"out={tmp_path}"] for n in range(1, 40)])
     for p in arms:
         p.arm.write(tmp_path / p.arm.id, p.config)
     copy = tmp_path / f"{arms[0].arm.id[:4]}{'0' * 12}"
@@ -181,7 +181,7 @@ def test_an_ambiguous_or_edited_id_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["arm.json", "config.yaml"])
 @pytest.mark.parametrize("text", [None, "", "{", "[1, 2]", "3", "{: ]", "epochs: .nan\n", "data: 3\n", "\x00"])
 def test_a_run_folder_that_is_not_whole_is_refused_by_name(tmp_path: Path, name: str, text: str | None) -> None:
-    (teacher,) = gather([[f"out={tmp_path}"]])
+    (teacher,) = compose_arms([[f"out={tmp_path}"]])
     folder = tmp_path / teacher.arm.id
     teacher.arm.write(folder, teacher.config)
     (folder / name).unlink()

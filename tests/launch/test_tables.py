@@ -18,14 +18,14 @@ from tiny import CONF
 
 from ablation.errors import ConfigError
 from launch.cli import main
-from launch.compose.arms import gather
-from launch.compose.grid import Grid, Row
+from launch.compose.arms import compose_arms
+from launch.compose.grid import Grid, GridRow
 from launch.compose.hydra_version import initialized
 from launch.tables.coverage import coverage, lacking
 from launch.tables.definition import composable, define, define_rows, names
 from launch.tables.file import flags, read
 from launch.tables.labels import labels
-from launch.tables.report import Options, changed
+from launch.tables.report import ReportOptions, changed
 from launch.tables.request import request
 from results.tables.definition import Line
 
@@ -62,7 +62,7 @@ def test_the_evidence_keeps_its_ids(arguments: list[str], ids: list[str]) -> Non
 
 def test_a_line_is_what_its_command_runs() -> None:
     made = define(["table=lab/postact_mixup", "epochs=20", "seeds=3", "hydra/launcher=plan"])
-    (planned,) = gather([made.lines[2].command.split()[2:]])
+    (planned,) = compose_arms([made.lines[2].command.split()[2:]])
     line = made.lines[2]
     assert (line.id, line.seeds, line.label) == (planned.arm.id, (0, 1, 2), "mixup 0.3")
     assert line.config["epochs"] == 20
@@ -139,7 +139,7 @@ def test_axes_beside_a_table_multiply_its_rows_and_compare_at_their_place() -> N
 
 def test_rows_without_a_label_are_called_what_sets_them_apart_from_all_others() -> None:
     def named(*rows: tuple[str, str]) -> list[str]:
-        return labels([Row(tuple(text.split()), {"label": label} if label else {}) for label, text in rows])
+        return labels([GridRow(tuple(text.split()), {"label": label} if label else {}) for label, text in rows])
 
     assert named(("baseline", "epochs=1 aug=mixup"), ("", "epochs=1 aug=cutout")) == ["baseline", "aug=cutout"]
     assert named(("", "epochs=1"), ("plain", "epochs=1 aug=mixup")) == ["baseline", "plain"]
@@ -150,7 +150,7 @@ def test_rows_without_a_label_are_called_what_sets_them_apart_from_all_others() 
 def test_another_baseline_leaves_controls_and_lines_with_a_partner_of_their_own() -> None:
     asked = {line.label: line.against for line in define(["table=lab/postact_mixup", "epochs=10"]).lines}
     assert {label for label, other in asked.items() if other} == asked.keys() - {"no mixup"}
-    options = Options(uri=None, to=None, metric=None, baseline="mixup 0.3", best=False, json=False)
+    options = ReportOptions(uri=None, to=None, metric=None, baseline="mixup 0.3", best=False, json=False)
     made = changed(define(["table=lab/postact_mixup", "epochs=10"]), options)
     control = next(line for line in made.lines if "control" in line.flags)
     assert {line.label: line.against for line in made.lines} == {

@@ -14,7 +14,7 @@ from typing import Any
 from tiny import CONF, SMALL_MODEL, TINY
 
 from launch.compose.arm import Work
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.sweep import entry
 from launch.sweep import submission as sweep
@@ -97,7 +97,7 @@ def mischief(how: str, **values: Any) -> list[str]:
 def submission(out: Path, *rows: list[str]) -> Submission:
     """Tiny arms, frozen."""
     with initialized():
-        planned = gather([[*BASE, *row, f"out={out}"] for row in rows])
+        planned = compose_arms([[*BASE, *row, f"out={out}"] for row in rows])
     return sweep.create(planned, {"kind": "local"}, "the command")
 
 

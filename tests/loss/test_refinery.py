@@ -23,7 +23,7 @@ from ablation.loss.refinery import refinery
 from ablation.train import Feed
 from ablation.trial import teacher_weights
 from ablation.types import Data
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 
 
@@ -97,7 +97,7 @@ def test_a_real_chain_of_rounds(tmp_path: Path, row: list[str]) -> None:
     """Naive, and two rounds; the second is taught by the first."""
     asked = [*TINY, *SMALL_MODEL, f"out={tmp_path}", "epochs=1", "loss=refinery", "teacher=same", "rounds=2", *row]
     with initialized():
-        arms = gather([asked])
+        arms = compose_arms([asked])
     for planned in arms:
         folder = tmp_path / planned.arm.id
         planned.arm.write(folder, planned.config)

@@ -20,9 +20,9 @@ from ablation.store import attempt, journal
 from ablation.store.atomic import write_atomic
 from ablation.store.result import finished
 from launch.compose.arm import Planned
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.slurm.round import Report, perform
+from launch.slurm.round import RoundReport, perform
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 
@@ -74,9 +74,9 @@ class Lab:
         ]  # fmt: skip
         os.environ["BRAKE"] = str(self.folder / "brake")
         with initialized():
-            return gather(rows)
+            return compose_arms(rows)
 
-    def submit(self, arms: Sequence[Planned], **changes: Any) -> tuple[Submission, Report]:
+    def submit(self, arms: Sequence[Planned], **changes: Any) -> tuple[Submission, RoundReport]:
         submission = sweep.create(arms, options(**changes), "the command")
         return submission, perform(submission.folder)
 
@@ -98,9 +98,9 @@ def done(submission: Submission) -> bool:
     return all(finished(folder) for folder in folders(submission))
 
 
-def rounds(submission: Submission, seconds: float = 180) -> list[Report]:
+def rounds(submission: Submission, seconds: float = 180) -> list[RoundReport]:
     """Rounds until nothing more will happen."""
-    made: list[Report] = []
+    made: list[RoundReport] = []
 
     def over() -> bool:
         made.append(perform(submission.folder))

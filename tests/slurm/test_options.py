@@ -21,7 +21,7 @@ from launch.slurm.commands import _tasks
 from launch.slurm.job import slots
 from launch.slurm.options import read
 from launch.slurm.sbatch import clean_environment
-from launch.status.retry_policy import Room
+from launch.status.retry_policy import Resources
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,7 @@ def test_whatever_sbatch_takes_can_be_asked_for() -> None:
     chosen = read(
         options(resources={"gpus": "a100:2", "mem": "8G", "reservation": "r", "exclude": "n9", "exclusive": True})
     )
-    assert chosen.flags(Room(1, 16384, ("n1", "n2"))) == {
+    assert chosen.flags(Resources(1, 16384, ("n1", "n2"))) == {
         "gpus-per-node": "a100:2", "cpus-per-task": 1, "mem": "16384M", "reservation": "r", "exclusive": True,
         "exclude": "n9,n1,n2",
     }  # fmt: skip
@@ -65,7 +65,7 @@ def test_whatever_sbatch_takes_can_be_asked_for() -> None:
     assert chosen.flags(chosen.room)["mem"] == "8G"
     per_core = read(options(resources={"mem-per-cpu": "2G"}))
     assert per_core.flags(per_core.room)["mem-per-cpu"] == "2G"
-    assert "mem-per-cpu" not in per_core.flags(Room(1, 16384)), "sbatch takes one of them"
+    assert "mem-per-cpu" not in per_core.flags(Resources(1, 16384)), "sbatch takes one of them"
     for asked in ({"gpus": "a100:2"}, {"gpus": 0, "gres": "gpu:1"}, {"gpus": None, "gpus-per-task": 1}):
         assert read(options(resources=asked)).gpu
     none = read(options(resources={"gpus": 0, "partition": "p"}))
@@ -196,7 +196,7 @@ works = st.lists(st.integers(0, 10**6), unique=True, max_size=60).map(
 
 @given(works, st.data(), st.integers(1, 4), st.integers(1, 4), st.integers(1, 3), st.integers(1, 7))
 def test_cutting_loses_nothing_keeps_the_order_and_the_limits(todo, data, pack, chain, gpus, largest):
-    rooms = {work: Room(data.draw(st.sampled_from([1, pack]))) for work in todo}
+    rooms = {work: Resources(data.draw(st.sampled_from([1, pack]))) for work in todo}
     stage = {work: data.draw(st.integers(0, 2)) for work in todo}
     drafts = cut(rooms, stage, read(options(chain=chain, resources={"gpus": gpus})), largest)
     for draft in drafts:
