@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from launch.cli import main
+from launch.sweep import earlier_arms
 from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.submission import Submission
 from tests.launch.handmade import epoch, failed, finish, make, seed_folder, start, sweep
@@ -129,5 +130,5 @@ def test_changes_in_words() -> None:
 def test_a_damaged_neighbour_does_not_keep_a_run_from_starting(two: Submission, text: str) -> None:
     a, b = two.arms
     (two.out / a / "arm.json").write_text(text)
-    (note,) = two.arms[b].arm.notes(two.out, two.arms[b].config)
+    (note,) = earlier_arms.notes(two.arms[b].arm, two.arms[b].config, two.out)
     assert f"{two.out / a} is damaged and was passed over" in note

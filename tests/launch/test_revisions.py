@@ -13,6 +13,7 @@ from launch.compose.arm import Planned, rules
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.plan import look
+from launch.sweep import earlier_arms
 from launch.sweep.submission import Submission, create
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
 from tests.launch.test_verbs import asked, said
@@ -74,7 +75,7 @@ def test_a_plan_a_run_and_a_status_tell_it(
 ) -> None:
     (arm,) = look([corrected], "x").arms
     assert (arm.state, str(arm.stale)) == ("stale", WORDS)
-    assert corrected.arm.notes(old.out, corrected.config) == [
+    assert earlier_arms.notes(corrected.arm, corrected.config, old.out) == [
         f"stale: {old.out / next(iter(old.arms))} came from the same command, but {WORDS}"
     ]
     again = create([corrected], {"kind": "local"}, "x")
