@@ -38,7 +38,7 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     search = overrides.search_paths(typed.hydra)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = compose_rows(job_overrides, search)
-    for said in upload.foretold(p.config for p in planned):
+    for said in upload.tracker_problems(p.config for p in planned):
         print(f"note: {said}", file=sys.stderr)
     options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     told = run(planned, options, overrides.sweep_command(typed.task, typed.hydra))

@@ -57,7 +57,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     watch = trial_progress.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edits.notes([planned])
     earlier = earlier_arms.notes(arm, config, folder.parent)
-    told = [*planned.notes, *earlier, *others, *provenance.notes(), *upload.foretold([config])]
+    told = [*planned.notes, *earlier, *others, *provenance.notes(), *upload.tracker_problems([config])]
     for note in [*notes, *told]:
         watch.note(note)
     built = parts(config)

@@ -228,7 +228,7 @@ def test_a_dead_tracker_costs_a_warning(tmp_path: Path, uri: str) -> None:
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert "points not uploaded" in done.stdout
-    assert "python -m launch.sweep.upload" in done.stdout
+    assert "ablation sync --out" in done.stdout
     assert len(results(tmp_path)) == 1
 
 

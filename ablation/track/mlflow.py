@@ -69,7 +69,7 @@ class Feed(Sink):
         missing = self._missing()
         what = f"{missing} points" if missing else "the end of the run"
         out = next(iter(self._seen)).parents[1]
-        command = shlex.join(["python", "-m", "launch.sweep.upload", str(out), "--uri", self._uri])
+        command = shlex.join(["ablation", "sync", "--out", str(out), "--uri", self._uri])
         return [f"mlflow: {what} not uploaded: {reason}; run: {command}"]
 
     def _missing(self) -> int:

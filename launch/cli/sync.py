@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 
 import click
 
-from ablation.errors import ConfigError
+from ablation.errors import AblationError, ConfigError
 from launch.cli import options
 from launch.cli.selection import Filter, find
-from launch.sweep import upload as uploads
+from launch.sweep import upload
+from launch.sweep.upload import Uploaded
 
 
 @click.command()
@@ -23,4 +28,26 @@ def sync(name: str | None, out: Path, chosen: Filter, uri: str | None, as_json: 
     folders = None
     if name or chosen.any:
         folders = [t.folder for t in find(out, name, chosen).trials if t.state.attempts]
-    return uploads.report(uploads.sync(out, uri, folders), as_json)
+    return _print_outcomes(upload.sync(out, uri, folders), as_json)
+
+
+def _print_outcomes(outcomes: Iterable[Uploaded], as_json: bool) -> int:
+    """Print what becomes of each trial as soon as that is known; returns the exit code."""
+    uploaded: list[Uploaded] = []
+    trouble = ""
+    try:
+        for outcome in outcomes:
+            uploaded.append(outcome)
+            if not as_json:
+                print(outcome)
+    except AblationError as e:
+        trouble = str(e)
+    points = sum(o.points for o in uploaded)
+    if as_json:
+        print(json.dumps({"points": points, "error": trouble, "trials": [asdict(o) for o in uploaded]}))
+    else:
+        where = ", ".join(sorted({o.uri for o in uploaded if o.uri}))
+        print(f"{points} points of {len(uploaded)} trials uploaded" + (f" to {where}" if where else ""))
+    if trouble:
+        print(trouble, file=sys.stderr)
+    return 1 if trouble or any(o.error for o in uploaded) else 0

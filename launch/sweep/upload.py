@@ -1,32 +1,30 @@
-"""Bring run folders to MLflow that were never, or not wholly, uploaded, as often as you like.
+"""Upload to MLflow what it lacks of trials: for `ablation sync`, and for launchers whose trials could not do so.
 
-A tracker in an SQLite file does not bear many nodes writing to it through a network file system. SLURM's jobs then
-leave it alone, and whoever makes the next round uploads. With a server the jobs upload live.
+Trials upload themselves while they are trained. What a dead tracker missed is in their journals, so that any of these
+functions may be called as often as you like: what MLflow has already is not uploaded again.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
+from ablation.store import attempt
 from ablation.track.ready import SQLITE, database, trouble
 from ablation.track.trial_files import SWEEPS
+from launch.compose.arm import Work
 from launch.compose.overrides import verb_command
 from launch.sweep.archive import Archive
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.membership import short_names_of
+from launch.sweep.submission import Submission
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-from ablation.store import attempt
-from launch.compose.arm import Work
-from launch.sweep.submission import Submission
 
 
 @dataclass(frozen=True)
@@ -36,7 +34,7 @@ class Uploaded:
     trial: str  # <id>/seed-K
     points: int = 0
     error: str = ""
-    uri: str = ""  # of the tracker; empty if it is not known
+    uri: str = ""  # of the tracker; empty if the trial's configuration is lost
 
     def __str__(self) -> str:
         return f"{self.trial}: {self.error or f'{self.points} points'}"
@@ -61,9 +59,9 @@ def sync(
     begun, trouble = sorted(folders), []
     if titles is None:
         titles = {} if all((folder.parent / SWEEPS).exists() for folder in begun) else short_names_of(out)
-    for where, mine in ({uri: begun} if uri else _by_tracker(out, begun)).items():
+    for tracker_uri, its_folders in ({uri: begun} if uri else _by_tracker(out, begun)).items():
         try:
-            yield from _bring(where, mine, titles)
+            yield from _upload_all(tracker_uri, its_folders, titles)
         except AblationError as e:
             trouble.append(str(e))
     if trouble:
@@ -83,35 +81,69 @@ def upload_news(out: Path, folders: Sequence[Path]) -> None:
         print(f"note: MLflow lacks news of trials done before: {trouble[0]}; run: {again}", file=sys.stderr)
 
 
+def upload_submission(submission: Submission) -> list[str]:
+    """Upload what a submission's jobs left alone, see `offline`; returns what went wrong: later calls make it good."""
+    trouble = []
+    by_uri: dict[str, list[Path]] = {}
+    for work in submission.works:
+        if uri := _database(submission, work.id):
+            by_uri.setdefault(uri, []).extend(_begun(submission, work))
+    for uri, folders in by_uri.items():
+        try:
+            trouble += [str(o) for o in sync(submission.out, uri, folders) if o.error]
+        except AblationError as e:
+            trouble.append(str(e))
+    return trouble
+
+
+def offline(submission: Submission) -> bool:
+    """Whether the jobs of this submission are to leave MLflow alone, as they do if it is an SQLite file.
+
+    Such a file does not bear many nodes writing to it through a network file system. Whoever makes the next round
+    uploads instead. To a server the jobs upload live.
+    """
+    return any(_database(submission, arm) for arm in submission.arms)
+
+
 def tracker(config: Mapping[str, Any], cwd: Path) -> str:
     """The MLflow of a configuration that is run in `cwd`, an SQLite file's path made absolute; empty if it has none."""
     uri = str(config["track"].get("mlflow", {}).get("uri", "")) if config["track"] else ""
     return f"{SQLITE}{cwd / uri.removeprefix(SQLITE)}" if database(uri) else uri
 
 
-def foretold(configs: Iterable[Mapping[str, Any]]) -> list[str]:
-    """What keeps the trackers of these configurations from recording them, said before they are run."""
-    asked = {(tracker(config, Path.cwd()), str(config["sweep"])): None for config in configs}
-    return [said for uri, sweep in asked if uri and (said := trouble(uri, sweep))]
+def tracker_problems(configs: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Why the trackers of these configurations cannot record them, a sentence each, to be printed before the run."""
+    trackers = {(tracker(config, Path.cwd()), str(config["sweep"])): None for config in configs}
+    return [problem for uri, sweep in trackers if uri and (problem := trouble(uri, sweep))]
 
 
 def _by_tracker(out: Path, folders: Iterable[Path]) -> dict[str, list[Path]]:
-    """Seeds' folders by their trackers; "" has those of which it is not known."""
-    asked = {id_: (p.config, s.cwd) for s in Archive(out).submissions for id_, p in s.arms.items()}
-    found: dict[str, list[Path]] = {}
-    past = EarlierArms(out)
+    """Seeds' folders by their trackers' URIs; "" has those whose configuration is lost."""
+    submitted = {id_: (p.config, s.cwd) for s in Archive(out).submissions for id_, p in s.arms.items()}
+    by_uri: dict[str, list[Path]] = {}
+    earlier = EarlierArms(out)
     for folder in folders:
-        config, cwd = asked.get(folder.parent.name) or (past.config(folder.parent), Path.cwd())
-        known = config is not None and isinstance(config.get("track"), Mapping)
-        if not known or config is None:
-            found.setdefault("", []).append(folder)
+        config, cwd = submitted.get(folder.parent.name) or (earlier.config(folder.parent), Path.cwd())
+        if config is None or not isinstance(config.get("track"), Mapping):
+            by_uri.setdefault("", []).append(folder)
         elif uri := tracker(config, cwd):
-            found.setdefault(uri, []).append(folder)
-    return found
+            by_uri.setdefault(uri, []).append(folder)
+    return by_uri
 
 
-def _bring(uri: str, folders: Iterable[Path], titles: Mapping[str, str]) -> Iterator[Uploaded]:
-    """To one tracker."""
+def _database(submission: Submission, arm: str) -> str:
+    """The URI of an arm's SQLite file, its path absolute; empty if the arm has another tracker, or none."""
+    uri = tracker(submission.arms[arm].config, submission.cwd)
+    return uri if database(uri) else ""
+
+
+def _begun(submission: Submission, work: Work) -> list[Path]:
+    folders = [submission.out / work.id / f"seed-{seed}" for seed in work.seeds]
+    return [folder for folder in folders if attempt.latest(folder)]
+
+
+def _upload_all(uri: str, folders: Iterable[Path], titles: Mapping[str, str]) -> Iterator[Uploaded]:
+    """Upload these seeds' folders to one tracker."""
     if not folders:
         return
     if not uri:
@@ -133,7 +165,7 @@ def _reach(uri: str) -> MlflowClient:
         return connect(uri)
     except Exception as e:
         raise AblationError(
-            f"cannot reach MLflow at {uri}: {_line(e)}; the run folders are safe, try again later"
+            f"cannot reach MLflow at {uri}: {_one_line(e)}; the run folders are safe, try again later"
         ) from e
 
 
@@ -144,83 +176,12 @@ def _upload(client: MlflowClient, folder: Path, title: str) -> Uploaded:
     try:
         return Uploaded(trial, points=upload(client, folder, title))
     except Exception as e:  # one broken folder must not keep the others from being uploaded
-        return Uploaded(trial, error=_line(e))
+        return Uploaded(trial, error=_one_line(e))
 
 
 def _label(folder: Path) -> str:
     return f"{folder.parent.name}/{folder.name}"
 
 
-def _line(e: Exception) -> str:
+def _one_line(e: Exception) -> str:
     return f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
-
-
-def report(outcomes: Iterable[Uploaded], as_json: bool) -> int:
-    """Print what becomes of each trial as it becomes known; returns the exit code."""
-    known: list[Uploaded] = []
-    trouble = ""
-    try:
-        for outcome in outcomes:
-            known.append(outcome)
-            if not as_json:
-                print(outcome)
-    except AblationError as e:
-        trouble = str(e)
-    points = sum(o.points for o in known)
-    if as_json:
-        print(json.dumps({"points": points, "error": trouble, "trials": [asdict(o) for o in known]}))
-    else:
-        where = ", ".join(sorted({o.uri for o in known if o.uri}))
-        print(f"{points} points of {len(known)} trials uploaded" + (f" to {where}" if where else ""))
-    if trouble:
-        print(trouble, file=sys.stderr)
-    return 1 if trouble or any(o.error for o in known) else 0
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m launch.sweep.upload", description=__doc__)
-    parser.add_argument(
-        "out", nargs="?", type=Path, default=Path("results/runs"), metavar="OUT", help="default %(default)s"
-    )
-    parser.add_argument("--uri", help="the tracker; default: each trial's own")
-    parser.add_argument("--json", action="store_true", help="one JSON object instead of lines")
-    arguments = parser.parse_args(argv)
-    if not arguments.out.is_dir():
-        parser.error(f"{arguments.out}: no such folder")
-    return report(sync(arguments.out, arguments.uri), arguments.json)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
-
-
-def offline(submission: Submission) -> bool:
-    """Whether the jobs of this submission are to leave MLflow alone."""
-    return any(_database(submission, arm) for arm in submission.arms)
-
-
-def upload_submission(submission: Submission) -> list[str]:
-    """Upload what the files have and the databases lack; returns what went wrong, which later calls make good."""
-    trouble = []
-    by_uri: dict[str, list[Path]] = {}
-    for work in submission.works:
-        if uri := _database(submission, work.id):
-            by_uri.setdefault(uri, []).extend(_begun(submission, work))
-    for uri, folders in by_uri.items():
-        try:
-            trouble += [str(o) for o in sync(submission.out, uri, folders) if o.error]
-        except AblationError as e:
-            trouble.append(str(e))
-    return trouble
-
-
-def _database(submission: Submission, arm: str) -> str:
-    """The URI of an arm's SQLite file, absolute; empty for other trackers and none."""
-    uri = tracker(submission.arms[arm].config, submission.cwd)
-    return uri if database(uri) else ""
-
-
-def _begun(submission: Submission, work: Work) -> list[Path]:
-    folders = [submission.out / work.id / f"seed-{seed}" for seed in work.seeds]
-    return [folder for folder in folders if attempt.latest(folder)]

@@ -19,7 +19,7 @@ from ablation.build import build
 from ablation.track.client import connect
 from ablation.track.mlflow import mlflow
 from ablation.track.sink import Sink
-from launch.sweep.upload import main
+from launch import cli
 from tests.track.conftest import free_port
 from tests.track.trials import METRICS, Training, assert_each_point_once, mlflow_warns, runs, the_run, trial, wait_for
 
@@ -104,9 +104,9 @@ def test_a_refused_connection_is_one_warning_and_sync_makes_it_good(
     (warning,) = sink.close(1.0)
     assert time.monotonic() - began < 5.0
     assert f"{3 * len(METRICS)} points not uploaded" in warning
-    assert f"python -m launch.sweep.upload {tmp_path / 'runs'}" in warning
+    assert f"ablation sync --out {tmp_path / 'runs'}" in warning
     assert "\n" not in warning
-    assert main([str(tmp_path / "runs"), "--uri", uri]) == 0
+    assert cli.main(["sync", "--out", str(tmp_path / "runs"), "--uri", uri]) == 0
     assert "12 points" in capsys.readouterr().out
     assert_each_point_once(client, the_run(client), range(1, 4))
 
@@ -157,7 +157,7 @@ def test_a_locked_database_is_left_after_the_timeout(
     assert "12 points not uploaded" in warning
     lock.close()
     # The thread that was given up may come through now: then two write the same trial.
-    assert main([str(tmp_path / "runs"), "--uri", uri]) == 0
+    assert cli.main(["sync", "--out", str(tmp_path / "runs"), "--uri", uri]) == 0
     assert_each_point_once(client, the_run(client), range(1, 4))
     assert the_run(client).info.status == "FINISHED"
     assert capsys.readouterr().err == ""

@@ -21,7 +21,7 @@ from ablation.errors import ConfigError
 from ablation.parts import parts
 from ablation.track.mlflow import mlflow
 from ablation.track.ready import trouble
-from launch.sweep.upload import foretold
+from launch.sweep.upload import tracker_problems
 from tests.track.trials import mlflow_warns
 
 REFUSED = {
@@ -102,8 +102,8 @@ def test_the_bin(recorded: Callable[[str], Path]) -> None:
     assert "the experiment 'main' is in the bin" in said
     assert f"MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore --experiment-id 7, or" in said
     tracked = config("track=[mlflow]", "sweep=main", f'track.mlflow.uri="{uri}"')
-    assert foretold([tracked, tracked]) == [said], "once"
-    assert foretold([config("track=[mlflow]", "sweep=other", f'track.mlflow.uri="{uri}"')]) == []
+    assert tracker_problems([tracked, tracked]) == [said], "once"
+    assert tracker_problems([config("track=[mlflow]", "sweep=other", f'track.mlflow.uri="{uri}"')]) == []
 
 
 def test_a_database_that_is_none(tmp_path: Path) -> None:

@@ -61,8 +61,8 @@ def test_a_server_killed_while_uploading_ends_with_each_point_once(server: Serve
 
 
 def sync_twice_at_once(out: Path, uri: str) -> list[str]:
-    """What two `python -m launch.sweep.upload`, started together, print."""
-    command = [sys.executable, "-m", "launch.sweep.upload", str(out), "--uri", uri]
+    """What two `ablation sync`, started together, print."""
+    command = [sys.executable, "-m", "launch", "sync", "--out", str(out), "--uri", uri]
     both = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(2)]
     printed = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0], printed

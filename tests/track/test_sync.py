@@ -1,4 +1,4 @@
-"""The command that brings run folders to MLflow."""
+"""`ablation sync`, which brings run folders to MLflow."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from mlflow import MlflowClient
 
 from ablation.track.upload import upload
 from launch import cli
-from launch.sweep import upload as sync
 from tests.track.conftest import free_port
 from tests.track.trials import Training, assert_each_point_once, mlflow_warns, runs, trial
 
@@ -29,7 +28,7 @@ def finished_trials(out: Path, number: int) -> list[Path]:
 
 
 def report(capsys: Capture, *arguments: object) -> tuple[int, dict[str, Any]]:
-    code = sync.main([*map(str, arguments), "--json"])
+    code = cli.main(["sync", "--out", *map(str, arguments), "--json"])
     printed: dict[str, Any] = json.loads(capsys.readouterr().out)
     return code, printed
 
@@ -48,17 +47,9 @@ def test_uploads_what_is_missing_and_then_nothing(
         assert_each_point_once(client, run, range(1, 4))
 
 
-def test_the_verb_is_the_same(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:
-    out = tmp_path / "runs"
-    finished_trials(out, 2)
-    assert cli.main(["sync", "--out", str(out), "--uri", uri, "--json"]) == 0
-    assert [t["points"] for t in json.loads(capsys.readouterr().out)["trials"]] == [17, 17]
-    assert report(capsys, out, "--uri", uri)[1]["points"] == 0
-
-
 def test_says_what_it_did(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:
     finished_trials(tmp_path / "runs", 2)
-    assert sync.main([str(tmp_path / "runs"), "--uri", uri]) == 0
+    assert cli.main(["sync", "--out", str(tmp_path / "runs"), "--uri", uri]) == 0
     printed = capsys.readouterr().out.splitlines()
     assert printed[0] == "0000000000000000/seed-0: 17 points"
     assert printed[-1] == f"34 points of 2 trials uploaded to {uri}"
@@ -78,19 +69,12 @@ def test_a_broken_folder_does_not_keep_the_others_back(
 def test_an_unreachable_tracker_is_a_message(tmp_path: Path, capsys: Capture) -> None:
     finished_trials(tmp_path, 2)
     uri = f"http://127.0.0.1:{free_port()}"
-    assert sync.main([str(tmp_path), "--uri", uri]) == 1
+    assert cli.main(["sync", "--out", str(tmp_path), "--uri", uri]) == 1
     assert f"cannot reach MLflow at {uri}" in capsys.readouterr().err
 
 
 def test_no_trials_is_no_error(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:
     assert report(capsys, tmp_path, "--uri", uri) == (0, {"points": 0, "error": "", "trials": []})
-
-
-@pytest.mark.parametrize("arguments", [["/no/such/folder"], ["--colour"]])
-def test_wrong_usage(arguments: list[str], capsys: Capture) -> None:
-    with pytest.raises(SystemExit) as exit_:
-        sync.main(arguments)
-    assert exit_.value.code == 2
 
 
 def test_each_trial_goes_to_its_own_tracker_and_those_without_stay_away(
