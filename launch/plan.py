@@ -23,7 +23,7 @@ from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.edits import Edits
 from launch.sweep.submission import Submission, load, submissions
 from launch.terminal import plan_table
-from launch.terminal.arm_table import ArmRow, rows
+from launch.terminal.arm_table import ArmRow, arm_rows
 from launch.terminal.plan_table import PlannedArm, PlanReport
 
 _OPTIONS = ("json", "probe", "rows", "check")
@@ -62,7 +62,7 @@ def look(
     if timed:
         notes += _probe(planned, estimates)
     arms = []
-    for p, row in zip(planned, rows(standing.trials), strict=True):
+    for p, row in zip(planned, arm_rows(standing.trials), strict=True):
         stale = past.stale(p, trials.keys()) if row.state == "new" else None
         cost = estimates.of(p) if row.done < row.total else None
         edited = edits.of(p.arm.id, p.config, [t.seed for t in trials[p.arm.id]])
@@ -83,7 +83,9 @@ def _earlier(out: Path, name: str) -> tuple[list[Submission], list[str]]:
 
 def _gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: Pending) -> list[ArmRow]:
     arms = {id_: p for submission in earlier for id_, p in submission.arms.items() if id_ not in kept}
-    return rows(trial_statuses(out, [(p, seed) for p in arms.values() for seed in p.seeds], coming, write=False).trials)
+    return arm_rows(
+        trial_statuses(out, [(p, seed) for p in arms.values() for seed in p.seeds], coming, write=False).trials
+    )
 
 
 def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:

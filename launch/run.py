@@ -54,7 +54,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     """
     arm, config = planned.arm, planned.config
     folder = paths.make_out(config) / arm.id
-    watch = trial_progress.choose(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
+    watch = trial_progress.choose_watch(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edits.notes([planned])
     earlier = earlier_arms.notes(arm, config, folder.parent)
     told = [*planned.notes, *earlier, *others, *provenance.notes(), *upload.tracker_problems([config])]

@@ -18,8 +18,7 @@ from launch.status.failures import Failure
 from launch.status.trial_status import TrialStatus
 from launch.sweep.archive import Archive, trial
 from launch.sweep.submission import submissions
-from launch.terminal.history import logs as worker_logs
-from launch.terminal.history import story
+from launch.terminal.history import describe_attempts, logs_by_trial
 
 Logs = Mapping[tuple[str, int], Sequence[Path]]  # by id and seed
 _SHOWN = 12  # trials that a group of failures lists
@@ -54,7 +53,7 @@ def _one(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> i
     if failed:
         raise ConfigError(f"{text}: belongs to no sweep, whose failures --failed tells; leave --failed out")
     known = {t.seed: t.state for t in sweep.trials} if found.submissions else {}
-    files, folders = worker_logs(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
+    files, folders = logs_by_trial(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
     stories = [
         _story(files, found.id, found.name, s, f, known.get(s) or trial_status.of(f)) for s, f in folders.items()
     ]
@@ -62,12 +61,12 @@ def _one(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> i
 
 
 def _stories(sweep: SelectedSweep) -> list[dict[str, Any]]:
-    files = worker_logs(sweep.out)
+    files = logs_by_trial(sweep.out)
     return [_story(files, t.planned.arm.id, t.planned.arm.name, t.seed, t.folder, t.state) for t in sweep.trials]
 
 
 def _story(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: TrialStatus) -> dict[str, Any]:
-    lines, files = list(story(folder)), [str(path) for path in logs.get((id_, seed), [])]
+    lines, files = list(describe_attempts(folder)), [str(path) for path in logs.get((id_, seed), [])]
     facts = {"state": now.kind, "cause": now.cause, "message": now.message}
     return {"id": id_, "seed": seed, "name": name, **facts, "story": lines, "logs": files}
 
@@ -94,7 +93,7 @@ def _failed(sweep: SelectedSweep, as_json: bool) -> int:
     _, names = common_and_distinct({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
     kinds = f", of {len(groups)} kind{'s'[: len(groups) != 1]}" if groups else ""
     click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{kinds}")
-    files = worker_logs(sweep.out) if groups else {}
+    files = logs_by_trial(sweep.out) if groups else {}
     for group in groups:
         first = group[0]
         click.echo(f"\n{len(group)} x {first.kind}" + (f" at {first.place}" if first.place else ""))

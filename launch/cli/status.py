@@ -38,7 +38,7 @@ def status(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
 
 def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
     """Print it; returns the exit code."""
-    found, costs = arm_table.rows(sweep.trials), usage(sweep.trials, sweep.submissions)
+    found, costs = arm_table.arm_rows(sweep.trials), usage(sweep.trials, sweep.submissions)
     done: dict[str, list[Path]] = {}
     for t in (t for t in sweep.trials if t.state.kind == "done"):
         done.setdefault(t.planned.arm.id, []).append(t.folder)
@@ -66,7 +66,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
             console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
         for row in (r for r in found if r.stale):
             console.print(f"stale: {row.id[:8]}, now {row.stale}")
-        for line in (arm_table.spelt(arm_table.totals(sweep.trials)), *arm_table.cost(costs)):
+        for line in (arm_table.describe_totals(arm_table.totals(sweep.trials)), *arm_table.describe_usage(costs)):
             console.print(line)
         for note in notes:
             console.print(f"note: {note}")
@@ -74,7 +74,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
             why, again = (verb_command(f"{verb} {sweep.name}", sweep.out) for verb in ("logs --failed", "retry"))
             console.print(f"why: {why}    again: {again}")
         options.warn(sweep.trouble)
-    return 1 if arm_table.lost(sweep.trials) else 0
+    return 1 if arm_table.any_abandoned(sweep.trials) else 0
 
 
 def trial_facts(t: Trial) -> dict[str, Any]:

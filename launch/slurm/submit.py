@@ -71,11 +71,11 @@ def wait(submission: Submission) -> dict[TrialKey, Outcome]:
         raise Stopped("\n".join(lines)) from e
     for line in upload.upload_submission(submission):
         console.print(f"MLflow: {line}", markup=False, soft_wrap=True)
-    board, trials = Progress(submission, 1), sweep_status([submission], pending(submission)).trials
+    progress, trials = Progress(submission, 1), sweep_status([submission], pending(submission)).trials
     outcomes = {(t.planned.arm.id, t.seed): _outcome(t) for t in trials}
     for (id_, seed), outcome in outcomes.items():
-        board.rows[id_].outcomes[seed] = outcome
-    summary.show(submission, board, console)
+        progress.rows[id_].outcomes[seed] = outcome
+    summary.show(submission, progress, console)
     return outcomes
 
 

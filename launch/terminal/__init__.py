@@ -1,1 +1,1 @@
-"""What a person sees: one table of arms, one view of progress, and what is said at the end."""
+"""What a person sees of runs and sweeps: tables of arms, progress during training, and the summary at the end."""

@@ -1,4 +1,4 @@
-"""A sweep at a glance: one row an arm, and the totals."""
+"""A sweep at a glance: one row an arm, the totals, and the hours. What `ablation status` and a plan show."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from launch.status.sweep_status import Trial
 from launch.status.trial_status import KINDS
 from launch.status.usage import Usage
 
-# What is said of an arm whose trials differ: the first of these that one of them has.
+# The state of an arm whose trials differ: the first of these that one of them has.
 _URGENT = ("failed", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
-_LOST = ("failed", "blocked", "stopped", "cancelled", "new")  # not done, and nobody is about to do it
+_ABANDONED = ("failed", "blocked", "stopped", "cancelled", "new")  # not done, and nobody is about to do it
 _STATE_WIDTH, _LEAST_NAME = 26, 12  # characters
 _STYLE = {"failed": "red", "blocked": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
 
 
 @dataclass(frozen=True)
 class ArmRow:
-    """One arm."""
+    """One arm, its trials taken together."""
 
     id: str
     name: str
@@ -42,7 +42,7 @@ class ArmRow:
     stale: str = ""  # what has changed since, if a later submission has another arm of this name
 
 
-def rows(trials: Sequence[Trial]) -> list[ArmRow]:
+def arm_rows(trials: Sequence[Trial]) -> list[ArmRow]:
     """One row an arm, in the order of the trials."""
     return [_row(list(group)) for _, group in groupby(trials, key=lambda t: t.planned.arm.id)]
 
@@ -74,9 +74,9 @@ def totals(trials: Sequence[Trial]) -> dict[str, int]:
     return {kind: counts[kind] for kind in KINDS if counts[kind]}
 
 
-def lost(trials: Sequence[Trial]) -> bool:
+def any_abandoned(trials: Sequence[Trial]) -> bool:
     """Whether some trial is not done and nobody is about to do it; those of stale arms are not missed."""
-    return any(t.state.kind in _LOST and not t.stale for t in trials)
+    return any(t.state.kind in _ABANDONED and not t.stale for t in trials)
 
 
 def table(found: Sequence[ArmRow], limit: int, width: int) -> tuple[Table, str]:
@@ -125,15 +125,15 @@ def _epoch(row: ArmRow) -> str:
     return "" if row.done == row.total or not row.epoch else f"{row.epoch:.0f}/{row.epochs}"
 
 
-def spelt(counts: Mapping[str, int]) -> str:
+def describe_totals(counts: Mapping[str, int]) -> str:
     """Totals in words: `3 trials: 2 done, 1 failed`."""
     number = sum(counts.values())
     listed = ", ".join(f"{n} {kind}" for kind, n in counts.items())
     return f"{number} trial{'' if number == 1 else 's'}" + (f": {listed}" if listed else "")
 
 
-def cost(entries: Mapping[str, Usage]) -> list[str]:
-    """The ledger, one line a kind of device."""
+def describe_usage(entries: Mapping[str, Usage]) -> list[str]:
+    """Device hours, one line a kind of device."""
     lines = []
     for device, entry in sorted(entries.items(), reverse=True):
         h = entry.hours()
@@ -143,5 +143,5 @@ def cost(entries: Mapping[str, Usage]) -> list[str]:
 
 
 def facts(row: ArmRow) -> dict[str, Any]:
-    """For a program."""
+    """A row for a program."""
     return asdict(row)

@@ -1,4 +1,4 @@
-"""A plan for people, as a table, and for programs."""
+"""What `hydra/launcher=plan` has found out: as a table for people, and as facts for programs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
@@ -20,16 +20,63 @@ from launch.status.sweep_status import Trial
 from launch.status.trial_status import duration
 from launch.sweep import edits
 from launch.sweep.earlier_arms import Stale
-from launch.terminal.arm_table import ArmRow, spelt
+from launch.terminal.arm_table import ArmRow, describe_totals
 
-if TYPE_CHECKING:
-    pass
-
+_UNDER_WAY = ("done", "running", "queued")  # trials that a run would not begin
 # What is listed first if there are more arms than rows.
-_OPEN = ("done", "running", "queued")  # what a run has not to begin
 _URGENT = ("failed", "stale", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
 _STYLE = {"failed": "red", "stale": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
 _WIDE = 200  # columns where there is no terminal: names are not cut
+
+
+@dataclass(frozen=True)
+class PlannedArm:
+    """One arm of the grid."""
+
+    planned: Planned
+    row: ArmRow  # how its trials stand together
+    trials: list[Trial]
+    stale: Stale | None  # of an arm of which nothing has run
+    cost: Cost | None  # None also if nothing is to come
+    edited: tuple[str, ...] = ()  # files of the code that differ from what its trials were trained by
+
+    @property
+    def state(self) -> str:
+        """That of the row, or stale."""
+        return "stale" if self.stale else self.row.state
+
+    @property
+    def missing(self) -> list[int]:
+        """Seeds that a run would train."""
+        return [t.seed for t in self.trials if t.state.kind not in _UNDER_WAY]
+
+    @property
+    def seconds(self) -> float | None:
+        """Of training still to come, seeds that run or are queued included; None if nobody knows."""
+        epochs = sum(self.row.epochs - t.state.epoch for t in self.trials if t.state.kind != "done")
+        if not epochs:
+            return 0.0
+        return self.cost.seconds * epochs if self.cost else None
+
+
+@dataclass(frozen=True)
+class PlanReport:
+    """A sweep as it would be run now."""
+
+    name: str
+    out: Path
+    arms: list[PlannedArm]  # in grid order
+    gone: list[ArmRow]  # arms of earlier submissions of this sweep that the grid no longer has
+    notes: list[str]
+    command: str  # that runs it
+
+    def hours(self) -> dict[str, float]:
+        """Of training still to come, as far as it is known, by kind of device."""
+        found: dict[str, float] = {}
+        for arm in self.arms:
+            if arm.seconds and arm.cost:
+                found[arm.cost.kind] = found.get(arm.cost.kind, 0.0) + arm.seconds / 3600
+        return found
 
 
 def show(report: PlanReport, limit: int) -> None:
@@ -78,7 +125,7 @@ def _lines(report: PlanReport) -> list[str]:
     """What stands below the table."""
     trials = Counter(t.state.kind for arm in report.arms for t in arm.trials)
     stale = [arm for arm in report.arms if arm.stale]
-    lines = [f"{len(report.arms)} arm{'s' * (len(report.arms) != 1)}, {spelt(_ordered(trials))}"]
+    lines = [f"{len(report.arms)} arm{'s' * (len(report.arms) != 1)}, {describe_totals(_ordered(trials))}"]
     if stale:
         lines[0] += f"; {len(stale)} stale: run before with other defaults or before a correction, will be run anew"
     known = [arm.seconds for arm in report.arms if arm.seconds]
@@ -143,53 +190,3 @@ def _facts(arm: PlannedArm) -> dict[str, Any]:
         "seconds": arm.seconds,
         "cost": arm.cost and {**arm.cost._asdict(), "kind": arm.cost.kind},
     }
-
-
-@dataclass(frozen=True)
-class PlannedArm:
-    """One arm of the grid."""
-
-    planned: Planned
-    row: ArmRow  # how its trials stand together
-    trials: list[Trial]
-    stale: Stale | None  # of an arm of which nothing has run
-    cost: Cost | None  # None also if nothing is to come
-    edited: tuple[str, ...] = ()  # files of the code that differ from what its trials were trained by
-
-    @property
-    def state(self) -> str:
-        """That of the row, or stale."""
-        return "stale" if self.stale else self.row.state
-
-    @property
-    def missing(self) -> list[int]:
-        """Seeds that a run would train."""
-        return [t.seed for t in self.trials if t.state.kind not in _OPEN]
-
-    @property
-    def seconds(self) -> float | None:
-        """Of training still to come, seeds that run or are queued included; None if nobody knows."""
-        epochs = sum(self.row.epochs - t.state.epoch for t in self.trials if t.state.kind != "done")
-        if not epochs:
-            return 0.0
-        return self.cost.seconds * epochs if self.cost else None
-
-
-@dataclass(frozen=True)
-class PlanReport:
-    """A sweep as it would be run now."""
-
-    name: str
-    out: Path
-    arms: list[PlannedArm]  # in grid order
-    gone: list[ArmRow]  # arms of earlier submissions of this sweep that the grid no longer has
-    notes: list[str]
-    command: str  # that runs it
-
-    def hours(self) -> dict[str, float]:
-        """Of training still to come, as far as it is known, by kind of device."""
-        found: dict[str, float] = {}
-        for arm in self.arms:
-            if arm.seconds and arm.cost:
-                found[arm.cost.kind] = found.get(arm.cost.kind, 0.0) + arm.seconds / 3600
-        return found

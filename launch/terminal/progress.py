@@ -1,4 +1,7 @@
-"""How the works of a sweep stand, and the picture of it that is drawn in a terminal."""
+"""How the arms of a running sweep stand, by the events of its workers, and the table of them in a terminal.
+
+`Progress` takes in the events and estimates the time left; `draw_table` shows it in as many lines as the terminal has.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,10 @@ from launch.compose.naming import common_and_distinct
 from launch.status.outcome import HELD, NOT_STARTED, Event, Outcome, TrialKey
 from launch.sweep.submission import Submission
 
+_STYLES = {"running": "cyan", "done": "green", "failed": "red", "blocked": "red", "stopped": "yellow"}
+# What a person looks for first, where not all arms fit.
+_MOST_URGENT = ("running", "failed", "blocked", "waiting", "stopped", "cancelled", "done", "queued", HELD, NOT_STARTED)
+
 
 @dataclass
 class RunningWork:
@@ -32,20 +39,20 @@ class RunningWork:
         """Seconds an epoch; None before the first has ended."""
         return (time.monotonic() - self.began) / (self.epoch - self.first) if self.epoch > self.first else None
 
-    def left(self, pace: float) -> float:
-        """Seconds."""
+    def seconds_left(self, pace: float) -> float:
+        """Until it is over, at so many seconds an epoch."""
         return max(0.0, self.began + pace * (self.epochs - self.first) - time.monotonic())
 
 
 @dataclass
 class ArmProgress:
-    """One arm."""
+    """One arm and its seeds."""
 
     planned: Planned
     name: str  # what sets it apart from the others
-    legs: dict[Work, RunningWork] = field(default_factory=dict)
+    running: dict[Work, RunningWork] = field(default_factory=dict)
     outcomes: dict[int, Outcome] = field(default_factory=dict)
-    waits: set[Work] = field(default_factory=set)  # for another process
+    waiting: set[Work] = field(default_factory=set)  # for another process
     latest: float | None = None  # test accuracy of the latest epoch, percent
     pace: float | None = None  # seconds an epoch
 
@@ -62,14 +69,14 @@ class ArmProgress:
     @property
     def state(self) -> str:
         """The word that matters most."""
-        if self.legs:
+        if self.running:
             return "running"
         for word in ("failed", "blocked", "cancelled", "stopped", HELD, NOT_STARTED):
             if self.counts[word]:
                 return word
         if len(self.outcomes) == len(self.planned.seeds):
             return "done"
-        return "waiting" if self.waits else "queued"
+        return "waiting" if self.waiting else "queued"
 
 
 class Progress:
@@ -87,8 +94,8 @@ class Progress:
         """How many trials have which outcome."""
         return sum((row.counts for row in self.rows.values()), Counter())
 
-    def hear(self, event: Event) -> None:
-        """Take in what a worker or the pool tells."""
+    def update(self, event: Event) -> None:
+        """Take in an event of a worker or of the pool."""
         if event["event"] == "found":
             for work, outcomes in event["works"].items():
                 self.rows[work.id].outcomes |= outcomes
@@ -99,27 +106,27 @@ class Progress:
         row, work = self.rows[event["work"].id], event["work"]
         if event["event"] == "begin":
             first = event["start"] * event["epochs"] // event["steps"]
-            row.legs[work] = RunningWork(event["device"], event["epochs"], first, first, time.monotonic())
-            row.waits.discard(work)
+            row.running[work] = RunningWork(event["device"], event["epochs"], first, first, time.monotonic())
+            row.waiting.discard(work)
             row.outcomes = {seed: o for seed, o in row.outcomes.items() if seed not in work.seeds}
         elif event["event"] == "epoch":
-            leg = row.legs[work]
-            leg.epoch, row.latest = event["epoch"], event["metrics"].get("test_acc")
-            row.pace = leg.pace
+            running = row.running[work]
+            running.epoch, row.latest = event["epoch"], event["metrics"].get("test_acc")
+            row.pace = running.pace
         elif event["event"] == "wait":
-            row.legs.pop(work, None)
-            row.waits.add(work)
+            row.running.pop(work, None)
+            row.waiting.add(work)
         elif event["event"] in ("end", "again"):
-            row.legs.pop(work, None)
-            row.waits.discard(work)
+            row.running.pop(work, None)
+            row.waiting.discard(work)
             row.outcomes |= event.get("outcomes", {})
 
-    def left(self, row: ArmProgress) -> float | None:
+    def seconds_left(self, row: ArmProgress) -> float | None:
         """Seconds until the last of an arm's running works is over; None if none runs or nobody knows."""
         pace = row.pace or self._pace()
-        return max((leg.left(pace) for leg in row.legs.values()), default=None) if pace else None
+        return max((work.seconds_left(pace) for work in row.running.values()), default=None) if pace else None
 
-    def total_left(self) -> float | None:
+    def total_seconds_left(self) -> float | None:
         """Seconds until all is over, if every slot is used to the end; None if nobody knows yet."""
         overall = self._pace()
         if overall is None:
@@ -128,8 +135,8 @@ class Progress:
 
     def _work_left(self, row: ArmProgress, overall: float) -> float:
         pace, epochs = row.pace or overall, int(row.planned.config["epochs"])
-        queued = [w for w in row.planned.works if w not in row.legs and not set(w.seeds) <= set(row.outcomes)]
-        return pace * epochs * len(queued) + sum(leg.left(pace) for leg in row.legs.values())
+        queued = [w for w in row.planned.works if w not in row.running and not set(w.seeds) <= set(row.outcomes)]
+        return pace * epochs * len(queued) + sum(work.seconds_left(pace) for work in row.running.values())
 
     def _pace(self) -> float | None:
         """Mean seconds an epoch over the arms that are known."""
@@ -142,15 +149,10 @@ class Progress:
                 yield row.pace
 
 
-_STYLES = {"running": "cyan", "done": "green", "failed": "red", "blocked": "red", "stopped": "yellow"}
-# What a person looks for first, where not all arms fit.
-_FIRST = ("running", "failed", "blocked", "waiting", "stopped", "cancelled", "done", "queued", HELD, NOT_STARTED)
-
-
-def draw(board: Progress, height: int) -> Group:
+def draw_table(progress: Progress, height: int) -> Group:
     """The table in so many lines: of arms that do not all fit, those that matter first."""
-    states = {arm: row.state for arm, row in board.rows.items()}
-    common = [_line(f"all: {board.common}", "dim")] if board.common else []
+    states = {arm: row.state for arm, row in progress.rows.items()}
+    common = [_line(f"all: {progress.common}", "dim")] if progress.common else []
     shown = _chosen(states, max(1, height - 2 - len(common)))
     table = Table(box=None, pad_edge=False, expand=True)
     table.add_column("arm", ratio=1, no_wrap=True, overflow="ellipsis")
@@ -158,10 +160,10 @@ def draw(board: Progress, height: int) -> Group:
     for column in ("seeds", "epoch", "test acc", "left"):
         table.add_column(column, justify="right", no_wrap=True)
     for arm in shown:
-        table.add_row(*_cells(board, board.rows[arm], states[arm]))
+        table.add_row(*_cells(progress, progress.rows[arm], states[arm]))
     hidden = [state for arm, state in states.items() if arm not in shown]
     more = [_line(_hidden(hidden), "dim")] if hidden else []
-    return Group(*common, table, *more, _line(_totals(board)))
+    return Group(*common, table, *more, _line(_totals(progress)))
 
 
 def _hidden(states: Iterable[str]) -> str:
@@ -173,7 +175,7 @@ def _chosen(states: Mapping[str, str], room: int) -> dict[str, None]:
     """The arms that have a line, in grid order; one line is left to say what is hidden."""
     if len(states) <= room:
         return dict.fromkeys(states)
-    first = set(sorted(states, key=lambda arm: _FIRST.index(states[arm]))[: room - 1])
+    first = set(sorted(states, key=lambda arm: _MOST_URGENT.index(states[arm]))[: room - 1])
     return {arm: None for arm in states if arm in first}
 
 
@@ -181,16 +183,16 @@ def _line(text: str, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _cells(board: Progress, row: ArmProgress, state: str) -> Sequence[Text | str]:
-    legs = list(row.legs.values())
-    epochs = " ".join(f"{leg.epoch}/{leg.epochs}" for leg in legs[:2]) + (" ..." if len(legs) > 2 else "")
+def _cells(progress: Progress, row: ArmProgress, state: str) -> Sequence[Text | str]:
+    running = list(row.running.values())
+    epochs = " ".join(f"{work.epoch}/{work.epochs}" for work in running[:2]) + (" ..." if len(running) > 2 else "")
     return (
         Text(row.name),
         Text(state, style=_STYLES.get(state, "")),
         f"{row.counts['done']}/{len(row.planned.seeds)}",
         epochs,
         _accuracy(row),
-        spelt_counts(board.left(row)),
+        format_time_left(progress.seconds_left(row)),
     )
 
 
@@ -202,18 +204,18 @@ def _accuracy(row: ArmProgress) -> str:
     return f"({row.latest:.2f})" if row.latest is not None else ""
 
 
-def _totals(board: Progress) -> str:
-    counts = board.counts
-    running = sum(len(work.seeds) for row in board.rows.values() for work in row.legs)
-    queued = board.trials - counts.total() - running
-    parts = [f"{counts['done']} of {board.trials} trials done", f"{running} running", f"{queued} queued"]
+def _totals(progress: Progress) -> str:
+    counts = progress.counts
+    running = sum(len(work.seeds) for row in progress.rows.values() for work in row.running)
+    queued = progress.trials - counts.total() - running
+    parts = [f"{counts['done']} of {progress.trials} trials done", f"{running} running", f"{queued} queued"]
     parts += [f"{n} {state}" for state, n in sorted(counts.items()) if state != "done"]
-    left = board.total_left()
-    parts += [f"ETA {spelt_counts(left)}"] if left else []
-    return "  ".join(parts) + f"   {board.hint}"
+    left = progress.total_seconds_left()
+    parts += [f"ETA {format_time_left(left)}"] if left else []
+    return "  ".join(parts) + f"   {progress.hint}"
 
 
-def spelt_counts(seconds: float | None) -> str:
+def format_time_left(seconds: float | None) -> str:
     """A time left, in the unit that fits."""
     if seconds is None:
         return ""

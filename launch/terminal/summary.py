@@ -19,18 +19,22 @@ from launch.terminal.progress import ArmProgress, Progress
 _REASONS = 8  # kinds of failure that are listed
 
 
-def show(submission: Submission, board: Progress, console: Console, doubts: Sequence[str] = ()) -> None:
+def show(submission: Submission, progress: Progress, console: Console, doubts: Sequence[str] = ()) -> None:
     """Print it; on a terminal, of more arms than fit the best ones. `doubts` are about what the numbers mean."""
-    below = [*_failures(submission, board), *(f"note        {d}" for d in doubts), *_places(submission, board)]
+    below = [
+        *_failures(submission, progress),
+        *(f"note        {d}" for d in doubts),
+        *_where_to_look(submission, progress),
+    ]
     rows, title = (
-        list(board.rows.values()),
-        f"sweep {submission.name}" + (f", all {board.common}" if board.common else ""),
+        list(progress.rows.values()),
+        f"sweep {submission.name}" + (f", all {progress.common}" if progress.common else ""),
     )
     room = max(5, console.height - len(below) - 5) if console.is_terminal else len(rows)
     if len(rows) > room:
         rows = sorted(rows, key=lambda r: -statistics.fmean(r.accuracies) if r.accuracies else 0.0)[:room]
         every = verb_command(f"status {submission.name}", submission.out)
-        below.insert(0, f"the {room} best of {len(board.rows)} arms; all of them: {every}")
+        below.insert(0, f"the {room} best of {len(progress.rows)} arms; all of them: {every}")
     table = Table(box=None, pad_edge=False)
     table.add_column("arm", overflow="fold")
     for column in ("test acc, %", "n", "state"):
@@ -58,10 +62,10 @@ def _state(row: ArmProgress) -> str:
     return ", ".join(f"{n} {state}" for state, n in row.counts.items() if state != "done")
 
 
-def _failures(submission: Submission, board: Progress) -> Iterator[str]:
+def _failures(submission: Submission, progress: Progress) -> Iterator[str]:
     """One line a kind of failure: how many, why, and one to look at."""
     groups: dict[tuple[str, str], list[tuple[TrialKey, Outcome]]] = {}
-    for arm, row in board.rows.items():
+    for arm, row in progress.rows.items():
         for seed, outcome in row.outcomes.items():
             if outcome.state in ("failed", "blocked"):
                 groups.setdefault(_kind(outcome), []).append(((arm, seed), outcome))
@@ -71,8 +75,8 @@ def _failures(submission: Submission, board: Progress) -> Iterator[str]:
         yield f"failures (all of them, with their traces: {every})"
     for group in ordered[:_REASONS]:
         (arm, seed), outcome = group[0]
-        said = " ".join(outcome.message.split())
-        yield f"  {len(group)} x {outcome.cause or outcome.state}: {said[:300]}; such as {arm}/seed-{seed}"
+        message = " ".join(outcome.message.split())
+        yield f"  {len(group)} x {outcome.cause or outcome.state}: {message[:300]}; such as {arm}/seed-{seed}"
     if len(ordered) > _REASONS:
         yield f"  and {sum(map(len, ordered[_REASONS:]))} of {len(ordered) - _REASONS} other kinds"
 
@@ -82,22 +86,23 @@ def _kind(outcome: Outcome) -> tuple[str, str]:
     return outcome.cause or outcome.state, re.sub(r"\S*/\S+|[0-9a-f]{16}|\d+(\.\d+)?", "#", outcome.message)
 
 
-def _places(submission: Submission, board: Progress) -> Iterator[str]:
-    total, counts = board.trials, board.counts
+def _where_to_look(submission: Submission, progress: Progress) -> Iterator[str]:
+    """The totals, and where the runs, the logs and the tracker are."""
+    total, counts = progress.trials, progress.counts
     yield f"trials      {counts['done']} of {total} done" + "".join(
         f", {n} {state}" for state, n in sorted(counts.items()) if state != "done"
     )
-    yield from _before(submission, board)
+    yield from _done_before(submission, progress)
     yield f"run folders {_relative(submission)}, logs of the workers {submission.folder / 'logs'}"
-    for uri in sorted(_stores(submission)):
+    for uri in sorted(_trackers(submission)):
         yield f"compare     mlflow ui --backend-store-uri {uri}"
 
 
-def _before(submission: Submission, board: Progress) -> Iterator[str]:
-    """What was done when the sweep was asked for. Others that were found done may be the work of its own jobs."""
-    times = [done_at(submission.out / arm / f"seed-{seed}") for arm, seed in board.before]
+def _done_before(submission: Submission, progress: Progress) -> Iterator[str]:
+    """What was done before the sweep was submitted. Others that were found done may be the work of its own jobs."""
+    times = [done_at(submission.out / arm / f"seed-{seed}") for arm, seed in progress.before]
     earlier = [at for at in times if at is not None and at < submission.time]
-    if earlier and len(earlier) == board.trials:
+    if earlier and len(earlier) == progress.trials:
         yield f"            already done {ago(earlier)}; nothing was run"
     elif earlier:
         yield f"            {len(earlier)} of these were done already, the last {ago(earlier)}, and not run again"
@@ -108,6 +113,6 @@ def _relative(submission: Submission) -> str:
     return str(out.relative_to(cwd) if out.is_relative_to(cwd) else out)
 
 
-def _stores(submission: Submission) -> set[str]:
+def _trackers(submission: Submission) -> set[str]:
     tracks: list[Mapping[str, Mapping[str, str]]] = [p.config["track"] for p in submission.arms.values()]
     return {track["mlflow"]["uri"] for track in tracks if "mlflow" in track}

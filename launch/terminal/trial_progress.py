@@ -19,40 +19,40 @@ from ablation.trial.observer import Leg, Watch
 from launch.status.trial_status import ago
 
 _WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocked"}  # failures that are none
-Outcomes = Mapping[int, Mapping[str, Any] | AblationError]
+Results = Mapping[int, Mapping[str, Any] | AblationError]
 
 
-def choose(name: str, folder: Path, store: str | None) -> TrialLines:
-    """A bar on a terminal, lines elsewhere. `store` is where MLflow keeps the runs."""
+def choose_watch(name: str, folder: Path, tracker: str | None) -> TrialLines:
+    """A bar on a terminal, lines elsewhere. `tracker` is where MLflow keeps the runs, if it does."""
     console = Console(highlight=False)
-    return (TrialBar if console.is_terminal else TrialLines)(name, folder, store, console)
+    return (TrialBar if console.is_terminal else TrialLines)(name, folder, tracker, console)
 
 
-def scores(metrics: Mapping[str, float | None]) -> str:
+def format_metrics(metrics: Mapping[str, float | None]) -> str:
     """Losses, accuracies in percent, learning rate and speed on one line."""
-    spelt = {
+    formats = {
         "train_loss": "loss {:.3f}",
         "train_acc": "train {:.2f}%",
         "val_acc": "val {:.2f}%",
         "test_acc": "test {:.2f}%",
     }
-    spelt |= {"raw_test_acc": "raw test {:.2f}%", "lr": "lr {:.2g}", "images_per_s": "{:.0f} img/s"}
-    return "  ".join(form.format(metrics[key]) for key, form in spelt.items() if metrics.get(key) is not None)
+    formats |= {"raw_test_acc": "raw test {:.2f}%", "lr": "lr {:.2g}", "images_per_s": "{:.0f} img/s"}
+    return "  ".join(form.format(metrics[key]) for key, form in formats.items() if metrics.get(key) is not None)
 
 
 class TrialLines(Watch):
     """One line an epoch."""
 
-    def __init__(self, name: str, folder: Path, store: str | None, console: Console) -> None:
-        self.name, self.folder, self.store, self.console = name, folder, store, console
+    def __init__(self, name: str, folder: Path, tracker: str | None, console: Console) -> None:
+        self.name, self.folder, self.tracker, self.console = name, folder, tracker, console
         self._epochs, self._began, self._first = 0, 0.0, 0
 
-    def _say(self, text: str) -> None:
+    def _print_line(self, text: str) -> None:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def note(self, text: str) -> None:
         """A line marked as a note."""
-        self._say(f"note: {text}")
+        self._print_line(f"note: {text}")
 
     def begin(self, leg: Leg) -> None:
         """What is trained, where, and from where it resumes."""
@@ -60,7 +60,7 @@ class TrialLines(Watch):
         self._epochs, self._began, self._first = leg.epochs, time.monotonic(), leg.start // per_epoch
         seeds = ", ".join(map(str, leg.seeds))
         resumed = f", resumed at step {leg.start} of {leg.steps}" if leg.start else ""
-        self._say(
+        self._print_line(
             f"{self.name} seed {seeds}: {leg.params / 1e6:.2f} M parameters, {leg.epochs} epochs of {per_epoch} steps, "
             f"{leg.device}, {leg.precision}{resumed}"
         )
@@ -72,7 +72,7 @@ class TrialLines(Watch):
         """The epoch's line, with the time left."""
         spent = time.monotonic() - self._began
         left = spent / max(1, epoch - self._first) * (self._epochs - epoch)
-        self._say(f"seed {seed} epoch {epoch}/{self._epochs}  {scores(metrics)}  ETA {left:.0f} s")
+        self._print_line(f"seed {seed} epoch {epoch}/{self._epochs}  {format_metrics(metrics)}  ETA {left:.0f} s")
 
     def end(self, seed: int, result: Mapping[str, Any]) -> None:
         """Nothing: the panel says it all."""
@@ -80,7 +80,7 @@ class TrialLines(Watch):
     def close(self) -> None:
         """Leave the terminal as it was, whatever happened."""
 
-    def summary(self, outcomes: Outcomes, before: Mapping[int, float], doubts: Sequence[str] = ()) -> None:
+    def summary(self, outcomes: Results, before: Mapping[int, float], doubts: Sequence[str] = ()) -> None:
         """The panel: per seed the last epoch's accuracy and the best epoch's, and where to look further.
 
         `before`: of the seeds for which nothing was run, when they were done, seconds since 1970. `doubts` are about
@@ -96,7 +96,7 @@ class TrialLines(Watch):
         lines = [_nothing_run(outcomes, before), *doubts] if before else [*doubts]
         lines += [f"images      {images}"] if images else []
         lines += [f"run folder  {self.folder}"]
-        lines += [f"compare     mlflow ui --backend-store-uri {self.store}"] if self.store else []
+        lines += [f"compare     mlflow ui --backend-store-uri {self.tracker}"] if self.tracker else []
         body = Group(table, "", *(Text(line) for line in lines))
         self.console.print(Panel(body, title=Text(self.name), title_align="left", expand=False))
 
@@ -104,8 +104,8 @@ class TrialLines(Watch):
 class TrialBar(TrialLines):
     """A live bar within the epoch, above it the lines."""
 
-    def __init__(self, name: str, folder: Path, store: str | None, console: Console) -> None:
-        super().__init__(name, folder, store, console)
+    def __init__(self, name: str, folder: Path, tracker: str | None, console: Console) -> None:
+        super().__init__(name, folder, tracker, console)
         self._progress: Progress | None = None
         self._task = TaskID(0)
 
@@ -132,7 +132,7 @@ class TrialBar(TrialLines):
     def epoch(self, seed: int, epoch: int, metrics: Mapping[str, float]) -> None:
         """The latest scores beside the bar."""
         if self._progress:
-            self._progress.update(self._task, scores=f"epoch {epoch}/{self._epochs}  {scores(metrics)}")
+            self._progress.update(self._task, scores=f"epoch {epoch}/{self._epochs}  {format_metrics(metrics)}")
 
     def end(self, seed: int, result: Mapping[str, Any]) -> None:
         """Take the bar away."""
@@ -145,7 +145,7 @@ class TrialBar(TrialLines):
             self._progress = None
 
 
-def _nothing_run(outcomes: Outcomes, before: Mapping[int, float]) -> str:
+def _nothing_run(outcomes: Results, before: Mapping[int, float]) -> str:
     """What was done already."""
     if before.keys() >= outcomes.keys():
         return f"already done {ago(before.values())}; nothing was run"
@@ -160,10 +160,10 @@ def _row(seed: int, outcome: Mapping[str, Any] | AblationError) -> tuple[str, ..
             next((word for kind, word in _WORDS.items() if isinstance(outcome, kind)), "failed"),
             *[""] * 4,
         )
-    spelt = {k: "not finite" if v is None else f"{v:.3f}" if "loss" in k else f"{v:.2f}" for k, v in _numbers(outcome)}
-    best = f"{spelt['best_test_acc']} (epoch {outcome['best_epoch']})"
+    texts = {k: "not finite" if v is None else f"{v:.3f}" if "loss" in k else f"{v:.2f}" for k, v in _numbers(outcome)}
+    best = f"{texts['best_test_acc']} (epoch {outcome['best_epoch']})"
     time_ = f"{outcome['seconds']:.0f} s"
-    return str(seed), spelt["test_acc"], best, spelt["test_loss"], spelt["train_acc"], time_
+    return str(seed), texts["test_acc"], best, texts["test_loss"], texts["train_acc"], time_
 
 
 def _numbers(outcome: Mapping[str, Any]) -> list[tuple[str, float | None]]:

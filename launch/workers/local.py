@@ -71,24 +71,26 @@ def _drive(
     found: no_effect.Found = no_effect.UNCHECKED,
     others: Sequence[str] = (),
 ) -> dict[TrialKey, Outcome]:
-    board, brake = Progress(submission, len(places)), SignalHandler()
-    with closing(live_table.choose(board, console)) as view, _driver(submission) as beat, brake:
+    progress, brake = Progress(submission, len(places)), SignalHandler()
+    with closing(live_table.choose_view(progress, console)) as view, _driver(submission) as beat, brake:
         arms = list(submission.arms.values())
         notes = [*devices.notes(places), *warnings.of_sweep(arms), *others, *found.notes, *provenance.notes()]
         for note in notes:
-            view.say(f"note: {note}")
+            view.print_line(f"note: {note}")
 
         def tell(event: Event) -> None:
-            board.hear(event)
-            view.hear(event)
+            progress.update(event)
+            view.update(event)
 
         def tick() -> None:
             beat()
             view.tick()
 
         def probe(works: list[Work]) -> dict[TrialKey, Outcome]:
-            view.say(f"canary: a few steps of {len(works)} trials, one of every shape")
-            return brake.run(Pool(submission, places, view.probed, retry_policy.read({}), beat, probe=True), works)
+            view.print_line(f"canary: a few steps of {len(works)} trials, one of every shape")
+            return brake.run(
+                Pool(submission, places, view.update_probe, retry_policy.read({}), beat, probe=True), works
+            )
 
         held = canary.failed_outcomes(submission, probe) if cautious else {}
         for work, ends in held.items():
@@ -97,7 +99,7 @@ def _drive(
             outcomes = {(work.id, seed): outcome for work, ends in held.items() for seed, outcome in ends.items()}
         else:
             outcomes = brake.run(Pool(submission, places, tell, retry, tick), submission.works)
-    summary.show(submission, board, console, [*found.dead, *others])
+    summary.show(submission, progress, console, [*found.dead, *others])
     return outcomes
 
 

@@ -61,7 +61,7 @@ def one(override: str, out: str) -> dict[str, Any]:
     built = parts(settled)
     described.write(folder, settled)
     provenance.write(folder, [0])
-    watch = trial_progress.choose(described.name, folder, None)
+    watch = trial_progress.choose_watch(described.name, folder, None)
     watch.console.quiet = True
     (result,) = run.run(settled, built, folder, watch).values()
     assert isinstance(result, dict), result

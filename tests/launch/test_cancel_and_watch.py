@@ -185,7 +185,7 @@ class Film:
 def test_what_changes_is_told_until_nothing_is_in_flight(
     s: Submission, terminal: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(following, "_LOOK", 0.05)
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.05)
     monkeypatch.setattr(following, "_TICK", 0.02)
     done, new, queued = TrialStatus("done", test_acc=90.0), TrialStatus("new"), TrialStatus("queued")
     running = [
@@ -218,7 +218,7 @@ def test_what_changes_is_told_until_nothing_is_in_flight(
 
 
 def test_it_is_not_over_while_failures_are_to_be_judged(s: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(following, "_LOOK", 0.01)
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.01)
     done, lost = TrialStatus("done", test_acc=90.0), TrialStatus("stopped", "time_limit")
     film = Film(s, [done, done, done, lost], [done, done, done, TrialStatus("queued")], [done] * 4)
     follow(film.look, lambda: False, s, Console(file=io.StringIO()))

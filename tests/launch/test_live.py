@@ -16,7 +16,7 @@ from launch.status.outcome import Event, Outcome
 from launch.sweep import submission
 from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
-from launch.terminal.progress import Progress, draw
+from launch.terminal.progress import Progress, draw_table, format_time_left
 from tests.launch import handmade
 
 
@@ -51,14 +51,14 @@ def story(grid: Submission) -> list[Event]:
 
 
 def told(grid: Submission, console: Console) -> Progress:
-    board = Progress(grid, 2)
-    view = live_table.choose(board, console)
+    progress = Progress(grid, 2)
+    view = live_table.choose_view(progress, console)
     for event in story(grid):
-        board.hear(event)
-        view.hear(event)
+        progress.update(event)
+        view.update(event)
         view.tick()
     view.close()
-    return board
+    return progress
 
 
 def page(width: int, height: int, terminal: bool) -> tuple[Console, io.StringIO]:
@@ -87,8 +87,8 @@ def test_what_happens_is_told(grid: Submission, terminal: bool) -> None:
 @pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (60, 8), (40, 3)])
 def test_the_table_is_never_larger_than_the_terminal(grid: Submission, width: int, height: int) -> None:
     console, written = page(width, height, terminal=False)
-    board = told(grid, page(120, 40, terminal=False)[0])
-    console.print(draw(board, height - 1))
+    progress = told(grid, page(120, 40, terminal=False)[0])
+    console.print(draw_table(progress, height - 1))
     lines = written.getvalue().splitlines()
     assert len(lines) <= max(height - 1, 4)
     assert max(map(len, lines)) <= width
@@ -103,41 +103,41 @@ def test_of_many_trials_epochs_are_no_lines_and_of_few_they_are(grid: Submission
     console, written = page(120, 40, terminal=False)
     told(grid, console)
     assert "epoch 2/3" not in written.getvalue()
-    board = Progress(grid, 2)
-    board.trials = 4
-    view = live_table.ProgressLines(board, console)
+    progress = Progress(grid, 2)
+    progress.trials = 4
+    view = live_table.ProgressLines(progress, console)
     for event in story(grid):
-        board.hear(event)
-        view.hear(event)
+        progress.update(event)
+        view.update(event)
     assert "epoch 2/3  loss 1.000  train 40.00%  test 42.50%  lr 0.1  100 img/s" in written.getvalue()
 
 
 def test_time_left_is_what_the_epochs_so_far_took(grid: Submission, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [100.0]
     monkeypatch.setattr("time.monotonic", lambda: now[0])
-    board = Progress(grid, slots=2)
+    progress = Progress(grid, slots=2)
     work, *_ = grid.works
-    row = board.rows[work.id]
-    assert board.left(row) is None
-    assert board.total_left() is None
-    board.hear({"event": "begin", "work": work, "start": 0, "steps": 6, "epochs": 3, "device": "cpu"})
+    row = progress.rows[work.id]
+    assert progress.seconds_left(row) is None
+    assert progress.total_seconds_left() is None
+    progress.update({"event": "begin", "work": work, "start": 0, "steps": 6, "epochs": 3, "device": "cpu"})
     now[0] += 10.0
-    board.hear({"event": "epoch", "work": work, "seed": 0, "epoch": 1, "metrics": {"test_acc": None}})
-    assert board.left(row) == pytest.approx(20.0)
-    assert board.total_left() == pytest.approx((20.0 + 59 * 30.0) / 2)
+    progress.update({"event": "epoch", "work": work, "seed": 0, "epoch": 1, "metrics": {"test_acc": None}})
+    assert progress.seconds_left(row) == pytest.approx(20.0)
+    assert progress.total_seconds_left() == pytest.approx((20.0 + 59 * 30.0) / 2)
 
 
 @pytest.mark.parametrize("terminal", [False, True])
 def test_the_summary(grid: Submission, terminal: bool) -> None:
-    board = Progress(grid, 2)
+    progress = Progress(grid, 2)
     first, second, third, *_ = grid.arms
     good = {0: Outcome("done", test_acc=90.0), 1: Outcome("done", test_acc=92.0)}
     bad = {s: Outcome("failed", "error", f"ValueError: at step {s} in /tmp/x{s}") for s in (0, 1)}
     lost = {0: Outcome("failed", "killed", "the worker was ended by SIGKILL"), 1: Outcome("stopped")}
     for arm, outcomes in ((first, good), (second, bad), (third, lost)):
-        board.rows[arm].outcomes |= outcomes
+        progress.rows[arm].outcomes |= outcomes
     console, written = page(100, 24, terminal)
-    summary.show(grid, board, console, ["cutout trains exactly as baseline"])
+    summary.show(grid, progress, console, ["cutout trains exactly as baseline"])
     said = written.getvalue()
     assert "note        cutout trains exactly as baseline" in said
     assert "91.00 ± 1.41" in said
@@ -154,7 +154,7 @@ def test_the_summary(grid: Submission, terminal: bool) -> None:
 
 @pytest.mark.parametrize(("seconds", "text"), [(None, ""), (3.4, "3 s"), (600.0, "10 min"), (9000.0, "2.5 h")])
 def test_times_are_short(seconds: float | None, text: str) -> None:
-    assert live_table.spell(seconds) == text
+    assert format_time_left(seconds) == text
 
 
 def test_accuracies_have_their_spread(tmp_path: Path) -> None:
@@ -172,9 +172,9 @@ def test_the_summary_says_what_was_done_before(tmp_path: Path) -> None:
         handmade.finish(folder)
 
     def shown(*works: Work) -> str:
-        board, (console, written) = Progress(made, 1), page(120, 40, terminal=False)
-        board.hear({"event": "found", "works": {w: {w.seeds[0]: Outcome("done", test_acc=9.0)} for w in works}})
-        summary.show(made, board, console)
+        progress, (console, written) = Progress(made, 1), page(120, 40, terminal=False)
+        progress.update({"event": "found", "works": {w: {w.seeds[0]: Outcome("done", test_acc=9.0)} for w in works}})
+        summary.show(made, progress, console)
         return written.getvalue()
 
     assert "2 of these were done already, the last 2 h ago, and not run again" in shown(*made.works[:2])
