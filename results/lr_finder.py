@@ -13,7 +13,7 @@ from ablation.store.atomic import write_atomic
 from ablation.trial import trace
 from results.plots import range_test as picture
 from results.plots.save import render
-from results.range_test import Reading, read
+from results.stats.range_test import Reading, read
 
 PICTURE = "lr.png"  # in the run folder
 _RATE, _LOSS = "lr", "loss"

@@ -8,10 +8,9 @@ import torch
 from torch import Tensor
 
 from ablation.average import Average, Moment
-from ablation.contract.sample import Shape
+from ablation.contract.sample import Network, Shape
 from ablation.contract.shown import a, shown
 from ablation.contract.subject import Subject
-from ablation.contract.trained import Network
 from ablation.types import Tensors
 
 AVERAGE = "Average in ablation/average.py: begin(weights) -> state; update(state, weights, moment); weights(state)"

@@ -5,10 +5,9 @@ from __future__ import annotations
 import torch
 
 from ablation.contract.generators import TORCH
-from ablation.contract.sample import Shape
+from ablation.contract.sample import Network, Shape
 from ablation.contract.shown import a, shown
 from ablation.contract.subject import Subject
-from ablation.contract.trained import Network
 from ablation.types import Fill, Grad, Step, Tensors
 
 GRAD = "Grad: wrap(fill, weights) -> fill; a fill is zero the gradients, forward, backward, and returns a Step"

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 
 from ablation.contract.generators import TORCH, watched
-from ablation.contract.sample import Shape
+from ablation.contract.sample import Network, Shape
 from ablation.contract.shown import a, shown
 from ablation.contract.subject import Subject, differences
-from ablation.contract.trained import Network
 from ablation.state import State, pack, unpack
 from ablation.types import Tensors, Weights
 

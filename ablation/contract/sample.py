@@ -1,4 +1,4 @@
-"""What parts are tried on: eight images of noise, and a network of four layers."""
+"""What parts are tried on: eight images of noise, and a network of four layers, also as the training loop sees it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ablation.key import Key
-from ablation.types import Batch, Data, Model
+from ablation.loss.ce import cross_entropy
+from ablation.state import kinds
+from ablation.types import Batch, Data, Model, Step, Tensors, Weights
 
 N = 8  # images
 KEPT = 1024  # configurations of which it is remembered that they are sound
@@ -79,3 +81,27 @@ def stand_in(shape: Shape) -> StandIn:
 def key(number: int = 0) -> Key:
     """The key that parts are tried with."""
     return Key.root(0).fold("contract").fold(number)
+
+
+class Network:
+    """The stand-in as the training sees a network: weights and a fill."""
+
+    def __init__(self, shape: Shape) -> None:
+        self._model, self._batch = stand_in(shape), shape.batch()
+        params: Tensors = {f"model.{name}": p for name, p in self._model.named_parameters()}
+        buffers = {f"model.{name}": b for name, b in self._model.named_buffers()}
+        self.weights = Weights(params, buffers, {f"model.{n}": kind for n, kind in kinds(self._model).items()})
+
+    def fill(self) -> Step:
+        """Zero the gradients, forward, backward; what library layers draw is the same each time."""
+        torch.default_generator.manual_seed(1)
+        for p in self.weights.params.values():
+            p.grad = None
+        logits = self._model((self._batch.x - 0.5) / 0.25)
+        loss = cross_entropy(logits, self._batch.y)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return Step(loss.detach(), (logits.detach().argmax(1) == self._batch.y.argmax(1)).sum().float())
+
+    def copies(self) -> Tensors:
+        """Of all weights, as they are now."""
+        return {name: tensor.clone() for name, tensor in self.weights.all().items()}

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from results.plots.style import COLOURS, INK, SOFT, canvas, heading, place, styled
-from results.range_test import Reading
+from results.stats.range_test import Reading
 
 _HOW = (
     "Points: the loss of each step; line: smoothed over the steps, as far as it is read (until it exceeds four times "

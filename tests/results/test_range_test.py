@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from results.range_test import Reading, read
+from results.stats.range_test import Reading, read
 
 STEPS = 120
 X = np.linspace(-5, 1, STEPS, endpoint=False)  # the logarithm of the rate
