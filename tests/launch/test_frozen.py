@@ -28,11 +28,11 @@ def shade():
 SUBMIT = """
 import sys
 from pathlib import Path
-from launch.compose.arms import gather
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.sweep import submission
 with initialized():
-    made = submission.create(gather([sys.argv[1:]]), {"workers": 1, "gpus": [], "per_gpu": 1, "retry": {}}, "it")
+    made = submission.create(compose_arms([sys.argv[1:]]), {"workers": 1, "gpus": [], "per_gpu": 1, "retry": {}}, "it")
 print(made.folder)
 """
 TRAIN = """
