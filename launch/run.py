@@ -18,8 +18,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.machine.threads import check as check_threads
-from ablation.parts import parts
-from ablation.trial import run
+from ablation.store.attempt import seed_folder
+from ablation.trial.program import program_of
 from launch.compose import choices, errors, hydra_version, overrides, own_data, paths
 from launch.compose import teachers as stages
 from launch.compose.arm import Planned
@@ -60,18 +60,17 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     told = [*planned.notes, *earlier, *others, *provenance.notes(), *upload.tracker_problems([config])]
     for note in [*notes, *told]:
         watch.note(note)
-    built = parts(config)
     own_data.require([config])
     with closing(watch):
         arm.write(folder, config)
         news = membership.join(folder.parent, arm.sweep, {arm.id: planned.seeds})
-        provenance.write(folder, built.scalars.seeds, own=snapshot.user_facts([config]))
-        known = {seed: trial_status.done_at(run.seed_folder(folder, seed)) for seed in planned.seeds}
-        outcomes = run.run(config, built, folder, watch, stop.is_set)
+        provenance.write(folder, planned.seeds, own=snapshot.user_facts([config]))
+        known = {seed: trial_status.done_at(seed_folder(folder, seed)) for seed in planned.seeds}
+        outcomes = program_of(config).run(config, folder, watch, stop.is_set)
     upload.upload_news(folder.parent, news)
     watch.summary(outcomes, {seed: at for seed, at in known.items() if at is not None}, others)
-    if built.scalars.trace:
-        _tell_range_test(folder, built.scalars.seeds, arm.name)
+    if config["trace"]:
+        _tell_range_test(folder, planned.seeds, arm.name)
     failures = [o for o in outcomes.values() if isinstance(o, AblationError)]
     if failures:
         raise failures[0]

@@ -11,8 +11,6 @@ from typing import Any
 from ablation.errors import AblationError
 from ablation.store.atomic import write_atomic
 from ablation.trial import trace
-from results.plots import range_test as picture
-from results.plots.save import render
 from results.stats.range_test import Reading, read
 
 PICTURE = "lr.png"  # in the run folder
@@ -73,8 +71,15 @@ def show(folder: Path, seeds: Sequence[int], name: str, to: Path | None = None) 
     losses = [_mean([curve[step][_LOSS] for curve in curves.values()]) for step in steps]
     found = read([rate for rate in rates if rate is not None], losses)
     path = to or folder / PICTURE
-    write_atomic(path, render(picture.range_test(found, f"Learning rate range test: {name}"), "png"))
+    write_atomic(path, _drawn(found, f"Learning rate range test: {name}"))
     return Shown(name, sorted(curves), found, path)
+
+
+def _drawn(found: Reading, title: str) -> bytes:
+    from results.plots import range_test  # and with it matplotlib, which takes a while
+    from results.plots.save import render
+
+    return render(range_test.range_test(found, title), "png")
 
 
 def _mean(losses: Sequence[float | None]) -> float | None:

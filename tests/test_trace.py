@@ -9,9 +9,9 @@ import pytest
 from tiny import SMALL_MODEL, TINY, Silent, config, run
 
 from ablation.errors import Stopped
+from ablation.store.attempt import seed_folder
 from ablation.store.journal import events, history
 from ablation.trial import trace
-from ablation.trial.run import seed_folder
 
 SETTINGS = (*TINY, *SMALL_MODEL, "sched=range", "trace=true", "diverged=continue")
 

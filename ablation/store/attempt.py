@@ -81,6 +81,11 @@ class Fenced(AblationError):
     """Another process was given this seed meanwhile: this one may write nothing more."""
 
 
+def seed_folder(folder: Path, seed: int) -> Path:
+    """Where a trial's files lie, below its arm's folder."""
+    return folder / f"seed-{seed}"
+
+
 def numbers(seed_folder: Path) -> list[int]:
     """The attempts there are, ascending."""
     try:

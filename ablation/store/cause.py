@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import errno
-
-import torch
+import sys
 
 from ablation.errors import ConfigError, DataError, DeviceError, Diverged
 from ablation.machine.faults import blamed
@@ -14,8 +13,10 @@ _DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 def cause(e: BaseException) -> str:
     """`oom`, `node`, `diverged`, `config`, `disk`, or `error` for anything else."""
+    torch = sys.modules.get("torch")  # nothing raises its exception where nobody has imported it
+    memory = (MemoryError,) if torch is None else (MemoryError, torch.OutOfMemoryError)
     number = e.errno if isinstance(e, OSError) else None
-    if isinstance(e, torch.OutOfMemoryError | MemoryError) or number == errno.ENOMEM:
+    if isinstance(e, memory) or number == errno.ENOMEM:
         return "oom"
     if isinstance(e, DeviceError):
         return "node"

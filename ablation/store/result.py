@@ -13,6 +13,7 @@ from ablation.store.atomic import write_atomic
 from ablation.store.attempt import Attempt, latest
 
 Result = dict[str, Any]
+Outcomes = dict[int, Result | AblationError]  # of seeds
 RESULT = "result.json"
 
 

@@ -15,7 +15,7 @@ import torch
 from ablation.build import build
 from ablation.contract.check import check
 from ablation.contract.dataset import check_data
-from ablation.errors import AblationError, Cancelled, ConfigError
+from ablation.errors import Cancelled, ConfigError
 from ablation.learner import Teacher
 from ablation.machine import threads
 from ablation.machine.compiling import make_room
@@ -26,9 +26,9 @@ from ablation.parts import Parts, build_optimizer
 from ablation.source import reader
 from ablation.state import unpack
 from ablation.store import code
-from ablation.store.attempt import Busy
+from ablation.store.attempt import Busy, seed_folder
 from ablation.store.claim import Finished, claim
-from ablation.store.result import Damaged, Result, look
+from ablation.store.result import Damaged, Outcomes, look
 from ablation.track.guarded import sinks
 from ablation.track.sink import Sink
 from ablation.train import train
@@ -41,13 +41,7 @@ from ablation.trial.prepare import prepare, to_device
 from ablation.trial.recorder import Files, Over
 from ablation.types import Data
 
-Outcomes = dict[int, Result | AblationError]  # by seed
 _Group = tuple[list[Lane], Precision, int]  # of a step
-
-
-def seed_folder(folder: Path, seed: int) -> Path:
-    """Where a trial's files lie."""
-    return folder / f"seed-{seed}"
 
 
 def run(

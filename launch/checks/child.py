@@ -21,7 +21,7 @@ Answer = Mapping[str, Any]
 
 
 def answers(questions: Sequence[Mapping[str, Any]], seconds: float) -> list[Answer | None]:
-    """An answer of `launch.checks.fingerprint` for each question; None where time was up before it came."""
+    """An answer of `ablation.trial.fingerprint` for each question; None where time was up before it came."""
     deadline = time.monotonic() + seconds
     found: list[Answer | None] = []
     child: subprocess.Popen[bytes] | None = None
@@ -49,7 +49,7 @@ def _start() -> subprocess.Popen[bytes]:
     """
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     return subprocess.Popen(
-        [sys.executable, "-P", "-m", "launch.checks.fingerprint"],
+        [sys.executable, "-P", "-m", "ablation.trial.fingerprint"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,

@@ -1,7 +1,7 @@
 """Switches that change nothing, found before a sweep is launched: a few real steps of every arm, compared bit for bit.
 
 Arms share their random numbers, so that what differs between two of them is what their settings make. The steps are
-done by a process of their own (`launch.checks.fingerprint`), and only so long as the budget lasts.
+done by a process of their own (`ablation.trial.fingerprint`), and only so long as the budget lasts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import yaml
 
 from ablation.errors import ConfigError
 from ablation.store.identity import difference
+from ablation.trial.program import program_of
 from launch.checks.child import answers
 from launch.compose.arm import Planned, has_run, rules
 from launch.compose.naming import common_and_distinct
@@ -167,21 +168,10 @@ def _silent(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[st
 def _note(first: Planned, second: Planned, short: Mapping[str, str]) -> str:
     changed = [key for key in difference(first.config, second.config, rules()) if not key.endswith("_target_")]
     said = f"{short[second.arm.id]} trains exactly as {short[first.arm.id]} in the steps that were tried"
-    later = [key for key in changed if _later(key, first, second)]
+    later = [key for key in changed if any(program_of(p.config).acts_later(p.config, key) for p in (first, second))]
     if later:
         return f"{said}: {_PERHAPS}{', '.join(later)} never acts, or only later"
     return f"{said}: a switch that changes nothing?"
-
-
-def _later(key: str, *arms: Planned) -> bool:
-    """Whether what a key sets may depend on how the training goes: thresholds of gradients, settings of optimisers."""
-    if key == "diverged" or key.startswith("optim."):
-        return True
-    from ablation.parts import parts  # and with it torch, which this module's other users do without
-
-    name = key.split(".")[1] if key.startswith("regularizer.") else ""
-    built = [parts(p.config) for p in arms]
-    return any(name in b.tricks.grads or name in b.tricks.penalties for b in built)
 
 
 def _remarks(

@@ -10,12 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ablation.errors import AblationError, Stopped
-from ablation.parts import parts
-from ablation.trial import run
 from ablation.trial.observer import Leg, Watch
+from ablation.trial.program import program_of
 from launch.checks.cost import Cost
 from launch.compose.arm import Planned
 
@@ -40,7 +37,7 @@ def probe(planned: Planned, stop: Callable[[], bool] = lambda: False) -> Cost | 
             (Path(scratch) / teacher).symlink_to((Path(config["out"]) / teacher).resolve())
         try:
             folder = Path(scratch) / planned.arm.id
-            outcomes = run.run(config, parts(config), folder, timer, lambda: timer.enough() or stop())
+            outcomes = program_of(config).run(config, folder, timer, lambda: timer.enough() or stop())
         except Stopped:
             if not timer.enough():
                 raise
@@ -67,7 +64,9 @@ class _Timer(Watch):
     def tick(self) -> None:
         """A step was sent to the device: wait for it, and note the time."""
         if self._leg is not None and self._leg.device.startswith("cuda"):
-            torch.cuda.synchronize()
+            from ablation.machine import gpus  # and with it torch, which has long been imported
+
+            gpus.wait()
         self._times.append(time.perf_counter())
 
     def enough(self) -> bool:

@@ -13,8 +13,8 @@ from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 
 from ablation.errors import ConfigError, DataError
-from ablation.parts import parts
 from ablation.store.identity import flatten
+from ablation.trial.program import program_of
 from launch.compose import choices, errors, overrides, own_data, teachers
 from launch.compose.arm import Config, Planned, describe, resolved, settle
 from launch.compose.composer import Composer
@@ -122,7 +122,7 @@ def _arms(
     settled, notes = settle(resolved(composed.config), row)
     settled, unknown = own_data.with_digest(settled, find)
     config, before = teachers.expand(settled, row, others)
-    notes += [*unknown, *parts(config).notes, *of_config(config)]
+    notes += [*unknown, *program_of(config).check(config), *of_config(config)]
     arm = describe(config, defaults, composed.choices, row, command="")
     return [*before, Planned(arm, config, tuple(notes), config["teacher"])]
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from ablation.data import content
 from ablation.errors import ConfigError
+from ablation.trial.program import program_of
 from launch.compose.arm import Config
 
 _BY_ARGUMENTS = (
@@ -17,16 +16,20 @@ _BY_ARGUMENTS = (
     "counts as done. If it reads files, name them by an argument path, and give the factory an argument content and "
     "its YAML content: null"
 )
-Find = Callable[[str, str, str | None], str | None]  # `_target_`, `path` and `cache` of the group data -> the digest
+Find = Callable[[Config], str | None]  # a configuration -> the digest of its images, None if they are not here
 
 
 def finder() -> Find:
     """Looks at every path once, so that a thousand arms list a tree of images once."""
 
-    @cache
-    def find(target: str, path: str, store: str | None) -> str | None:
-        node = {"_target_": target, "path": path, "cache": store}
-        return content.asked(node, lambda text: print(text, file=sys.stderr, flush=True))
+    known: dict[tuple[str, str, str | None], str | None] = {}
+
+    def find(config: Config) -> str | None:
+        node = config["data"]
+        place = node["_target_"], node["path"], node.get("cache")
+        if place not in known:
+            known[place] = program_of(config).content(config, lambda text: print(text, file=sys.stderr, flush=True))
+        return known[place]
 
     return find
 
@@ -43,7 +46,7 @@ def with_digest(config: Config, find: Find) -> tuple[Config, list[str]]:
     node = config["data"]
     if not _own(node):
         return config, [_BY_ARGUMENTS.format(target=node["_target_"])] if _unknown(node) else []
-    found = find(node["_target_"], node["path"], node.get("cache"))
+    found = find(config)
     if found is None:
         said = f"data.path={node['path']}: is not here, so that runs on these images are not found by what they are"
         return config, [said] if node["content"] is None else []
@@ -60,9 +63,9 @@ def require(configs: Iterable[Mapping[str, Any]]) -> None:
     Raises:
         DataError: they are not there.
     """
-    for node in (config["data"] for config in configs):
-        if _own(node) and node["content"] is None:
-            content.files(node)  # refuses, as loading them would
+    for config in configs:
+        if _own(config["data"]) and config["data"]["content"] is None:
+            program_of(config).require(config)
 
 
 def _own(node: Mapping[str, Any]) -> bool:

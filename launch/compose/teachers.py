@@ -18,8 +18,8 @@ import yaml
 
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from ablation.parts import parts
 from ablation.store.identity import SURROUNDINGS, identify, made_under, revisions
+from ablation.trial.program import program_of
 from ablation.trial.teacher import agree, ready
 from launch.compose.arm import Arm, Config, Planned, Work, rules
 from launch.compose.overrides import parsed
@@ -48,7 +48,7 @@ def expand(config: Config, row: Row, compose: Callable[[Row], list[Planned]]) ->
     if type(rounds) is not int or not 1 <= rounds <= _ROUNDS:
         raise ConfigError(f"rounds={rounds}: give a whole number of at least 1 and at most {_ROUNDS}")
     if text is None:
-        return config, []  # `parts` refuses rounds without a teacher
+        return config, []  # the program refuses rounds without a teacher
     if rounds > 1:
         arms = compose([*_without(row, ["rounds"]), f"rounds={rounds - 1}"])
     else:
@@ -140,7 +140,7 @@ def _earlier(student: Config, prefix: str) -> list[Planned]:
             f"teacher={prefix}: {folder} was made before {' and '.join(outdated)} (see CHANGELOG.md), so it cannot be "
             "trained further or with other seeds; take one that is made today, by teacher='model=resnet56 epochs=30'"
         )
-    parts(config)  # else today's code may not be able to train it
+    program_of(config).check(config)  # else today's code may not be able to train it
     return [*(_earlier(student, planned.teacher) if planned.teacher else []), planned]
 
 

@@ -4,33 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import yaml
 
-from ablation.build import build
-from ablation.sched._end import ending
 from launch.compose.arm import Planned
 from launch.compose.paths import ROOT
 
-_RATE = "lr"  # the field whose schedule is looked at
 _TEST = ("test_subset", "split_seed")  # of the data: which test images an accuracy is measured on
 _NAMED = 3  # arms that a note names
 
 
 def of_config(config: Mapping[str, Any]) -> list[str]:
-    """Notes on one configuration, whose parts have been checked."""
-    schedule = json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]])
-    return [*_ending(schedule), *_part_of_the_test_set(config["data"]), *idle(config)]
-
-
-@lru_cache(maxsize=1024)
-def _ending(text: str) -> list[str]:
-    """`text` is JSON of all that a schedule depends on: a grid of tricks looks at it once."""
-    node, epochs, lr = json.loads(text)
-    schedules = build(node, "sched", epochs=epochs, lr=lr)
-    return ending(schedules[_RATE], epochs) if _RATE in schedules else []
+    """Notes on one configuration, beside those of the program that has checked it."""
+    return [*_part_of_the_test_set(config["data"]), *idle(config)]
 
 
 def _part_of_the_test_set(data: Mapping[str, Any]) -> list[str]:

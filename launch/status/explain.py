@@ -17,7 +17,9 @@ from ablation.errors import AblationError
 from ablation.store import attempt
 from ablation.store.identity import difference, made_under
 from ablation.store.journal import ends
+from launch.compose import own_data
 from launch.compose.arm import Planned, rules
+from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.overrides import search_paths
 from launch.sweep.archive import ArmRecord
@@ -48,9 +50,6 @@ def today(run: ArmRecord) -> Planned:
     Raises:
         ConfigError, DataError: the command is refused today; the message says why.
     """
-    from launch.compose import own_data  # imports torch, which takes seconds
-    from launch.compose.arms import compose_arms
-
     overrides = list(run.facts.get("overrides", []))
     typed = shlex.split(str(run.facts.get("command", "")))
     search = search_paths(typed)

@@ -16,7 +16,7 @@ from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 from typing import Any
 
-from ablation.machine import allowance
+from ablation.machine import allowance, threads
 from ablation.store.atomic import write_atomic
 from ablation.store.result import look
 from launch.compose.paths import ROOT
@@ -153,7 +153,7 @@ def source(submission: Path | None = None) -> dict[str, Any]:
 @cache
 def gather(submission: Path | None = None) -> dict[str, Any]:
     """Everything that is the same for all trials of this process; of a submission, if they belong to one."""
-    import torch  # takes two seconds, which looking at a sweep need not
+    from ablation.machine import gpus  # and with it torch: two seconds, which looking at a sweep need not wait
 
     return {
         **source(submission),
@@ -162,8 +162,8 @@ def gather(submission: Path | None = None) -> dict[str, Any]:
         "platform": platform.platform(),
         "processor": _processor(),
         "cores": allowance.cores(),
-        "threads": torch.get_num_threads(),
-        "gpus": [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())],
+        "threads": threads.count(),
+        "gpus": gpus.names(),
     }
 
 

@@ -8,12 +8,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ablation.errors import ConfigError
 from ablation.machine import allowance
-from ablation.machine.device import decide, look
-from ablation.machine.threads import most
+from ablation.machine.threads import compute_with, most
 from launch.compose.arm import Planned
 from launch.workers.process import TAKE_TURNS, Slot
 
@@ -61,7 +58,7 @@ def _threads(share: int, workers: int) -> int:
     """Of each worker: its share of the cores, or as few as OMP_NUM_THREADS says or others' processes leave it."""
     if "OMP_NUM_THREADS" in os.environ:
         return max(1, min(share, most()))
-    # Two processes of several threads each wait for each other far longer than they compute: see load.py.
+    # Two processes of several threads each wait for each other far longer than they compute.
     return min(share, max(1, Load().free() // workers)) if share > 1 else 1
 
 
@@ -78,11 +75,13 @@ def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
         )
     if devices == {"cpu"}:
         return []
-    visible, asked = _visible(), options["gpus"]
+    from ablation.machine import device, gpus  # and with them torch, which who only looks at a sweep does without
+
+    visible, asked = gpus.visible(), options["gpus"]
     if asked != "auto" and not (isinstance(asked, list) and all(type(g) is int and g >= 0 for g in asked)):
         raise ConfigError(f"{_KEY}.gpus={asked}: give auto, or a list of numbers such as [0,1]; [] for none")
     if asked != []:
-        decide("auto", look())  # refuses a GPU that is there and cannot be used
+        device.decide("auto", device.look())  # refuses a GPU that is there and cannot be used
     if asked == "auto" and (visible or "cuda" not in devices):
         return visible
     chosen = range(len(visible)) if asked == "auto" else asked
@@ -92,12 +91,6 @@ def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
     if not chosen and "cuda" in devices:
         raise ConfigError("device=cuda: no GPU is visible here; use device=auto or device=cpu")
     return [visible[g] for g in chosen]
-
-
-def _visible() -> list[str]:
-    count = torch.cuda.device_count()
-    named = [name.strip() for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name.strip()]
-    return named[:count] if named else [str(n) for n in range(count)]
 
 
 def _count(options: Mapping[str, Any], key: str) -> int:
@@ -150,7 +143,7 @@ def give_way(load: Load) -> list[str]:
     if "OMP_NUM_THREADS" in os.environ:
         return []
     free, cores = load.free(), allowance.cores()
-    torch.set_num_threads(free)
+    compute_with(free)
     if free == cores:
         return []
     told = f"other processes keep cores busy: this one computes with {free} of {cores} threads"

@@ -14,15 +14,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from ablation.errors import AblationError, Blocked, Cancelled, Stopped
-from ablation.parts import parts
-from ablation.store.attempt import Busy, Fenced
+from ablation.store.attempt import Busy, Fenced, seed_folder
 from ablation.store.cause import cause
 from ablation.store.result import Result, look
-from ablation.trial import run
 from ablation.trial.observer import Leg, Watch
+from ablation.trial.program import program_of
 from launch.checks.probe import probe
 from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome, Outcomes, done, work
@@ -38,8 +35,12 @@ class Trainer:
 
     def __init__(self, submission: Path, memory_share: float, say: Callable[[Event], None], stop: Callable[[], bool]):
         self._submission, self._say, self._stop = sweep.load(submission), say, stop
-        if memory_share < 1 and torch.cuda.is_available():
-            torch.cuda.set_per_process_memory_fraction(memory_share)
+        for planned in self._submission.arms.values():
+            program_of(planned.config)  # imported before it is ready: a program that cannot be is no fault of a trial
+        if memory_share < 1:
+            from ablation.machine import gpus  # and with it torch
+
+            gpus.limit_memory(memory_share)
         say({"event": "ready"})
 
     def train(self, pair: Any, supersede: Collection[str], probing: bool) -> bool:
@@ -51,7 +52,7 @@ class Trainer:
             outcomes = self._probe(asked) if probing else self._run(asked, supersede)
         except BaseException as e:  # whatever a trick does, SystemExit included, fails its own trial only
             outcomes, broken = self._of_exception(asked, e), not isinstance(e, AblationError | Stopped)
-        leaving = (broken and torch.cuda.is_available()) or self._stop()
+        leaving = (broken and _on_gpu()) or self._stop()
         self._say({"event": "end", "work": asked, "outcomes": outcomes, "leaving": leaving})
         return not leaving
 
@@ -60,9 +61,7 @@ class Trainer:
         planned.arm.write(folder, planned.config)
         provenance.write(folder, asked.seeds, self._submission.folder)
         config = {**planned.config, "seeds": list(asked.seeds), **({"track": {}} if OFFLINE in os.environ else {})}
-        built = parts(config)
-        watch = Reporter(asked, self._say)
-        outcomes = run.run(config, built, folder, watch, self._stop, supersede)
+        outcomes = program_of(config).run(config, folder, Reporter(asked, self._say), self._stop, supersede)
         return {seed: _of(o) for seed, o in outcomes.items()}
 
     def _probe(self, asked: Work) -> Outcomes:
@@ -80,7 +79,7 @@ class Trainer:
         else:
             traceback.print_exc()
             ended = Outcome("failed", cause(e), f"{type(e).__name__}: {' '.join(str(e).split())}")
-        results = {seed: look(run.seed_folder(self._submission.out / asked.id, seed)) for seed in asked.seeds}
+        results = {seed: look(seed_folder(self._submission.out / asked.id, seed)) for seed in asked.seeds}
         return {seed: ended if result is None else _of(result) for seed, result in results.items()}
 
 
@@ -108,6 +107,13 @@ class Reporter(Watch):
 
     def end(self, seed: int, result: Mapping[str, Any]) -> None:
         """Nothing: the end of the work says it."""
+
+
+def _on_gpu() -> bool:
+    """Whether this process has a GPU, which what a trick did may have left unusable."""
+    from ablation.machine import gpus  # and with it torch
+
+    return gpus.usable()
 
 
 def _of(outcome: Result | AblationError) -> Outcome:

@@ -66,7 +66,7 @@ def test_a_trial_goes_on_with_the_threads_it_began_with(monkeypatch: pytest.Monk
     assert torch.get_num_threads() == before
 
 
-@pytest.mark.parametrize("module", ["launch.workers.devices", "ablation.key"])
+@pytest.mark.parametrize("module", ["ablation.trial.training", "ablation.key"])
 def test_openmp_is_told_how_to_wait_before_torch_is_loaded(module: str) -> None:
     env = {k: v for k, v in os.environ.items() if k not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     code = (

@@ -9,7 +9,7 @@ import pytest
 from tiny import TINY
 
 from ablation.errors import ConfigError, DeviceError
-from ablation.machine import allowance
+from ablation.machine import allowance, device
 from ablation.machine.device import Seen
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
@@ -39,7 +39,7 @@ def machine(
     monkeypatch.setattr("launch.workers.devices.Load.taken", lambda self: 0.0)
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     monkeypatch.setattr("torch.cuda.device_count", lambda: gpus)
-    monkeypatch.setattr(devices, "look", lambda: Seen(usable=usable and gpus > 0, counted=gpus, built="13.0"))
+    monkeypatch.setattr(device, "look", lambda: Seen(usable=usable and gpus > 0, counted=gpus, built="13.0"))
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
 
 

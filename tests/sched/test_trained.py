@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tiny import SMALL_MODEL, TINY, config, run
 
+from ablation.store.attempt import seed_folder
 from ablation.trial import trace
-from ablation.trial.run import seed_folder
 
 
 def test_cycles_in_steps_and_a_momentum(tmp_path: Path) -> None:

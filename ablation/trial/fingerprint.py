@@ -1,6 +1,6 @@
 """What tells one training from another, from a few real steps of each: hashes by aspect. A process of its own.
 
-    python -P -m launch.checks.fingerprint
+    python -P -m ablation.trial.fingerprint
 
 On its standard input it reads a line of JSON for each arm: `{"config": ..., "teacher": CONFIG or null, "seed": 0}`;
 for each it answers a line `{"aspects": {...}}`, `{"error": "..."}` or, where the same twice is not the same,
