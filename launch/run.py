@@ -64,7 +64,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     with closing(watch):
         arm.write(folder, config)
         news = membership.join(folder.parent, arm.sweep, {arm.id: planned.seeds})
-        provenance.write(folder, planned.seeds, own=snapshot.user_facts([config]))
+        provenance.write(folder, planned.seeds, own=snapshot.describe_user_modules([config]))
         known = {seed: trial_status.done_at(seed_folder(folder, seed)) for seed in planned.seeds}
         outcomes = program_of(config).run(config, folder, watch, stop.is_set)
     upload.upload_news(folder.parent, news)

@@ -66,8 +66,12 @@ def _one(run: ArmRecord, as_json: bool) -> int:
     if as_json:
         options.answer(facts)
         return 0
-    lines = [("run", f"{run.id}  {run.name}"), ("folder", run.folder), ("command", run.facts.get("command", "unknown"))]
-    sets = ", ".join(f"{k}={v}" for k, v in run.facts.get("params", {}).items())
+    lines = [
+        ("run", f"{run.id}  {run.name}"),
+        ("folder", run.folder),
+        ("command", run.description.get("command", "unknown")),
+    ]
+    sets = ", ".join(f"{k}={v}" for k, v in run.description.get("params", {}).items())
     lines.append(("differs", f"from the defaults in {sets}" if sets else "in nothing from the defaults"))
     lines += [("sweep", f"{s.name}, submission {s.number}: {s.command}") for s in run.submissions]
     lines += [("code", _code(c)) for c in facts["code"]]
@@ -88,7 +92,7 @@ def _facts(run: ArmRecord) -> dict[str, Any]:
     folders = {seed: run.folder / f"seed-{seed}" for seed in run.seeds}
     trials = [_trial(seed, folder) for seed, folder in folders.items()]
     sweeps = [{"name": s.name, "submission": s.number, "command": s.command} for s in run.submissions]
-    arm = {key: run.facts.get(key) for key in ("name", "command", "overrides", "groups", "params")}
+    arm = {key: run.description.get(key) for key in ("name", "command", "overrides", "groups", "params")}
     facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.source(run)}
     facts |= {"revisions": reasons.revised(run)}
     return {
@@ -104,7 +108,7 @@ def _facts(run: ArmRecord) -> dict[str, Any]:
 
 def _today(run: ArmRecord) -> dict[str, Any]:
     """Whether its command gives another run today, or none."""
-    if run.config is None or "overrides" not in run.facts:
+    if run.config is None or "overrides" not in run.description:
         return {"refused": "it is not known from what it was made"}
     try:
         now = reasons.today(run)

@@ -16,7 +16,7 @@ from launch.compose.naming import common_and_distinct
 from launch.status import failures, trial_status
 from launch.status.failures import Failure
 from launch.status.trial_status import TrialStatus
-from launch.sweep.archive import Archive, trial
+from launch.sweep.archive import Archive, find_trial
 from launch.sweep.submission import submissions
 from launch.terminal.history import describe_attempts, logs_by_trial
 
@@ -42,7 +42,7 @@ def logs(what: str | None, failed: bool, out: Path, chosen: Filter, as_json: boo
 
 def _one(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> int:
     """Of one arm or trial; its sweep, if it has one, tells how it stands."""
-    found, seeds = trial(Archive(out), text)
+    found, seeds = find_trial(Archive(out), text)
     if chosen.any:
         raise ConfigError(f"{text}: is a run, and --state, --id and --where choose among a sweep's; leave them out")
     if found.submissions:

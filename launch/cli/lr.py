@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from launch.cli import options
-from launch.sweep.archive import Archive, trial
+from launch.sweep.archive import Archive, find_trial
 from results import lr_finder
 
 
@@ -27,7 +27,7 @@ def lr(run: str, to: Path | None, out: Path, as_json: bool) -> int:
     ID is the beginning of an id, or the name of an arm as `ablation status` shows it. The losses of several seeds are
     averaged.
     """
-    known, seeds = trial(Archive(out), run)
+    known, seeds = find_trial(Archive(out), run)
     found = lr_finder.show(known.folder, seeds, known.name, to)
     if as_json:
         options.answer({"id": known.id, **found.facts()})

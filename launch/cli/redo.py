@@ -16,7 +16,7 @@ from launch.compose import overrides
 from launch.compose.arm import has_begun
 from launch.compose.overrides import parsed
 from launch.status import explain
-from launch.sweep.archive import Archive, ArmRecord, trial
+from launch.sweep.archive import Archive, ArmRecord, find_trial
 from launch.sweep.earlier_arms import EarlierArms
 
 Chosen = dict[str, tuple[ArmRecord, list[int]]]  # by id, the seeds
@@ -43,7 +43,7 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     archive = Archive(out, sweep)
     if not runs and not edited:
         raise ConfigError("redo: say which runs, by the beginnings of their ids, or --edited for all with other code")
-    chosen = [trial(archive, text) for text in runs] if runs else [(run, run.seeds) for run in archive.all()]
+    chosen = [find_trial(archive, text) for text in runs] if runs else [(run, run.seeds) for run in archive.all()]
     trouble = list(archive.trouble)
     redone: Chosen = {}
     for run, seeds in chosen:
@@ -55,7 +55,9 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     for run, seeds in [*reversed(students.values()), *redone.values()]:  # so that none is missed if one is busy
         lease = float((run.config or {}).get("lease", 60.0))
         moved |= {f"{run.id}/seed-{s}": str(aside.put(run.folder / f"seed-{s}", lease)) for s in seeds}
-    commands = [_command(*found) for found in [*redone.values(), *students.values()] if "overrides" in found[0].facts]
+    commands = [
+        _command(*found) for found in [*redone.values(), *students.values()] if "overrides" in found[0].description
+    ]
     if as_json:
         options.answer({"aside": moved, "commands": commands, "students": sorted(students), "trouble": trouble})
         return 0
@@ -73,7 +75,7 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
 
 def _edited(run: ArmRecord, trouble: list[str]) -> bool:
     """Whether its code differs; of one whose command is refused, or gives another run, that cannot be told."""
-    if run.config is None or "overrides" not in run.facts:
+    if run.config is None or "overrides" not in run.description:
         return False
     try:
         now = explain.today(run)
@@ -96,16 +98,16 @@ def _students(out: Path, archive: Archive, teachers: Chosen) -> Chosen:
         pairs = [(id_, seed) for id_ in taught.get(teacher, []) if (id_, seed) not in known]
         pairs = [(id_, seed) for id_, seed in pairs if has_begun(out / id_ / f"seed-{seed}")]
         known, found, todo = known.union(pairs), found + pairs, todo + pairs
-    return {id_: (archive.known(id_), [s for i, s in found if i == id_]) for id_, _ in found}
+    return {id_: (archive.record(id_), [s for i, s in found if i == id_]) for id_, _ in found}
 
 
 def _command(run: ArmRecord, seeds: Sequence[int]) -> str:
     """The line that trains these seeds again: the arm's own, if it asks for all of them."""
-    command = str(run.facts["command"])
+    command = str(run.description["command"])
     asked = config.seeds(run.config["seeds"]) if run.config else ()
     if set(asked) >= {*seeds}:
         return command
     search = overrides.search_paths(shlex.split(command))
-    rest = [text for text in run.facts["overrides"] if parsed(text).key_or_group != "seeds"]
+    rest = [text for text in run.description["overrides"] if parsed(text).key_or_group != "seeds"]
     every = sorted({*asked, *seeds})
     return overrides.arm_command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])

@@ -42,7 +42,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
     done: dict[str, list[Path]] = {}
     for t in (t for t in sweep.trials if t.state.kind == "done"):
         done.setdefault(t.planned.arm.id, []).append(t.folder)
-    notes = edits.mixed(done, sweep.out)
+    notes = edits.mixed_seeds(done, sweep.out)
     if as_json:
         options.answer(
             {

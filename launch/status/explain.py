@@ -50,8 +50,8 @@ def today(run: ArmRecord) -> Planned:
     Raises:
         ConfigError, DataError: the command is refused today; the message says why.
     """
-    overrides = list(run.facts.get("overrides", []))
-    typed = shlex.split(str(run.facts.get("command", "")))
+    overrides = list(run.description.get("overrides", []))
+    typed = shlex.split(str(run.description.get("command", "")))
     search = search_paths(typed)
     GlobalHydra.instance().clear()
     with initialized(), redirect_stdout(sys.stderr):  # a trick's module may print

@@ -1,1 +1,1 @@
-"""A sweep on disk: what was asked for, frozen with its code, found again, and uploaded to MLflow."""
+"""Sweeps on disk: submissions frozen with their code, the arms under `out` found again, and their upload to MLflow."""

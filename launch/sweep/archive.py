@@ -1,4 +1,4 @@
-"""One arm, found by the beginning of its id or by its name, and all that is known of it."""
+"""Arms under `out`, for verbs: found by the beginning of an id or by a name, with all that their files say of them."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _ID = re.compile(r"[0-9a-f]{1,16}")
 
 @dataclass(frozen=True)
 class ArmRecord:
-    """An arm that was run or submitted."""
+    """What is known of an arm that was run or submitted."""
 
     id: str
     folder: Path
-    facts: Mapping[str, Any]  # as in arm.json; empty if that is lost
+    description: Mapping[str, Any]  # what arm.json says; empty if that is lost
     config: Mapping[str, Any] | None  # None if it is lost
     submissions: list[Submission]  # that asked for it, oldest first
     trouble: list[str] = field(default_factory=list)  # what is damaged
@@ -33,7 +33,7 @@ class ArmRecord:
     @property
     def name(self) -> str:
         """What the command line chose."""
-        return str(self.facts.get("name", "(its arm.json is damaged)"))
+        return str(self.description.get("name", "(its arm.json is damaged)"))
 
     @property
     def seeds(self) -> list[int]:
@@ -65,41 +65,58 @@ class Archive:
         Raises:
             ConfigError: there is none, and the nearest; or there are several, and which.
         """
-        found = {i for i in self._ids if i.startswith(text)} if _ID.fullmatch(text) else set()
-        found = found or {id_ for names in self._namings() for id_, name in names.items() if name == text}
-        if len(found) > 1:
-            listed = [f"  {id_}  {self.names.get(id_, '')}".rstrip() for id_ in sorted(found)]
-            raise ConfigError("\n".join([f"{text}: could be any of {len(found)}, give more of the id:", *listed]))
-        if not found:
+        matches = {i for i in self._ids if i.startswith(text)} if _ID.fullmatch(text) else set()
+        matches = matches or {id_ for names in self._namings() for id_, name in names.items() if name == text}
+        if len(matches) > 1:
+            listed = [f"  {id_}  {self.names.get(id_, '')}".rstrip() for id_ in sorted(matches)]
+            raise ConfigError("\n".join([f"{text}: could be any of {len(matches)}, give more of the id:", *listed]))
+        if not matches:
             options = self._ids if _ID.fullmatch(text) else {n for names in self._namings() for n in names.values()}
             options |= (sweeps := {s.name for s in self.submissions})
             if text in sweeps:
                 raise ConfigError(f"{text}: is a sweep, and a run is wanted; for all of its runs give --sweep {text}")
             raise ConfigError(f"{text}: no such run or sweep under {self.out}; {near(text, sorted(options)[:1000])}")
-        return self.known(found.pop())
+        return self.record(matches.pop())
 
     def all(self) -> list[ArmRecord]:
         """Every arm that there is."""
-        return [self.known(id_) for id_ in sorted(self._ids)]
+        return [self.record(id_) for id_ in sorted(self._ids)]
 
     def _namings(self) -> Iterator[Mapping[str, str]]:
         yield self.names
         for submission in self.submissions:
             yield common_and_distinct({id_: p.arm.name for id_, p in submission.arms.items()})[1]
 
-    def known(self, id_: str) -> ArmRecord:
-        """What is known of an id: its folder says it, or else the submissions do."""
-        asking = [s for s in self.submissions if id_ in s.arms]
+    def record(self, id_: str) -> ArmRecord:
+        """What is known of an id: its folder says it, or else the newest submission does."""
+        requesting = [s for s in self.submissions if id_ in s.arms]
         folder, trouble = self.out / id_, list(self.trouble)
-        facts = _read(folder / "arm.json", json.loads, trouble)
-        config = _read(folder / "config.yaml", yaml.safe_load, trouble)
-        if asking:
-            planned = asking[-1].arms[id_]
-            facts, config = facts or vars(planned.arm), config or planned.config
-        return ArmRecord(id_, folder, facts or {}, config, asking, trouble)
+        description = _read_mapping(folder / "arm.json", json.loads, trouble)
+        config = _read_mapping(folder / "config.yaml", yaml.safe_load, trouble)
+        if requesting:
+            planned = requesting[-1].arms[id_]
+            description, config = description or vars(planned.arm), config or planned.config
+        return ArmRecord(id_, folder, description or {}, config, requesting, trouble)
 
 
-def _read(path: Path, parse: Any, trouble: list[str]) -> Any:
+def find_trial(archive: Archive, text: str) -> tuple[ArmRecord, list[int]]:
+    """The arm and seeds that `ID`, `ID/K` or `ID/seed-K` names.
+
+    Raises:
+        ConfigError: there is no such arm or seed.
+    """
+    id_, slash, seed = text.partition("/")
+    if not slash or not _ID.fullmatch(id_):
+        record = archive.find(text)
+        return record, record.seeds
+    record = archive.find(id_)
+    number = seed.removeprefix("seed-")
+    if not number.isdecimal() or int(number) not in record.seeds:
+        raise ConfigError(f"{text}: no such seed; {record.id} has {', '.join(map(str, record.seeds)) or 'none'}")
+    return record, [int(number)]
+
+
+def _read_mapping(path: Path, parse: Any, trouble: list[str]) -> Any:
     """A mapping from a file; None if there is no file, or it is damaged, which is noted."""
     try:
         content = parse(path.read_text())
@@ -112,20 +129,3 @@ def _read(path: Path, parse: Any, trouble: list[str]) -> Any:
         return content
     trouble.append(f"{path} is damaged: it is empty or no mapping")
     return None
-
-
-def trial(archive: Archive, text: str) -> tuple[ArmRecord, list[int]]:
-    """The arm and seeds that `ID`, `ID/K` or `ID/seed-K` names.
-
-    Raises:
-        ConfigError: there is no such arm or seed.
-    """
-    id_, slash, seed = text.partition("/")
-    if not slash or not _ID.fullmatch(id_):
-        found = archive.find(text)
-        return found, found.seeds
-    found = archive.find(id_)
-    number = seed.removeprefix("seed-")
-    if not number.isdecimal() or int(number) not in found.seeds:
-        raise ConfigError(f"{text}: no such seed; {found.id} has {', '.join(map(str, found.seeds)) or 'none'}")
-    return found, [int(number)]

@@ -1,4 +1,8 @@
-"""What is in a run folder already, found without reading more than the small `arm.json` of each arm."""
+"""The arms that have been run into a folder, for whoever is about to run more: which are alike, and which are stale.
+
+An arm is stale if its command gives another arm today, since a default or an option has changed. They are found by the
+small `arm.json` of each arm; the configuration is read only of those that matter.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +18,10 @@ import yaml
 from ablation.store.identity import CONTENT, PATH, REVISED, difference
 from launch.compose.arm import Arm, Config, Planned, has_run, rules
 
-_ARMS = 20  # of the same groups that are compared, the newest that have a result
+_MOST_ALIKE = 20  # arms with the same options: the newest tell enough of what a run costs
+_BY_PATH = "its images were known by their path only, are known by their content"
+_BY_RULES = "its id was made by earlier rules; see CHANGELOG.md"  # the ids differ, and what is in them does not
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
-
-
-class Stale(NamedTuple):
-    """An earlier arm of the same command, whose trials no longer count: a default or an option has changed since."""
-
-    folder: Path
-    changed: Mapping[str, tuple[Any, Any]]  # key -> what it was, what it is
-
-    def __str__(self) -> str:
-        return describe_changes(self.changed)
 
 
 class EarlierArms:
@@ -36,34 +32,34 @@ class EarlierArms:
         self._configs: dict[Path, Config | None] = {}
         self._finished: dict[str, list[Path]] = {}
 
-    def stale(self, planned: Planned, present: Collection[str]) -> Stale | None:
+    def superseded_by_default(self, planned: Planned, present: Collection[str]) -> SupersededArm | None:
         """The newest arm by the same name that has run and is none of the `present` ids."""
         for folder in self._by_name.get(planned.arm.name, []):
             other = folder.name != planned.arm.id and folder.name not in present
             if other and has_run(folder) and (config := self.config(folder)):
                 ids = (folder.name, planned.arm.id)
-                return Stale(folder, difference(config, planned.config, rules(), ids))
+                return SupersededArm(folder, difference(config, planned.config, rules(), ids))
         return None
 
     def alike(self, planned: Planned) -> list[Path]:
         """The folders of arms with the same option of each group and a result, newest first, not too many."""
-        key = _key(planned.arm.groups)
+        key = _groups_key(planned.arm.groups)
         if key not in self._finished:
             done = (f for f in self._by_groups.get(key, []) if any(f.glob("seed-*/result.json")))
-            self._finished[key] = list(islice(done, _ARMS))
+            self._finished[key] = list(islice(done, _MOST_ALIKE))
         return self._finished[key]
 
     def config(self, folder: Path) -> Config | None:
         """The configuration of an arm; None if it is damaged: such neighbours are passed over."""
         if folder not in self._configs:
-            self._configs[folder] = _configuration(folder / "config.yaml")
+            self._configs[folder] = _read_config(folder / "config.yaml")
         return self._configs[folder]
 
     @cached_property
     def _arms(self) -> list[tuple[Path, dict[str, Any]]]:
         """Newest first; those whose `arm.json` is damaged are passed over."""
         files = sorted(self._out.glob("*/arm.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        return [(path.parent, arm) for path in files if (arm := _description(path)) is not None]
+        return [(path.parent, arm) for path in files if (arm := _read_arm(path)) is not None]
 
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
@@ -71,10 +67,53 @@ class EarlierArms:
 
     @cached_property
     def _by_groups(self) -> dict[str, list[Path]]:
-        return _grouped((_key(arm["groups"]), folder) for folder, arm in self._arms)
+        return _grouped((_groups_key(arm["groups"]), folder) for folder, arm in self._arms)
 
 
-def _description(path: Path) -> dict[str, Any] | None:
+class SupersededArm(NamedTuple):
+    """An earlier arm of the same command, whose trials no longer count: a default or an option has changed since."""
+
+    folder: Path
+    changed: Mapping[str, tuple[Any, Any]]  # key -> what it was, what it is
+
+    def __str__(self) -> str:
+        return describe_changes(self.changed)
+
+
+def notes(arm: Arm, config: Mapping[str, Any], out: Path) -> list[str]:
+    """What to know of earlier runs: this arm in another sweep, or the same command with other defaults."""
+    lines = []
+    for path in sorted(out.glob("*/arm.json")):
+        try:
+            lines += _compare(arm, config, path)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as e:
+            lines.append(f"{path.parent} is damaged and was passed over ({type(e).__name__})")
+    return lines
+
+
+def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
+    """The changes of a configuration, key -> (was, is), in one line: `sched.eta was 1e-05, is 0.0001`.
+
+    Corrections come last: `it was made before revision 2 of loss.refinery; see CHANGELOG.md`.
+    """
+    if not changes:
+        return _BY_RULES
+    if CONTENT in changes and changes[CONTENT][0] is None:
+        rest = {key: values for key, values in changes.items() if key not in (PATH, CONTENT)}
+        return f"{_BY_PATH}, {describe_changes(rest)}" if rest else _BY_PATH
+    keys = [
+        f"{key} was {_format_value(a)}, is {_format_value(b)}"
+        for key, (a, b) in changes.items()
+        if not key.startswith(REVISED)
+    ]
+    corrections = [(key.removeprefix(REVISED), *numbers) for key, numbers in changes.items() if key.startswith(REVISED)]
+    before = [f"revision {b} of {option}" for option, a, b in corrections if a < b]
+    after = [f"revision {a} of {option}, which is now {b}" for option, a, b in corrections if a > b]
+    made = [f"it was made {how} {' and '.join(o)}" for how, o in (("before", before), ("under", after)) if o]
+    return ", ".join(keys + made) + ("; see CHANGELOG.md" if made else "")
+
+
+def _read_arm(path: Path) -> dict[str, Any] | None:
     try:
         arm = json.loads(path.read_bytes())
     except (OSError, ValueError):
@@ -83,7 +122,7 @@ def _description(path: Path) -> dict[str, Any] | None:
     return arm if whole else None
 
 
-def _configuration(path: Path) -> Config | None:
+def _read_config(path: Path) -> Config | None:
     try:
         config = yaml.load(path.read_text(), Loader=_Loader)
     except (OSError, ValueError, yaml.YAMLError):
@@ -91,8 +130,8 @@ def _configuration(path: Path) -> Config | None:
     return config if isinstance(config, dict) else None
 
 
-def _key(groups: Mapping[str, str]) -> str:
-    """Without the schedule, which costs nothing."""
+def _groups_key(groups: Mapping[str, str]) -> str:
+    """What arms that are alike have in common: the option of each group but the schedule, which costs nothing."""
     return json.dumps({group: option for group, option in groups.items() if group != "sched"}, sort_keys=True)
 
 
@@ -103,50 +142,17 @@ def _grouped(pairs: Iterable[tuple[str, Path]]) -> dict[str, list[Path]]:
     return grouped
 
 
-_BY_PATH = "its images were known by their path only, are known by their content"
-_BY_RULES = "its id was made by earlier rules; see CHANGELOG.md"  # the ids differ, and what is in them does not
-
-
-def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
-    """In one line, of key -> (was, is): `sched.eta was 1e-05, is 0.0001`.
-
-    Corrections come last: `it was made before revision 2 of loss.refinery; see CHANGELOG.md`.
-    """
-    if not changes:
-        return _BY_RULES
-    if CONTENT in changes and changes[CONTENT][0] is None:
-        rest = {key: values for key, values in changes.items() if key not in (PATH, CONTENT)}
-        return f"{_BY_PATH}, {describe_changes(rest)}" if rest else _BY_PATH
-    keys = [f"{key} was {_value(a)}, is {_value(b)}" for key, (a, b) in changes.items() if not key.startswith(REVISED)]
-    corrections = [(key.removeprefix(REVISED), *numbers) for key, numbers in changes.items() if key.startswith(REVISED)]
-    before = [f"revision {b} of {option}" for option, a, b in corrections if a < b]
-    after = [f"revision {a} of {option}, which is now {b}" for option, a, b in corrections if a > b]
-    made = [f"it was made {how} {' and '.join(o)}" for how, o in (("before", before), ("under", after)) if o]
-    return ", ".join(keys + made) + ("; see CHANGELOG.md" if made else "")
-
-
-def _value(value: Any) -> str:
-    return "not there" if value is None else str(value)
-
-
-def notes(arm: Arm, config: Mapping[str, Any], out: Path) -> list[str]:
-    """What to know of earlier runs: this arm in another sweep, or the same command with other defaults."""
-    found = []
-    for path in sorted(out.glob("*/arm.json")):
-        try:
-            found += _compared(arm, config, path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as e:
-            found.append(f"{path.parent} is damaged and was passed over ({type(e).__name__})")
-    return found
-
-
-def _compared(arm: Arm, config: Mapping[str, Any], path: Path) -> list[str]:
-    """With one earlier arm, whose `arm.json` this is."""
-    earlier, found = json.loads(path.read_bytes()), []
+def _compare(arm: Arm, config: Mapping[str, Any], path: Path) -> list[str]:
+    """The notes on one earlier arm, whose `arm.json` this is."""
+    earlier, notes = json.loads(path.read_bytes()), list[str]()
     if earlier["id"] == arm.id and earlier["sweep"] != arm.sweep:
-        found.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
+        notes.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
     if earlier["id"] != arm.id and earlier["name"] == arm.name and has_run(path.parent):
         old = yaml.safe_load((path.parent / "config.yaml").read_text())
         changed = describe_changes(difference(old, config, rules(), (earlier["id"], arm.id)))
-        found.append(f"stale: {path.parent} came from the same command, but {changed}")
-    return found
+        notes.append(f"stale: {path.parent} came from the same command, but {changed}")
+    return notes
+
+
+def _format_value(value: Any) -> str:
+    return "not there" if value is None else str(value)

@@ -1,4 +1,8 @@
-"""Which files of the code differ from what a run's trials were trained by, and whether its seeds ran the same."""
+"""Whether trials were trained by other code than today's, and which files of it differ.
+
+Code is no part of an arm's id: a trial that is done stays done when the code is edited, so that is said wherever it
+matters, with the command that sets such trials aside.
+"""
 
 from __future__ import annotations
 
@@ -20,7 +24,7 @@ class Edits:
     """The code of the runs in a folder, beside that of today."""
 
     def __init__(self, out: Path) -> None:
-        self._out, self._reader, self._past = out, reader.Reader(), EarlierArms(out)
+        self._out, self._reader, self._earlier = out, reader.Reader(), EarlierArms(out)
         self._today: dict[str, code.Modules] = {}  # by the arm's id
 
     def of(self, id_: str, config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:
@@ -28,16 +32,16 @@ class Edits:
         folders = {seed: self._out / id_ / f"seed-{seed}" for seed in seeds}
         if id_ not in self._today:
             self._today[id_] = self._reader.of(config)
-        found = code.edited((m for f in folders.values() for m in code.counted(f)), self._today[id_])
+        files = code.edited((m for f in folders.values() for m in code.counted(f)), self._today[id_])
         # of a student from before this was kept, nothing tells but the teacher as it is now
         taught = (code.taught(f) or code.teaches(self._out, config.get("teacher"), seed) for seed, f in folders.items())
         for teacher, modules in _by_teacher(taught).items():
-            now = self._past.config(self._out / teacher)
-            files = code.edited(modules, self._reader.of(now)) if now else []
-            found += [f"in its teacher {teacher[:8]}: {file}" for file in files if file not in found]
-        return found
+            now = self._earlier.config(self._out / teacher)
+            theirs = code.edited(modules, self._reader.of(now)) if now else []
+            files += [f"in its teacher {teacher[:8]}: {file}" for file in theirs if file not in files]
+        return files
 
-    def done(self, planned: Planned) -> tuple[list[int], list[str], bool]:
+    def of_done_seeds(self, planned: Planned) -> tuple[list[int], list[str], bool]:
         """An arm's seeds that are done and ran other code than today's, the files, and whether new seeds will run."""
         ended = {int(f.parent.name[5:]) for f in (self._out / planned.arm.id).glob(f"seed-[0-9]*/{RESULT}")}
         differ = {seed: files for seed in sorted(ended) if (files := self.of(planned.arm.id, planned.config, [seed]))}
@@ -49,32 +53,32 @@ def notes(planned: Sequence[Planned]) -> list[str]:
     """What to know before these arms are run: seeds that are done, and keep what they measured, ran other code."""
     out = Path(planned[0].config["out"])
     edits = Edits(out)
-    arms: dict[str, list[str]] = {}  # what is said -> of which arms
+    arms: dict[str, list[str]] = {}  # reason -> ids
     for p in planned:
-        seeds, files, more = edits.done(p)
+        seeds, files, more = edits.of_done_seeds(p)
         if seeds:
             which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             both = ", and the mean with the new seeds would be of both" * more
             arms.setdefault(f"done before, {which}: {code.told(files)}{both}", []).append(p.arm.id)
-    return [f"{_named(ids)} {told}; {_aside(ids, out)}" for told, ids in arms.items()]
+    return [f"{_format_ids(ids)} {reason}; {_describe_redo(ids, out)}" for reason, ids in arms.items()]
 
 
-def mixed(folders: Mapping[str, Sequence[Path]], out: Path) -> list[str]:
-    """Of the arms whose seeds (their folders, by the arm's id) ran different code: their mean is of neither."""
+def mixed_seeds(folders: Mapping[str, Sequence[Path]], out: Path) -> list[str]:
+    """Notes on arms whose seeds ran different code, so that their mean is of neither. `folders`: id -> its seeds'."""
     return [
         f"{id_[:8]}: its seeds ran different code, which differs in {code.named(files)}; their mean is of "
-        f"different things; {_aside([id_], out)}"
+        f"different things; {_describe_redo([id_], out)}"
         for id_, seeds in folders.items()
-        if (files := list(_differing(seeds)))
+        if (files := list(_differing_files(seeds)))
     ]
 
 
-def again(ids: Sequence[str], out: Path) -> str:
+def redo_command(ids: Sequence[str], out: Path) -> str:
     """The line that sets these arms' trials aside."""
     return verb_command(f"redo {'--edited' if len(ids) > _NAMED else ' '.join(id_[:8] for id_ in ids)}", out)
 
 
-def _differing(folders: Sequence[Path]) -> Iterator[str]:
+def _differing_files(folders: Sequence[Path]) -> Iterator[str]:
     runs = [modules for folder in folders for modules in code.counted(folder)]
     if runs:
         yield from code.edited(runs[1:], runs[0])
@@ -82,19 +86,19 @@ def _differing(folders: Sequence[Path]) -> Iterator[str]:
         yield from (f"its teacher {teacher[:8]}: {file}" for file in code.edited(modules[1:], modules[0]))
 
 
-def _by_teacher(found: Iterable[code.Taught]) -> code.Taught:
-    """What several trials' teachers ran, together."""
+def _by_teacher(trials: Iterable[code.Taught]) -> code.Taught:
+    """Teacher's id -> the modules that its trials ran, of several students together."""
     together: code.Taught = {}
-    for taught in found:
+    for taught in trials:
         for teacher, modules in taught.items():
             together.setdefault(teacher, []).extend(modules)
     return together
 
 
-def _named(ids: Sequence[str]) -> str:
+def _format_ids(ids: Sequence[str]) -> str:
     more = f" and {len(ids) - _NAMED} more arms" if len(ids) > _NAMED else ""
     return ", ".join(id_[:8] for id_ in ids[:_NAMED]) + more
 
 
-def _aside(ids: Sequence[str], out: Path) -> str:
-    return f"`{again(ids, out)}` sets {'it' if len(ids) == 1 else 'them'} aside"
+def _describe_redo(ids: Sequence[str], out: Path) -> str:
+    return f"`{redo_command(ids, out)}` sets {'it' if len(ids) == 1 else 'them'} aside"

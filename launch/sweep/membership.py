@@ -1,6 +1,7 @@
 """Which sweeps have asked for an arm: `<out>/<id>/sweeps/<sweep>.json`, with the name it goes by there and the seeds.
 
-A trial is recorded in the first sweep that asked for it and is found by the names of all. Trackers are fed from here.
+A trial is recorded in the first sweep that asked for it and is found by the names of all. What is uploaded to MLflow of
+sweeps and names comes from these files.
 """
 
 from __future__ import annotations
@@ -24,19 +25,19 @@ _PATIENCE = 60.0  # seconds to wait for another shell that asks
 
 
 def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path]:
-    """Note that a sweep asks for these arms (id -> seeds), whose folders are there.
+    """Note that a sweep asks for these arms (id -> seeds), whose folders have been made.
 
-    All arms of the sweep get the names that tell them apart. Returns the folders of the seeds that were done before,
-    and of which trackers have now to be told something new.
+    All arms of the sweep get the names that tell them apart. Returns the folders of the seeds that were done before
+    and whose runs in MLflow have to be brought up to date, see `launch.sweep.upload.upload_news`.
     """
     file = f"{quote(sweep, safe='')}.json"
     news = []
     with FileLock(out / _LOCK, timeout=_PATIENCE):
-        known = {path.parents[1].name: _read(path) for path in out.glob(f"*/{SWEEPS}/{file}")}
-        ids = dict.fromkeys([*known, *_before(out, sweep), *seeds])
-        names = {id_: str(_read(out / id_ / _DESCRIPTION).get("name", "")) for id_ in ids}
+        noted = {path.parents[1].name: _read_mapping(path) for path in out.glob(f"*/{SWEEPS}/{file}")}
+        ids = dict.fromkeys([*noted, *_unnoted_arms(out, sweep), *seeds])
+        names = {id_: str(_read_mapping(out / id_ / _DESCRIPTION).get("name", "")) for id_ in ids}
         for id_, title in short_names({id_: name for id_, name in names.items() if name}).items():
-            old = known.get(id_, {})
+            old = noted.get(id_, {})
             now = {"name": title, "seeds": sorted({*old.get("seeds", []), *seeds.get(id_, [])})}
             if old != now:
                 (out / id_ / SWEEPS).mkdir(exist_ok=True)
@@ -45,23 +46,23 @@ def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path
     return sorted(news)
 
 
-def _before(out: Path, sweep: str) -> list[str]:
-    """The arms recorded in a sweep from before it was noted which sweeps ask."""
-    old = [path for path in out.glob(f"*/{_DESCRIPTION}") if not (path.parent / SWEEPS).exists()]
-    return sorted(path.parent.name for path in old if _read(path).get("sweep") == sweep)
-
-
 def short_names_of(out: Path) -> dict[str, str]:
     """A title for every arm under `out`, among those recorded in the same sweep."""
     by_sweep: dict[str, dict[str, str]] = {}
     for path in sorted(out.glob(f"*/{_DESCRIPTION}")):
-        arm = _read(path)
+        arm = _read_mapping(path)
         if {"sweep", "name"} <= arm.keys():
             by_sweep.setdefault(str(arm["sweep"]), {})[path.parent.name] = str(arm["name"])
     return {id_: title for names in by_sweep.values() for id_, title in short_names(names).items()}
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _unnoted_arms(out: Path, sweep: str) -> list[str]:
+    """The arms of a sweep that were run before it was noted which sweeps ask for an arm."""
+    old = [path for path in out.glob(f"*/{_DESCRIPTION}") if not (path.parent / SWEEPS).exists()]
+    return sorted(path.parent.name for path in old if _read_mapping(path).get("sweep") == sweep)
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
     """A mapping from a file; empty if that is damaged or missing."""
     try:
         content = json.loads(path.read_bytes())

@@ -1,4 +1,7 @@
-"""The code of a submission, frozen: a copy of the project and of the user's own modules that its arms run."""
+"""The code as it was when a sweep was submitted: jobs import this copy, so that editing files changes no queued job.
+
+Beside the project that is the user's own modules: those that are neither Python's, nor installed, nor the project's.
+"""
 
 from __future__ import annotations
 
@@ -25,6 +28,8 @@ from launch.sweep.provenance import FLOORS, SOURCE, commit_of, digest, git, sour
 
 _READERS, _CODE = "results", (".py", ".j2")  # the floor that reads runs, without the runs and notes that lie there
 _MOST = 100 * 2**20  # bytes of one package
+_PASSED_OVER = ("__pycache__", "tests")  # folders; hidden files and folders too
+_PROJECT = tuple(ROOT / name for name in (*FLOORS, "results", "tests"))
 Files = dict[str, bytes]  # path in the copy -> content
 
 
@@ -51,56 +56,9 @@ def freeze(store: Path, configs: Iterable[Mapping[str, Any]]) -> Path:
     name = digest.hexdigest()[:16]
     for number in count(1):  # a copy that somebody has changed is left to those who run it
         folder = store / (name if number == 1 else f"{name}-{number}")
-        if (folder.exists() and _same(folder, content)) or (not folder.exists() and _copied(content, folder)):
+        if (folder.exists() and _holds(folder, content)) or (not folder.exists() and _write_copy(content, folder)):
             return folder
     raise AssertionError  # count() has no end
-
-
-def _same(folder: Path, content: Files) -> bool:
-    """Whether a folder holds just these files; byte code and what was noted beside them do not count."""
-    there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if "__pycache__" not in path.parts}
-    files = {name for name, path in there.items() if not path.is_dir() and name != SOURCE}
-    return files == content.keys() and all(there[name].read_bytes() == data for name, data in content.items())
-
-
-def _copied(content: Files, folder: Path) -> bool:
-    """Write all files, then give the folder its name: it is whole or not there. False: another process was faster."""
-    scratch = folder.with_name(f"{folder.name}.{uuid4().hex}.tmp")
-    for name, data in content.items():
-        path = scratch / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    write_atomic(scratch / SOURCE, json.dumps(source(), indent=1).encode())
-    try:
-        scratch.rename(folder)
-    except OSError:
-        shutil.rmtree(scratch)
-        if not folder.exists():
-            raise
-        return False
-    return True
-
-
-def _files(part: UserModule, store: Path) -> Files:
-    """What is to be copied of one top-level module or package."""
-    if part.file:
-        return {part.places[0].name: part.places[0].read_bytes()}
-    found: Files = {f"{part.name}/__init__.py": b""} if part.closed else {}
-    size = 0
-    for place in reversed(part.places):  # of files that several places have, the first place's is imported
-        for path in walk(place, store.parent):
-            size += path.stat().st_size
-            if size > _MOST:
-                raise ConfigError(
-                    f"{part.name}: {place} has more than {_MOST >> 20} MB, too much to be copied for every sweep; "
-                    "keep data outside of the packages that tricks are in"
-                )
-            found[str(part.name / path.relative_to(place))] = path.read_bytes()
-    return found
-
-
-_PASSED_OVER = ("__pycache__", "tests")  # folders; hidden files and folders too
-_PROJECT = tuple(ROOT / name for name in (*FLOORS, "results", "tests"))
 
 
 @dataclass(frozen=True)
@@ -130,9 +88,9 @@ def user_modules(configs: Iterable[Mapping[str, Any]]) -> Iterator[UserModule]:
             yield UserModule(name, places, closed=spec.origin is None and len(places) == len(here))
 
 
-def user_facts(configs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """Of each: its name and folder, the commit that is checked out there if it is in git, what is changed, a digest."""
-    found = []
+def describe_user_modules(configs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of each of these: name, folder, the commit that is checked out there if it is in git, changed files, a digest."""
+    described = []
     for part in user_modules(configs):
         place = part.places[0]
         folder, inside = (place.parent, place.name) if part.file else (place, ".")
@@ -141,8 +99,8 @@ def user_facts(configs: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
         commit, _ = commit_of(folder, inside)
         changed = git("status", "--porcelain", "--", inside, place=folder) if commit else None
         about = {"name": part.name, "path": str(place), "commit": commit, "digest": digest(named)}
-        found.append({**about, "changed": [line[3:] for line in (changed or "").splitlines()]})
-    return found
+        described.append({**about, "changed": [line[3:] for line in (changed or "").splitlines()]})
+    return described
 
 
 def walk(root: Path, without: Path | None = None) -> Iterator[Path]:
@@ -153,6 +111,49 @@ def walk(root: Path, without: Path | None = None) -> Iterator[Path]:
     for folder, inner, files in os.walk(root):
         inner[:] = sorted(n for n in inner if n not in _PASSED_OVER and n[0] != "." and Path(folder, n) != without)
         yield from (path for name in sorted(files) if name[0] != "." and (path := Path(folder, name)).is_file())
+
+
+def _files(part: UserModule, store: Path) -> Files:
+    """What is to be copied of one top-level module or package."""
+    if part.file:
+        return {part.places[0].name: part.places[0].read_bytes()}
+    files: Files = {f"{part.name}/__init__.py": b""} if part.closed else {}
+    size = 0
+    for place in reversed(part.places):  # of files that several places have, the first place's is imported
+        for path in walk(place, store.parent):
+            size += path.stat().st_size
+            if size > _MOST:
+                raise ConfigError(
+                    f"{part.name}: {place} has more than {_MOST >> 20} MB, too much to be copied for every sweep; "
+                    "keep data outside of the packages that tricks are in"
+                )
+            files[str(part.name / path.relative_to(place))] = path.read_bytes()
+    return files
+
+
+def _holds(folder: Path, content: Files) -> bool:
+    """Whether a folder holds just these files; byte code and what was noted beside them do not count."""
+    there = {str(path.relative_to(folder)): path for path in folder.rglob("*") if "__pycache__" not in path.parts}
+    files = {name for name, path in there.items() if not path.is_dir() and name != SOURCE}
+    return files == content.keys() and all(there[name].read_bytes() == data for name, data in content.items())
+
+
+def _write_copy(content: Files, folder: Path) -> bool:
+    """Write all files, then give the folder its name: it is whole or not there. False: another process was faster."""
+    scratch = folder.with_name(f"{folder.name}.{uuid4().hex}.tmp")
+    for name, data in content.items():
+        path = scratch / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    write_atomic(scratch / SOURCE, json.dumps(source(), indent=1).encode())
+    try:
+        scratch.rename(folder)
+    except OSError:
+        shutil.rmtree(scratch)
+        if not folder.exists():
+            raise
+        return False
+    return True
 
 
 def _spec(name: str) -> ModuleSpec | None:

@@ -1,7 +1,7 @@
-"""A sweep on disk: what was asked for, with its configuration and code frozen, one folder a submission.
+"""A submission: one time that a sweep was started, with its configurations and code frozen, in one folder.
 
-`<out>/.sweeps/<name>/<n>/` holds `submission.json`, `source.json` (what git said) and `arms.jsonl`, one arm a line;
-nothing in them ever changes. The arms' own folders, `<out>/<id>/`, are written then too.
+`<out>/.sweeps/<name>/<n>/` holds `submission.json`, `source.json` (the code's state in git) and `arms.jsonl`, one arm a
+line; nothing in them ever changes. The arms' own folders, `<out>/<id>/`, are written then too.
 """
 
 from __future__ import annotations
@@ -21,17 +21,16 @@ from launch.compose import own_data, paths
 from launch.compose.arm import Arm, Planned, Work
 from launch.compose.teachers import order
 from launch.sweep import entry, membership, provenance, snapshot
-from launch.sweep.snapshot import user_facts
 
 STORE = ".sweeps"
 CODE = ".code"
-_WRITERS = 16  # of arms' folders, at once
 _ARMS, _SUBMISSION = "arms.jsonl", "submission.json"
+_WRITERS = 16  # of arms' folders, at once
 
 
 @dataclass(frozen=True)
 class Submission:
-    """One time that a sweep was asked for."""
+    """One time that a sweep was started."""
 
     name: str
     number: int  # 1, 2, ... of this name
@@ -44,7 +43,7 @@ class Submission:
     entries: entry.Entries  # the modules in it that are run
     time: float  # seconds since 1970
     arms: dict[str, Planned]  # by id, in grid order
-    news: tuple[Path, ...] = ()  # seeds' folders done before, of which trackers are to be told that this sweep asked
+    news: tuple[Path, ...] = ()  # seeds done before, whose runs in MLflow have to name this sweep too
 
     @property
     def works(self) -> list[Work]:
@@ -75,7 +74,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     lines = [json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher}) for p in planned]
     write_atomic(folder / _ARMS, "".join(f"{line}\n" for line in lines).encode())
     cwd, now = Path.cwd(), time.time()
-    git = {**provenance.source(), "own": user_facts(p.config for p in planned)}
+    git = {**provenance.source(), "own": snapshot.describe_user_modules(p.config for p in planned)}
     state = {"commit": git["commit"], "dirty": bool(git["diff"] or git["untracked"])}
     write_atomic(folder / provenance.SOURCE, json.dumps(git, indent=1).encode())
     frozen = {"code": code.name, "entries": dict(entry.NOW), **state}
@@ -98,25 +97,6 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
         arms={p.arm.id: p for p in planned},
         news=tuple(news),
     )
-
-
-def _write_arm(folder: Path, planned: Planned) -> None:
-    planned.arm.write(folder, planned.config)
-    for seed in planned.seeds:
-        (folder / f"seed-{seed}" / "cancel").unlink(missing_ok=True)
-
-
-def _claim(store: Path) -> tuple[int, Path]:
-    """The next free number, and its new folder."""
-    store.mkdir(parents=True, exist_ok=True)
-    for number in count(1 + max((n for n, _ in _numbered(store)), default=0)):
-        folder = store / str(number)
-        try:
-            folder.mkdir()
-        except FileExistsError:  # another shell was faster
-            continue
-        return number, folder
-    raise AssertionError  # count() has no end
 
 
 def load(folder: Path) -> Submission:
@@ -148,15 +128,34 @@ def load(folder: Path) -> Submission:
         ) from e
 
 
-def _planned(line: Mapping[str, Any]) -> Planned:
-    return Planned(Arm(**line["arm"]), line["config"], teacher=line["teacher"])
-
-
 def submissions(out: Path, name: str | None = None) -> list[Path]:
     """The folders of all whole submissions, of one sweep or of all, oldest first."""
     stores = [out / STORE / name] if name else sorted((out / STORE).glob("*"))
     found = [folder for store in stores for _, folder in _numbered(store) if (folder / _SUBMISSION).exists()]
     return sorted(found, key=lambda folder: (folder / _SUBMISSION).stat().st_mtime_ns)
+
+
+def _write_arm(folder: Path, planned: Planned) -> None:
+    planned.arm.write(folder, planned.config)
+    for seed in planned.seeds:
+        (folder / f"seed-{seed}" / "cancel").unlink(missing_ok=True)
+
+
+def _claim(store: Path) -> tuple[int, Path]:
+    """The next free number, and its new folder."""
+    store.mkdir(parents=True, exist_ok=True)
+    for number in count(1 + max((n for n, _ in _numbered(store)), default=0)):
+        folder = store / str(number)
+        try:
+            folder.mkdir()
+        except FileExistsError:  # another shell was faster
+            continue
+        return number, folder
+    raise AssertionError  # count() has no end
+
+
+def _planned(line: Mapping[str, Any]) -> Planned:
+    return Planned(Arm(**line["arm"]), line["config"], teacher=line["teacher"])
 
 
 def _numbered(store: Path) -> Iterator[tuple[int, Path]]:

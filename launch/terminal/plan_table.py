@@ -19,7 +19,7 @@ from launch.compose.naming import common_and_distinct
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import duration
 from launch.sweep import edits
-from launch.sweep.earlier_arms import Stale
+from launch.sweep.earlier_arms import SupersededArm
 from launch.terminal.arm_table import ArmRow, describe_totals
 
 _UNDER_WAY = ("done", "running", "queued")  # trials that a run would not begin
@@ -36,7 +36,7 @@ class PlannedArm:
     planned: Planned
     row: ArmRow  # how its trials stand together
     trials: list[Trial]
-    stale: Stale | None  # of an arm of which nothing has run
+    stale: SupersededArm | None  # of an arm of which nothing has run
     cost: Cost | None  # None also if nothing is to come
     edited: tuple[str, ...] = ()  # files of the code that differ from what its trials were trained by
 
@@ -137,7 +137,7 @@ def _lines(report: PlanReport) -> list[str]:
     if unknown:
         lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")
     if other := [arm.row.id for arm in report.arms if arm.edited]:
-        again = edits.again(other, report.out)
+        again = edits.redo_command(other, report.out)
         lines.append(f"{len(other)} of the arms ran with other code than today's; to train them again: {again}")
     if report.gone:
         gone = Counter(row.state for row in report.gone)

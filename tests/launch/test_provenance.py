@@ -88,7 +88,9 @@ def test_a_package_of_the_user_s_own_is_known_by_its_commit_and_its_changes(
     monkeypatch.syspath_prepend(str(repository))
     made = sweep(tmp_path / "out", "+aug.mine._target_=known_by_git.trick")
     (mine,) = [
-        part for part in snapshot.user_facts([p.config for p in made.arms.values()]) if part["name"] == "known_by_git"
+        part
+        for part in snapshot.describe_user_modules([p.config for p in made.arms.values()])
+        if part["name"] == "known_by_git"
     ]
     assert (mine["commit"], mine["changed"]) == (git(repository, "rev-parse", "HEAD"), [])
     kept = json.loads((made.folder / provenance.SOURCE).read_text())["own"]
@@ -99,7 +101,7 @@ def test_a_package_of_the_user_s_own_is_known_by_its_commit_and_its_changes(
         in said(capsys, made, "explain", id_)[1]
     )
     (repository / "known_by_git.py").write_text("def trick():\n    return lambda batch, key: None\n")
-    (now,) = [part for part in snapshot.user_facts([]) if part["name"] == "known_by_git"]
+    (now,) = [part for part in snapshot.describe_user_modules([]) if part["name"] == "known_by_git"]
     assert now["changed"] == ["known_by_git.py"]
     assert now["digest"] != mine["digest"]
 

@@ -151,7 +151,7 @@ def test_a_repeated_command_says_that_the_code_differs_and_a_new_seed_that_the_m
     said_ = run("seeds=2")
     assert f"code differs since: {file.name}, and the mean with the new seeds would be of both" in said_
     (id_,) = (p.parent.name for p in (tmp_path / "out").glob("*/arm.json"))
-    assert len(edits.mixed({id_: sorted((tmp_path / "out" / id_).glob("seed-*"))}, tmp_path)) == 1
+    assert len(edits.mixed_seeds({id_: sorted((tmp_path / "out" / id_).glob("seed-*"))}, tmp_path)) == 1
 
 
 def test_a_sweep_says_it_when_it_is_asked_for_and_at_its_end(two: Submission, capsys: Capture) -> None:
