@@ -19,6 +19,7 @@ from ablation.store import attempt
 
 Event = dict[str, Any]
 JOURNAL = "journal.jsonl"  # in an attempt's folder
+_TAIL = 1 << 16  # bytes that hold the last words, a traceback included
 
 
 class Journal:
@@ -88,9 +89,6 @@ def settled(events: list[Event]) -> list[Event]:
     if last is None:
         return []
     return [h for h in history(events) if last["event"] == "done" or h["step"] <= last["step"]]
-
-
-_TAIL = 1 << 16  # bytes that hold the last words, a traceback included
 
 
 def ends(attempt_folder: Path) -> tuple[Event, Event] | None:

@@ -125,7 +125,7 @@ def changed(definition: Definition, options: ReportOptions) -> Definition:
 
 def _against(line: Line, baseline: str) -> Line:
     """The line, compared with this one; controls stay beside what they repeat, as lines with a partner of their own."""
-    from results.tables.pairing import CONTROL
+    from results.tables.verdict import CONTROL
 
     if line.label == baseline:
         return replace(line, against=None)

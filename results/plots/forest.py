@@ -12,8 +12,8 @@ from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts
 from results.plots.words import caption, points, signed, standing, title, waiting
 from results.render.text import reported_difference
 from results.tables.metrics import metric
-from results.tables.pairing import OVER
 from results.tables.table import Cell, Table
+from results.tables.verdict import OVER
 
 if TYPE_CHECKING:
     from results.stats.compare import Comparison

@@ -6,8 +6,8 @@ import math
 
 from results.render import ranked, text
 from results.tables.metrics import Metric
-from results.tables.pairing import CONTROL, LEAST, TOO_FEW
 from results.tables.table import Cell, Table
+from results.tables.verdict import CONTROL, LEAST, TOO_FEW
 
 _FEW = (
     "No verdict: an interval of two differences holds only if noise is normal, which two cannot show. A verdict needs"

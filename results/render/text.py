@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from results.stats import power
 from results.stats.summary import Summary, summarize
 from results.tables.metrics import Metric
-from results.tables.pairing import CONTROL
 from results.tables.table import Cell
+from results.tables.verdict import CONTROL
 
 _LONG = ("cannot run yet", "mixed", "other")  # verdicts whose reason is a footnote
 

@@ -18,9 +18,9 @@ from results.tables import remarks
 from results.tables.definition import Definition, Line
 from results.tables.metrics import RESULTS, metric
 from results.tables.next_runs import commands
-from results.tables.pairing import Pairing, Side, decide, needed, pair
 from results.tables.ranking import Ranking, rank
 from results.tables.trials import Trials, by_id, collect
+from results.tables.verdict import Pairing, Side, decide, needed, pair
 
 
 @dataclass(frozen=True)

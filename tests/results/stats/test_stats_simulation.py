@@ -69,7 +69,7 @@ def bimodal(rng: np.random.Generator, shape: tuple[int, ...]) -> Array:
 def test_two_seeds_claim_falsely_no_oftener_than_three_only_if_noise_is_normal(
     n: int, noise: Noise, claimed: float
 ) -> None:
-    """The rates that `results.tables.pairing.LEAST` is explained by."""
+    """The rates that `results.tables.verdict.LEAST` is explained by."""
     _, _, p = judged(noise(np.random.default_rng(n), (20_000, n)))
     assert np.mean(p < 0.05) == pytest.approx(claimed, abs=0.01)
 

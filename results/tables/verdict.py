@@ -1,4 +1,4 @@
-"""Whether a line may be compared with its baseline, and what came of it."""
+"""The verdict of a line: whether it may be compared with its baseline, and whether it is better, worse or undecided."""
 
 from __future__ import annotations
 
