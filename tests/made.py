@@ -10,7 +10,7 @@ from tiny import SMALL_MODEL, TINY, config
 from torch import Tensor, nn
 
 from ablation.errors import ConfigError
-from ablation.parts import parts
+from ablation.trial.parts import parts
 from ablation.types import Aug, Model, Pass, Weights
 
 PLAIN = config(*TINY, *SMALL_MODEL)

@@ -11,8 +11,8 @@ from tiny import TINY, config
 from torch import nn
 
 from ablation.machine.onednn import guard
-from ablation.parts import parts
 from ablation.train import train
+from ablation.trial.parts import parts
 from ablation.trial.prepare import prepare
 
 ROUNDING = {torch.float32: 1e-5, torch.bfloat16: 2e-2}  # of a tensor's largest number

@@ -16,9 +16,9 @@ from ablation.build import build
 from ablation.data.check import check
 from ablation.key import Key
 from ablation.machine.precision import Precision, choose_precision
-from ablation.parts import parts
 from ablation.state import State
 from ablation.train import Plan, Recorder, train
+from ablation.trial.parts import parts
 from ablation.trial.prepare import prepare
 from ablation.trial.teacher_weights import untrained
 from ablation.types import Data, Split

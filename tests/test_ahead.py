@@ -18,9 +18,9 @@ from torch import Tensor
 import ablation.ahead
 from ablation.ahead import BLOCK, EXACT, LARGEST, Ahead
 from ablation.key import Key
-from ablation.parts import parts
 from ablation.state import forward
 from ablation.train import Feed
+from ablation.trial.parts import parts
 from ablation.trial.prepare import prepare
 
 CASES = dict(golden_draws.cases())

@@ -1,41 +1,157 @@
-"""The design's rules that a reader would otherwise have to check by eye."""
+"""The plan of the house, read from the imports: rooms, their order, no circles, and what fits into a folder."""
 
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
+PACKAGES = ("ablation", "results", "launch")
 SOURCES = sorted(
     path
-    for floor in ("ablation", "launch", "results")
-    for path in (ROOT / floor).rglob("*.py")
+    for package in PACKAGES
+    for path in (ROOT / package).rglob("*.py")
     if not path.is_relative_to(ROOT / "results" / "runs")  # copies of code live there
 )
+TRICKS = ("aug", "data", "init", "loss", "model", "optim", "regularizer", "sched")  # one file a trick, however many
+MOST_FILES, MOST_LINES = 16, 300  # in a folder, without its __init__.py; in a file
+
+# From the ground up. A room imports only what stands on floors below it, and what is in itself. A folder is a room; of
+# the files that lie at a package's root each is one, but the loop of ablation, which is one room of several files. Only
+# network.py, which lies beside the loop, stands with the contract, by which what it builds is tried.
+FLOORS = [
+    ["ablation/errors"],
+    ["ablation/machine"],
+    ["ablation/store"],
+    ["ablation/source", "ablation/loop"],
+    ["ablation/tricks"],
+    ["ablation/contract"],
+    ["ablation/track"],
+    ["ablation/trial"],
+    ["results/stats", "results/trackers"],
+    ["results/tables"],
+    ["results/render"],
+    ["results/plots", "results/blocks"],
+    ["results/page"],
+    ["results/read", "results/lr_finder"],
+    ["launch/compose"],
+    ["launch/sweep"],
+    ["launch/status", "launch/tables"],
+    ["launch/checks", "launch/multirun"],
+    ["launch/terminal"],
+    ["launch/workers"],
+    ["launch/slurm"],
+    ["launch/backends"],
+    ["launch/plan", "launch/run"],
+    ["launch/cli", "launch/hydra_plugins"],
+    ["launch/__main__"],
+]
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 
-def imported(path: Path) -> set[str]:
-    """Top-level names of all packages a file imports, wherever in the file."""
-    found = set()
+def name(path: Path) -> str:
+    """Of a module: `launch.compose.arm`."""
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+MODULES = {name(path): path for path in SOURCES}
+
+
+def room(module: str) -> str | None:
+    """The room that a module stands in; None for the packages themselves."""
+    package, *rest = module.split(".")
+    if not rest:
+        return None
+    if (ROOT / package / rest[0]).is_dir():
+        return f"{package}/tricks" if package == "ablation" and rest[0] in TRICKS else f"{package}/{rest[0]}"
+    if package == "ablation":
+        return {"errors": "ablation/errors", "network": "ablation/contract"}.get(rest[0], "ablation/loop")
+    return f"{package}/{rest[0]}"
+
+
+def named(path: Path) -> Iterator[str]:
+    """The dotted names that a file imports, wherever in it: of modules, or of what is in them."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            yield from (alias.name for alias in node.names)
         if isinstance(node, ast.ImportFrom) and node.module:
-            found.add(node.module.split(".")[0])
-    return found
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@cache
+def imported(module: str) -> frozenset[str]:
+    """The project's modules that a module imports."""
+    found = set()
+    for text in named(MODULES[module]):
+        while text and text not in MODULES:
+            text = text.rpartition(".")[0]
+        found.add(text)
+    return frozenset(found - {"", module})
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_what_stands_below_it(module: str) -> None:
+    here = room(module)
+    if here is None:
+        return
+    assert here in FLOOR, f"{here} is a new room: say in FLOORS what it stands on"
+    up = {
+        other
+        for other in imported(module)
+        if (there := room(other)) not in (None, here) and FLOOR[there] >= FLOOR[here]
+    }
+    assert not up, f"{module} imports what stands beside or above it"
+
+
+def test_no_two_files_import_each_other() -> None:
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, f"a circle of imports: {' -> '.join((*path[path.index(module) :], module))}"
+        if module not in done:
+            for other in imported(module):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in MODULES:
+        visit(module, ())
+
+
+def test_no_plan_without_a_house() -> None:
+    """Rooms that are gone leave the list."""
+    assert set(FLOOR) == {found for module in MODULES if (found := room(module))}
+
+
+@pytest.mark.parametrize("folder", sorted({path.parent for path in SOURCES}), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_folder_is_a_room_that_can_be_overlooked(folder: Path) -> None:
+    """And says at its door what it is for."""
+    files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+    assert folder.relative_to(ROOT).parts[:2][-1] in TRICKS or len(files) <= MOST_FILES
+    if folder.name != "hydra_plugins":  # Hydra wants it to be a namespace
+        assert ast.get_docstring(ast.parse((folder / "__init__.py").read_text()))
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda p: str(p.relative_to(ROOT)))
-def test_house_rules(path: Path) -> None:
+def test_a_file_is_read_in_one_sitting(path: Path) -> None:
     text = path.read_text()
-    if path.is_relative_to(ROOT / "ablation"):
-        assert not imported(path) & {"hydra", "omegaconf", "submitit", "launch", "results"}, "floors"
-    if path.is_relative_to(ROOT / "results"):
-        assert not imported(path) & {"hydra", "omegaconf", "submitit", "launch", "torch"}, "floors"
+    assert len(text.splitlines()) <= MOST_LINES, "a file holds one concept"
     assert "hasattr(" not in text
-    assert len(text.splitlines()) <= 300, "a file holds one concept and is read in one sitting"
+
+
+FOREIGN = {  # what only rooms above know
+    "ablation": {"hydra", "omegaconf", "submitit"},
+    "results": {"hydra", "omegaconf", "submitit", "torch"},
+    "launch": {"torch"},
+}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_package_knows_only_its_own_libraries(module: str) -> None:
+    assert not {text.partition(".")[0] for text in named(MODULES[module])} & FOREIGN[module.partition(".")[0]]
 
 
 def test_nothing_is_re_exported() -> None:

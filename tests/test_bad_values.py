@@ -11,7 +11,7 @@ from tiny import NEEDS, SMALL, SMALL_MODEL, TINY, config, options
 
 from ablation.config import MANY
 from ablation.errors import ConfigError
-from ablation.parts import parts
+from ablation.trial.parts import parts
 
 GROUPS = ("aug", "regularizer", "init", "loss", "optim", "sched", "model")
 VALUES: tuple[Any, ...] = ("text", None, -1, math.nan, [], {"a": 1})

@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from tiny import CONF, TINY, config, final_weights
 
 from ablation.errors import ConfigError
-from ablation.parts import parts
+from ablation.trial.parts import parts
 from launch.compose import arm, errors
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized

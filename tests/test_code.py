@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+import hashlib
 import itertools
 import json
 import shutil
 import subprocess
 import sys
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,9 +18,11 @@ import pytest
 from tiny import CONF, SMALL_MODEL, TINY, config, run
 
 from ablation.source import reader, syntax
+from ablation.source.moved import BEFORE
 from ablation.source.reader import Reader
 from ablation.store import code
 from ablation.store.code import edited
+from tests.launch.old.place import ARCHIVE
 
 
 @pytest.fixture(autouse=True)
@@ -214,7 +219,7 @@ def test_attempts_that_began_anew_take_the_earlier_ones_back(tmp_path: Path) -> 
 TRAIN = """
 import json, sys
 from pathlib import Path
-from ablation.parts import parts
+from ablation.trial.parts import parts
 from ablation.trial import run
 from ablation.trial.observer import Watch
 class Quiet(Watch):
@@ -272,3 +277,23 @@ def test_a_result_says_which_code_it_is_of(tmp_path: Path) -> None:
     outcome = run(settings, tmp_path / "run")[0]
     assert isinstance(outcome, dict)
     assert set(outcome["code"]) == set(parts)
+
+
+def test_what_counts_as_before_differs_from_it_in_the_order_of_its_imports_only() -> None:
+    """Against the code in a folder of runs from before the files were moved; what was edited since counts by itself."""
+
+    def rest(text: bytes) -> str:
+        body = ast.parse(text).body
+        return ast.dump(ast.Module([node for node in body if not isinstance(node, ast.Import | ast.ImportFrom)], []))
+
+    with tarfile.open(ARCHIVE) as archive:
+        members = [m for m in archive if ".code/" in m.name and "/ablation/" in m.name and m.name.endswith(".py")]
+        then = {_digest(text): text for m in members if (file := archive.extractfile(m)) and (text := file.read())}
+    now = {_digest(text): text for path in (CONF.parent / "ablation").rglob("*.py") if (text := path.read_bytes())}
+    there = BEFORE.keys() & now.keys()
+    assert there, "nothing is left of what was moved: the list may go"
+    assert [new for new in there if rest(now[new]) != rest(then[BEFORE[new]])] == []
+
+
+def _digest(text: bytes) -> str:
+    return hashlib.sha256(syntax.bare(text, "ablation")[0].encode()).hexdigest()[:16]

@@ -14,8 +14,8 @@ from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
 from ablation.key import Key
-from ablation.parts import parts
 from ablation.train import Feed
+from ablation.trial.parts import parts
 from ablation.trial.prepare import prepare
 from launch.compose.arm import Config, resolved, settle
 from launch.compose.arms import compose_arms

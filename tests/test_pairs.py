@@ -17,9 +17,9 @@ from together import MOST, REFUSED, Option, refused, together
 
 from ablation.config import MANY
 from ablation.errors import ConfigError
-from ablation.parts import parts
 from ablation.state import State
 from ablation.train import Plan
+from ablation.trial.parts import parts
 
 GROUPS = ("aug", "regularizer", "init", "loss", "sched", "optim")
 EVERY: list[Option] = [(group, option) for group in GROUPS for option in options(group)]

@@ -18,8 +18,8 @@ from ablation.key import Key
 from ablation.learner import Drawing, Learner, own_teacher
 from ablation.loss.ce import cross_entropy
 from ablation.machine.precision import choose_precision
-from ablation.parts import build_learner, parts
 from ablation.regularizer.ema import Ema
+from ablation.trial.parts import build_learner, parts
 from ablation.types import Aug, Batch, Data, Model, Noisy, Pass, Penalty, Repeat, Taught, Team, Wrap
 
 FP32 = choose_precision("fp32", torch.device("cpu"))

@@ -21,12 +21,12 @@ from ablation.evaluate import evaluate
 from ablation.key import Key
 from ablation.learner import Learner, Teacher
 from ablation.machine.precision import Precision, choose_precision
-from ablation.parts import build_learner, parts
 from ablation.source import reader
 from ablation.store import code
 from ablation.store.identity import identify
 from ablation.store.journal import JOURNAL, Journal
 from ablation.trial import teacher, teacher_weights
+from ablation.trial.parts import build_learner, parts
 from ablation.tricks import Tricks
 from ablation.types import Data, Pass, Taught
 from launch.compose.arm import rules

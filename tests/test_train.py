@@ -16,11 +16,11 @@ from ablation.build import build
 from ablation.errors import AblationError, ConfigError, DataError
 from ablation.key import Key
 from ablation.machine.precision import choose_precision
-from ablation.parts import build_learner, parts
 from ablation.store import journal
 from ablation.store.attempt import Busy, live, numbers
 from ablation.store.claim import claim
 from ablation.store.result import Damaged
+from ablation.trial.parts import build_learner, parts
 from ablation.types import Batch, Data
 
 

@@ -16,11 +16,11 @@ import yaml
 from hydra import compose
 
 from ablation.build import build
-from ablation.parts import parts
 from ablation.store.checkpoint import usable
 from ablation.store.identity import identify
 from ablation.trial import run as trial
 from ablation.trial.observer import Leg, Watch
+from ablation.trial.parts import parts
 from ablation.types import Taught
 from launch.compose import arm
 from launch.compose.hydra_version import initialized

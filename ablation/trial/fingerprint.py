@@ -30,9 +30,9 @@ from ablation.errors import ConfigError, DataError
 from ablation.evaluate import evaluate
 from ablation.key import Key
 from ablation.machine.precision import choose_precision
-from ablation.parts import parts
 from ablation.state import State
 from ablation.train import Feed, Plan, Recorder, train
+from ablation.trial.parts import parts
 from ablation.trial.prepare import prepare
 from ablation.trial.teacher_weights import untrained
 from ablation.types import Data, Split

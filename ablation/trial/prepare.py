@@ -15,9 +15,9 @@ from ablation.contract.subject import Subject
 from ablation.key import Key
 from ablation.learner import Teacher, own_teacher
 from ablation.machine.precision import Precision
-from ablation.parts import Parts, build_learner, build_optimizer, build_schedules
 from ablation.state import State, gather_weights
 from ablation.train import Feed, Plan
+from ablation.trial.parts import Parts, build_learner, build_optimizer, build_schedules
 from ablation.trial.teacher import draws
 from ablation.types import Data, Split, Taught
 

@@ -22,7 +22,6 @@ from ablation.machine.compiling import make_room
 from ablation.machine.device import choose_device
 from ablation.machine.memory import keep_freed_memory
 from ablation.machine.precision import Precision, choose_precision
-from ablation.parts import Parts, build_optimizer
 from ablation.source import reader
 from ablation.state import unpack
 from ablation.store import code
@@ -37,6 +36,7 @@ from ablation.trial.facts import device_name, facts, parameters, reset_peak_memo
 from ablation.trial.horizon import remarks
 from ablation.trial.lane import Lane, blaming
 from ablation.trial.observer import Leg, Watch
+from ablation.trial.parts import Parts, build_optimizer
 from ablation.trial.prepare import prepare, to_device
 from ablation.trial.recorder import Files, Over
 from ablation.types import Data

@@ -10,11 +10,11 @@ from typing import Any
 
 from ablation.build import build
 from ablation.data.content import asked, files
-from ablation.parts import parts
 from ablation.sched._end import ending
 from ablation.store.result import Outcomes
 from ablation.trial import run as seeds
 from ablation.trial.observer import Watch
+from ablation.trial.parts import parts
 from ablation.tricks import build_tricks
 
 _RATE = "lr"  # the field whose schedule is looked at

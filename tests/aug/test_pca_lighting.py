@@ -10,7 +10,7 @@ from ablation.contract.check import check
 from ablation.contract.sample import Shape
 from ablation.errors import ConfigError
 from ablation.key import Key
-from ablation.parts import build_optimizer
+from ablation.trial.parts import build_optimizer
 from ablation.types import Batch
 
 Make = Callable[..., Batch]

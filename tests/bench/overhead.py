@@ -18,8 +18,8 @@ from typing import Any
 from hydra import compose
 
 from ablation import evaluate
-from ablation.parts import parts
 from ablation.trial import recorder, run
+from ablation.trial.parts import parts
 from launch.compose import arm
 from launch.compose.hydra_version import initialized
 from launch.sweep import provenance

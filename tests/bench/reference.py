@@ -19,7 +19,7 @@ from ablation.build import build
 from ablation.config import scalars
 from ablation.machine.device import choose_device
 from ablation.network import build_model
-from ablation.parts import parts
+from ablation.trial.parts import parts
 from ablation.types import Data
 
 

@@ -25,9 +25,9 @@ from ablation.machine.allowance import cores
 from ablation.machine.device import choose_device
 from ablation.machine.memory import keep_freed_memory
 from ablation.machine.precision import choose_precision
-from ablation.parts import parts
 from ablation.state import State
 from ablation.train import Feed, Plan, Recorder, train
+from ablation.trial.parts import parts
 from ablation.trial.prepare import prepare, to_device
 from ablation.types import Batch, Data
 from launch.compose import arm

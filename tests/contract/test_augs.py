@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from made import refusal, used, x_of
 
 from ablation.key import Key
-from ablation.parts import parts
+from ablation.trial.parts import parts
 from ablation.types import Aug, Batch
 
 

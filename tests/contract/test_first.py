@@ -15,7 +15,7 @@ from torch import Tensor
 from ablation.data.digits import digits
 from ablation.errors import AblationError, ConfigError
 from ablation.key import Key
-from ablation.parts import parts
+from ablation.trial.parts import parts
 from ablation.types import Batch, Data, Pass, Penalty, Term
 
 N = 16  # images in a batch, twice as many as parts are tried on before the data are there

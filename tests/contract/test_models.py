@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from ablation.contract import passing
 from ablation.errors import AblationError, ConfigError
-from ablation.parts import parts
+from ablation.trial.parts import parts
 from ablation.types import Noise, Team, Wrap
 
 BAD_MODELS: dict[str, tuple[Callable[[int], Any], str]] = {

@@ -9,7 +9,7 @@ import torch
 from made import refusal, squares, used
 from torch import Tensor
 
-from ablation.parts import parts
+from ablation.trial.parts import parts
 from ablation.types import Model, Pass, Penalty, Taught, Term
 
 

@@ -18,7 +18,7 @@ from ablation.contract.check import check
 from ablation.contract.sample import Shape
 from ablation.errors import ConfigError
 from ablation.key import Key
-from ablation.parts import build_optimizer, parts
+from ablation.trial.parts import build_optimizer, parts
 from ablation.types import Fill, Grad, Repeat, Schedule, Step, Tensors, Weights
 
 

@@ -19,8 +19,8 @@ from ablation.contract.check import check
 from ablation.contract.sample import Shape
 from ablation.errors import AblationError, ConfigError
 from ablation.key import Key
-from ablation.parts import build_optimizer, parts
 from ablation.track.sink import Sink
+from ablation.trial.parts import build_optimizer, parts
 from ablation.types import Batch
 from launch.checks import no_effect
 from launch.compose.arms import compose_arms

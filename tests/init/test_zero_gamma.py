@@ -9,7 +9,7 @@ from ablation.init.zero_gamma import zero_gamma
 from ablation.key import Key
 from ablation.model.resnet import resnet
 from ablation.model.resnet_cifar import ResNetCifar, resnet_cifar
-from ablation.parts import parts
+from ablation.trial.parts import parts
 
 KEY = Key.root(0)
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from ablation.errors import Stopped
-from ablation.parts import parts
 from ablation.trial import run
+from ablation.trial.parts import parts
 from launch import plan
 from launch.checks import canary
 from launch.checks.cost import Cost

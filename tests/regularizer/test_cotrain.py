@@ -11,8 +11,8 @@ from tiny import TINY, config
 
 from ablation.errors import ConfigError
 from ablation.model.resnet_cifar import resnet_cifar
-from ablation.parts import parts
 from ablation.regularizer.cotrain import Cotrained, cotrain, jensen_shannon
+from ablation.trial.parts import parts
 from ablation.types import Grad, Model, Penalty, Repeat, Step, Team, Weights
 
 G = torch.Generator().manual_seed(0)

@@ -12,9 +12,9 @@ from one_step import CPU, Enough, Few, images
 from tiny import SMALL_MODEL, TINY, config, options
 
 from ablation.build import build
-from ablation.parts import parts
 from ablation.regularizer._norm import global_norm
 from ablation.train import train
+from ablation.trial.parts import parts
 from ablation.trial.prepare import prepare
 from ablation.types import Grad
 

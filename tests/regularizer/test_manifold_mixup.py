@@ -17,8 +17,8 @@ from ablation.key import Key
 from ablation.learner import Learner
 from ablation.machine.precision import choose_precision
 from ablation.model.resnet_cifar import ResNetCifar, resnet_cifar
-from ablation.parts import build_learner, parts
 from ablation.regularizer.manifold_mixup import manifold_mixup
+from ablation.trial.parts import build_learner, parts
 from ablation.types import Batch, Model
 
 KEY = Key.root(1)

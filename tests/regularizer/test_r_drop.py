@@ -15,9 +15,9 @@ from torch import Tensor, nn
 from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.learner import Learner
-from ablation.parts import parts
 from ablation.regularizer.r_drop import r_drop
 from ablation.train import Feed
+from ablation.trial.parts import parts
 from ablation.types import Noisy, Term
 
 

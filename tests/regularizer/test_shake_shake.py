@@ -14,8 +14,8 @@ from torch import Tensor
 from ablation.errors import ConfigError
 from ablation.key import Key
 from ablation.model.block import Layers, PostBlock
-from ablation.parts import parts
 from ablation.regularizer.shake_shake import shake_shake
+from ablation.trial.parts import parts
 
 ALL = [(f, b, level) for f in ("shake", "even") for b in ("shake", "even", "keep") for level in ("image", "batch")]
 

@@ -18,9 +18,9 @@ import pytest
 from tiny import config
 
 from ablation.errors import ConfigError
-from ablation.parts import parts
 from ablation.track.mlflow import mlflow
 from ablation.track.ready import trouble
+from ablation.trial.parts import parts
 from launch.sweep.upload import tracker_problems
 from tests.track.trials import mlflow_warns
 
