@@ -16,7 +16,7 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     for submission in submissions:
         part = backend.pending(submission) if submission.launcher.get("kind") == "slurm" else driver.pending(submission)
         found.awaited |= part.awaited
-        found.verdicts |= part.verdicts
+        found.decisions |= part.decisions
         found.trouble += part.trouble
     return found
 

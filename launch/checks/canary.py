@@ -10,7 +10,7 @@ from ablation.store.result import look
 from ablation.trial.teacher import ready
 from launch.checks.cost import cost_signature
 from launch.compose.arm import Work
-from launch.status.outcome import HELD, NOT_STARTED, Outcome, Outcomes, TrialKey, done
+from launch.status.outcome import HELD, NOT_STARTED, Outcome, Outcomes, TrialKey, done_outcome
 from launch.sweep.submission import Submission
 
 _STOPPED = ("stopped", NOT_STARTED)
@@ -56,7 +56,7 @@ def failed_outcomes(
 
 def _outcome(submission: Submission, arm: str, seed: int, failed: Mapping[TrialKey, Outcome], rest: Outcome) -> Outcome:
     result = _result(submission, arm, seed)
-    found = done(result) if result else failed.get((arm, seed), rest)
+    found = done_outcome(result) if result else failed.get((arm, seed), rest)
     return Outcome(NOT_STARTED) if found.state == "stopped" else found  # of a probe nothing is kept
 
 

@@ -42,7 +42,7 @@ def explain(first: str, second: str | None, sweep: str | None, out: Path, as_jso
 
 
 def _two(a: ArmRecord, b: ArmRecord, as_json: bool) -> int:
-    changes = reasons.differ(a, b)
+    changes = reasons.differences(a, b)
     if as_json:
         options.answer({"a": a.id, "b": b.id, "differences": changes, "trouble": sorted({*a.trouble, *b.trouble})})
         return 0
@@ -93,8 +93,8 @@ def _facts(run: ArmRecord) -> dict[str, Any]:
     trials = [_trial(seed, folder) for seed, folder in folders.items()]
     sweeps = [{"name": s.name, "submission": s.number, "command": s.command} for s in run.submissions]
     arm = {key: run.description.get(key) for key in ("name", "command", "overrides", "groups", "params")}
-    facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.source(run)}
-    facts |= {"revisions": reasons.revised(run)}
+    facts = {"id": run.id, **arm, "folder": str(run.folder), "sweeps": sweeps, "code": reasons.code_states(run)}
+    facts |= {"revisions": reasons.revisions(run)}
     return {
         **facts,
         "stale": None,
@@ -111,17 +111,17 @@ def _today(run: ArmRecord) -> dict[str, Any]:
     if run.config is None or "overrides" not in run.description:
         return {"refused": "it is not known from what it was made"}
     try:
-        now = reasons.today(run)
+        now = reasons.compose_today(run)
     except (ConfigError, DataError) as e:
         return {"refused": str(e)}
     found = reasons.stale(run, now)
-    return {"stale": {"id": found[0], "keys": found[1]}} if found else {"edited": reasons.edited(run, now)}
+    return {"stale": {"id": found[0], "keys": found[1]}} if found else {"edited": reasons.edited_files(run, now)}
 
 
 def _trial(seed: int, folder: Path) -> dict[str, Any]:
     now = asdict(trial_status.of(folder))
     kind = now.pop("kind")
-    return {"seed": seed, "state": kind, **now, "history": list(reasons.attempts(folder))}
+    return {"seed": seed, "state": kind, **now, "history": list(reasons.attempt_history(folder))}
 
 
 def _stale(facts: dict[str, Any]) -> str:

@@ -78,11 +78,11 @@ def _edited(run: ArmRecord, trouble: list[str]) -> bool:
     if run.config is None or "overrides" not in run.description:
         return False
     try:
-        now = explain.today(run)
+        now = explain.compose_today(run)
     except (ConfigError, DataError) as e:
         trouble.append(f"{run.id}: its command is refused today: {e}")
         return False
-    return explain.stale(run, now) is None and bool(explain.edited(run, now))
+    return explain.stale(run, now) is None and bool(explain.edited_files(run, now))
 
 
 def _students(out: Path, archive: Archive, teachers: Chosen) -> Chosen:

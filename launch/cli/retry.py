@@ -14,7 +14,7 @@ from launch.cli.selection import SelectedSweep
 from launch.slurm import round
 from launch.slurm.round import perform
 from launch.status import outcome
-from launch.status.sweep_status import Trial, part
+from launch.status.sweep_status import Trial, narrow_submission
 from launch.sweep.submission import Submission
 from launch.workers import local
 from launch.workers.driver import driver
@@ -75,6 +75,6 @@ def _run(submission: Submission, trials: Sequence[Trial], facts: dict[str, Any],
         if not as_json:
             click.echo("\n".join([*round.report_lines(report), *round.next_commands(submission)]))
         return 0
-    outcomes = local.resume(submission, part(submission, trials), options.console(err=as_json))
+    outcomes = local.resume(submission, narrow_submission(submission, trials), options.console(err=as_json))
     facts["outcomes"] |= {f"{id_}/seed-{seed}": vars(o) for (id_, seed), o in outcomes.items()}
     return outcome.exit_code(outcomes)

@@ -18,11 +18,11 @@ from launch.sweep.submission import Submission
 def pending(submission: Submission) -> Pending:
     """What its jobs will start: those in the queue, and those that its keeper is to submit."""
     past = store.read_decisions(submission.folder)
-    found = Pending(verdicts={(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds})
+    found = Pending(decisions={(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds})
     try:
         found.awaited |= awaited(submission.folder)
         if any(job.active for job in commands.queue([store.name(submission, "keeper")]).values()):
-            found.awaited |= submission.trials - {key for key, v in found.verdicts.items() if v.decision != RETRY}
+            found.awaited |= submission.trials - {key for key, v in found.decisions.items() if v.decision != RETRY}
     except AblationError as e:
         found.trouble.append(f"what SLURM has of {submission.folder} is not known: {e}")
     return found

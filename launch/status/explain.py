@@ -1,4 +1,4 @@
-"""What a run is, why it is not what its command would give today, and how two runs differ."""
+"""What `ablation explain` tells: what a run is, why its command would not give it today, and how two runs differ."""
 
 from __future__ import annotations
 
@@ -29,22 +29,7 @@ from launch.sweep.provenance import SOURCE
 Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second
 
 
-def differ(a: ArmRecord, b: ArmRecord) -> Changes:
-    """The keys in which two runs differ, without surroundings.
-
-    Raises:
-        AblationError: a configuration is lost.
-    """
-    return difference(_config(a), _config(b), rules(), (a.id, b.id))
-
-
-def _config(run: ArmRecord) -> Mapping[str, Any]:
-    if run.config is None:
-        raise AblationError(f"{run.folder / 'config.yaml'} is missing or damaged: what {run.id} is cannot be told")
-    return run.config
-
-
-def today(run: ArmRecord) -> Planned:
+def compose_today(run: ArmRecord) -> Planned:
     """What the run's command gives today.
 
     Raises:
@@ -55,55 +40,70 @@ def today(run: ArmRecord) -> Planned:
     search = search_paths(typed)
     GlobalHydra.instance().clear()
     with initialized(), redirect_stdout(sys.stderr):  # a trick's module may print
-        found = compose_arms([overrides], search)[-1]
-    own_data.require([found.config])
-    return found
+        planned = compose_arms([overrides], search)[-1]
+    own_data.require([planned.config])
+    return planned
 
 
 def stale(run: ArmRecord, now: Planned) -> tuple[str, Changes] | None:
-    """If its command gives another run today: that one's id, and the keys that changed (was, is)."""
+    """If the run's command gives another one today, `now`: that one's id, and the keys that changed (was, is)."""
     ids = (run.id, now.arm.id)
     return None if now.arm.id == run.id else (now.arm.id, difference(_config(run), now.config, rules(), ids))
 
 
-def edited(run: ArmRecord, now: Planned) -> list[str]:
+def differences(a: ArmRecord, b: ArmRecord) -> Changes:
+    """The keys in which two runs differ, without surroundings.
+
+    Raises:
+        AblationError: a configuration is lost.
+    """
+    return difference(_config(a), _config(b), rules(), (a.id, b.id))
+
+
+def edited_files(run: ArmRecord, now: Planned) -> list[str]:
     """The files of the code that its trials, and their teachers, were trained by and that differ today."""
     return Edits(run.folder.parent).of(run.id, now.config, run.seeds)
 
 
-def revised(run: ArmRecord) -> dict[str, int]:
+def revisions(run: ArmRecord) -> dict[str, int]:
     """The options that it uses and that were ever corrected, and under which revision it was made; the first is 1."""
     return made_under(run.id, run.config, rules()) if run.config is not None else {}
 
 
-def source(run: ArmRecord) -> list[dict[str, Any]]:
+def code_states(run: ArmRecord) -> list[dict[str, Any]]:
     """The states of the code that it was run with: commit, and the files with changes that were not committed."""
     files = sorted(run.folder.glob("provenance*.json"), key=lambda p: p.stat().st_mtime_ns)
     files = files or [s.folder / SOURCE for s in run.submissions]
-    found: list[dict[str, Any]] = []
-    for facts in map(_source, files):
-        if facts not in found:
-            found.append(facts)
-    return found
+    states: list[dict[str, Any]] = []
+    for state in map(_read_code_state, files):
+        if state not in states:
+            states.append(state)
+    return states
 
 
-def _source(path: Path) -> dict[str, Any]:
+def attempt_history(folder: Path) -> Iterator[dict[str, Any]]:
+    """Each attempt at a seed, by the seed's folder: who made it, and how it ended."""
+    for number in attempt.numbers(folder):
+        its_folder = attempt.folder(folder, number)
+        _, last = ends(its_folder) or (None, None)
+        end = last["event"] if last and last["event"] in ("done", "failed", "stopped") else "no last word"
+        cause = (last.get("cause") or last.get("why") or "") if last else ""
+        yield {"attempt": number, "owner": str(attempt.owner(its_folder) or "unknown"), "end": end, "cause": cause}
+
+
+def _config(run: ArmRecord) -> Mapping[str, Any]:
+    if run.config is None:
+        raise AblationError(f"{run.folder / 'config.yaml'} is missing or damaged: what {run.id} is cannot be told")
+    return run.config
+
+
+def _read_code_state(path: Path) -> dict[str, Any]:
     try:
-        facts = json.loads(path.read_text())
+        recorded = json.loads(path.read_text())
     except (OSError, ValueError):
         return {"commit": None, "changed": [], "note": f"{path} cannot be read"}
-    changed = re.findall(r"^diff --git a/(\S+)", facts.get("diff") or "", re.MULTILINE)
-    found = {"commit": facts.get("commit"), "changed": sorted({*changed, *(facts.get("untracked") or {})})}
-    if facts.get("note"):
-        found["note"] = f"commit unknown: {facts['note']}; digest of the sources {facts.get('sources')}"
-    return found | {"own": [part for part in facts.get("own") or [] if isinstance(part, dict)]}
-
-
-def attempts(folder: Path) -> Iterator[dict[str, Any]]:
-    """Each attempt at a seed: who made it, and its last word."""
-    for number in attempt.numbers(folder):
-        of = attempt.folder(folder, number)
-        _, last = ends(of) or (None, None)
-        word = last["event"] if last and last["event"] in ("done", "failed", "stopped") else "no last word"
-        why = (last.get("cause") or last.get("why") or "") if last else ""
-        yield {"attempt": number, "owner": str(attempt.owner(of) or "unknown"), "end": word, "cause": why}
+    changed = re.findall(r"^diff --git a/(\S+)", recorded.get("diff") or "", re.MULTILINE)
+    state = {"commit": recorded.get("commit"), "changed": sorted({*changed, *(recorded.get("untracked") or {})})}
+    if recorded.get("note"):
+        state["note"] = f"commit unknown: {recorded['note']}; digest of the sources {recorded.get('sources')}"
+    return state | {"own": [part for part in recorded.get("own") or [] if isinstance(part, dict)]}

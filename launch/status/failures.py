@@ -27,14 +27,24 @@ class Failure:
     trace: str
 
 
+def group(trials: Iterable[Trial]) -> list[list[Failure]]:
+    """The failures among these trials, the most frequent first."""
+    groups: dict[tuple[str, ...], list[Failure]] = {}
+    for trial in filter(failed, trials):
+        f = read_failure(trial)
+        key = (f.kind, f.place) if f.place else (f.kind, f.cause, _VARIABLE.sub("#", f.message))
+        groups.setdefault(key, []).append(f)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
 def failed(trial: Trial) -> bool:
     """Whether something went wrong: it failed, or its process ended without a word."""
     return trial.state.kind == "failed" or (trial.state.kind == "stopped" and trial.state.cause == "killed")
 
 
-def failure(trial: Trial) -> Failure:
-    """Of a trial that failed."""
-    trace = "" if trial.state.cause == "damaged" else _trace(trial)
+def read_failure(trial: Trial) -> Failure:
+    """Why a trial failed, by its state and the last line of its journal."""
+    trace = "" if trial.state.cause == "damaged" else _read_trace(trial)
     frames = _PLACE.findall(trace)
     raised = _RAISED.findall(trace[trace.rfind("\n  File") + 1 :]) if frames else []
     kind = raised[0].rpartition(".")[2] if raised else trial.state.cause
@@ -42,16 +52,6 @@ def failure(trial: Trial) -> Failure:
     return Failure(trial, kind, place, trial.state.cause, trial.state.message, trace)
 
 
-def _trace(trial: Trial) -> str:
+def _read_trace(trial: Trial) -> str:
     events = tail(attempt.folder(trial.folder, attempt.latest(trial.folder)))
     return str(events[-1].get("trace", "")) if events and events[-1]["event"] == "failed" else ""
-
-
-def group(trials: Iterable[Trial]) -> list[list[Failure]]:
-    """The failures among these trials, the most frequent first."""
-    found: dict[tuple[str, ...], list[Failure]] = {}
-    for trial in filter(failed, trials):
-        f = failure(trial)
-        key = (f.kind, f.place) if f.place else (f.kind, f.cause, _VARIABLE.sub("#", f.message))
-        found.setdefault(key, []).append(f)
-    return sorted(found.values(), key=len, reverse=True)

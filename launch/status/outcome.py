@@ -1,4 +1,4 @@
-"""What became of a trial, and the lines in which a worker and its driver talk."""
+"""What became of a trial, and the lines of JSON, one an event, in which a worker tells its driver."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Any
 
 from launch.compose.arm import Work
 
-Event = dict[str, Any]  # one line; `event` says which
-TrialKey = tuple[str, int]  # id, seed
 NOT_STARTED = "not started"
 HELD = "held"  # not started either, since a canary failed
+Event = dict[str, Any]  # one line; `event` says which
+TrialKey = tuple[str, int]  # id, seed
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,25 @@ class Outcome:
 Outcomes = dict[int, Outcome]  # by seed
 
 
-def done(result: Mapping[str, Any]) -> Outcome:
+def done_outcome(result: Mapping[str, Any]) -> Outcome:
     """The outcome of a trial with this result."""
     return Outcome("done", test_acc=result["test_acc"])
 
 
+def exit_code(outcomes: Mapping[TrialKey, Outcome]) -> int:
+    """0: every trial is done, 1: some failed, 2: all that failed were refused, 130: stopped before the end."""
+    states = {o.state for o in outcomes.values()}
+    if states & {"stopped", NOT_STARTED}:
+        return 130
+    causes = {o.cause for o in outcomes.values() if o.state == "failed"}
+    if causes:
+        return 2 if causes == {"config"} else 1
+    return 0 if states <= {"done"} else 1
+
+
 def encode(event: Mapping[str, Any]) -> bytes:
-    """One line."""
-    return json.dumps(event, default=_plain).encode() + b"\n"
+    """An event as one line of JSON."""
+    return json.dumps(event, default=_to_json).encode() + b"\n"
 
 
 def decode(line: bytes) -> Event:
@@ -48,32 +59,21 @@ def decode(line: bytes) -> Event:
     if not isinstance(event, dict) or "event" not in event:
         raise ValueError(f"not an event: {line[:200]!r}")
     if "work" in event:
-        event["work"] = work(event["work"])
+        event["work"] = decode_work(event["work"])
     if "outcomes" in event:
         event["outcomes"] = {int(seed): Outcome(**o) for seed, o in event["outcomes"].items()}
     return event
 
 
-def work(pair: Any) -> Work:
+def decode_work(pair: Any) -> Work:
     """A work from its JSON, `[id, [seeds]]`."""
     arm, seeds = pair
     return Work(arm, tuple(seeds))
 
 
-def _plain(value: Any) -> Any:
+def _to_json(value: Any) -> Any:
     if isinstance(value, Work):
         return [value.id, list(value.seeds)]
     if isinstance(value, Outcome):
         return asdict(value)
     raise TypeError(f"{type(value).__name__} in an event")
-
-
-def exit_code(outcomes: Mapping[TrialKey, Outcome]) -> int:
-    """0: every trial is done, 1: some failed, 2: all that failed were refused, 130: stopped before the end."""
-    states = {o.state for o in outcomes.values()}
-    if states & {"stopped", NOT_STARTED}:
-        return 130
-    causes = {o.cause for o in outcomes.values() if o.state == "failed"}
-    if causes:
-        return 2 if causes == {"config"} else 1
-    return 0 if states <= {"done"} else 1

@@ -24,7 +24,7 @@ RETRY, STOP, HOLD, RESET = "retry", "stop", "hold", "forgive"  # what can be dec
 
 @dataclass(frozen=True)
 class Resources:
-    """What a trial is given."""
+    """What a trial is given: its room."""
 
     pack: int = 1  # trials side by side on its device
     mem_mib: int | None = None  # of the whole job; None: what the cluster gives
@@ -52,9 +52,12 @@ class Rule:
     mem: float = 1.0  # alone already: multiply the memory by this
 
 
+Policy = Mapping[str, Rule]
+
+
 @dataclass(frozen=True)
 class Retry:
-    """Try it again, in this room."""
+    """Try it again, with these resources."""
 
     room: Resources
 
@@ -82,11 +85,8 @@ class Decision:
 
     @property
     def failure(self) -> AttemptFailure:
-        """As the policy takes it."""
+        """The failure that was decided about, as `decide` takes it."""
         return AttemptFailure(self.cause, self.step, self.node, self.device)
-
-
-Policy = Mapping[str, Rule]
 
 
 def read(node: Any) -> Policy:
@@ -100,29 +100,6 @@ def read(node: Any) -> Policy:
             f"hydra.launcher.retry={node}: should be a mapping such as {{oom: {{tries: 1}}}}, {{}} for none"
         )
     return {cause: Rule(0) for cause in CAUSES} | {cause: _rule(cause, rule) for cause, rule in node.items()}
-
-
-def _rule(cause: str, node: Any) -> Rule:
-    path = f"hydra.launcher.retry.{cause}"
-    if cause not in CAUSES:
-        raise ConfigError(f"{path}: no such cause; {near(cause, CAUSES)}")
-    if not isinstance(node, Mapping):
-        raise ConfigError(f"{path}={node!r}: should be a mapping such as {{tries: 1}}")
-    known = [f.name for f in fields(Rule)]
-    for name in node:
-        if name not in known:
-            raise ConfigError(f"{path}.{name}: no such setting; {near(str(name), known)}")
-    tries = node.get("tries", 0)
-    if isinstance(tries, bool) or not isinstance(tries, int) or tries < 0:
-        raise ConfigError(f"{path}.tries={tries!r}: should be a whole number, 0 for no retry")
-    for name in ("resume", "exclude"):
-        if not isinstance(node.get(name, False), bool):
-            raise ConfigError(f"{path}.{name}={node[name]!r}: should be true or false")
-    for name in ("pack", "mem"):
-        factor = node.get(name, 1.0)
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
-            raise ConfigError(f"{path}.{name}={factor!r}: should be a factor of 1 or more")
-    return Rule(**node)
 
 
 def decide(failures: Sequence[AttemptFailure], room: Resources, policy: Policy) -> Retry | GiveUp:
@@ -144,12 +121,36 @@ def decide(failures: Sequence[AttemptFailure], room: Resources, policy: Policy) 
     return _roomier(room, rule, last.device) if rule.pack > 1 or rule.mem > 1 else Retry(room)
 
 
+def _rule(cause: str, node: Any) -> Rule:
+    path = f"hydra.launcher.retry.{cause}"
+    if cause not in CAUSES:
+        raise ConfigError(f"{path}: no such cause; {near(cause, CAUSES)}")
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{path}={node!r}: should be a mapping such as {{tries: 1}}")
+    settings = [f.name for f in fields(Rule)]
+    for name in node:
+        if name not in settings:
+            raise ConfigError(f"{path}.{name}: no such setting; {near(str(name), settings)}")
+    tries = node.get("tries", 0)
+    if isinstance(tries, bool) or not isinstance(tries, int) or tries < 0:
+        raise ConfigError(f"{path}.tries={tries!r}: should be a whole number, 0 for no retry")
+    for name in ("resume", "exclude"):
+        if not isinstance(node.get(name, False), bool):
+            raise ConfigError(f"{path}.{name}={node[name]!r}: should be true or false")
+    for name in ("pack", "mem"):
+        factor = node.get(name, 1.0)
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
+            raise ConfigError(f"{path}.{name}={factor!r}: should be a factor of 1 or more")
+    return Rule(**node)
+
+
 def _further(failures: Sequence[AttemptFailure], n: int) -> bool:
     """Whether attempt n left a later checkpoint than every attempt before it."""
     return failures[n].step > max((f.step for f in failures[:n]), default=0)
 
 
 def _roomier(room: Resources, rule: Rule, device: bool) -> Retry | GiveUp:
+    """More room after memory ran out: fewer trials side by side first, then more memory for the job."""
     if room.pack > 1 and rule.pack > 1:
         return Retry(replace(room, pack=max(1, min(room.pack - 1, int(room.pack / rule.pack)))))
     if device:

@@ -37,10 +37,10 @@ class Trial(NamedTuple):
 
 @dataclass
 class Pending:
-    """What is still to come of the submissions of a sweep, as of now; trials are named by id and seed."""
+    """What is still to come of a sweep's submissions, as their drivers or SLURM say now; see `launch.backends`."""
 
     awaited: set[TrialKey] = field(default_factory=set)  # somebody will start them if they are not done by then
-    verdicts: dict[TrialKey, Decision] = field(default_factory=dict)  # what was decided of those that did not finish
+    decisions: dict[TrialKey, Decision] = field(default_factory=dict)  # on those that did not finish
     trouble: list[str] = field(default_factory=list)  # why something could not be found out
 
 
@@ -60,12 +60,30 @@ def sweep_status(submissions: Sequence[Submission], pending: Pending) -> SweepSt
             arms.setdefault(id_, planned)
             seeds.setdefault(id_, {}).update(dict.fromkeys(planned.seeds))
     wanted = [(arms[id_], seed) for id_ in arms for seed in sorted(seeds[id_])]
-    standing = trial_statuses(submissions[-1].out, wanted, pending)
-    stale = _stale(list(arms.values()))
-    return standing._replace(trials=[t._replace(stale=stale.get(t.planned.arm.id, "")) for t in standing.trials])
+    status = trial_statuses(submissions[-1].out, wanted, pending)
+    superseded = _superseded(list(arms.values()))
+    return status._replace(trials=[t._replace(stale=superseded.get(t.planned.arm.id, "")) for t in status.trials])
 
 
-def _stale(planned: Sequence[Planned]) -> dict[str, str]:
+def trial_statuses(
+    out: Path, wanted: Iterable[tuple[Planned, int]], pending: Pending, write: bool = True
+) -> SweepStatus:
+    """How trials stand that no submission need have asked for: arms with seeds. `write`: see `attempt.live`."""
+    trials = [_trial(out, planned, seed, pending, write) for planned, seed in wanted]
+    return SweepStatus(_blocked(trials, write), pending.trouble)
+
+
+def narrow_submission(submission: Submission, trials: Sequence[Trial]) -> Submission:
+    """The submission as if it had asked for these trials only, to run again what is left of it."""
+    seeds: dict[str, list[int]] = {}
+    for t in trials:
+        seeds.setdefault(t.planned.arm.id, []).append(t.seed)
+    planned = {t.planned.arm.id: t.planned for t in trials}
+    arms = {id_: replace(p, config={**p.config, "seeds": seeds[id_]}) for id_, p in planned.items()}
+    return replace(submission, arms=arms)
+
+
+def _superseded(planned: Sequence[Planned]) -> dict[str, str]:
     """Of arms, newest first: those whose name a newer one has, and how the newer one differs, by id."""
     names: dict[str, Planned] = {}
     older = [p for p in planned if names.setdefault(p.arm.name, p) is not p]
@@ -76,50 +94,32 @@ def _stale(planned: Sequence[Planned]) -> dict[str, str]:
     }
 
 
-def trial_statuses(
-    out: Path, wanted: Iterable[tuple[Planned, int]], pending: Pending, write: bool = True
-) -> SweepStatus:
-    """These arms' trials, whether or not they were ever asked for. `write`: see `attempt.live`."""
-    trials = [_trial(out, planned, seed, pending, write) for planned, seed in wanted]
-    return SweepStatus(_blocked(trials, write), pending.trouble)
-
-
 def _trial(out: Path, planned: Planned, seed: int, pending: Pending, write: bool) -> Trial:
     folder = out / planned.arm.id / f"seed-{seed}"
     try:
         now = trial_status.of(folder, planned.config["lease"], write)
     except OSError as e:  # one folder that cannot be read must not hide the others
         now = TrialStatus("failed", "damaged", str(e))
-    verdict = pending.verdicts.get((planned.arm.id, seed))
-    again = verdict is not None and verdict.decision == RETRY and verdict.time > now.time
+    decision = pending.decisions.get((planned.arm.id, seed))
+    again = decision is not None and decision.decision == RETRY and decision.time > now.time
     if (planned.arm.id, seed) in pending.awaited:
         if now.kind in _WAITING or (now.kind == "failed" and again):
-            now = replace(now, kind="queued", cause=verdict.cause if verdict and again else "", message="")
-    elif now.kind in _WAITING and verdict is not None and not again:
-        now = replace(now, kind="failed", cause=verdict.cause or verdict.decision, message=verdict.reason)
+            now = replace(now, kind="queued", cause=decision.cause if decision and again else "", message="")
+    elif now.kind in _WAITING and decision is not None and not again:
+        now = replace(now, kind="failed", cause=decision.cause or decision.decision, message=decision.reason)
     return Trial(planned, seed, folder, now)
-
-
-def part(submission: Submission, trials: Sequence[Trial]) -> Submission:
-    """A submission as if it had asked for just these trials."""
-    seeds: dict[str, list[int]] = {}
-    for t in trials:
-        seeds.setdefault(t.planned.arm.id, []).append(t.seed)
-    planned = {t.planned.arm.id: t.planned for t in trials}
-    arms = {id_: replace(p, config={**p.config, "seeds": seeds[id_]}) for id_, p in planned.items()}
-    return replace(submission, arms=arms)
 
 
 def _blocked(trials: Sequence[Trial], write: bool) -> list[Trial]:
     """A student that waits for a teacher of whom nothing more is to be expected is blocked, and so are its own."""
-    known = {(t.planned.arm.id, t.seed): t for t in trials}
+    by_key = {(t.planned.arm.id, t.seed): t for t in trials}
 
     def judged(t: Trial) -> Trial:
         key = (t.planned.teacher or "", t.seed)
         if t.state.kind not in (*_WAITING, "queued") or not key[0]:
             return t
-        if key in known:
-            teacher = judged(known[key]).state
+        if key in by_key:
+            teacher = judged(by_key[key]).state
         else:
             teacher = trial_status.of(t.folder.parents[1] / key[0] / t.folder.name, write=write)
         if teacher.kind not in _ENDED:

@@ -1,4 +1,4 @@
-"""How each trial stands, told from the files alone: they are the truth, whoever wrote them and wherever.
+"""How a trial stands, by its files alone: they are the truth, whoever wrote them and wherever.
 
 A finished trial costs one listing and one small file; of the others only the ends of their journals are read.
 """
@@ -20,7 +20,7 @@ KINDS = ("done", "running", "queued", "new", "stopped", "cancelled", "blocked", 
 
 @dataclass(frozen=True)
 class TrialStatus:
-    """One trial."""
+    """How one trial stands."""
 
     kind: str  # one of KINDS
     cause: str = ""  # of a trial that failed or stopped: oom, diverged, killed, asked, ...
@@ -49,6 +49,32 @@ def of(folder: Path, lease: float = 60.0, write: bool = True) -> TrialStatus:
         )
 
 
+def done_at(seed_folder: Path) -> float | None:
+    """When a trial was done, seconds since 1970; None if it is not.
+
+    A trial that was done before somebody asked for it is not run again; whoever asks is to see how old its numbers are.
+    """
+    result = look(seed_folder)
+    if result is None or isinstance(result, Damaged):
+        return None
+    _, last = ends(attempt.folder(seed_folder, int(result.get("attempt", 0)))) or (None, None)
+    recorded = last is not None and last["event"] == "done"
+    return float(last["time"]) if recorded and last is not None else (seed_folder / RESULT).stat().st_mtime
+
+
+def format_ago(times: Iterable[float]) -> str:
+    """How long ago the last of these was: `12 min ago`."""
+    return f"{format_duration(max(0.0, time.time() - max(times)), decimals=0)} ago"
+
+
+def format_duration(seconds: float, decimals: int = 1) -> str:
+    """In the unit that people would use: `1.5 h`."""
+    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.{decimals}f} {unit}"
+    return f"{seconds:.{decimals}f} s"
+
+
 def _done(folder: Path) -> TrialStatus | None:
     result = finished(folder)
     if result is None:
@@ -72,7 +98,7 @@ def _unfinished(folder: Path, lease: float, write: bool) -> TrialStatus:
     began = owner.time if owner else 0.0
     last: Event = events[-1] if events else {"event": "claimed", "time": began}
     epoch = last_epoch(folder, number, events)
-    known = TrialStatus(
+    status = TrialStatus(
         "running",
         message="is being cancelled" if cancelled else "",
         epoch=epoch["epoch"],
@@ -84,44 +110,21 @@ def _unfinished(folder: Path, lease: float, write: bool) -> TrialStatus:
         time=last["time"],
     )
     if live:
-        return known
+        return status
     if last["event"] == "done" and (done := _done(folder)):  # finished between two looks
         return done
-    ended = _ended(known, last)
+    ended = _ended(status, last)
     return replace(ended, kind="cancelled") if cancelled and ended.kind == "stopped" else ended
 
 
-def _ended(known: TrialStatus, last: Event) -> TrialStatus:
+def _ended(status: TrialStatus, last: Event) -> TrialStatus:
     """Of an attempt that nobody makes any more, by the last that it wrote."""
-    known = replace(known, message="")
+    status = replace(status, message="")
     if last["event"] == "failed":
-        return replace(known, kind="failed", cause=last["cause"], message=last["message"])
+        return replace(status, kind="failed", cause=last["cause"], message=last["message"])
     if last["event"] == "stopped":
-        asked = last["why"] == "cancelled"
-        return replace(known, kind="cancelled") if asked else replace(known, kind="stopped", cause=last["why"])
+        cancelled = last["why"] == "cancelled"
+        return replace(status, kind="cancelled") if cancelled else replace(status, kind="stopped", cause=last["why"])
     return replace(
-        known, kind="stopped", cause="killed", message=f"{known.owner or 'its process'} ended without a word"
+        status, kind="stopped", cause="killed", message=f"{status.owner or 'its process'} ended without a word"
     )
-
-
-def done_at(seed_folder: Path) -> float | None:
-    """When a trial was done, seconds since 1970; None if it is not."""
-    result = look(seed_folder)
-    if result is None or isinstance(result, Damaged):
-        return None
-    _, last = ends(attempt.folder(seed_folder, int(result.get("attempt", 0)))) or (None, None)
-    told = last is not None and last["event"] == "done"
-    return float(last["time"]) if told and last is not None else (seed_folder / RESULT).stat().st_mtime
-
-
-def ago(times: Iterable[float]) -> str:
-    """How long ago the last of these was: `12 min ago`."""
-    return f"{duration(max(0.0, time.time() - max(times)), decimals=0)} ago"
-
-
-def duration(seconds: float, decimals: int = 1) -> str:
-    """In the unit that people would use."""
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.{decimals}f} {unit}"
-    return f"{seconds:.{decimals}f} s"

@@ -1,4 +1,4 @@
-"""What a sweep has cost in time on devices, and how much of that came to nothing."""
+"""What the trials of a sweep have cost in time on devices, and how much of that came to nothing."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ class Usage:
 
 def usage(trials: Iterable[Trial], submissions: Sequence[Submission]) -> dict[str, Usage]:
     """By kind of device: GPU or CPU. `submissions` (oldest first) say how many trials shared a GPU."""
-    found: dict[str, Usage] = {}
+    by_device: dict[str, Usage] = {}
     for trial in trials:
         failed = trial.state.kind == "failed"
         for device, spent, redone in _attempts(trial, submissions):
-            entry = found.setdefault(device, Usage())
+            entry = by_device.setdefault(device, Usage())
             entry.spent += spent
             entry.failed += spent if failed else 0.0
             entry.redone += 0.0 if failed else redone
-    return found
+    return by_device
 
 
 def _attempts(trial: Trial, submissions: Sequence[Submission]) -> Iterator[tuple[str, float, float]]:

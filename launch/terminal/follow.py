@@ -13,7 +13,7 @@ from rich.console import Console
 
 from launch.compose.arm import Work
 from launch.status.outcome import NOT_STARTED, Event, Outcome
-from launch.status.sweep_status import Trial, part
+from launch.status.sweep_status import Trial, narrow_submission
 from launch.status.trial_status import TrialStatus
 from launch.sweep.submission import Submission
 from launch.terminal.live_table import FEW_TRIALS, LiveTable, ProgressView, describe_outcome
@@ -35,7 +35,7 @@ def follow(
     is one that asked for some of them.
     """
     trials = poll()
-    progress = Progress(part(submission, trials), 1, HINT)
+    progress = Progress(narrow_submission(submission, trials), 1, HINT)
     with closing((LiveTable if console.is_terminal else ChangeLines)(progress, console)) as view:
         before = _show_done(view, trials)
         while True:

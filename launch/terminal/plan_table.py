@@ -17,7 +17,7 @@ from launch.checks.cost import Cost
 from launch.compose.arm import Planned
 from launch.compose.naming import common_and_distinct
 from launch.status.sweep_status import Trial
-from launch.status.trial_status import duration
+from launch.status.trial_status import format_duration
 from launch.sweep import edits
 from launch.sweep.earlier_arms import SupersededArm
 from launch.terminal.arm_table import ArmRow, describe_totals
@@ -118,7 +118,7 @@ def _state(arm: PlannedArm) -> Text:
 
 def _to_come(arm: PlannedArm) -> str:
     seconds = arm.seconds
-    return "unknown" if seconds is None else duration(seconds) if seconds else ""
+    return "unknown" if seconds is None else format_duration(seconds) if seconds else ""
 
 
 def _lines(report: PlanReport) -> list[str]:
@@ -132,7 +132,9 @@ def _lines(report: PlanReport) -> list[str]:
     if known:
         hours = ", ".join(f"{value:.2g} {kind}-hours" for kind, value in sorted(report.hours().items()))
         sources = sorted({f"{arm.cost.source} on {arm.cost.device}" for arm in report.arms if arm.cost and arm.seconds})
-        lines.append(f"to come: {duration(sum(known))} one after another, {hours} (from {', '.join(sources[:3])})")
+        lines.append(
+            f"to come: {format_duration(sum(known))} one after another, {hours} (from {', '.join(sources[:3])})"
+        )
     unknown = sum(arm.seconds is None for arm in report.arms)
     if unknown:
         lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")

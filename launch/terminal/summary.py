@@ -12,7 +12,7 @@ from rich.text import Text
 
 from launch.compose.overrides import verb_command
 from launch.status.outcome import Outcome, TrialKey
-from launch.status.trial_status import ago, done_at
+from launch.status.trial_status import done_at, format_ago
 from launch.sweep.submission import Submission
 from launch.terminal.progress import ArmProgress, Progress
 
@@ -102,10 +102,11 @@ def _done_before(submission: Submission, progress: Progress) -> Iterator[str]:
     """What was done before the sweep was submitted. Others that were found done may be the work of its own jobs."""
     times = [done_at(submission.out / arm / f"seed-{seed}") for arm, seed in progress.before]
     earlier = [at for at in times if at is not None and at < submission.time]
+    ago = format_ago(earlier) if earlier else ""
     if earlier and len(earlier) == progress.trials:
-        yield f"            already done {ago(earlier)}; nothing was run"
+        yield f"            already done {ago}; nothing was run"
     elif earlier:
-        yield f"            {len(earlier)} of these were done already, the last {ago(earlier)}, and not run again"
+        yield f"            {len(earlier)} of these were done already, the last {ago}, and not run again"
 
 
 def _relative(submission: Submission) -> str:

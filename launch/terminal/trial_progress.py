@@ -16,7 +16,7 @@ from rich.text import Text
 from ablation.errors import AblationError, Blocked, Cancelled
 from ablation.store.attempt import Busy, Fenced
 from ablation.trial.observer import Leg, Watch
-from launch.status.trial_status import ago
+from launch.status.trial_status import format_ago
 
 _WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocked"}  # failures that are none
 Results = Mapping[int, Mapping[str, Any] | AblationError]
@@ -148,9 +148,9 @@ class TrialBar(TrialLines):
 def _nothing_run(outcomes: Results, before: Mapping[int, float]) -> str:
     """What was done already."""
     if before.keys() >= outcomes.keys():
-        return f"already done {ago(before.values())}; nothing was run"
+        return f"already done {format_ago(before.values())}; nothing was run"
     which = ", ".join(map(str, sorted(before)))
-    return f"already done {ago(before.values())}, and not run again: seed{'s' * (len(before) > 1)} {which}"
+    return f"already done {format_ago(before.values())}, and not run again: seed{'s' * (len(before) > 1)} {which}"
 
 
 def _row(seed: int, outcome: Mapping[str, Any] | AblationError) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from ablation.store.claim import refuse_if_held
 from ablation.store.result import look
 from launch.compose.arm import Work
 from launch.status import retry_policy
-from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, TrialKey, done
+from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, TrialKey, done_outcome
 from launch.status.retry_policy import AttemptFailure, Policy, Resources, Retry
 from launch.sweep.submission import Submission
 
@@ -104,7 +104,7 @@ class Scheduler:
     def _results(self, work: Work) -> Outcomes | None:
         """Of a work whose trials are all done. A result that is damaged is for the worker to tell."""
         results = {seed: look(self._folder(work, seed)) for seed in work.seeds}
-        found = {seed: done(result) for seed, result in results.items() if isinstance(result, dict)}
+        found = {seed: done_outcome(result) for seed, result in results.items() if isinstance(result, dict)}
         return found if len(found) == len(results) else None
 
     def _waits(self, work: Work) -> bool:

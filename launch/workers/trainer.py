@@ -22,7 +22,7 @@ from ablation.trial.observer import Leg, Watch
 from ablation.trial.program import program_of
 from launch.checks.probe import probe
 from launch.compose.arm import Work
-from launch.status.outcome import Event, Outcome, Outcomes, done, work
+from launch.status.outcome import Event, Outcome, Outcomes, decode_work, done_outcome
 from launch.sweep import provenance
 from launch.sweep import submission as sweep
 from launch.workers.process import OFFLINE
@@ -45,7 +45,7 @@ class Trainer:
 
     def train(self, pair: Any, supersede: Collection[str], probing: bool) -> bool:
         """Train one work, given as `[id, [seeds]]`, or only try a few steps of it; whether this process can go on."""
-        asked = work(pair)
+        asked = decode_work(pair)
         print(f"--- {asked.label}", file=sys.stderr, flush=True)
         broken = False
         try:
@@ -118,6 +118,6 @@ def _on_gpu() -> bool:
 
 def _of(outcome: Result | AblationError) -> Outcome:
     if not isinstance(outcome, AblationError):
-        return done(outcome)
+        return done_outcome(outcome)
     state = next((s for kind, s in _STATES.items() if isinstance(outcome, kind)), "failed")
     return Outcome(state, cause(outcome) if state == "failed" else "", str(outcome))

@@ -20,7 +20,7 @@ from launch.cli import main
 from launch.compose.arm import Planned, Work
 from launch.compose.paths import ROOT
 from launch.status.outcome import Outcome
-from launch.status.sweep_status import Trial, part
+from launch.status.sweep_status import Trial, narrow_submission
 from launch.status.trial_status import TrialStatus
 from launch.sweep.submission import Submission, submissions
 from launch.terminal import follow as following
@@ -64,9 +64,9 @@ def test_what_a_living_driver_has_is_queued(s: Submission) -> None:
 
 def test_a_driver_of_some_trials_has_no_others(s: Submission) -> None:
     trials = status_of([s]).trials
-    (s.folder / DRIVER).write_text(json.dumps(driving(part(s, trials[2:3]))))
+    (s.folder / DRIVER).write_text(json.dumps(driving(narrow_submission(s, trials[2:3]))))
     assert kinds(s) == ["done", "running", "failed", "new"]
-    (s.folder / DRIVER).write_text(json.dumps(driving(part(s, trials[3:]))))
+    (s.folder / DRIVER).write_text(json.dumps(driving(narrow_submission(s, trials[3:]))))
     assert kinds(s) == ["done", "running", "failed", "queued"]
 
 
@@ -168,7 +168,7 @@ def test_ctrl_c_in_one_submission_is_not_followed_by_the_next(
 def test_a_part_of_a_submission_has_those_trials_alone(s: Submission) -> None:
     trials = status_of([s]).trials
     first, second, _ = s.arms
-    assert part(s, trials[1:3]).works == [Work(first, (1,)), Work(second, (0,))]
+    assert narrow_submission(s, trials[1:3]).works == [Work(first, (1,)), Work(second, (0,))]
 
 
 class Film:
