@@ -78,7 +78,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
 
 def _tell_range_test(folder: Path, seeds: Sequence[int], name: str) -> None:
     """What a run whose learning rate rises throughout was for."""
-    from results import lr_finder  # only now: matplotlib takes a while
+    from results import lr_finder  # only now: no other run has a use for it
 
     with suppress(lr_finder.NoRangeTest):
         for line in lr_finder.show(folder, seeds, name).lines():
