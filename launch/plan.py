@@ -46,7 +46,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
 
 
 def look(
-    planned: Sequence[Planned], command: str, timed: bool = False, checked: no_effect.Budget = no_effect.NOTHING
+    planned: Sequence[Planned], command: str, timed: bool = False, checked: no_effect.Budget = no_effect.NO_CHECK
 ) -> PlanReport:
     """What would be run; `timed` probes shapes of which no earlier run tells, `checked` looks for dead switches."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
@@ -99,7 +99,7 @@ def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:
         if isinstance(cost, AblationError):
             notes.append(f"{p.arm.name} could not be timed: {cost}")
         else:
-            estimates.learn(p, cost)
+            estimates.add(p, cost)
     return notes
 
 

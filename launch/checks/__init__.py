@@ -1,1 +1,1 @@
-"""What a few real steps tell before many are run: cost, a canary, and settings without an effect."""
+"""What is found out before trials are trained: their cost, whether they run at all, and settings without an effect."""

@@ -1,4 +1,7 @@
-"""A few steps of every distinct shape before the trials: what breaks at once breaks once, not in every trial."""
+"""`canary=true`: a few steps of every distinct shape before the trials. What breaks at once breaks once, not in each.
+
+Here is which trials are probed and what follows if one fails; the local launcher and SLURM run the probes.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +19,8 @@ from launch.sweep.submission import Submission
 _STOPPED = ("stopped", NOT_STARTED)
 
 
-def asked(options: Mapping[str, Any]) -> bool:
-    """Whether the launcher's options ask for one.
+def is_requested(options: Mapping[str, Any]) -> bool:
+    """Whether the launcher's options ask for a canary.
 
     Raises:
         ConfigError: neither true nor false.
@@ -28,7 +31,7 @@ def asked(options: Mapping[str, Any]) -> bool:
     return value
 
 
-def works(submission: Submission) -> list[Work]:
+def works_to_probe(submission: Submission) -> list[Work]:
     """One trial of each shape among those that are not done; students only whose teacher is done."""
     chosen: dict[str, Work] = {}
     for work in submission.works:
@@ -45,7 +48,7 @@ def failed_outcomes(
     submission: Submission, probe: Callable[[list[Work]], Mapping[TrialKey, Outcome]]
 ) -> dict[Work, Outcomes]:
     """Try the canaries with `probe`; nothing if all is well, else what becomes of every work of the sweep."""
-    tried = probe(works(submission))
+    tried = probe(works_to_probe(submission))
     failed = {trial: outcome for trial, outcome in tried.items() if outcome.state != "done"}
     if not failed:
         return {}

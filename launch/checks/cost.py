@@ -15,14 +15,14 @@ from ablation.store.result import look
 from launch.compose.arm import Config, Planned, rules
 from launch.sweep.earlier_arms import EarlierArms
 
-_RUNS = 5  # of one shape that are looked at, the newest
-_WHOLE = ("model", "data", "batch_size")  # every value of these counts; elsewhere numbers cost nothing
+_RUNS = 5  # the newest of one shape are read
+_EVERY_VALUE = ("model", "data", "batch_size")  # of these every value counts; elsewhere numbers cost nothing
 _FREE = ("sched", "epochs", "diverged", "teacher", "rounds", "data.split_seed")
-_HOW = ("compile", "fuse")  # not what a trial is, but what it costs
+_EXECUTION = ("compile", "fuse")  # how a trial is computed: no part of what it is, but of what it costs
 
 
 class Cost(NamedTuple):
-    """Of one epoch of one seed, with its evaluation."""
+    """What one epoch of one seed takes, with its evaluation."""
 
     seconds: float
     device: str  # as people know it
@@ -43,14 +43,14 @@ def cost_signature(config: Config) -> str:
     kept = {
         key: value
         for key, value in canonical(config, rules()).items()
-        if not _within(key, _FREE) and (_within(key, _WHOLE) or not _is_number(value))
+        if not _within(key, _FREE) and (_within(key, _EVERY_VALUE) or not _is_number(value))
     }
-    how = {key: config.get(key) for key in _HOW}
+    how = {key: config.get(key) for key in _EXECUTION}
     return json.dumps({**kept, **how, "taught": config.get("teacher") is not None})
 
 
 class Estimates:
-    """Costs by shape; each shape is looked for once."""
+    """Costs by shape; earlier runs are searched once for each."""
 
     def __init__(self, past: EarlierArms) -> None:
         self._past = past
@@ -67,7 +67,7 @@ class Estimates:
         """One arm of every shape of which nothing is known."""
         return list({_key(p): p for p in planned if self.of(p) is None}.values())
 
-    def learn(self, planned: Planned, cost: Cost) -> None:
+    def add(self, planned: Planned, cost: Cost) -> None:
         """What a probe of this arm's shape has found."""
         self._known[_key(planned)] = cost
 

@@ -1,7 +1,8 @@
-"""Switches that change nothing, found before a sweep is launched: a few real steps of every arm, compared bit for bit.
+"""Dead switches, which change nothing, found before a sweep is launched: arms that are one and the same training.
 
-Arms share their random numbers, so that what differs between two of them is what their settings make. The steps are
-done by a process of their own (`ablation.trial.fingerprint`), and only so long as the budget lasts.
+A few real steps of every arm are compared bit for bit. Arms share their random numbers, so that what differs between
+two of them is what their settings make. A process of its own (`ablation.trial.fingerprint`) does the steps, and only so
+long as the budget lasts.
 """
 
 from __future__ import annotations
@@ -21,32 +22,33 @@ from launch.checks.child import answers
 from launch.compose.arm import Planned, has_run, rules
 from launch.compose.naming import common_and_distinct
 
+_KEY = "hydra.launcher.check"
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
 _SECONDS = 60.0
 _NAMED = 3  # arms that a note names
-_WHAT = (
+_COMPARED = (
     "compared were images, augmented batches, parameters, schedules over the whole run and, in the first two steps, "
     "one in the middle and the last: losses, weights and evaluation"
 )
-KEY = "hydra.launcher.check"
+_PERHAPS = "perhaps "  # before keys that may act later: no reason to refuse
 
 
 class Budget(NamedTuple):
-    """What a launcher was told by `check`."""
+    """What a launcher's option `check` asks for."""
 
-    seconds: float  # the budget; 0: no check
+    seconds: float  # 0: no check
     auto: bool = False
     strict: bool = False
 
 
-NOTHING = Budget(0.0)
+NO_CHECK = Budget(0.0)
 
 
 @dataclass(frozen=True)
-class Found:
-    """What a check has to say."""
+class CheckResult:
+    """What a check has found, as notes for a person."""
 
-    dead: tuple[str, ...] = ()  # one a pair of arms that are one training
+    dead: tuple[str, ...] = ()  # one for each arm that trains as an earlier one
     remarks: tuple[str, ...] = ()  # what was compared, and what could not be
 
     @property
@@ -55,8 +57,7 @@ class Found:
         return [*self.dead, *self.remarks]
 
 
-UNCHECKED = Found()
-_PERHAPS = "perhaps "  # before keys that may act later: no reason to refuse
+NOT_CHECKED = CheckResult()
 
 
 def read(options: Mapping[str, Any]) -> Budget:
@@ -74,61 +75,61 @@ def read(options: Mapping[str, Any]) -> Budget:
         return Budget(_SECONDS if value else 0.0)
     if isinstance(value, int | float) and value > 0:
         return Budget(float(value))
-    raise ConfigError(f"{KEY}={value}: give auto, true, false, strict (refuse what is dead), or a number of seconds")
+    raise ConfigError(f"{_KEY}={value}: give auto, true, false, strict (refuse what is dead), or a number of seconds")
 
 
-def wanted(planned: Sequence[Planned], asked: Budget) -> bool:
+def is_wanted(planned: Sequence[Planned], budget: Budget) -> bool:
     """Whether to check these arms.
 
     "auto": a new grid of a size that is soon checked, and that trains long enough to be worth it; one that is over in a
     moment tells by its own results.
     """
-    if not asked.auto:
-        return asked.seconds > 0
+    if not budget.auto:
+        return budget.seconds > 0
     epochs = sum(p.config["epochs"] * len(p.seeds) for p in planned)
     fits = 2 <= len(planned) <= _AUTO_ARMS and epochs >= _AUTO_EPOCHS
     return fits and not any(has_run(Path(p.config["out"]) / p.arm.id) for p in planned)
 
 
-def check(planned: Sequence[Planned], asked: Budget) -> Found:
+def check(planned: Sequence[Planned], budget: Budget) -> CheckResult:
     """Compare the arms, if that is wanted. Writes nothing but what loading the data set leaves.
 
     Raises:
         ConfigError: a trick is no function of its key; or `strict`, and two arms are one training.
     """
-    if not wanted(planned, asked):
-        return UNCHECKED
+    if not is_wanted(planned, budget):
+        return NOT_CHECKED
     began, seed = time.monotonic(), planned[0].seeds[0]
     known = {p.arm.id: p.config for p in planned}
     questions = [{"config": p.config, "teacher": _teacher(p, known), "seed": seed} for p in planned]
-    told = answers(questions, asked.seconds)
+    replies = answers(questions, budget.seconds)
     _, short = common_and_distinct({p.arm.id: p.arm.name for p in planned})
-    _refuse_unsteady(planned, told, short)
-    seen = [(p, a["aspects"]) for p, a in zip(planned, told, strict=True) if a is not None and "aspects" in a]
-    pairs, remarks = _same(seen, short), _remarks(planned, told, short, asked)
+    _refuse_unsteady(planned, replies, short)
+    seen = [(p, a["aspects"]) for p, a in zip(planned, replies, strict=True) if a is not None and "aspects" in a]
+    pairs, remarks = _notes_on_same(seen, short), _notes_on_unchecked(planned, replies, short, budget)
     took = f"{len(seen)} arms, {time.monotonic() - began:.1f} s"
-    remarks += _silent(seen, short)
+    remarks += _notes_on_silent(seen, short)
     if pairs:
-        remarks.append(f"{_WHAT} ({took})")
+        remarks.append(f"{_COMPARED} ({took})")
     elif seen:
         remarks.append(f"no two arms are one training by their first steps ({took})")
-    found = Found(tuple(pairs), tuple(remarks))
-    if asked.strict and any(_PERHAPS not in note for note in found.dead):
-        raise ConfigError("\n".join([f"{KEY}=strict: nothing was started:", *found.notes]))
+    found = CheckResult(tuple(pairs), tuple(remarks))
+    if budget.strict and any(_PERHAPS not in note for note in found.dead):
+        raise ConfigError("\n".join([f"{_KEY}=strict: nothing was started:", *found.notes]))
     return found
 
 
 def _refuse_unsteady(
-    planned: Sequence[Planned], told: Sequence[Mapping[str, Any] | None], short: Mapping[str, str]
+    planned: Sequence[Planned], replies: Sequence[Mapping[str, Any] | None], short: Mapping[str, str]
 ) -> None:
     found = [
         f"{short[p.arm.id]}: trained twice with one seed it is two trainings: {a['unsteady']}"
-        for p, a in zip(planned, told, strict=True)
+        for p, a in zip(planned, replies, strict=True)
         if a is not None and "unsteady" in a
     ]
     if found:
         way = "draw from the key alone, and keep nothing from call to call (ablation/types.py)"
-        raise ConfigError("\n".join([f"{KEY}: nothing was started; {way}:", *found]))
+        raise ConfigError("\n".join([f"{_KEY}: nothing was started; {way}:", *found]))
 
 
 def _teacher(p: Planned, known: Mapping[str, Any]) -> Any:
@@ -139,7 +140,7 @@ def _teacher(p: Planned, known: Mapping[str, Any]) -> Any:
     return yaml.safe_load(path.read_text()) if path.exists() else None
 
 
-def _same(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
+def _notes_on_same(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
     """A note for each arm that trains as an earlier one; teachers, which come first, may be the same too."""
     firsts: dict[str, Planned] = {}
     same: dict[str | None, str] = {}  # id of an arm -> of the first that trains so
@@ -153,41 +154,41 @@ def _same(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str,
     return notes
 
 
-def _silent(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
+def _note(first: Planned, second: Planned, short: Mapping[str, str]) -> str:
+    changed = [key for key in difference(first.config, second.config, rules()) if not key.endswith("_target_")]
+    text = f"{short[second.arm.id]} trains exactly as {short[first.arm.id]} in the steps that were tried"
+    later = [key for key in changed if any(program_of(p.config).acts_later(p.config, key) for p in (first, second))]
+    if later:
+        return f"{text}: {_PERHAPS}{', '.join(later)} never acts, or only later"
+    return f"{text}: a switch that changes nothing?"
+
+
+def _notes_on_silent(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
     """What never learns, as when a zero is multiplied by another: parameters without a gradient."""
-    told: dict[str, list[str]] = {}
+    silent: dict[str, list[str]] = {}
     for p, aspects in seen:
         if aspects["silent"]:
-            told.setdefault(aspects["silent"], []).append(short[p.arm.id])
+            silent.setdefault(aspects["silent"], []).append(short[p.arm.id])
     return [
         f"{_names(names)}: no gradient reaches parameters in the steps that were tried, {which}: do they ever learn?"
-        for which, names in told.items()
+        for which, names in silent.items()
     ]
 
 
-def _note(first: Planned, second: Planned, short: Mapping[str, str]) -> str:
-    changed = [key for key in difference(first.config, second.config, rules()) if not key.endswith("_target_")]
-    said = f"{short[second.arm.id]} trains exactly as {short[first.arm.id]} in the steps that were tried"
-    later = [key for key in changed if any(program_of(p.config).acts_later(p.config, key) for p in (first, second))]
-    if later:
-        return f"{said}: {_PERHAPS}{', '.join(later)} never acts, or only later"
-    return f"{said}: a switch that changes nothing?"
-
-
-def _remarks(
-    planned: Sequence[Planned], told: Sequence[Mapping[str, Any] | None], short: Mapping[str, str], asked: Budget
+def _notes_on_unchecked(
+    planned: Sequence[Planned], replies: Sequence[Mapping[str, Any] | None], short: Mapping[str, str], budget: Budget
 ) -> list[str]:
     """What could not be checked, and why."""
     errors: dict[str, list[str]] = {}
-    for p, answer in zip(planned, told, strict=True):
+    for p, answer in zip(planned, replies, strict=True):
         if answer is not None and "error" in answer:
             errors.setdefault(answer["error"], []).append(short[p.arm.id])
     notes = [f"{_names(names)} could not be checked for dead switches: {error}" for error, names in errors.items()]
-    left = sum(answer is None for answer in told)
+    left = sum(answer is None for answer in replies)
     if left:
-        more = f"{KEY}={max(300, 4 * round(asked.seconds))} gives it more"
+        more = f"{_KEY}={max(300, 4 * round(budget.seconds))} gives it more"
         notes.append(
-            f"unchecked for dead switches: {left} of {len(planned)} arms, {asked.seconds:g} s are over; {more}"
+            f"unchecked for dead switches: {left} of {len(planned)} arms, {budget.seconds:g} s are over; {more}"
         )
     return notes
 

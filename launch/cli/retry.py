@@ -17,7 +17,7 @@ from launch.status import outcome
 from launch.status.sweep_status import Trial, narrow_submission
 from launch.sweep.submission import Submission
 from launch.workers import local
-from launch.workers.driver import driver
+from launch.workers.driver import living_driver
 
 _STOPPED = 130  # exit code
 _AGAIN = ("failed", "stopped", "cancelled", "blocked", "new")
@@ -37,7 +37,7 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
     chosen = [t for t in sweep.trials if t.state.kind in _AGAIN and (stale or not t.stale)]
     by_submission = _assign(sweep.submissions, chosen)
     for submission in by_submission:
-        if owner := driver(sweep.submissions[submission].folder):
+        if owner := living_driver(sweep.submissions[submission].folder):
             raise AblationError(
                 f"{sweep.name} is still being run by {owner}: wait for it, or stop it with Ctrl-C there"
             )

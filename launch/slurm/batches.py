@@ -103,6 +103,6 @@ def _said(view: SubmissionView, job: str) -> str:
 
 def canary_batches(view: SubmissionView) -> list[Batch]:
     """One probe a job, or several if there are more than an array may have tasks."""
-    works = canary.works(view.submission)
+    works = canary.works_to_probe(view.submission)
     size = math.ceil(len(works) / commands.max_array_size())
     return [tuple(works[start : start + size]) for start in range(0, len(works), max(1, size))]

@@ -131,7 +131,7 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
         keeper=_truth(node, "keeper"),
         keeper_resources=dict(node.get("keeper_resources") or {}),
         canary=_truth(node, "canary"),
-        check=no_effect.NOTHING if node.get("check", "auto") == "auto" else no_effect.read(node),
+        check=no_effect.NO_CHECK if node.get("check", "auto") == "auto" else no_effect.read(node),
         grace=grace,
         setup=tuple(node.get("setup") or ()),
         policy=retry_policy.read(node.get("retry") or {}),

@@ -1,1 +1,1 @@
-"""Trials in worker processes: the local launcher, and the inside of a SLURM job."""
+"""Trials in worker processes on one machine: the local launcher, and what runs inside a SLURM job."""

@@ -1,4 +1,7 @@
-"""The process that drives a local run: while it lives, it starts the trials that it was asked for."""
+"""Who drives a local sweep: `<submission>/driver.json` names the process and the trials that it will start.
+
+It is touched while the driver lives and removed when it ends, so that a status can tell what is still to come.
+"""
 
 from __future__ import annotations
 
@@ -13,12 +16,12 @@ from launch.status.outcome import TrialKey
 from launch.status.sweep_status import Pending
 from launch.sweep.submission import Submission
 
-DRIVER = "driver.json"  # in a submission's folder: what `driving` says; touched while the driver lives
-_LEASE = 60.0  # seconds without a touch after which a driver that cannot be seen from here is given up
+DRIVER = "driver.json"  # in a submission's folder
+_LEASE = 60.0  # seconds without a touch after which a driver that cannot be seen from here counts as dead
 
 
-def driver(folder: Path) -> Owner | None:
-    """The process that drives a submission; None if none does, or no longer."""
+def living_driver(folder: Path) -> Owner | None:
+    """The process that drives a submission now; None if none does."""
     path = folder / DRIVER
     try:
         owner = Owner(**json.loads(path.read_bytes())["owner"])
@@ -29,17 +32,17 @@ def driver(folder: Path) -> Owner | None:
     return owner if alive else None
 
 
-def driving(submission: Submission) -> dict[str, Any]:
-    """What a driver writes: who it is, and the trials that it will start."""
+def driver_record(submission: Submission) -> dict[str, Any]:
+    """What a driver writes into its file: who it is, and the trials that it will start."""
     return {"owner": asdict(Owner.here()), "trials": sorted(submission.trials)}
 
 
 def pending(submission: Submission) -> Pending:
     """What its driver will start, if one lives."""
-    return Pending() if driver(submission.folder) is None else Pending(awaited=_driven(submission))
+    return Pending() if living_driver(submission.folder) is None else Pending(awaited=_driver_trials(submission))
 
 
-def _driven(submission: Submission) -> set[TrialKey]:
+def _driver_trials(submission: Submission) -> set[TrialKey]:
     try:
         return {(id_, seed) for id_, seed in json.loads((submission.folder / DRIVER).read_bytes())["trials"]}
     except (FileNotFoundError, ValueError, KeyError, TypeError):  # it has just left

@@ -1,4 +1,7 @@
-"""A sweep on this machine: worker processes that import once, one a GPU or several on the CPU."""
+"""`hydra/launcher=local`: a sweep on this machine, in worker processes that import once, one a GPU or several on a CPU.
+
+`ablation retry` resumes a part of such a sweep by the same way.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +27,11 @@ from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
 from launch.terminal.progress import Progress
 from launch.workers import devices
-from launch.workers.driver import DRIVER, driving
+from launch.workers.driver import DRIVER, driver_record
 from launch.workers.pool import Pool
 from launch.workers.process import Slot
 
-_BEAT = 10.0  # seconds between two touches
+_TOUCH_SECONDS = 10.0  # between two touches of the driver file
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -39,15 +42,15 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
         ConfigError: an impossible option.
         AblationError: workers cannot be started.
     """
-    retry, places, cautious = (
+    retry, slots, canary_first = (
         retry_policy.read(options["retry"]),
         devices.choose(options, planned),
-        canary.asked(options),
+        canary.is_requested(options),
     )
     found = no_effect.check(planned, no_effect.read(options))
     made = sweep.create(planned, options, command)
-    others = edits.notes(planned)
-    outcomes = _drive(made, retry, places, Console(highlight=False), cautious, found, others)
+    edit_notes = edits.notes(planned)
+    outcomes = _drive(made, retry, slots, Console(highlight=False), canary_first, found, edit_notes)
     upload.upload_news(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
     return outcomes
 
@@ -65,59 +68,59 @@ def resume(submission: Submission, part: Submission, console: Console) -> dict[T
 def _drive(
     submission: Submission,
     retry: retry_policy.Policy,
-    places: Sequence[Slot],
+    slots: Sequence[Slot],
     console: Console,
-    cautious: bool = False,
-    found: no_effect.Found = no_effect.UNCHECKED,
-    others: Sequence[str] = (),
+    canary_first: bool = False,
+    found: no_effect.CheckResult = no_effect.NOT_CHECKED,
+    edit_notes: Sequence[str] = (),
 ) -> dict[TrialKey, Outcome]:
-    progress, brake = Progress(submission, len(places)), SignalHandler()
-    with closing(live_table.choose_view(progress, console)) as view, _driver(submission) as beat, brake:
+    progress, signals = Progress(submission, len(slots)), SignalHandler()
+    with closing(live_table.choose_view(progress, console)) as view, _driver_file(submission) as touch, signals:
         arms = list(submission.arms.values())
-        notes = [*devices.notes(places), *warnings.of_sweep(arms), *others, *found.notes, *provenance.notes()]
+        notes = [*devices.notes(slots), *warnings.of_sweep(arms), *edit_notes, *found.notes, *provenance.notes()]
         for note in notes:
             view.print_line(f"note: {note}")
 
-        def tell(event: Event) -> None:
+        def show(event: Event) -> None:
             progress.update(event)
             view.update(event)
 
         def tick() -> None:
-            beat()
+            touch()
             view.tick()
 
         def probe(works: list[Work]) -> dict[TrialKey, Outcome]:
             view.print_line(f"canary: a few steps of {len(works)} trials, one of every shape")
-            return brake.run(
-                Pool(submission, places, view.update_probe, retry_policy.read({}), beat, probe=True), works
+            return signals.run(
+                Pool(submission, slots, view.update_probe, retry_policy.read({}), touch, probe=True), works
             )
 
-        held = canary.failed_outcomes(submission, probe) if cautious else {}
+        held = canary.failed_outcomes(submission, probe) if canary_first else {}
         for work, ends in held.items():
-            tell({"event": "end", "work": work, "outcomes": ends})
+            show({"event": "end", "work": work, "outcomes": ends})
         if held:
             outcomes = {(work.id, seed): outcome for work, ends in held.items() for seed, outcome in ends.items()}
         else:
-            outcomes = brake.run(Pool(submission, places, tell, retry, tick), submission.works)
-    summary.show(submission, progress, console, [*found.dead, *others])
+            outcomes = signals.run(Pool(submission, slots, show, retry, tick), submission.works)
+    summary.show(submission, progress, console, [*found.dead, *edit_notes])
     return outcomes
 
 
 @contextmanager
-def _driver(submission: Submission) -> Iterator[Callable[[], None]]:
-    """Say who runs the sweep while it does; call what is given every now and then."""
+def _driver_file(submission: Submission) -> Iterator[Callable[[], None]]:
+    """Keep the file that names this process as the sweep's driver; what is given is to be called again and again."""
     path = submission.folder / DRIVER
-    write_atomic(path, json.dumps(driving(submission)).encode())
+    write_atomic(path, json.dumps(driver_record(submission)).encode())
     touched = time.monotonic()
 
-    def beat() -> None:
+    def touch() -> None:
         nonlocal touched
-        if time.monotonic() - touched > _BEAT:
+        if time.monotonic() - touched > _TOUCH_SECONDS:
             touched = time.monotonic()
             os.utime(path)
 
     try:
-        yield beat
+        yield touch
     finally:
         path.unlink(missing_ok=True)
 
@@ -129,26 +132,26 @@ class SignalHandler:
     """
 
     def __init__(self) -> None:
-        self._asked = False
+        self._stop_requested = False
         self._pool: Pool | None = None
         self._before: dict[signal.Signals, Any] = {}
 
     def run(self, pool: Pool, works: Sequence[Work]) -> dict[TrialKey, Outcome]:
         """Run a pool that the signals stop."""
         self._pool = pool
-        if self._asked:
+        if self._stop_requested:
             pool.stop()
         return pool.run(works)
 
     def __enter__(self) -> None:
-        heeded = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        self._before = {number: signal.signal(number, self._told) for number in heeded}
+        handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
+        self._before = {number: signal.signal(number, self._on_signal) for number in handled}
 
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def _told(self, _: int, __: object) -> None:
+    def _on_signal(self, _: int, __: object) -> None:
         if self._pool is not None:
-            self._pool.kill() if self._asked else self._pool.stop()
-        self._asked = True
+            self._pool.kill() if self._stop_requested else self._pool.stop()
+        self._stop_requested = True

@@ -1,4 +1,7 @@
-"""A worker process, seen from its driver."""
+"""A worker process as its driver sees it: started on a slot, sent works, read for events, and ended.
+
+What runs in it is `launch.workers.worker`, of the code that its submission has frozen.
+"""
 
 from __future__ import annotations
 
@@ -24,20 +27,20 @@ TAKE_TURNS = (
     "{option}: trials on one GPU take turns, which saves little time, unless NVIDIA's MPS runs there (its command is "
     "nvidia-cuda-mps-control -d); with it they run side by side"
 )
-_FAREWELL = 60.0  # seconds that a worker is given to save and end
-_LAST = 400  # lines of a log; what torch says of an error of the GPU that ends a process is long
+_GRACE = 60.0  # seconds that a worker is given to save and end
+_LOG_LINES = 400  # lines of a log; what torch says of an error of the GPU that ends a process is long
 _VMSTAT = Path("/proc/vmstat")
 
 
 @dataclass(frozen=True)
 class Slot:
-    """A place for one worker at a time; no two have one name."""
+    """A place for one worker at a time; each has a name of its own."""
 
     name: str  # also of its log file
     env: dict[str, str] = field(default_factory=dict, hash=False)  # such as CUDA_VISIBLE_DEVICES, OMP_NUM_THREADS
     memory_share: float = 1.0  # of its GPU's memory
     device: str = ""  # slots with the same text share a device
-    gpu: bool = False  # it is a GPU: a worker that cannot use it says so, and takes no processor in its place
+    gpu: bool = False  # it is a GPU: a worker that cannot use it fails, and takes no processor in its place
 
 
 class WorkerProcess:
@@ -48,10 +51,11 @@ class WorkerProcess:
         self.log = submission.folder / "logs" / f"{slot.name}.log"
         self.work: Work | None = None  # at hand
         self.room = Resources()  # that the work was given
-        self.ready = self.leaving = self.silent = False  # silent: its output has ended, so it has or soon will
+        self.ready = self.leaving = False
+        self.output_ended = False  # so that it has ended too, or soon will
         self._text = b""
         self._kills = 0
-        self._left = 0.0  # when (monotonic) it said that it is leaving
+        self._leaving_since = 0.0  # when (monotonic) it wrote that it is leaving
         path = os.pathsep.join(filter(None, [str(submission.code), os.environ.get("PYTHONPATH")]))
         line = [sys.executable, "-P", "-m", submission.entries[entry.WORKER], str(submission.folder)]
         self.log.parent.mkdir(exist_ok=True)
@@ -73,27 +77,27 @@ class WorkerProcess:
         assert self._process.stdout is not None
         return self._process.stdout.fileno()
 
-    def give(self, work: Work, room: Resources, supersede: Collection[str], probe: bool) -> None:
-        """Let it train a work, or only try it; whether it still lives is seen later, by the end of its events."""
+    def send(self, work: Work, room: Resources, supersede: Collection[str], probe: bool) -> None:
+        """Send it a work to train, or only to try; whether it still lives is seen later, by the end of its events."""
         self.work, self.room, self._kills = work, room, _oom_kills()
-        self._tell({"event": "train", "work": work, "supersede": list(supersede), "probe": probe})
+        self._write({"event": "train", "work": work, "supersede": list(supersede), "probe": probe})
 
-    def ended(self, leaving: bool) -> None:
+    def finish_work(self, leaving: bool) -> None:
         """It has no work any more; if it is leaving, it gets no other."""
-        self.work, self.leaving, self._left = None, leaving, time.monotonic()
+        self.work, self.leaving, self._leaving_since = None, leaving, time.monotonic()
 
     def events(self) -> Iterator[Event]:
-        """What it has said since."""
+        """What it has written since."""
         with suppress(BlockingIOError):
             while chunk := os.read(self.fileno(), 1 << 16):
                 self._text += chunk
-            self.silent = True
+            self.output_ended = True
         *lines, self._text = self._text.split(b"\n")
         for line in lines:
             yield decode(line)
 
     @property
-    def dead(self) -> bool:
+    def has_ended(self) -> bool:
         """Whether the process has ended."""
         return self._process.poll() is not None
 
@@ -104,13 +108,13 @@ class WorkerProcess:
 
     @property
     def overdue(self) -> bool:
-        """Whether it said that it is leaving, and for too long has not."""
-        return self.leaving and time.monotonic() - self._left > _FAREWELL
+        """Whether it wrote that it is leaving, and for too long has not."""
+        return self.leaving and time.monotonic() - self._leaving_since > _GRACE
 
-    def bury(self) -> Outcome:
-        """End what it may have started, and say how it ended."""
+    def reap(self) -> Outcome:
+        """Wait until it has ended, end what it may have started, and return how it ended."""
         with suppress(subprocess.TimeoutExpired):
-            self._process.wait(_FAREWELL)
+            self._process.wait(_GRACE)
         self.kill()
         code = self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
@@ -119,9 +123,9 @@ class WorkerProcess:
                 pipe.close()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         oom = code == -signal.SIGKILL and _oom_kills() > self._kills
-        memory, said = "; the machine was out of memory" if oom else "", self._said()
-        cause = "oom" if oom else blamed("\n".join(said)) or "killed"
-        telling = [line for line in said if blamed(line)] or said[-1:]  # Python's own words on a crash come last
+        memory, lines = "; the machine was out of memory" if oom else "", self._log_tail()
+        cause = "oom" if oom else blamed("\n".join(lines)) or "killed"
+        telling = [line for line in lines if blamed(line)] or lines[-1:]  # what Python writes of a crash comes last
         last = f": {telling[0].strip()[:200]}" if telling else ""
         return Outcome("failed", cause, f"the worker was ended {how}{memory}{last} (log: {self.log})")
 
@@ -136,14 +140,14 @@ class WorkerProcess:
 
     def close(self) -> None:
         """Ask it to end when it has nothing more to do."""
-        self._tell({"event": "close", "close": True})
+        self._write({"event": "close", "close": True})
 
     def retire(self) -> None:
         """End it when it has nothing more to do, and wait for that."""
         self.close()
-        self.bury()
+        self.reap()
 
-    def _tell(self, order: Event) -> None:
+    def _write(self, order: Event) -> None:
         assert self._process.stdin is not None
         with suppress(BrokenPipeError):
             self._process.stdin.write(encode(order))
@@ -152,9 +156,9 @@ class WorkerProcess:
         if self._process.poll() is None:
             self._process.send_signal(number)
 
-    def _said(self) -> list[str]:
+    def _log_tail(self) -> list[str]:
         """The last lines of its log, as far as they are about what it had at hand."""
-        lines = [line for line in self.log.read_text(errors="replace").splitlines()[-_LAST:] if line.strip()]
+        lines = [line for line in self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if line.strip()]
         about = [n for n, line in enumerate(lines) if line.startswith("---")]
         return lines[about[-1] + 1 :] if about else lines
 

@@ -1,4 +1,4 @@
-"""Which work is next, and what became of each: order, dependencies, retries, and what others train already."""
+"""Which work a pool takes next, and what became of each: order, teachers, retries, and what others train already."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, TrialKe
 from launch.status.retry_policy import AttemptFailure, Policy, Resources, Retry
 from launch.sweep.submission import Submission
 
-_PAUSE = 2.0  # seconds between two looks at a trial that another process trains
+_POLL_SECONDS = 2.0  # between two looks at a trial that another process trains
 
 
 class Scheduler:
@@ -28,99 +28,99 @@ class Scheduler:
         submission: Submission,
         works: Iterable[Work],
         retry: Policy,
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
         supersede: Collection[str] = (),
-        blindly: bool = False,
+        probe: bool = False,
     ) -> None:
-        """`blindly`: every work is taken, whatever is known of it."""
+        """`probe`: every work is taken, whatever is known of it."""
         self.outcomes: dict[TrialKey, Outcome] = {}
-        self._submission, self._retry, self._tell, self._supersede = submission, retry, tell, supersede
-        self._todo = dict.fromkeys(works, 0.0)  # in order; the time (monotonic) before which it is not looked at
+        self._submission, self._retry, self._emit, self._supersede = submission, retry, emit, supersede
+        self._todo = dict.fromkeys(works, 0.0)  # in order; the time (monotonic) before which it is not taken
         self._open = {(work.id, seed) for work in self._todo for seed in work.seeds}
         self._failures: dict[Work, list[AttemptFailure]] = {}
         self._rooms: dict[Work, Resources] = {}
-        self._told: set[Work] = set()
-        self._blindly = blindly
-        if not blindly:
-            self._survey()
+        self._announced: set[Work] = set()
+        self._probe = probe
+        if not probe:
+            self._skip_done()
 
     @property
     def over(self) -> bool:
         """Whether every trial has its outcome."""
         return not self._open
 
-    def next(self, pack: int, fits: Callable[[Resources], bool]) -> tuple[Work, Resources] | None:
+    def take(self, pack: int, fits: Callable[[Resources], bool]) -> tuple[Work, Resources] | None:
         """Take the first work that can be trained now, and the room it needs; `pack` is how many share a device."""
         now = time.monotonic()
         for work, due in list(self._todo.items()):
             room = self._rooms.get(work, Resources(pack))
-            if due > now or not fits(room) or (self._waits(work) and not self._blindly):
+            if due > now or not fits(room) or (self._waits_for_teacher(work) and not self._probe):
                 continue
-            outcomes = None if self._blindly else self._look(work)
+            outcomes = None if self._probe else self._known_outcomes(work)
             if outcomes is None:
                 del self._todo[work]
                 return work, room
-            self.end(work, outcomes, room)
+            self.finish(work, outcomes, room)
         return None
 
-    def end(self, work: Work, outcomes: Outcomes, room: Resources) -> None:
-        """What became of a work that was taken, or was seen to need no training: final, or try it again later."""
+    def finish(self, work: Work, outcomes: Outcomes, room: Resources) -> None:
+        """Note what became of a work that was taken, or needs no training: it is final, or is tried again later."""
         self._todo.pop(work, None)
         busy = [o.message for o in outcomes.values() if o.state == "busy"]
         failed = [o for o in outcomes.values() if o.state == "failed"]
         if busy:
-            self._later(work, busy[0])
+            self._postpone(work, busy[0])
         elif not failed:
-            self._final(work, outcomes)
-        elif reason := self._again(work, failed[0], room):
-            told = {
+            self._finalize(work, outcomes)
+        elif reason := self._retry_or_reason(work, failed[0], room):
+            explained = {
                 s: replace(o, message=f"{o.message} [{reason}]") for s, o in outcomes.items() if o.state == "failed"
             }
-            self._final(work, outcomes | (told if reason != failed[0].cause else {}))
+            self._finalize(work, outcomes | (explained if reason != failed[0].cause else {}))
 
-    def refuse(self, outcome: Outcome) -> None:
-        """Nothing more can be taken: this becomes of all that waits."""
+    def finish_all(self, outcome: Outcome) -> None:
+        """Take nothing more: this becomes of all that waits."""
         for work in list(self._todo):
             del self._todo[work]
-            self._final(work, dict.fromkeys(work.seeds, outcome))
+            self._finalize(work, dict.fromkeys(work.seeds, outcome))
 
-    def give_back(self, work: Work) -> None:
-        """It was taken but never begun."""
+    def put_back(self, work: Work) -> None:
+        """A work was taken, but never begun."""
         self._todo = {work: 0.0, **self._todo}
 
     def stop(self) -> None:
-        """Nothing more is taken."""
-        self.refuse(Outcome(NOT_STARTED))
+        """Take nothing more; what waits was not started."""
+        self.finish_all(Outcome(NOT_STARTED))
 
-    def _survey(self) -> None:
+    def _skip_done(self) -> None:
         """Take out what is done already, so that no worker is started for it."""
         found = {work: outcomes for work in self._todo if (outcomes := self._results(work)) is not None}
         for work, outcomes in found.items():
             del self._todo[work]
-            self._settle(work, outcomes)
+            self._record(work, outcomes)
         if found:
-            self._tell({"event": "found", "works": found})
+            self._emit({"event": "found", "works": found})
 
     def _results(self, work: Work) -> Outcomes | None:
-        """Of a work whose trials are all done. A result that is damaged is for the worker to tell."""
+        """Of a work whose trials are all done. A result that is damaged is left to the worker to report."""
         results = {seed: look(self._folder(work, seed)) for seed in work.seeds}
         found = {seed: done_outcome(result) for seed, result in results.items() if isinstance(result, dict)}
         return found if len(found) == len(results) else None
 
-    def _waits(self, work: Work) -> bool:
+    def _waits_for_teacher(self, work: Work) -> bool:
         """Whether it needs a trial of this backlog that is not over."""
         teacher = self._submission.arms[work.id].teacher
         return teacher is not None and any((teacher, seed) in self._open for seed in work.seeds)
 
-    def _look(self, work: Work) -> Outcomes | None:
-        """What is known of it without training it; None: it is to be trained."""
+    def _known_outcomes(self, work: Work) -> Outcomes | None:
+        """What becomes of a work without training it; None: it is to be trained."""
         if (results := self._results(work)) is not None:
             return results
         folders = [self._folder(work, seed) for seed in work.seeds]
         if all((f / CANCEL).exists() for f in folders):
             return dict.fromkeys(work.seeds, Outcome("cancelled", message="cancelled before it began"))
-        if (lacking := self._lacking(work)) is not None:
-            return dict.fromkeys(work.seeds, Outcome("blocked", message=lacking))
+        if (missing := self._missing_teacher(work)) is not None:
+            return dict.fromkeys(work.seeds, Outcome("blocked", message=missing))
         lease = float(self._submission.arms[work.id].config["lease"])
         try:
             for f in folders:
@@ -129,7 +129,7 @@ class Scheduler:
             return dict.fromkeys(work.seeds, Outcome("busy", message="another process is training it: waiting for it"))
         return None
 
-    def _lacking(self, work: Work) -> str | None:
+    def _missing_teacher(self, work: Work) -> str | None:
         """The teacher of this backlog that did not get done."""
         teacher = self._submission.arms[work.id].teacher
         for seed in work.seeds:
@@ -138,26 +138,26 @@ class Scheduler:
                 return f"its teacher {teacher}/seed-{seed} is not done: {outcome.state} {outcome.cause}".rstrip()
         return None
 
-    def _later(self, work: Work, why: str) -> None:
-        self._todo[work] = time.monotonic() + _PAUSE
-        if work not in self._told:
-            self._told.add(work)
-            self._tell({"event": "wait", "work": work, "text": why})
+    def _postpone(self, work: Work, why: str) -> None:
+        self._todo[work] = time.monotonic() + _POLL_SECONDS
+        if work not in self._announced:
+            self._announced.add(work)
+            self._emit({"event": "wait", "work": work, "text": why})
 
-    def _again(self, work: Work, failed: Outcome, room: Resources) -> str:
+    def _retry_or_reason(self, work: Work, failed: Outcome, room: Resources) -> str:
         """Give it another try, if the policy has one for it; else why not."""
         # Here memory cannot be asked for: alone on its device is the most room that a trial can have.
         failures = self._failures.setdefault(work, [])
-        failures.append(AttemptFailure(failed.cause, step=self._saved(work), device=True))
+        failures.append(AttemptFailure(failed.cause, step=self._saved_step(work), device=True))
         verdict = retry_policy.decide(failures, room, self._retry)
         if not isinstance(verdict, Retry):
             return verdict.reason
         self._rooms[work] = verdict.room
         self._todo[work] = 0.0
-        self._tell({"event": "again", "work": work, "text": f"{failed.cause}: {failed.message}; tried again"})
+        self._emit({"event": "again", "work": work, "text": f"{failed.cause}: {failed.message}; tried again"})
         return ""
 
-    def _saved(self, work: Work) -> int:
+    def _saved_step(self, work: Work) -> int:
         """The step from which it can go on."""
         events = [e for seed in work.seeds for e in journal.events(self._folder(work, seed))]
         return max((e["step"] for e in events if e["event"] == "saved"), default=0)
@@ -165,10 +165,10 @@ class Scheduler:
     def _folder(self, work: Work, seed: int) -> Path:
         return self._submission.out / work.id / f"seed-{seed}"
 
-    def _final(self, work: Work, outcomes: Outcomes) -> None:
-        self._settle(work, outcomes)
-        self._tell({"event": "end", "work": work, "outcomes": outcomes})
+    def _finalize(self, work: Work, outcomes: Outcomes) -> None:
+        self._record(work, outcomes)
+        self._emit({"event": "end", "work": work, "outcomes": outcomes})
 
-    def _settle(self, work: Work, outcomes: Outcomes) -> None:
+    def _record(self, work: Work, outcomes: Outcomes) -> None:
         self.outcomes |= {(work.id, seed): outcome for seed, outcome in outcomes.items()}
         self._open -= {(work.id, seed) for seed in work.seeds}

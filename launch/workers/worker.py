@@ -1,4 +1,4 @@
-"""A process that imports once and then trains one work after another, as its driver says.
+"""A worker: a process that imports once and then trains one work after another, as its driver says.
 
     python -P -m launch.workers.worker SUBMISSION_FOLDER [--memory-share F]
 
@@ -27,7 +27,7 @@ _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
 
 class Channel:
-    """The line to the driver, taken away from the process's own standard input and output."""
+    """The connection to the driver, taken away from the process's own standard input and output."""
 
     def __init__(self) -> None:
         self.stop = threading.Event()
@@ -40,8 +40,8 @@ class Channel:
             signal.signal(number, lambda *_: self._leave())
         threading.Thread(target=self._read, name="orders", daemon=True).start()
 
-    def say(self, event: Mapping[str, Any]) -> None:
-        """Tell the driver; one that is gone is no error, since the input's end stops the training."""
+    def send(self, event: Mapping[str, Any]) -> None:
+        """Send the driver an event; one that is gone is no error, since the input's end stops the training."""
         line = encode(event)
         try:
             while line:
@@ -49,7 +49,7 @@ class Channel:
         except BrokenPipeError:
             self._leave()
 
-    def next(self) -> dict[str, Any] | None:
+    def receive(self) -> dict[str, Any] | None:
         """Wait for the next order; None: there are no more."""
         order = self._orders.get()
         return None if self.stop.is_set() else order
@@ -78,8 +78,8 @@ def main() -> None:
     channel = Channel()
     from launch.workers.trainer import Trainer  # only now: what it imports may print
 
-    trainer = Trainer(arguments.submission, arguments.memory_share, channel.say, channel.stop.is_set)
-    while (order := channel.next()) is not None:
+    trainer = Trainer(arguments.submission, arguments.memory_share, channel.send, channel.stop.is_set)
+    while (order := channel.receive()) is not None:
         if not trainer.train(order["work"], order["supersede"], order["probe"]):
             return
 

@@ -26,7 +26,7 @@ from launch.sweep.submission import Submission, submissions
 from launch.terminal import follow as following
 from launch.terminal.follow import follow
 from launch.workers import local
-from launch.workers.driver import DRIVER, driving
+from launch.workers.driver import DRIVER, driver_record
 from tests.launch.handmade import epoch, failed, finish, gone, make, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
 
@@ -64,9 +64,9 @@ def test_what_a_living_driver_has_is_queued(s: Submission) -> None:
 
 def test_a_driver_of_some_trials_has_no_others(s: Submission) -> None:
     trials = status_of([s]).trials
-    (s.folder / DRIVER).write_text(json.dumps(driving(narrow_submission(s, trials[2:3]))))
+    (s.folder / DRIVER).write_text(json.dumps(driver_record(narrow_submission(s, trials[2:3]))))
     assert kinds(s) == ["done", "running", "failed", "new"]
-    (s.folder / DRIVER).write_text(json.dumps(driving(narrow_submission(s, trials[3:]))))
+    (s.folder / DRIVER).write_text(json.dumps(driver_record(narrow_submission(s, trials[3:]))))
     assert kinds(s) == ["done", "running", "failed", "queued"]
 
 

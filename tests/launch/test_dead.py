@@ -49,7 +49,7 @@ def planned(out: Path, *rows: list[str]) -> list[Planned]:
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> no_effect.Found:
+def found(tmp_path_factory: pytest.TempPathFactory) -> no_effect.CheckResult:
     out = tmp_path_factory.mktemp("dead") / "out"
     arms = planned(out, [], *(row.split() for row in (*SAME, *OTHER, *TAUGHT)))
     told = no_effect.check(arms, no_effect.Budget(300.0))
@@ -57,7 +57,7 @@ def found(tmp_path_factory: pytest.TempPathFactory) -> no_effect.Found:
     return told
 
 
-def test_every_dead_switch_is_named_with_the_arm_that_it_equals(found: no_effect.Found) -> None:
+def test_every_dead_switch_is_named_with_the_arm_that_it_equals(found: no_effect.CheckResult) -> None:
     for row, said in SAME.items():
         name = ",".join(sorted([*row.split(), *VARIED]))
         assert f"{name} trains exactly as {','.join(VARIED)} in the steps that were tried" in (
@@ -65,7 +65,7 @@ def test_every_dead_switch_is_named_with_the_arm_that_it_equals(found: no_effect
         ), (row, found.dead)
 
 
-def test_a_student_whose_teacher_is_the_same_is_the_same(found: no_effect.Found) -> None:
+def test_a_student_whose_teacher_is_the_same_is_the_same(found: no_effect.CheckResult) -> None:
     assert [
         n
         for n in found.dead
@@ -73,7 +73,7 @@ def test_a_student_whose_teacher_is_the_same_is_the_same(found: no_effect.Found)
     ]
 
 
-def test_no_other_arm_is_named(found: no_effect.Found) -> None:
+def test_no_other_arm_is_named(found: no_effect.CheckResult) -> None:
     assert len(found.dead) == len(SAME) + 1, found.dead  # the student; its teacher is an arm above
     assert "compared were images, augmented batches" in found.remarks[0]
     assert len(found.remarks) == 1
@@ -114,17 +114,17 @@ def test_when_time_is_up_the_rest_is_said_to_be_unchecked(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("value", "asked"),
+    ("value", "budget"),
     [
         ("auto", no_effect.Budget(10.0, auto=True)),
         (True, no_effect.Budget(60.0)),
-        (False, no_effect.NOTHING),
+        (False, no_effect.NO_CHECK),
         ("strict", no_effect.Budget(60.0, strict=True)),
         (300, no_effect.Budget(300.0)),
     ],
 )
-def test_the_option(value: Any, asked: no_effect.Budget) -> None:
-    assert no_effect.read({"check": value}) == asked
+def test_the_option(value: Any, budget: no_effect.Budget) -> None:
+    assert no_effect.read({"check": value}) == budget
 
 
 @pytest.mark.parametrize("value", ["yes", -1, None, 0])
@@ -136,15 +136,15 @@ def test_an_impossible_option_is_refused(value: Any) -> None:
 def test_auto_is_for_new_grids_that_are_worth_it(tmp_path: Path) -> None:
     auto = no_effect.Budget(10.0, auto=True)
     long = planned(tmp_path, ["epochs=20", "seeds=3"], ["aug=mixup", "epochs=20", "seeds=3"])
-    assert no_effect.wanted(long, auto)
-    assert not no_effect.wanted(long[:1], auto), "nothing to compare with"
-    assert not no_effect.wanted(planned(tmp_path, [], ["aug=mixup"]), auto), "over in a moment"
-    assert not no_effect.wanted(long * 20, auto), "too many"
+    assert no_effect.is_wanted(long, auto)
+    assert not no_effect.is_wanted(long[:1], auto), "nothing to compare with"
+    assert not no_effect.is_wanted(planned(tmp_path, [], ["aug=mixup"]), auto), "over in a moment"
+    assert not no_effect.is_wanted(long * 20, auto), "too many"
     (tmp_path / long[0].arm.id / "seed-0" / "attempt-1").mkdir(parents=True)
-    assert not no_effect.wanted(long, auto), "begun before"
-    assert no_effect.wanted(long, no_effect.Budget(60.0))
-    assert not no_effect.wanted(long, no_effect.NOTHING)
-    assert no_effect.check(long, auto) == no_effect.UNCHECKED
+    assert not no_effect.is_wanted(long, auto), "begun before"
+    assert no_effect.is_wanted(long, no_effect.Budget(60.0))
+    assert not no_effect.is_wanted(long, no_effect.NO_CHECK)
+    assert no_effect.check(long, auto) == no_effect.NOT_CHECKED
 
 
 def test_strict_refuses_and_starts_nothing_and_a_plan_tells(tmp_path: Path) -> None:

@@ -49,7 +49,7 @@ def test_the_worker_is_started_by_its_name_in_the_frozen_code(tmp_path: Path, en
     file(made.code, entry.NOW[entry.WORKER]).rename(there)
     child = WorkerProcess(old, Slot("slot"), 1.0)
     events: list[dict[str, Any]] = []
-    until(lambda: events.extend(child.events()) or events or child.dead)
+    until(lambda: events.extend(child.events()) or events or child.has_ended)
     child.retire()
     assert events == [{"event": "ready"}], child.log.read_text()
 

@@ -14,7 +14,7 @@ from ablation.store.attempt import Owner
 from launch.compose.errors import message
 from launch.compose.overrides import verb_command
 from launch.sweep.submission import Submission
-from launch.workers.driver import DRIVER, driving
+from launch.workers.driver import DRIVER, driver_record
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep
 from tests.launch.test_verbs import asked, said
 
@@ -135,7 +135,7 @@ def test_failures_of_one_run(capsys: Capture, broken: Submission) -> None:
 
 def test_a_run_stands_in_its_logs_as_in_its_sweep(capsys: Capture, broken: Submission) -> None:
     third = list(broken.arms)[2]
-    (broken.folder / DRIVER).write_text(json.dumps(driving(broken)))
+    (broken.folder / DRIVER).write_text(json.dumps(driver_record(broken)))
     assert asked(capsys, broken, "logs", third)[1]["trials"][0]["state"] == "queued"
 
 

@@ -17,7 +17,7 @@ from tiny import final_weights
 
 from ablation.store import journal
 from launch.sweep.entry import NOW, WORKER
-from launch.workers.driver import DRIVER, driver
+from launch.workers.driver import DRIVER, living_driver
 from tests.launch.workshop import BASE, ROOT, mischief, tricks, until
 
 GRID = ("optim.lr=0.1,0.2", "seeds=2")
@@ -98,14 +98,14 @@ def test_ctrl_c_saves_and_the_same_command_resumes(tmp_path: Path) -> None:
     long = (*GRID, "epochs=40")
     with start(hit, *long) as run:
         until(lambda: saved(hit) == 2)
-        assert driver(hit / ".sweeps" / "main" / "1") is not None
+        assert living_driver(hit / ".sweeps" / "main" / "1") is not None
         run.send_signal(signal.SIGINT)
         said, _ = run.communicate(timeout=120)
     assert run.returncode == 130, said
     assert "the same command resumes" in said
     assert "2 not started, 2 stopped" in said
     assert not workers(hit)
-    assert driver(hit / ".sweeps" / "main" / "1") is None
+    assert living_driver(hit / ".sweeps" / "main" / "1") is None
     again = sweep(hit, *long)
     assert again.returncode == 0
     assert again.stdout.count("resumed at step") == 2
@@ -136,7 +136,7 @@ def test_kill_9_of_the_driver_loses_nothing(tmp_path: Path) -> None:
         until(lambda: saved(hit) == 2)
         assert len(workers(hit)) == 2
         run.kill()
-    assert driver(hit / ".sweeps" / "main" / "1") is None
+    assert living_driver(hit / ".sweeps" / "main" / "1") is None
     until(lambda: not workers(hit), 60)
     ends = [journal.events(seed)[-1]["event"] for seed in hit.glob("*/seed-0")]
     assert set(ends) <= {"stopped", "done"}, "the workers saved by themselves"

@@ -116,7 +116,7 @@ def test_workers_that_are_killed_while_they_import_are_replaced(tmp_path: Path, 
 
 
 def test_a_worker_that_leaves_but_stays_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process, "_FAREWELL", 1.0)
+    monkeypatch.setattr(process, "_GRACE", 1.0)
     made = submission(tmp_path, mischief("stay"), [])
     assert [o.state for o in run(made).values()] == ["stopped", "done"]
 

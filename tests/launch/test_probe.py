@@ -21,11 +21,11 @@ def test_a_student_is_tried_once_its_teacher_is_done(tmp_path: Path) -> None:
     made = submission(tmp_path, ["loss=distill", "teacher=same", "epochs=1"])
     teacher, student = made.works
     planned = made.arms[student.id]
-    assert canary.works(made) == [teacher]
+    assert canary.works_to_probe(made) == [teacher]
     assert "is not done" in str(probe(planned))
     config, folder = made.arms[teacher.id].config, tmp_path / teacher.id
     run.run(config, parts(config), folder, Reporter(teacher, lambda _: None))
-    assert canary.works(made) == [student]
+    assert canary.works_to_probe(made) == [student]
     before = sorted(tmp_path.rglob("*"))
     assert isinstance(probe(planned), Cost)
     assert sorted(tmp_path.rglob("*")) == before
