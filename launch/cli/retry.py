@@ -11,8 +11,7 @@ from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from launch.cli import options
 from launch.cli.selection import SelectedSweep
-from launch.slurm import round
-from launch.slurm.round import perform
+from launch.slurm.rounds import make_round, next_commands, report_lines
 from launch.status import outcome
 from launch.status.sweep_status import Trial, narrow_submission
 from launch.sweep.submission import Submission
@@ -70,10 +69,10 @@ def _assign(submissions: Sequence[Submission], trials: Sequence[Trial]) -> dict[
 def _run(submission: Submission, trials: Sequence[Trial], facts: dict[str, Any], as_json: bool) -> int:
     """Where its submission ran; adds to the facts, returns the exit code."""
     if submission.launcher.get("kind") == "slurm":
-        report = perform(submission.folder, again=[t.label for t in trials])
+        report = make_round(submission.folder, again=[t.label for t in trials])
         facts["jobs"] += report.jobs
         if not as_json:
-            click.echo("\n".join([*round.report_lines(report), *round.next_commands(submission)]))
+            click.echo("\n".join([*report_lines(report), *next_commands(submission)]))
         return 0
     outcomes = local.resume(submission, narrow_submission(submission, trials), options.console(err=as_json))
     facts["outcomes"] |= {f"{id_}/seed-{seed}": vars(o) for (id_, seed), o in outcomes.items()}

@@ -12,7 +12,7 @@ from launch.cli import options
 from launch.cli.selection import Filter, SelectedSweep, find
 from launch.cli.status import show
 from launch.compose.overrides import verb_command
-from launch.slurm.round import Rounds
+from launch.slurm.rounds import Rounds
 from launch.status.sweep_status import Trial
 from launch.sweep import upload
 from launch.terminal.follow import follow
@@ -36,12 +36,12 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
         now = find(out, sweep.name, Filter())
         return replace(now, trials=[t for t in now.trials if t.label in labels])
 
-    def look() -> Sequence[Trial]:
-        rounds.make()
+    def poll() -> Sequence[Trial]:
+        rounds.make_due()
         return again().trials
 
     try:
-        follow(look, rounds.over, sweep.submissions[-1], options.console(err=as_json))
+        follow(poll, rounds.over, sweep.submissions[-1], options.console(err=as_json))
     except KeyboardInterrupt:
         click.echo(f"left; the sweep goes on: {verb_command(f'watch {sweep.name}', sweep.out)}", err=True)
         return 130

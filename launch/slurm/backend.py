@@ -1,4 +1,4 @@
-"""Which trials SLURM has, and taking them back."""
+"""What the rest of the launcher asks of a submission on SLURM: which trials are still to come, and to cancel some."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ def pending(submission: Submission) -> Pending:
     past = store.read_decisions(submission.folder)
     found = Pending(decisions={(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds})
     try:
-        found.awaited |= awaited(submission.folder)
-        if any(job.active for job in commands.queue([store.name(submission, "keeper")]).values()):
+        found.awaited |= trials_in_queue(submission.folder)
+        if any(job.active for job in commands.queue([store.job_name(submission, "keeper")]).values()):
             found.awaited |= submission.trials - {key for key, v in found.decisions.items() if v.decision != RETRY}
     except AblationError as e:
         found.trouble.append(f"what SLURM has of {submission.folder} is not known: {e}")
     return found
 
 
-def awaited(folder: Path) -> set[tuple[str, int]]:
+def trials_in_queue(folder: Path) -> set[tuple[str, int]]:
     """The trials (id, seed) of a submission that are in jobs which wait or run, or will be put back to wait.
 
     Raises:
@@ -36,7 +36,7 @@ def awaited(folder: Path) -> set[tuple[str, int]]:
     """
     return {
         (work.id, seed)
-        for array, tasks in _active(folder)
+        for array, tasks in _active_batches(folder)
         for index in tasks
         for work in array.batches[index]
         for seed in work.seeds
@@ -52,14 +52,14 @@ def cancel(folder: Path) -> list[str]:
         AblationError: SLURM cannot be asked.
     """
     submission = sweep.load(folder)
-    jobs = [a.task(k) for a, tasks in _active(folder) for k in tasks if _all_marked(submission, a, k)]
-    commands.cancel(jobs)
+    jobs = [a.task(k) for a, tasks in _active_batches(folder) for k in tasks if _all_cancelled(submission, a, k)]
+    commands.cancel_jobs(jobs)
     return jobs
 
 
-def _active(folder: Path) -> list[tuple[Array, list[int]]]:
+def _active_batches(folder: Path) -> list[tuple[Array, list[int]]]:
     """Of each array of trials the batches that are in the queue."""
-    known = {array.name: array for array in store.read_all(folder) if not array.canary}
+    known = {array.name: array for array in store.read_arrays(folder) if not array.canary}
     found: dict[str, list[int]] = {}
     for job in commands.queue(known).values():
         if job.active:
@@ -67,6 +67,6 @@ def _active(folder: Path) -> list[tuple[Array, list[int]]]:
     return [(known[name], sorted(tasks)) for name, tasks in found.items()]
 
 
-def _all_marked(submission: Submission, array: Array, index: int) -> bool:
+def _all_cancelled(submission: Submission, array: Array, index: int) -> bool:
     folders = [f for work in array.batches[index] for f in seed_folders(submission, work)]
     return all((folder / CANCEL).exists() for folder in folders)

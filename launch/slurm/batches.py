@@ -1,4 +1,7 @@
-"""What is submitted together: works cut into the batches of arrays, teachers first, and canaries before all."""
+"""From works to arrays of jobs: batches of `pack` x `chain`, teachers before students, no array too large.
+
+With `canary=true` an array of probes goes before all; SLURM holds the rest until every probe has succeeded.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ class ArrayDraft:
     stage: int  # 0: waits for nothing that is not done; else for trials of stage - 1
 
 
-def cut(
+def draft_arrays(
     todo: Mapping[Work, Resources], stages: Mapping[Work, int], options: SlurmOptions, largest: int
 ) -> list[ArrayDraft]:
     """Arrays for these works, which are in running order: one stage after the other, works of one room together."""
@@ -48,6 +51,14 @@ def _chunks(items: Sequence[T], size: int) -> Iterator[tuple[T, ...]]:
         yield tuple(items[start : start + size])
 
 
+def stages(submission: Submission, unfinished: Sequence[Work]) -> dict[Work, int]:
+    """How many unfinished trials, one after another, each work has to wait for; `unfinished` is in running order."""
+    found: dict[Work, int] = {}
+    for work in unfinished:
+        found[work] = 1 + max((found[t] for t in teachers(submission, work) if t in found), default=-1)
+    return found
+
+
 def teachers(submission: Submission, work: Work) -> list[Work]:
     """The works that train a work's teachers, one for each seed; those of no arm of this submission are named alike."""
     teacher = submission.arms[work.id].teacher
@@ -58,47 +69,39 @@ def teachers(submission: Submission, work: Work) -> list[Work]:
     return list(dict.fromkeys(by_seed.get(seed, Work(teacher, (seed,))) for seed in work.seeds))
 
 
-def stages(submission: Submission, unfinished: Sequence[Work]) -> dict[Work, int]:
-    """How many unfinished trials, one after another, each work has to wait for; `unfinished` is in running order."""
-    found: dict[Work, int] = {}
-    for work in unfinished:
-        found[work] = 1 + max((found[t] for t in teachers(submission, work) if t in found), default=-1)
-    return found
-
-
 @dataclass(frozen=True)
-class Canary:
-    """How it stands; nothing of it is set if there is none, or all is well."""
+class CanaryState:
+    """How a submission's canary stands; nothing of it is set if it wants none, or all is well."""
 
     missing: bool = False  # it is to be submitted
     waiting: str = ""  # its job, waiting or running
     failure: str = ""  # what went wrong
 
 
-def look_at_canary(view: SubmissionView, forgiven: bool) -> Canary:
+def canary_state(view: SubmissionView, retried: bool) -> CanaryState:
     """How the newest canary stands; one that failed does not count if a person asked to try again."""
     if not view.options.canary:
-        return Canary()
+        return CanaryState()
     arrays = [a for a in view.arrays if a.canary and a.job != LOST]
     if not arrays:
-        return Canary(missing=True)
+        return CanaryState(missing=True)
     newest = arrays[-1]
     jobs = [newest.task(index) for index in range(len(newest.batches))]
     if any(view.active(job) for job in jobs):
-        return Canary(waiting=newest.job)
-    failures = [said for job in jobs if (said := _said(view, job))]
-    if failures and forgiven:
-        return Canary(missing=True)
-    return Canary(failure=f"held, since a canary failed: {failures[0]}" if failures else "")
+        return CanaryState(waiting=newest.job)
+    failures = [failure for job in jobs if (failure := _probe_failure(view, job))]
+    if failures and retried:
+        return CanaryState(missing=True)
+    return CanaryState(failure=f"held, since a canary failed: {failures[0]}" if failures else "")
 
 
-def _said(view: SubmissionView, job: str) -> str:
+def _probe_failure(view: SubmissionView, job: str) -> str:
     """What went wrong in a probe's job; empty if nothing did."""
-    left = store.read_exit(view.submission.folder, job)
-    if left is None:
+    ended = store.read_exit(view.submission.folder, job)
+    if ended is None:
         return f"job {job} ended without a word"
-    told = [f"{label}: {cause}, {message}" for label, (cause, message) in left.failed.items()]
-    return "; ".join(told) or (f"job {job} was told to stop" if left.code else "")
+    failures = [f"{label}: {cause}, {message}" for label, (cause, message) in ended.failed.items()]
+    return "; ".join(failures) or (f"job {job} was told to stop" if ended.code else "")
 
 
 def canary_batches(view: SubmissionView) -> list[Batch]:

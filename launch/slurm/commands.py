@@ -1,4 +1,4 @@
-"""What SLURM says of our jobs. Asked gently: one call for all jobs of a submission.
+"""SLURM's own commands about our jobs. They are called gently: once for all jobs of a submission.
 
 squeue knows what is waiting or running, and what ended within the last minutes; sacct also what ended long ago, if
 the cluster keeps accounts. Neither is trusted with whether a trial is done: its files say that.
@@ -18,14 +18,15 @@ from functools import cache
 from ablation.errors import AblationError
 
 _TIMEOUT = 60  # seconds
-_FORMATS = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")  # a person's tastes, which change what is printed
+# A person's settings, which change what is printed.
+_FORMAT_VARIABLES = ("SQUEUE_", "SACCT_", "SCANCEL_", "SLURM_TIME_FORMAT")
 _ENDED = frozenset(
     {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED"}
     | {"REVOKED"}
 )
 # SLURM requeues these by itself, moments after it shows them as ended.
 _MAY_RETURN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL"})
-_MOMENT = 20  # seconds
+_RETURN_SECONDS = 20
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Job:
     @property
     def active(self) -> bool:
         """Whether it waits or runs, or may be put back to do so."""
-        recent = self.ended is not None and time.time() - self.ended < _MOMENT
+        recent = self.ended is not None and time.time() - self.ended < _RETURN_SECONDS
         return self.state not in _ENDED or (self.state in _MAY_RETURN and recent)
 
 
@@ -56,25 +57,25 @@ def queue(names: Iterable[str]) -> dict[str, Job]:
     if not wanted:
         return {}
     form = "%F|%K|%j|%T|%N|%e"
-    text = _call(["squeue", "-h", "-r", "--states=all", f"--name={','.join(wanted)}", "-o", form])
-    return {job.id: job for job in map(_queued, text.splitlines())}
+    text = _run(["squeue", "-h", "-r", "--states=all", f"--name={','.join(wanted)}", "-o", form])
+    return {job.id: job for job in map(_job, text.splitlines())}
 
 
-def _queued(line: str) -> Job:
+def _job(line: str) -> Job:
     number, task, name, state, node, end = line.split("|")
     id_ = number if task == "N/A" else f"{number}_{task}"
     return Job(id_, name, state, node, _time(end))
 
 
-def state(job: str) -> str:
+def job_state(job: str) -> str:
     """What squeue says of one job; empty if it cannot be asked or does not know it."""
     try:
-        return _call(["squeue", "-h", "-j", job, "-o", "%T"]).strip()
+        return _run(["squeue", "-h", "-j", job, "-o", "%T"]).strip()
     except AblationError:
         return ""
 
 
-def account(names: Iterable[str], since: float) -> dict[str, Job]:
+def accounts(names: Iterable[str], since: float) -> dict[str, Job]:
     """By id: what the accounts say of the jobs of these names, submitted after `since`; empty without accounts.
 
     The state is the worst of the job's and its steps': a step may be out of memory in a job that is only FAILED.
@@ -84,7 +85,7 @@ def account(names: Iterable[str], since: float) -> dict[str, Job]:
     fields = "JobID,JobName,State,NodeList,End,ReqMem"
     try:
         command = ["sacct", "-n", "-P", "-S", begin, f"--name={wanted}", f"--format={fields}"]
-        text = _call(command, pauses=(0,)) if wanted else ""  # many clusters have none
+        text = _run(command, pauses=(0,)) if wanted else ""  # many clusters have none
     except AblationError:
         return {}
     found: dict[str, Job] = {}
@@ -124,36 +125,36 @@ def _tasks(id_: str) -> Iterator[str]:
 @cache
 def max_array_size() -> int:
     """How many tasks an array may have."""
-    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _call(["scontrol", "show", "config"]), re.MULTILINE)
+    found = re.search(r"^MaxArraySize\s*=\s*(\d+)", _run(["scontrol", "show", "config"]), re.MULTILINE)
     return int(found[1]) if found else 1001
 
 
-def cancel(ids: Sequence[str]) -> None:
+def cancel_jobs(ids: Sequence[str]) -> None:
     """scancel these jobs; those that have ended are no error.
 
     Raises:
         AblationError: SLURM cannot be asked.
     """
     for start in range(0, len(ids), 500):  # a command line has an end
-        _call(["scancel", "-Q", *ids[start : start + 500]])
+        _run(["scancel", "-Q", *ids[start : start + 500]])
 
 
-def update(id_: str, **values: str) -> None:
+def update_job(id_: str, **values: str) -> None:
     """Change a waiting job.
 
     Raises:
         AblationError: SLURM refuses.
     """
-    _call(["scontrol", "update", f"JobId={id_}", *(f"{k}={v}" for k, v in values.items())])
+    _run(["scontrol", "update", f"JobId={id_}", *(f"{k}={v}" for k, v in values.items())])
 
 
-def _call(command: list[str], pauses: Sequence[float] = (1, 4, 0)) -> str:
+def _run(command: list[str], pauses: Sequence[float] = (1, 4, 0)) -> str:
     """A command's output, tried again after these pauses (seconds): a busy controller answers late.
 
     Raises:
         AblationError: it failed each time.
     """
-    trouble, env = "", {k: v for k, v in os.environ.items() if not k.startswith(_FORMATS)}
+    trouble, env = "", {k: v for k, v in os.environ.items() if not k.startswith(_FORMAT_VARIABLES)}
     for pause in pauses:
         try:
             done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=_TIMEOUT)

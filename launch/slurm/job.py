@@ -21,7 +21,6 @@ from ablation.store import process
 from ablation.store.result import look
 from launch.compose.arm import Work
 from launch.slurm import commands, options, store
-from launch.slurm import store as mark
 from launch.slurm.batches import teachers
 from launch.slurm.causes import seed_folders
 from launch.slurm.store import LOST, Array
@@ -34,122 +33,34 @@ from launch.workers.pool import Pool
 from launch.workers.process import OFFLINE, Slot
 
 _LEFT = 75  # EX_TEMPFAIL
-_PATIENCE = 60.0  # seconds in which nothing happens but waiting for trials that others train; devices cost
-
-
-class Batch:
-    """One job's works, while they are trained."""
-
-    def __init__(self, submission: Submission, array: Array, index: int) -> None:
-        self.submission, self.array, self.index = submission, array, index
-        self.signal = ""  # that told us to stop
-        self.advanced = False  # some trial got further here
-        self._waiting: set[Work | None] = set()
-        self._moved = time.monotonic()
-        self._pool: Pool | None = None
-
-    def told(self, number: int, _: object) -> None:
-        """A signal: save and stop."""
-        self.signal = self.signal or signal.Signals(number).name
-        if self._pool:
-            self._pool.stop()
-
-    def run(self) -> dict[TrialKey, Outcome]:
-        """Train what can be trained; trials whose teacher is not done are left out.
-
-        Raises:
-            AblationError: workers cannot be started.
-        """
-        works = [work for work in self.array.batches[self.index] if self.array.canary or self._ready(work)]
-        never = retry_policy.read({})  # what follows a failure is decided when the job has ended
-        self._pool = Pool(
-            self.submission,
-            slots(self.array.room.pack, upload.offline(self.submission), options.read(self.submission.launcher).gpu),
-            self._hear,
-            never,
-            self._tick,
-            self.array.supersede,
-            probe=self.array.canary,
-        )
-        if self.signal:
-            self._pool.stop()
-        return self._pool.run(works)
-
-    def _ready(self, work: Work) -> bool:
-        needed = [
-            folder for teacher in teachers(self.submission, work) for folder in seed_folders(self.submission, teacher)
-        ]
-        return all(look(folder) is not None for folder in needed)
-
-    def _hear(self, event: Event) -> None:
-        print(" ".join(f"{k}={v}" for k, v in event.items()), flush=True)
-        if event["event"] == "wait":
-            self._waiting.add(event["work"])
-            return
-        self._moved = time.monotonic()
-        self._waiting.discard(event.get("work"))
-        self.advanced |= event["event"] == "epoch"
-
-    def _tick(self) -> None:
-        if self._waiting and self._pool and time.monotonic() - self._moved > _PATIENCE:
-            self._pool.stop()
-
-
-def slots(pack: int, offline: bool, gpu: bool) -> list[Slot]:
-    """Places to train: `pack` on each GPU that SLURM gave us, or `pack` in all; the job's cores shared out.
-
-    `gpu`: the job asked for GPUs. Where SLURM then says nothing in the environment, none is hidden; a worker that can
-    use none fails. A job that asked for none leaves alone those of others.
-    """
-    promised = gpu or "SLURM_JOB_GPUS" in os.environ
-    visible = os.environ.get("CUDA_VISIBLE_DEVICES", None if promised else "")
-    given: list[str | None] = [visible] if not visible else list(visible.split(","))
-    places = [place for place in given for _ in range(pack)]
-    threads = str(max(1, _cores() // len(places)))
-    common = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **({OFFLINE: "1"} if offline else {})}
-    return [
-        Slot(
-            name=f"{process.job()}-{k}",
-            env=common | ({} if place is None else {"CUDA_VISIBLE_DEVICES": place}),
-            memory_share=1 / pack,
-            device=place or "",
-            gpu=gpu and place != "",
-        )
-        for k, place in enumerate(places)
-    ]
-
-
-def _cores() -> int:
-    """That SLURM gave us, but no more than there are."""
-    there = len(os.sched_getaffinity(0))
-    return min(int(os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE") or there), there)
+_WAIT_SECONDS = 60.0  # in which nothing happens but waiting for trials that others train: devices cost
 
 
 def main(folder: Path, number: int) -> int:
     """Train one batch; returns the exit code."""
-    submission, array = sweep.load(folder), store.read(folder, number)
+    submission, array = sweep.load(folder), store.read_array(folder, number)
     if array.job == LOST:
         print("this array was written off when sbatch did not answer; its trials are in another")
         return 0
-    batch = Batch(submission, array, int(os.environ["SLURM_ARRAY_TASK_ID"]))
+    batch = BatchJob(submission, array, int(os.environ["SLURM_ARRAY_TASK_ID"]))
     for stop in (signal.SIGUSR2, signal.SIGTERM):
-        signal.signal(stop, batch.told)
+        signal.signal(stop, batch.on_signal)
     works = array.batches[batch.index]
     try:
         outcomes = batch.run()
     except AblationError as e:  # no worker can be started here, so perhaps elsewhere
         outcomes = {(w.id, seed): Outcome("failed", "node", str(e)) for w in works for seed in w.seeds}
-    said = _summary(works, outcomes)
-    print("\n".join(f"{label}: {text}" for label, text in said.items()))
+    summary = _summary(works, outcomes)
+    print("\n".join(f"{label}: {text}" for label, text in summary.items()))
     code = _exit_code(works, outcomes)
-    word = batch.signal or (mark.LEFT if code == _LEFT else "")
-    mark.write_exit(folder, process.job(), mark.JobExit(word, code, _failed(works, outcomes)))
-    if code == _LEFT and (batch.advanced or array.canary) and _preempted(batch.signal):
+    word = batch.signal or (store.LEFT if code == _LEFT else "")
+    store.write_exit(folder, process.job(), store.JobExit(word, code, _failures(works, outcomes)))
+    if code == _LEFT and (batch.advanced or array.canary) and _may_run_later(batch.signal):
         _requeue()
     return code
 
 
-def _failed(works: tuple[Work, ...], outcomes: Mapping[TrialKey, Outcome]) -> dict[str, tuple[str, str]]:
+def _failures(works: tuple[Work, ...], outcomes: Mapping[TrialKey, Outcome]) -> dict[str, tuple[str, str]]:
     """By work: the first failure's cause and message."""
     ends = {work: [outcomes[work.id, seed] for seed in work.seeds if (work.id, seed) in outcomes] for work in works}
     return {
@@ -159,12 +70,12 @@ def _failed(works: tuple[Work, ...], outcomes: Mapping[TrialKey, Outcome]) -> di
     }
 
 
-def _preempted(signal: str) -> bool:
-    """Whether SLURM may run the rest of this job later: we were warned, or told to go but not cancelled.
+def _may_run_later(signal: str) -> bool:
+    """Whether SLURM may run the rest of this job later: we were warned, or asked to stop but not cancelled.
 
     Within a partition's grace time a preempted job is RUNNING; if it ends by itself then, SLURM does not requeue it.
     """
-    return signal == "SIGUSR2" or (signal == "SIGTERM" and commands.state(process.job()) == "RUNNING")
+    return signal == "SIGUSR2" or (signal == "SIGTERM" and commands.job_state(process.job()) == "RUNNING")
 
 
 def _exit_code(works: tuple[Work, ...], outcomes: Mapping[TrialKey, Outcome]) -> int:
@@ -191,6 +102,94 @@ def _requeue() -> None:
         subprocess.run(["scontrol", "requeue", process.job()], check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as e:
         print(f"not put back into the queue: {e}")
+
+
+class BatchJob:
+    """One job's works, while they are trained."""
+
+    def __init__(self, submission: Submission, array: Array, index: int) -> None:
+        self.submission, self.array, self.index = submission, array, index
+        self.signal = ""  # the first that asked to stop
+        self.advanced = False  # some trial got further here
+        self._waiting: set[Work | None] = set()
+        self._last_event = time.monotonic()
+        self._pool: Pool | None = None
+
+    def on_signal(self, number: int, _: object) -> None:
+        """A signal: save and stop."""
+        self.signal = self.signal or signal.Signals(number).name
+        if self._pool:
+            self._pool.stop()
+
+    def run(self) -> dict[TrialKey, Outcome]:
+        """Train what can be trained; trials whose teacher is not done are left out.
+
+        Raises:
+            AblationError: workers cannot be started.
+        """
+        works = [work for work in self.array.batches[self.index] if self.array.canary or self._ready(work)]
+        never = retry_policy.read({})  # what follows a failure is decided when the job has ended
+        self._pool = Pool(
+            self.submission,
+            slots(self.array.room.pack, upload.offline(self.submission), options.read(self.submission.launcher).gpu),
+            self._on_event,
+            never,
+            self._tick,
+            self.array.supersede,
+            probe=self.array.canary,
+        )
+        if self.signal:
+            self._pool.stop()
+        return self._pool.run(works)
+
+    def _ready(self, work: Work) -> bool:
+        needed = [
+            folder for teacher in teachers(self.submission, work) for folder in seed_folders(self.submission, teacher)
+        ]
+        return all(look(folder) is not None for folder in needed)
+
+    def _on_event(self, event: Event) -> None:
+        print(" ".join(f"{k}={v}" for k, v in event.items()), flush=True)
+        if event["event"] == "wait":
+            self._waiting.add(event["work"])
+            return
+        self._last_event = time.monotonic()
+        self._waiting.discard(event.get("work"))
+        self.advanced |= event["event"] == "epoch"
+
+    def _tick(self) -> None:
+        if self._waiting and self._pool and time.monotonic() - self._last_event > _WAIT_SECONDS:
+            self._pool.stop()
+
+
+def slots(pack: int, offline: bool, gpu: bool) -> list[Slot]:
+    """Slots for workers: `pack` on each GPU that SLURM gave us, or `pack` in all; the job's cores shared out.
+
+    `gpu`: the job asked for GPUs. Where SLURM then says nothing in the environment, none is hidden; a worker that can
+    use none fails. A job that asked for none leaves alone those of others.
+    """
+    promised = gpu or "SLURM_JOB_GPUS" in os.environ
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES", None if promised else "")
+    given: list[str | None] = [visible] if not visible else list(visible.split(","))
+    devices = [device for device in given for _ in range(pack)]
+    threads = str(max(1, _cores() // len(devices)))
+    common = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, **({OFFLINE: "1"} if offline else {})}
+    return [
+        Slot(
+            name=f"{process.job()}-{k}",
+            env=common | ({} if device is None else {"CUDA_VISIBLE_DEVICES": device}),
+            memory_share=1 / pack,
+            device=device or "",
+            gpu=gpu and device != "",
+        )
+        for k, device in enumerate(devices)
+    ]
+
+
+def _cores() -> int:
+    """That SLURM gave us, but no more than there are."""
+    there = len(os.sched_getaffinity(0))
+    return min(int(os.environ.get("SLURM_CPUS_PER_TASK") or os.environ.get("SLURM_CPUS_ON_NODE") or there), there)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The keeper: a small job after all others that makes the next round.
+"""The keeper: a small job that follows all others of a submission and makes its next round (`keeper_job.py`).
 
 It is submitted before them, to begin some minutes later whatever happens, and then made to wait for them instead. So
 its place in the queue is safe before limits are reached, and if whoever submits is killed half way, it goes on.
@@ -15,25 +15,25 @@ from launch.slurm.submitter import JOBS
 from launch.slurm.view import SubmissionView
 from launch.sweep import entry
 
-_ANYHOW = 10  # minutes after which a keeper begins that waits for nothing
+_DELAY_MINUTES = 10  # minutes after which a keeper begins that waits for nothing
 
 
 @dataclass
 class Keeper:
-    """The keeper's job, waiting; `job` is empty if there is none, and `trouble` says why."""
+    """The keeper's job while it waits; `job` is empty if there is none, and `trouble` says why."""
 
     view: SubmissionView
     job: str = ""
     trouble: str = ""
 
     @classmethod
-    def hire(cls, view: SubmissionView, me: str) -> Keeper:
-        """The one that waits already, or a new one. `me`: the job we are, which does not count."""
-        name = store.name(view.submission, "keeper")
+    def submit(cls, view: SubmissionView, me: str) -> Keeper:
+        """Submit a keeper, unless one waits already. `me`: the job we are, which does not count."""
+        name = store.job_name(view.submission, "keeper")
         waiting = [j.id for j in commands.queue([name]).values() if j.state == "PENDING" and j.id != me]
         if waiting:
             return cls(view, waiting[0])
-        flags = {**view.options.keeper_flags(), "begin": f"now+{_ANYHOW}minutes"}
+        flags = {**view.options.keeper_flags(), "begin": f"now+{_DELAY_MINUTES}minutes"}
         module = [view.submission.entries[entry.KEEPER], str(view.submission.folder)]
         try:
             job = sbatch.submit(
@@ -57,6 +57,6 @@ class Keeper:
         after = ("?" if any_of_them else ",").join(f"afterany:{job}" for job in jobs)
         try:
             if jobs:
-                commands.update(self.job, Dependency=after, StartTime="now")
+                commands.update_job(self.job, Dependency=after, StartTime="now")
         except AblationError as e:  # it then begins in some minutes, and looks
-            self.trouble = f"the job that follows the others begins in {_ANYHOW} minutes ({e})"
+            self.trouble = f"the job that follows the others begins in {_DELAY_MINUTES} minutes ({e})"

@@ -1,4 +1,4 @@
-"""`python -m launch.slurm.keeper_job SUBMISSION`: the keeper's job. It makes a round, then brings results to MLflow."""
+"""The keeper's job, `python -m launch.slurm.keeper_job SUBMISSION`: it makes a round, then uploads to MLflow."""
 
 from __future__ import annotations
 
@@ -7,16 +7,15 @@ from pathlib import Path
 
 from ablation.errors import AblationError
 from ablation.store import process
-from launch.slurm import round
-from launch.slurm.round import perform
+from launch.slurm.rounds import make_round, report_lines
 from launch.sweep import submission, upload
 
 
 def main(folder: Path) -> int:
     """Exit code 0 unless the round could not be made."""
     try:
-        report = perform(folder, me=process.job())
-        print("\n".join(round.report_lines(report)))
+        report = make_round(folder, me=process.job())
+        print("\n".join(report_lines(report)))
         code = 0
     except AblationError as e:
         print(f"error: {e}")

@@ -18,7 +18,9 @@ from launch.workers.process import TAKE_TURNS
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
 _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
-_OURS = ("array", "dependency", "job-name", "signal", "output", "error", "chdir", "export", "nodes", "ntasks", "wrap")
+_RESERVED = (
+    "array", "dependency", "job-name", "signal", "output", "error", "chdir", "export", "nodes", "ntasks", "wrap",
+)  # fmt: skip
 _TIMES = ("time", "time-min")
 _SIZES = ("mem", "mem-per-cpu", "mem-per-gpu", "tmp")
 _SWITCHES = (
@@ -31,7 +33,7 @@ _SWITCHES = (
     "spread-job",
     "use-min-nodes",
 )
-_EARLY = 60  # seconds by which SLURM may send the warning too early
+_WARNING_EARLY = 60  # seconds by which SLURM may send it too early
 _KEYS = (
     "kind", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check", "grace",
     "setup", "retry",
@@ -76,14 +78,14 @@ class SlurmOptions:
     @property
     def notes(self) -> list[str]:
         """What is allowed, but may not be what was meant: trials side by side that wait for each other."""
-        places, cpus, found = self.pack * self.devices, self.resources.get("cpus"), []
+        slots, cpus, found = self.pack * self.devices, self.resources.get("cpus"), []
         if self.gpu and self.pack > 1:
             found.append(TAKE_TURNS.format(option=f"pack={self.pack}"))
-        if self.pack > 1 and (cpus is None or (str(cpus).isdigit() and int(cpus) < places)):
+        if self.pack > 1 and (cpus is None or (str(cpus).isdigit() and int(cpus) < slots)):
             given = "the cluster's default, often one" if cpus is None else str(cpus)
             found.append(
-                f"{places} trials of a job run side by side, and its cores are {given}: give "
-                f"hydra.launcher.resources.cpus={places} or more, so that no trial waits for another's cores"
+                f"{slots} trials of a job run side by side, and its cores are {given}: give "
+                f"hydra.launcher.resources.cpus={slots} or more, so that no trial waits for another's cores"
             )
         return found
 
@@ -117,10 +119,10 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
             _check_resource(f"hydra.launcher.{key}.{name}", str(name), value)
     resources, parallel, grace = dict(node.get("resources") or {}), node.get("parallel"), _whole(node, "grace", 1)
     time = resources.get("time")
-    if time is not None and seconds("hydra.launcher.resources.time", time) <= grace + _EARLY:
+    if time is not None and seconds("hydra.launcher.resources.time", time) <= grace + _WARNING_EARLY:
         raise ConfigError(
             f"hydra.launcher.resources.time={time}: is over before training gets anywhere, since trials save and stop "
-            f"hydra.launcher.grace={grace} seconds before, or up to {_EARLY} earlier"
+            f"hydra.launcher.grace={grace} seconds before, or up to {_WARNING_EARLY} earlier"
         )
     return SlurmOptions(
         resources=resources,
@@ -141,7 +143,7 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
 def _check_resource(path: str, name: str, value: Any) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", name):
         raise ConfigError(f"{path}: should be the plain name of one of sbatch's long options, such as reservation")
-    if name.replace("_", "-") in _OURS:
+    if name.replace("_", "-") in _RESERVED:
         raise ConfigError(f"{path}: is set by the launcher; leave it out")
     if isinstance(value, Mapping | list):
         raise ConfigError(f"{path}={value!r}: should be one value, as sbatch takes it")

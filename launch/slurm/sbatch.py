@@ -22,42 +22,23 @@ from launch.slurm.options import Flags
 
 _TIMEOUT = 120  # seconds that sbatch may take
 # Of an allocation that we may be in ourselves. They would be taken for the new job's.
-_INHERITED = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "PMIX_", "PMI_", "OMPI_", "SUBMITIT_")
-_RANKS = frozenset(
+_INHERITED_PREFIXES = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "PMIX_", "PMI_", "OMPI_", "SUBMITIT_")
+_INHERITED_NAMES = frozenset(
     {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"}
     | {"CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES"}
 )
-_LIMITS = (
+_LIMIT_MESSAGES = (
     "job submit limit", "MaxSubmit", "GrpSubmit", "MaxJobCount", "temporarily unable to accept job",
     "Reached maximum number of jobs", "JobLimit",
 )  # fmt: skip
 
 
-class Full(AblationError):
+class LimitReached(AblationError):
     """SLURM takes no more jobs, or not so many, for now."""
 
 
-class Unsure(AblationError):
+class PerhapsSubmitted(AblationError):
     """sbatch failed or did not answer, which does not mean that it was not accepted."""
-
-
-class _Writer(SlurmExecutor):
-    """submitit's sbatch file for a command of ours."""
-
-    def text(self, command: str) -> str:
-        return self._make_submission_file_text(command, "")
-
-
-def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Without what an allocation or a launcher set; SLURM_CONF is how SLURM is reached at all."""
-    return {k: v for k, v in environ.items() if k == "SLURM_CONF" or not (k.startswith(_INHERITED) or k in _RANKS)}
-
-
-def _environment(code: Path) -> dict[str, str]:
-    """For sbatch, which passes it on to the job. The job puts the frozen code before what is on PYTHONPATH."""
-    clean = clean_environment(os.environ)
-    paths = [p for p in clean.pop("PYTHONPATH", "").split(os.pathsep) if p and Path(p) != code]
-    return {**clean, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
 
 
 def submit(
@@ -91,15 +72,31 @@ def submit(
     except OSError as e:
         raise AblationError(f"cannot call sbatch: {e}; run this where SLURM's commands are") from e
     except subprocess.TimeoutExpired as e:
-        raise Unsure(f"sbatch did not answer within {_TIMEOUT} s") from e
+        raise PerhapsSubmitted(f"sbatch did not answer within {_TIMEOUT} s") from e
     said = " ".join(done.stderr.split())
     if done.returncode:
         raise (
-            Full(said)
-            if any(limit in said for limit in _LIMITS)
-            else Unsure(said or f"sbatch: exit code {done.returncode}")
+            LimitReached(said)
+            if any(limit in said for limit in _LIMIT_MESSAGES)
+            else PerhapsSubmitted(said or f"sbatch: exit code {done.returncode}")
         )
     return _Writer._get_job_id_from_submission_command(done.stdout)
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """Without what an allocation or a launcher set; SLURM_CONF is how SLURM is reached at all."""
+    return {
+        k: v
+        for k, v in environ.items()
+        if k == "SLURM_CONF" or not (k.startswith(_INHERITED_PREFIXES) or k in _INHERITED_NAMES)
+    }
+
+
+def _environment(code: Path) -> dict[str, str]:
+    """For sbatch, which passes it on to the job. The job puts the frozen code before what is on PYTHONPATH."""
+    clean = clean_environment(os.environ)
+    paths = [p for p in clean.pop("PYTHONPATH", "").split(os.pathsep) if p and Path(p) != code]
+    return {**clean, **({"PYTHONPATH": os.pathsep.join(paths)} if paths else {})}
 
 
 def _text(
@@ -133,3 +130,10 @@ def _text(
     }
     writer.update_parameters(**parameters)
     return writer.text(shlex.join([sys.executable, "-m", *module]))
+
+
+class _Writer(SlurmExecutor):
+    """submitit's sbatch file for a command of ours."""
+
+    def text(self, command: str) -> str:
+        return self._make_submission_file_text(command, "")

@@ -1,4 +1,10 @@
-"""What is written down between rounds, in a submission's folder: arrays of jobs, decisions, and how jobs ended."""
+"""What is kept between rounds in a submission's folder, so that whoever makes the next one knows as much as the last.
+
+- `arrays/<n>.json`: which trials were handed to SLURM in which job, one file an array. It is written before sbatch is
+  called (the intent) and again when the job's number is known. The jobs read their part of it.
+- `verdicts.jsonl`: why trials that are not done were tried again or not, one line a decision.
+- `marks/<job>`: how a job ended, which its trials' own files do not say.
+"""
 
 from __future__ import annotations
 
@@ -16,8 +22,11 @@ from launch.compose.arm import Work
 from launch.status.retry_policy import RESET, Decision, Resources
 from launch.sweep.submission import Submission
 
-_ARRAYS = "arrays"
 LOST = "lost"  # the job number of an array that SLURM does not know
+LEFT = "left"  # not by a signal: others train what is left, or its teachers are not done
+_ARRAYS = "arrays"
+_DECISIONS = "verdicts.jsonl"
+_EXITS = "marks"
 
 
 @dataclass(frozen=True)
@@ -38,26 +47,26 @@ class Array:
         return f"{self.job}_{index}"
 
 
-def name(submission: Submission, what: str) -> str:
+def job_name(submission: Submission, what: str) -> str:
     """A job's name: readable, unique on the cluster, and plain, since commands take lists of names."""
     place = sha256(str(submission.folder).encode()).hexdigest()[:8]
     sweep = "".join(c if c.isalnum() or c in "-_" else "_" for c in submission.name)[:40]
     return f"ablation-{sweep}-{submission.number}-{what}-{place}"
 
 
-def write(folder: Path, array: Array) -> None:
+def write_array(folder: Path, array: Array) -> None:
     """Write one array's file, atomically."""
     path = _path(folder, array.number)
     path.parent.mkdir(exist_ok=True)
     write_atomic(path, json.dumps({**asdict(array), "batches": _plain(array.batches)}).encode())
 
 
-def forget(folder: Path, number: int) -> None:
+def delete_array(folder: Path, number: int) -> None:
     """Take back an array that SLURM has refused."""
     _path(folder, number).unlink()
 
 
-def read(folder: Path, number: int) -> Array:
+def read_array(folder: Path, number: int) -> Array:
     """One array."""
     content = json.loads(_path(folder, number).read_bytes())
     batches = tuple(tuple(Work(id_, tuple(seeds)) for id_, seeds in batch) for batch in content["batches"])
@@ -72,10 +81,10 @@ def read(folder: Path, number: int) -> Array:
     )
 
 
-def read_all(folder: Path) -> list[Array]:
+def read_arrays(folder: Path) -> list[Array]:
     """Every array of a submission, oldest first."""
     numbers = sorted(int(path.stem) for path in (folder / _ARRAYS).glob("*.json"))
-    return [read(folder, number) for number in numbers]
+    return [read_array(folder, number) for number in numbers]
 
 
 def _path(folder: Path, number: int) -> Path:
@@ -86,39 +95,36 @@ def _plain(batches: Sequence[Sequence[Work]]) -> list[Any]:
     return [[[work.id, list(work.seeds)] for work in batch] for batch in batches]
 
 
-_VERDICTS = "verdicts.jsonl"
-
-
-def append_decisions(folder: Path, verdicts: Iterable[Decision]) -> None:
-    """Add to the file; on disk when this returns. The caller holds the submission's lock."""
+def append_decisions(folder: Path, decisions: Iterable[Decision]) -> None:
+    """Add decisions to the file; on disk when this returns. The caller holds the submission's lock."""
     now = round(time.time(), 3)
-    lines = [json.dumps({**asdict(v), "work": [v.work.id, list(v.work.seeds)], "time": now}) for v in verdicts]
+    lines = [json.dumps({**asdict(v), "work": [v.work.id, list(v.work.seeds)], "time": now}) for v in decisions]
     if not lines:
         return
-    with (folder / _VERDICTS).open("a") as file:
+    with (folder / _DECISIONS).open("a") as file:
         file.write("\n" + "\n".join(lines) + "\n")  # an empty line first: the last one may be torn
         file.flush()
         os.fsync(file.fileno())
 
 
 def read_decisions(folder: Path) -> dict[Work, list[Decision]]:
-    """Of each work since it was last forgiven (that included), one an array, oldest first."""
+    """Of each work since a person last had it tried again (that included), one an array, oldest first."""
     try:
-        lines = (folder / _VERDICTS).read_text().splitlines()
+        lines = (folder / _DECISIONS).read_text().splitlines()
     except FileNotFoundError:
         return {}
     found: dict[Work, dict[int, Decision]] = {}
     for line in lines:
-        verdict = _verdict(line)
-        if verdict is None:
+        decision = _decision(line)
+        if decision is None:
             continue
-        if verdict.decision == RESET:
-            found[verdict.work] = {}
-        found.setdefault(verdict.work, {})[verdict.array] = verdict
+        if decision.decision == RESET:
+            found[decision.work] = {}
+        found.setdefault(decision.work, {})[decision.array] = decision
     return {work: [of[n] for n in sorted(of)] for work, of in found.items()}
 
 
-def _verdict(line: str) -> Decision | None:
+def _decision(line: str) -> Decision | None:
     try:
         content = json.loads(line)
     except ValueError:  # empty, or torn by a kill
@@ -127,29 +133,25 @@ def _verdict(line: str) -> Decision | None:
     return Decision(Work(id_, tuple(seeds)), **content)
 
 
-_MARKS = "marks"
-LEFT = "left"  # not by a signal: others train what is left, or its teachers are not done
-
-
 @dataclass(frozen=True)
 class JobExit:
     """How a job ended."""
 
-    word: str = ""  # the signal that told it to stop, or LEFT
+    word: str = ""  # the signal that made it stop, or LEFT
     code: int = 0  # exit code
     failed: Mapping[str, tuple[str, str]] = field(default_factory=dict)  # by work: cause and message
 
 
-def write_exit(folder: Path, job: str, mark: JobExit) -> None:
-    """Leave a mark."""
-    path = folder / _MARKS / job
+def write_exit(folder: Path, job: str, ended: JobExit) -> None:
+    """Write how a job ended; the job itself does so, last."""
+    path = folder / _EXITS / job
     path.parent.mkdir(exist_ok=True)
-    write_atomic(path, json.dumps(asdict(mark)).encode())
+    write_atomic(path, json.dumps(asdict(ended)).encode())
 
 
 def read_exit(folder: Path, job: str) -> JobExit | None:
-    """A job's mark; None if it ended without a word."""
+    """How a job ended; None if it did not get to write it."""
     try:
-        return JobExit(**json.loads((folder / _MARKS / job).read_bytes()))
+        return JobExit(**json.loads((folder / _EXITS / job).read_bytes()))
     except FileNotFoundError:
         return None

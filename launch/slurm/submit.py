@@ -1,4 +1,7 @@
-"""The launcher on SLURM: the first round, and with `wait=true` all others until nothing more will happen."""
+"""`hydra/launcher=slurm`: hand a sweep to the cluster and leave it there, or with `wait=true` show it until it is over.
+
+While it waits, the live table is fed from the trials' files, and this process makes the rounds that the sweep needs.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,11 @@ from ablation.errors import Stopped
 from launch.checks import no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned
-from launch.slurm import options, round, sbatch
+from launch.slurm import options, sbatch
 from launch.slurm.backend import pending
-from launch.slurm.round import Rounds, perform
+from launch.slurm.rounds import Rounds, make_round, next_commands, report_lines
 from launch.status.outcome import Outcome, TrialKey
-from launch.status.sweep_status import Trial as Standing
-from launch.status.sweep_status import sweep_status
+from launch.status.sweep_status import Trial, sweep_status
 from launch.sweep import edits, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
@@ -40,18 +42,18 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
     if dropped:
         print(f"note: not passed on to the jobs: {', '.join(dropped)}; what jobs ask for is hydra.launcher.resources")
-    said = [*chosen.notes, *warnings.of_sweep(planned), *edits.notes(planned), *found.notes]
-    for note in [*said, *provenance.notes()]:
+    notes = [*chosen.notes, *warnings.of_sweep(planned), *edits.notes(planned), *found.notes]
+    for note in [*notes, *provenance.notes()]:
         print(f"note: {note}")
-    report = perform(submission.folder)
-    print("\n".join(round.report_lines(report)))
+    report = make_round(submission.folder)
+    print("\n".join(report_lines(report)))
     if not chosen.wait:
-        print("\n".join(round.next_commands(submission)), flush=True)
+        print("\n".join(next_commands(submission)), flush=True)
     upload.upload_news(submission.out, submission.news)
-    return wait(submission) if chosen.wait else {}
+    return wait_for_end(submission) if chosen.wait else {}
 
 
-def wait(submission: Submission) -> dict[TrialKey, Outcome]:
+def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
     """Show the sweep until nothing more will happen; returns what became of each trial.
 
     Raises:
@@ -60,14 +62,14 @@ def wait(submission: Submission) -> dict[TrialKey, Outcome]:
     console = Console(highlight=False)
     rounds = Rounds([submission.folder], lambda text: console.print(text, markup=False, soft_wrap=True))
 
-    def look() -> Sequence[Standing]:
-        rounds.make()
+    def poll() -> Sequence[Trial]:
+        rounds.make_due()
         return sweep_status([submission], pending(submission)).trials
 
     try:
-        follow(look, rounds.over, submission, console)
+        follow(poll, rounds.over, submission, console)
     except KeyboardInterrupt as e:
-        lines = ["left to the cluster: its jobs go on", *round.next_commands(submission)]
+        lines = ["left to the cluster: its jobs go on", *next_commands(submission)]
         raise Stopped("\n".join(lines)) from e
     for line in upload.upload_submission(submission):
         console.print(f"MLflow: {line}", markup=False, soft_wrap=True)
@@ -79,6 +81,6 @@ def wait(submission: Submission) -> dict[TrialKey, Outcome]:
     return outcomes
 
 
-def _outcome(t: Standing) -> Outcome:
+def _outcome(t: Trial) -> Outcome:
     kind = "stopped" if t.state.kind in ("new", "queued", "running") else t.state.kind
     return Outcome(kind, t.state.cause, t.state.message, t.state.test_acc)

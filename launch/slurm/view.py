@@ -1,4 +1,4 @@
-"""What a round starts from: a submission's arrays, and what SLURM says of their jobs now."""
+"""What a round starts from: a submission's arrays, and what SLURM says of their jobs, read once."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from launch.slurm.store import LOST, Array
 from launch.sweep import submission
 from launch.sweep.submission import Submission
 
-_AGAIN = 2  # seconds after which a job that was perhaps accepted is looked for once more
+_SEARCH_PAUSE = 2  # seconds after which a job that was perhaps accepted is searched once more
 
 
 @dataclass(frozen=True)
@@ -32,12 +32,12 @@ class Assignment:
 
 
 class SubmissionView:
-    """One look at a submission."""
+    """A submission with its arrays and jobs, as of now."""
 
     def __init__(self, folder: Path) -> None:
         self.submission: Submission = submission.load(folder)
         self.options: SlurmOptions = options.read(self.submission.launcher)
-        self.arrays: list[Array] = store.read_all(folder)
+        self.arrays: list[Array] = store.read_arrays(folder)
         self._queue = commands.queue(array.name for array in self.arrays)
         self.arrays = [self._resolved(array) for array in self.arrays]
 
@@ -45,15 +45,15 @@ class SubmissionView:
         """With SLURM's number: whoever submitted it may have died before hearing it."""
         if array.job:
             return array
-        return adopt(self.submission.folder, array, since=self.submission.time)
+        return find_job(self.submission.folder, array, since=self.submission.time)
 
     @cached_property
     def _account(self) -> dict[str, Job]:
         """Asked only when something has ended that is not done."""
-        return commands.account([array.name for array in self.arrays], self.submission.time)
+        return commands.accounts([array.name for array in self.arrays], self.submission.time)
 
     @cached_property
-    def places(self) -> dict[Work, Assignment]:
+    def assignments(self) -> dict[Work, Assignment]:
         """Where each work was handed to SLURM last."""
         known = [a for a in self.arrays if a.job != LOST and not a.canary]
         return {work: Assignment(a, k) for a in known for k, batch in enumerate(a.batches) for work in batch}
@@ -80,15 +80,15 @@ class SubmissionView:
         return Job(job, "", "CANCELLED" if job.partition("_")[0] in siblings else "")
 
 
-def adopt(folder: Path, array: Array, since: float) -> Array:
+def find_job(folder: Path, array: Array, since: float) -> Array:
     """Find an array by its name, in case it was accepted after all; without a trace it is written off as lost."""
-    for wait in (_AGAIN, 0):
-        jobs = [*commands.queue([array.name]).values(), *commands.account([array.name], since).values()]
+    for wait in (_SEARCH_PAUSE, 0):
+        jobs = [*commands.queue([array.name]).values(), *commands.accounts([array.name], since).values()]
         if jobs:
             found = replace(array, job=jobs[0].id.partition("_")[0])
             break
         time.sleep(wait)
     else:
         found = replace(array, job=LOST)
-    store.write(folder, found)
+    store.write_array(folder, found)
     return found

@@ -22,7 +22,7 @@ from ablation.store.result import finished
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.slurm.round import RoundReport, perform
+from launch.slurm.rounds import RoundReport, make_round
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 
@@ -78,7 +78,7 @@ class Lab:
 
     def submit(self, arms: Sequence[Planned], **changes: Any) -> tuple[Submission, RoundReport]:
         submission = sweep.create(arms, options(**changes), "the command")
-        return submission, perform(submission.folder)
+        return submission, make_round(submission.folder)
 
     def begun(self, submission: Submission, step: int = 1) -> None:
         """Every trial has a checkpoint."""
@@ -103,7 +103,7 @@ def rounds(submission: Submission, seconds: float = 180) -> list[RoundReport]:
     made: list[RoundReport] = []
 
     def over() -> bool:
-        made.append(perform(submission.folder))
+        made.append(make_round(submission.folder))
         return made[-1].over
 
     until(over, "the sweep to be over", seconds)

@@ -12,7 +12,7 @@ from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
 from launch.slurm import store
-from launch.slurm.round import perform
+from launch.slurm.rounds import make_round
 from launch.sweep.submission import Submission
 
 StandIn = Callable[[str, str], Path]
@@ -34,10 +34,10 @@ def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster
         until(lambda: not cluster.queue(), "the jobs to fail")
         if len(rooms) == 2:
             lab.brake(None)
-        assert set(perform(submission.folder).retried.values()) == {"oom"}
-        rooms.append({(a.room.pack, a.room.mem_mib) for a in store.read_all(submission.folder)[-1:]})
+        assert set(make_round(submission.folder).retried.values()) == {"oom"}
+        rooms.append({(a.room.pack, a.room.mem_mib) for a in store.read_arrays(submission.folder)[-1:]})
     assert rooms == [{(1, 500)}, {(1, 1000)}, {(1, 2000)}]
-    last = store.read_all(submission.folder)[-1]
+    last = store.read_arrays(submission.folder)[-1]
     assert rounds(submission)[-1].done == 1
     cluster.states(last.job)
     assert call("sacct", "-X", "-n", "-P", "-j", last.job, "--format=ReqMem").split() == ["2000M"]
@@ -54,8 +54,8 @@ def test_slurms_out_of_memory_is_one_too(cluster: Cluster, tmp_path: Path, stand
     kill_job(cluster, submission, f"{report.jobs[0]}_0")
     lab.brake(None)
     cluster.states(report.jobs[0])
-    assert list(perform(submission.folder).retried.values()) == ["oom"]
-    assert store.read_all(submission.folder)[-1].room.mem_mib == 1000
+    assert list(make_round(submission.folder).retried.values()) == ["oom"]
+    assert store.read_arrays(submission.folder)[-1].room.mem_mib == 1000
 
 
 def test_without_accounts_everything_still_works(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
@@ -70,7 +70,7 @@ def test_without_accounts_everything_still_works(cluster: Cluster, tmp_path: Pat
     lab.brake(None)
     last = rounds(submission)[-1]
     assert (last.done, list(last.given_up.values())) == (1, ["cancelled"])
-    perform(submission.folder, again=list(last.given_up))
+    make_round(submission.folder, again=list(last.given_up))
     assert rounds(submission)[-1].done == 2
     assert attempts(submission) == [2, 2]
     check(submission)

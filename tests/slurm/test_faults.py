@@ -10,8 +10,8 @@ from pathlib import Path
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
-from launch.slurm.round import perform
-from launch.slurm.store import read_all
+from launch.slurm.rounds import make_round
+from launch.slurm.store import read_arrays
 
 StandIn = Callable[[str, str], Path]
 
@@ -26,9 +26,9 @@ def test_a_trial_that_fails_fails_its_job_and_is_tried_again_only_if_asked(clust
     assert cluster.states(report.jobs[0]) == {
         f"{report.jobs[0]}_0": ("FAILED", "1:0"), f"{report.jobs[0]}_1": ("COMPLETED", "0:0"),
     }  # fmt: skip
-    assert perform(submission.folder).over  # looking again spends nothing
+    assert make_round(submission.folder).over  # looking again spends nothing
     lab.brake(None)
-    assert perform(submission.folder, again=[label]).flying == 1
+    assert make_round(submission.folder, again=[label]).in_queue == 1
     assert rounds(submission)[-1].done == 2
     check(submission)
 
@@ -53,7 +53,7 @@ def test_kill_9_of_a_worker_and_of_a_whole_job_and_scancel(cluster: Cluster, tmp
     assert first.retried == {labels[0]: "killed", labels[1]: "killed"}
     assert (last.done, last.given_up) == (2, {labels[2]: "cancelled"})
     assert saved(folders(submission)[2]) > 2  # scancel gave it the time to save
-    perform(submission.folder, again=[labels[2]])
+    make_round(submission.folder, again=[labels[2]])
     assert rounds(submission)[-1].done == 3
     assert attempts(submission) == [2, 2, 2]
     check(submission)
@@ -101,9 +101,9 @@ def test_a_lost_node_whose_processes_go_on(cluster: Cluster, tmp_path: Path) -> 
     cluster.script("kill-node", node)
     try:
         until(lambda: attempts(submission)[0] == 2, "SLURM's second attempt")
-        until(lambda: perform(submission.folder).retried, "the round's")
+        until(lambda: make_round(submission.folder).retried, "the round's")
         assert all((Path("/proc") / str(pid)).exists() for pid in orphans)  # they still write, and it does not count
-        (array,) = read_all(submission.folder)[1:]
+        (array,) = read_arrays(submission.folder)[1:]
         assert (array.room.exclude, array.supersede) == ((node,), (f"{report.jobs[0]}_1",))
         until(lambda: attempts(submission)[1] == 2, "the new job's attempt")
         assert all((Path("/proc") / str(pid)).exists() for pid in orphans)

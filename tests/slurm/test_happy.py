@@ -12,14 +12,14 @@ from slurm.lab import Lab, attempts, check, folders, options, rounds
 
 from ablation.store.attempt import folder, owner
 from launch.slurm import submit
-from launch.slurm.store import read_all
+from launch.slurm.store import read_arrays
 
 
 def test_each_trial_is_a_task_with_a_gpu_of_its_own(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     setup = [f'echo "$SLURM_ARRAY_TASK_ID $SLURMD_NODENAME:$CUDA_VISIBLE_DEVICES" >> {tmp_path}/gpus']
     submission, report = lab.submit(lab.arms(3), setup=setup)
-    assert (report.flying, len(report.jobs)) == (3, 1)
+    assert (report.in_queue, len(report.jobs)) == (3, 1)
     last = rounds(submission)[-1]
     assert (last.done, last.given_up) == (3, {})
     assert set(cluster.states(report.jobs[0]).values()) == {("COMPLETED", "0:0")}
@@ -33,7 +33,7 @@ def test_each_trial_is_a_task_with_a_gpu_of_its_own(cluster: Cluster, tmp_path: 
 def test_packed_and_chained_trials_share_a_job(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     submission, report = lab.submit(lab.arms(8, "epochs=1"), pack=2, chain=2, resources={"cpus": None})
-    assert [len(a.batches) for a in read_all(submission.folder)] == [2]
+    assert [len(a.batches) for a in read_arrays(submission.folder)] == [2]
     assert rounds(submission)[-1].done == 8
     jobs = {owner(folder(f, 1)).job for f in folders(submission)}  # type: ignore[union-attr]
     assert jobs == {f"{report.jobs[0]}_0", f"{report.jobs[0]}_1"}
@@ -46,7 +46,7 @@ def test_packed_and_chained_trials_share_a_job(cluster: Cluster, tmp_path: Path)
 def test_an_array_is_no_larger_than_slurm_allows(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     submission, report = lab.submit(lab.arms(8), resources={"begin": "now+1hour"})
-    assert [len(a.batches) for a in read_all(submission.folder)] == [6, 2]
+    assert [len(a.batches) for a in read_arrays(submission.folder)] == [6, 2]
     assert len(cluster.queue()) == 8
     assert len(report.jobs) == 2
 

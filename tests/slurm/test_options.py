@@ -15,8 +15,8 @@ from slurm.lab import options
 from ablation.errors import AblationError, ConfigError
 from launch.compose.arm import Work
 from launch.compose.units import mebibytes, seconds
-from launch.slurm import round
-from launch.slurm.batches import cut
+from launch.slurm import rounds
+from launch.slurm.batches import draft_arrays
 from launch.slurm.commands import _tasks
 from launch.slurm.job import slots
 from launch.slurm.options import read
@@ -198,7 +198,7 @@ works = st.lists(st.integers(0, 10**6), unique=True, max_size=60).map(
 def test_cutting_loses_nothing_keeps_the_order_and_the_limits(todo, data, pack, chain, gpus, largest):
     rooms = {work: Resources(data.draw(st.sampled_from([1, pack]))) for work in todo}
     stage = {work: data.draw(st.integers(0, 2)) for work in todo}
-    drafts = cut(rooms, stage, read(options(chain=chain, resources={"gpus": gpus})), largest)
+    drafts = draft_arrays(rooms, stage, read(options(chain=chain, resources={"gpus": gpus})), largest)
     for draft in drafts:
         assert 1 <= len(draft.batches) <= largest
         assert all(1 <= len(batch) <= draft.room.pack * gpus * chain for batch in draft.batches)
@@ -255,9 +255,9 @@ def test_what_an_allocation_left_in_the_environment_is_not_passed_on() -> None:
 
 
 def test_a_round_that_somebody_else_never_ends_is_not_waited_for_forever(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(round, "_PATIENCE", 0.1)
+    monkeypatch.setattr(rounds, "_LOCK_SECONDS", 0.1)
     with FileLock(tmp_path / "lock"), pytest.raises(AblationError, match=r"another process has been making its round"):
-        round.perform(tmp_path)
+        rounds.make_round(tmp_path)
 
 
 @pytest.mark.parametrize(("value", "budget"), [("auto", 0.0), (False, 0.0), (True, 60.0), ("strict", 60.0)])

@@ -7,7 +7,7 @@ from pathlib import Path
 from slurm.cluster import Cluster, until
 from slurm.lab import Lab, attempts, check, rounds
 
-from launch.slurm.round import perform
+from launch.slurm.rounds import make_round
 
 STUDENT = ("loss=distill", "teacher=same")
 
@@ -15,7 +15,7 @@ STUDENT = ("loss=distill", "teacher=same")
 def test_students_wait_for_their_teachers(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     submission, report = lab.submit(lab.arms(1, *STUDENT, "rounds=2"))
-    assert (report.flying, len(report.jobs)) == (3, 3)
+    assert (report.in_queue, len(report.jobs)) == (3, 3)
     assert len([what for what in cluster.queue("%E") if what.startswith("afterany:")]) == 2
     assert rounds(submission)[-1].done == 3
     assert attempts(submission) == [1, 1, 1]
@@ -32,7 +32,7 @@ def test_the_students_of_a_teacher_that_failed_are_blocked(cluster: Cluster, tmp
     assert last.given_up[student].startswith(f"blocked: its teacher {teacher}")
     assert attempts(submission) == [1, 0]
     lab.brake(None)
-    perform(submission.folder, again=[teacher, student])
+    make_round(submission.folder, again=[teacher, student])
     assert rounds(submission)[-1].done == 2
 
 
@@ -40,14 +40,14 @@ def test_a_canary_that_fails_holds_the_rest(cluster: Cluster, tmp_path: Path) ->
     lab = Lab(tmp_path)
     lab.brake("error")
     submission, report = lab.submit(lab.arms(2), canary=True)
-    assert (report.flying, len(report.jobs)) == (2, 2)
+    assert (report.in_queue, len(report.jobs)) == (2, 2)
     assert len([what for what in cluster.queue("%E") if what.startswith("afterok:")]) == 2
     until(lambda: not cluster.queue(), "SLURM to give the rest up")
-    last = perform(submission.folder)
+    last = make_round(submission.folder)
     assert (last.over, len(last.given_up)) == (True, 2)
     assert all("canary failed" in why and "the trick is broken" in why for why in last.given_up.values())
     assert attempts(submission) == [0, 0]
     lab.brake(None)
-    assert len(perform(submission.folder, again=list(last.given_up)).jobs) == 2
+    assert len(make_round(submission.folder, again=list(last.given_up)).jobs) == 2
     assert rounds(submission)[-1].done == 2
     check(submission)

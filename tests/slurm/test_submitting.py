@@ -13,8 +13,8 @@ from slurm.lab import Lab, attempts, check, done, options, rounds
 
 from ablation.errors import AblationError, ConfigError
 from launch.slurm import submit
-from launch.slurm.round import perform
-from launch.slurm.store import LOST, read_all
+from launch.slurm.rounds import make_round
+from launch.slurm.store import LOST, read_arrays
 from launch.sweep import submission as sweep
 
 StandIn = Callable[[str, str], Path]
@@ -24,7 +24,7 @@ def test_sbatch_that_fails_after_accepting(cluster: Cluster, tmp_path: Path, sta
     lab = Lab(tmp_path)
     stand_in("sbatch", '"$REAL" "$@" > /dev/null; echo "sbatch: error: Socket timed out" >&2; exit 1')
     submission, report = lab.submit(lab.arms(2))
-    assert [array.job for array in read_all(submission.folder)] == list(report.jobs)
+    assert [array.job for array in read_arrays(submission.folder)] == list(report.jobs)
     assert len(cluster.queue()) == 2
     assert rounds(submission)[-1].done == 2
     assert attempts(submission) == [1, 1]
@@ -35,15 +35,15 @@ def test_kill_9_of_who_submits_right_after_sbatch(cluster: Cluster, tmp_path: Pa
     lab = Lab(tmp_path)
     fatal = stand_in("sbatch", '"$REAL" "$@"; kill -9 $PPID')
     submission = sweep.create(lab.arms(1), options(), "the command")
-    line = "import sys, pathlib; from launch.slurm.round import perform; perform(pathlib.Path(sys.argv[1]))"
+    line = "import sys, pathlib; from launch.slurm.rounds import make_round; make_round(pathlib.Path(sys.argv[1]))"
     died = subprocess.run([sys.executable, "-c", line, str(submission.folder)], timeout=60, capture_output=True)
     assert died.returncode == -9
-    assert [array.job for array in read_all(submission.folder)] == [""]
+    assert [array.job for array in read_arrays(submission.folder)] == [""]
     fatal.unlink()
-    assert perform(submission.folder).flying == 1
+    assert make_round(submission.folder).in_queue == 1
     assert len(cluster.queue()) <= 1
     assert rounds(submission)[-1].done == 1
-    assert (len(read_all(submission.folder)), attempts(submission)) == (1, [1])
+    assert (len(read_arrays(submission.folder)), attempts(submission)) == (1, [1])
 
 
 def test_what_slurm_refuses_is_told_and_nothing_is_left_half_done(cluster: Cluster, tmp_path: Path) -> None:
@@ -52,7 +52,7 @@ def test_what_slurm_refuses_is_told_and_nothing_is_left_half_done(cluster: Clust
     with pytest.raises(AblationError, match="invalid partition specified: nowhere"):
         submit.run(arms, options(resources={"partition": "nowhere"}), "the command")
     (folder,) = sweep.submissions(lab.out)
-    assert [array.job for array in read_all(folder)] == [LOST]
+    assert [array.job for array in read_arrays(folder)] == [LOST]
     assert cluster.queue() == []
     with pytest.raises(ConfigError, match="pack=0"):
         submit.run(arms, options(pack=0), "the command")
@@ -70,7 +70,7 @@ def three_jobs_at_most(cluster: Cluster) -> Iterator[None]:
 def test_what_a_limit_leaves_is_submitted_by_the_keeper_later(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     submission, report = lab.submit(lab.arms(3, "epochs=1"), keeper=True)
-    assert (report.flying, report.backlog, len(cluster.queue())) == (2, 1, 3)
+    assert (report.in_queue, report.not_submitted, len(cluster.queue())) == (2, 1, 3)
     assert "QOSMaxSubmitJobPerUserLimit" in report.notes[0]
     until(lambda: done(submission), "the keepers")
     assert attempts(submission) == [1, 1, 1]

@@ -25,7 +25,7 @@ def asked(capsys: Capture, lab: Lab, *arguments: str) -> tuple[int, dict[str, An
 def test_status_cancel_retry_and_watch(
     cluster: Cluster, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("launch.slurm.round.PAUSE", 2.0)
+    monkeypatch.setattr("launch.slurm.rounds.PAUSE", 2.0)
     lab = Lab(tmp_path)
     lab.brake(1)
     submission, report = lab.submit(lab.arms(3, LONG), parallel=1)
