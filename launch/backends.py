@@ -1,4 +1,4 @@
-"""Where the trials of a sweep are run, and so who is still about to start some: the only place that knows all kinds."""
+"""What is still to come of a sweep, whether it runs on this machine or on SLURM: the one place that knows both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Between Hydra and what runs the arms: override lists in, Hydra's job returns out, so that other sweepers work too."""
+"""Between Hydra's launchers and what runs the arms: override lists in, Hydra's job returns out.
+
+Hydra's own sweepers and its plugins for optimisation can so be used in place of the project's.
+"""
 
 from __future__ import annotations
 
@@ -18,12 +21,12 @@ from launch.compose.arms import compose_rows
 from launch.status.outcome import Outcome, TrialKey, exit_code
 from launch.sweep import upload
 
-# Arms, the launcher's options, the line that was typed. Returns what became of the trials if it waited for them, else
-# an exit code.
-Run = Callable[[Sequence[Planned], Mapping[str, Any], str], Mapping[TrialKey, Outcome] | int]
+# Takes the arms, the launcher's options and the line that was typed. Returns what became of the trials if it waited for
+# them, else an exit code.
+Runner = Callable[[Sequence[Planned], Mapping[str, Any], str], Mapping[TrialKey, Outcome] | int]
 
 
-def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
+def launch(run: Runner, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
     """Gather the arms of these override lists and run them; one return a list, in the same order.
 
     A job has completed if all seeds of its arm are done, or nobody waited for them; its value is the mean test accuracy
@@ -38,11 +41,11 @@ def launch(run: Run, config: DictConfig, job_overrides: Sequence[Sequence[str]])
     search = overrides.search_paths(typed.hydra)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = compose_rows(job_overrides, search)
-    for said in upload.tracker_problems(p.config for p in planned):
-        print(f"note: {said}", file=sys.stderr)
+    for note in upload.tracker_problems(p.config for p in planned):
+        print(f"note: {note}", file=sys.stderr)
     options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
-    told = run(planned, options, overrides.sweep_command(typed.task, typed.hydra))
-    outcomes, code = ({}, told) if isinstance(told, int) else (told, exit_code(told))
+    result = run(planned, options, overrides.sweep_command(typed.task, typed.hydra))
+    outcomes, code = ({}, result) if isinstance(result, int) else (result, exit_code(result))
     if code == 130:
         raise Stopped("stopped; the same command resumes")
     error = _error(outcomes, code) if code else None

@@ -35,9 +35,9 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     Raises:
         ConfigError: an option that cannot be.
     """
-    chosen = _read(options)
+    chosen = _read_options(options)
     with redirect_stdout(sys.stderr):  # a trick may print; standard output is the plan's
-        report = look(planned, command, timed=chosen["probe"], checked=no_effect.read(chosen))
+        report = make_plan(planned, command, timed=chosen["probe"], budget=no_effect.read(chosen))
     if chosen["json"]:
         print(json.dumps(plan_table.facts(report)))
     else:
@@ -45,32 +45,32 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     return 0
 
 
-def look(
-    planned: Sequence[Planned], command: str, timed: bool = False, checked: no_effect.Budget = no_effect.NO_CHECK
+def make_plan(
+    planned: Sequence[Planned], command: str, timed: bool = False, budget: no_effect.Budget = no_effect.NO_CHECK
 ) -> PlanReport:
-    """What would be run; `timed` probes shapes of which no earlier run tells, `checked` looks for dead switches."""
+    """What would be run; `timed` probes shapes of which no earlier run tells, `budget` looks for dead switches."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
-    earlier, damaged = _earlier(out, name)
+    earlier, damaged = _earlier_submissions(out, name)
     coming, past = pending(earlier), EarlierArms(out)
-    standing = trial_statuses(out, [(p, seed) for p in planned for seed in p.seeds], coming, write=False)
+    status = trial_statuses(out, [(p, seed) for p in planned for seed in p.seeds], coming, write=False)
     trials: dict[str, list[Trial]] = {}
-    for trial in standing.trials:
+    for trial in status.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
-    notes = [*damaged, *standing.trouble, *warnings.of_sweep(planned)]
-    notes += no_effect.check(planned, checked).notes
+    notes = [*damaged, *status.trouble, *warnings.of_sweep(planned)]
+    notes += no_effect.check(planned, budget).notes
     estimates, edits = Estimates(past), Edits(out)
     if timed:
         notes += _probe(planned, estimates)
     arms = []
-    for p, row in zip(planned, arm_rows(standing.trials), strict=True):
+    for p, row in zip(planned, arm_rows(status.trials), strict=True):
         stale = past.superseded_by_default(p, trials.keys()) if row.state == "new" else None
         cost = estimates.of(p) if row.done < row.total else None
         edited = edits.of(p.arm.id, p.config, [t.seed for t in trials[p.arm.id]])
         arms.append(PlannedArm(p, row, trials[p.arm.id], stale, cost, tuple(edited)))
-    return PlanReport(name, out, arms, _gone(out, earlier, trials.keys(), coming), notes, run_command(command))
+    return PlanReport(name, out, arms, _arms_gone(out, earlier, trials.keys(), coming), notes, run_command(command))
 
 
-def _earlier(out: Path, name: str) -> tuple[list[Submission], list[str]]:
+def _earlier_submissions(out: Path, name: str) -> tuple[list[Submission], list[str]]:
     """The submissions of a sweep, oldest first, and what is said of those that are damaged."""
     found, damaged = [], []
     for folder in submissions(out, name):
@@ -81,7 +81,7 @@ def _earlier(out: Path, name: str) -> tuple[list[Submission], list[str]]:
     return found, damaged
 
 
-def _gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: Pending) -> list[ArmRow]:
+def _arms_gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: Pending) -> list[ArmRow]:
     arms = {id_: p for submission in earlier for id_, p in submission.arms.items() if id_ not in kept}
     return arm_rows(
         trial_statuses(out, [(p, seed) for p in arms.values() for seed in p.seeds], coming, write=False).trials
@@ -103,7 +103,7 @@ def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:
     return notes
 
 
-def _read(options: Mapping[str, Any]) -> dict[str, Any]:
+def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of `conf/hydra/launcher/plan.yaml`, checked."""
     given = {key: value for key, value in options.items() if key != "kind" and not key.startswith("_")}
     for key, value in given.items():

@@ -13,7 +13,7 @@ from launch.cli.selection import SelectedSweep
 from launch.slurm import backend
 from launch.status.sweep_status import Trial
 
-_OPEN = ("running", "queued", "new", "stopped", "blocked", "failed")
+_NOT_DONE = ("running", "queued", "new", "stopped", "blocked", "failed")
 
 
 @click.command()
@@ -26,14 +26,14 @@ def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
     Those that run save and stop within seconds; those that wait are not started. Nothing is lost: `ablation retry`, or
     the same grid again, goes on from the checkpoints. Without a filter the whole sweep is cancelled.
     """
-    chosen = [t for t in sweep.trials if t.state.kind in _OPEN]
+    chosen = [t for t in sweep.trials if t.state.kind in _NOT_DONE]
     running = sum(t.state.kind == "running" for t in chosen)
     if len(chosen) > 1 and not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         click.confirm(f"cancel {len(chosen)} trials of {sweep.name}, {running} of them running?", abort=True)
-    mark(chosen)
-    jobs = scancel(sweep)
+    write_cancel_markers(chosen)
+    jobs = cancel_jobs(sweep)
     if as_json:
-        options.answer({"sweep": sweep.name, "cancelled": [t.label for t in chosen], "jobs": jobs})
+        options.print_json({"sweep": sweep.name, "cancelled": [t.label for t in chosen], "jobs": jobs})
         return 0
     click.echo(f"cancelled {len(chosen)} trials of {sweep.name}: {running} are saving, the others will not start")
     if jobs:
@@ -41,15 +41,15 @@ def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
     return 0
 
 
-def mark(trials: Sequence[Trial]) -> None:
+def write_cancel_markers(trials: Sequence[Trial]) -> None:
     """Write the markers that keep trials from being trained."""
     for t in trials:
         t.folder.mkdir(parents=True, exist_ok=True)
         (t.folder / CANCEL).touch()
 
 
-def scancel(sweep: SelectedSweep) -> list[str]:
-    """Take back the SLURM jobs that have nothing left to do; returns their ids.
+def cancel_jobs(sweep: SelectedSweep) -> list[str]:
+    """Cancel the SLURM jobs that have nothing left to do; returns their ids.
 
     Raises:
         AblationError: SLURM cannot be asked; the markers are there, so that its jobs will stop by themselves.

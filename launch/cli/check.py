@@ -25,8 +25,8 @@ def check(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
         raise ConfigError("no note with a block between markers was found; name notes that have one")
     stale = [(each.note.name, block, why) for each in made for block, why in each.stale]
     if as_json:
-        told = [{"note": n, "line": b.line, "block": b.name, "reasons": why} for n, b, why in stale]
-        options.answer({"notes": len(made), "blocks": total, "stale": told})
+        facts = [{"note": n, "line": b.line, "block": b.name, "reasons": why} for n, b, why in stale]
+        options.print_json({"notes": len(made), "blocks": total, "stale": facts})
         return int(bool(stale))
     for name, block, why in stale:
         click.echo(f"{name}:{block.line}: {block.name}: no longer matches the runs: {'; '.join(why)}")

@@ -20,7 +20,7 @@ from launch.status import trial_status
 from launch.sweep.archive import Archive, ArmRecord
 from launch.sweep.earlier_arms import describe_changes
 
-_NAMED = 6  # changed files that a line names
+_NAMED = 6  # changed files that a line lists
 
 
 @click.command(short_help="What a run is and whether it is stale, or how two runs differ.")
@@ -37,14 +37,14 @@ def explain(first: str, second: str | None, sweep: str | None, out: Path, as_jso
     archive = Archive(out, sweep)
     a = archive.find(first)
     if second is None:
-        return _one(a, as_json)
-    return _two(a, archive.find(second), as_json)
+        return _explain_run(a, as_json)
+    return _explain_difference(a, archive.find(second), as_json)
 
 
-def _two(a: ArmRecord, b: ArmRecord, as_json: bool) -> int:
+def _explain_difference(a: ArmRecord, b: ArmRecord, as_json: bool) -> int:
     changes = reasons.differences(a, b)
     if as_json:
-        options.answer({"a": a.id, "b": b.id, "differences": changes, "trouble": sorted({*a.trouble, *b.trouble})})
+        options.print_json({"a": a.id, "b": b.id, "differences": changes, "trouble": sorted({*a.trouble, *b.trouble})})
         return 0
     console = options.console()
     if not changes:
@@ -57,14 +57,14 @@ def _two(a: ArmRecord, b: ArmRecord, as_json: bool) -> int:
             head = f"revision of {key.removeprefix(REVISED)}" if key.startswith(REVISED) else key
             table.add_row(Text(head), *(Text("" if v is None else str(v)) for v in values))
         console.print(table)
-    options.warn(sorted({*a.trouble, *b.trouble}))
+    options.print_warnings(sorted({*a.trouble, *b.trouble}))
     return 0
 
 
-def _one(run: ArmRecord, as_json: bool) -> int:
+def _explain_run(run: ArmRecord, as_json: bool) -> int:
     facts = _facts(run)
     if as_json:
-        options.answer(facts)
+        options.print_json(facts)
         return 0
     lines = [
         ("run", f"{run.id}  {run.name}"),
@@ -84,7 +84,7 @@ def _one(run: ArmRecord, as_json: bool) -> int:
         lines += [("", f"attempt {x['attempt']}: {x['owner']}: {x['end']} {x['cause']}") for x in t["history"]]
     for head, text in lines:
         click.echo(f"{head:8} {text}".rstrip())
-    options.warn(run.trouble)
+    options.print_warnings(run.trouble)
     return 0
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from launch.cli import options
-from launch.tables import notes as living
+from launch.tables import notes as note_files
 
 
 @click.command()
@@ -23,14 +23,14 @@ def fill(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
 
     What stands outside the markers is yours and stays as it is. Doing it again changes nothing.
     """
-    made = living.fill(paths, uri)
+    made = note_files.fill(paths, uri)
     for each in made:
         each.write()
     changed = {each.note.name: [block.name for block in each.changed] for each in made}
     total, number = sum(len(each.note.blocks) for each in made), sum(map(len, changed.values()))
     if as_json:
         notes = [{"note": name, "changed": names} for name, names in changed.items()]
-        options.answer({"notes": notes, "blocks": total, "changed": number})
+        options.print_json({"notes": notes, "blocks": total, "changed": number})
         return 0
     for each in made:
         if each.changed:

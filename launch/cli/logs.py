@@ -11,7 +11,7 @@ import click
 
 from ablation.errors import ConfigError
 from launch.cli import options
-from launch.cli.selection import Filter, SelectedSweep, find
+from launch.cli.selection import Filter, SelectedSweep, select
 from launch.compose.naming import common_and_distinct
 from launch.status import failures, trial_status
 from launch.status.failures import Failure
@@ -35,59 +35,59 @@ def logs(what: str | None, failed: bool, out: Path, chosen: Filter, as_json: boo
     With --failed: what went wrong in a sweep. Without an ID: the trials of a sweep, all or filtered.
     """
     if what is not None and not submissions(out, what):
-        return _one(out, what, failed, chosen, as_json)
-    sweep = find(out, what, chosen)
-    return _failed(sweep, as_json) if failed else _tell(_stories(sweep), sweep.trouble, as_json)
+        return _of_run(out, what, failed, chosen, as_json)
+    sweep = select(out, what, chosen)
+    return _print_failures(sweep, as_json) if failed else _print_histories(_histories(sweep), sweep.trouble, as_json)
 
 
-def _one(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> int:
+def _of_run(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> int:
     """Of one arm or trial; its sweep, if it has one, tells how it stands."""
     found, seeds = find_trial(Archive(out), text)
     if chosen.any:
         raise ConfigError(f"{text}: is a run, and --state, --id and --where choose among a sweep's; leave them out")
     if found.submissions:
-        sweep = find(out, found.submissions[-1].name, Filter(ids=(found.id,)))
+        sweep = select(out, found.submissions[-1].name, Filter(ids=(found.id,)))
         sweep = replace(sweep, trials=[t for t in sweep.trials if t.seed in seeds])
     if found.submissions and failed:
-        return _failed(sweep, as_json)
+        return _print_failures(sweep, as_json)
     if failed:
         raise ConfigError(f"{text}: belongs to no sweep, whose failures --failed tells; leave --failed out")
     known = {t.seed: t.state for t in sweep.trials} if found.submissions else {}
     files, folders = logs_by_trial(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
     stories = [
-        _story(files, found.id, found.name, s, f, known.get(s) or trial_status.of(f)) for s, f in folders.items()
+        _history(files, found.id, found.name, s, f, known.get(s) or trial_status.of(f)) for s, f in folders.items()
     ]
-    return _tell(stories, found.trouble, as_json)
+    return _print_histories(stories, found.trouble, as_json)
 
 
-def _stories(sweep: SelectedSweep) -> list[dict[str, Any]]:
+def _histories(sweep: SelectedSweep) -> list[dict[str, Any]]:
     files = logs_by_trial(sweep.out)
-    return [_story(files, t.planned.arm.id, t.planned.arm.name, t.seed, t.folder, t.state) for t in sweep.trials]
+    return [_history(files, t.planned.arm.id, t.planned.arm.name, t.seed, t.folder, t.state) for t in sweep.trials]
 
 
-def _story(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: TrialStatus) -> dict[str, Any]:
+def _history(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: TrialStatus) -> dict[str, Any]:
     lines, files = list(describe_attempts(folder)), [str(path) for path in logs.get((id_, seed), [])]
     facts = {"state": now.kind, "cause": now.cause, "message": now.message}
     return {"id": id_, "seed": seed, "name": name, **facts, "story": lines, "logs": files}
 
 
-def _tell(stories: Sequence[dict[str, Any]], trouble: Sequence[str], as_json: bool) -> int:
+def _print_histories(stories: Sequence[dict[str, Any]], trouble: Sequence[str], as_json: bool) -> int:
     if as_json:
-        options.answer({"trials": list(stories), "trouble": list(trouble)})
+        options.print_json({"trials": list(stories), "trouble": list(trouble)})
         return 0
     for s in stories:
         cause = f" ({s['cause']})" if s["cause"] else ""
         click.echo(f"{s['id']}/seed-{s['seed']}  {s['name']}: {s['state']}{cause}")
         for line in [*s["story"], *(f"log {path}" for path in s["logs"])]:
             click.echo(f"  {line}")
-    options.warn(trouble)
+    options.print_warnings(trouble)
     return 0
 
 
-def _failed(sweep: SelectedSweep, as_json: bool) -> int:
+def _print_failures(sweep: SelectedSweep, as_json: bool) -> int:
     groups = failures.group(sweep.trials)
     if as_json:
-        options.answer({"sweep": sweep.name, "groups": [_facts(g) for g in groups], "trouble": sweep.trouble})
+        options.print_json({"sweep": sweep.name, "groups": [_facts(g) for g in groups], "trouble": sweep.trouble})
         return 0
     number = sum(map(len, groups))
     _, names = common_and_distinct({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
@@ -106,7 +106,7 @@ def _failed(sweep: SelectedSweep, as_json: bool) -> int:
             click.echo("".join(f"  | {line}\n" for line in first.trace.rstrip().splitlines()), nl=False)
         for path in files.get((first.trial.planned.arm.id, first.trial.seed), []):
             click.echo(f"  log of the first: {path}")
-    options.warn(sweep.trouble)
+    options.print_warnings(sweep.trouble)
     return 0
 
 

@@ -30,9 +30,9 @@ def lr(run: str, to: Path | None, out: Path, as_json: bool) -> int:
     known, seeds = find_trial(Archive(out), run)
     found = lr_finder.show(known.folder, seeds, known.name, to)
     if as_json:
-        options.answer({"id": known.id, **found.facts()})
+        options.print_json({"id": known.id, **found.facts()})
     else:
         for line in found.lines():
             click.echo(line)
-    options.warn(known.trouble)
+    options.print_warnings(known.trouble)
     return 0 if found.reading.suggestion is not None else 1

@@ -1,4 +1,4 @@
-"""What several verbs take, and how they answer."""
+"""What several verbs share: their arguments and options, and how they print their answers."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 import click
 from rich.console import Console
 
-from launch.cli.selection import Filter, find
+from launch.cli.selection import Filter, select
 from launch.compose import overrides
 from launch.status.trial_status import KINDS
-from launch.tables import notes as living
+from launch.tables import notes as note_files
 
 Command = Callable[..., Any]
 _WIDE = 200  # columns
@@ -62,7 +62,7 @@ def notes(verb: Command) -> Command:
     @tracker
     @wraps(verb)
     def command(files: tuple[Path, ...], **others: Any) -> Any:
-        return verb(paths=files or tuple(sorted(living.NOTES.glob("*.md"))), **others)
+        return verb(paths=files or tuple(sorted(note_files.NOTES.glob("*.md"))), **others)
 
     return command
 
@@ -99,18 +99,18 @@ def sweep(verb: Command) -> Command:
     @filtered
     @wraps(verb)
     def command(name: str | None, out: Path, chosen: Filter, **others: Any) -> Any:
-        return verb(find(out, name, chosen), **others)
+        return verb(select(out, name, chosen), **others)
 
     return command
 
 
-def answer(facts: dict[str, Any]) -> None:
-    """To a program."""
+def print_json(facts: dict[str, Any]) -> None:
+    """The answer to a program: one object on standard output."""
     click.echo(json.dumps(facts))
 
 
-def warn(trouble: Iterable[str]) -> None:
-    """Tell what could not be read or asked, on standard error."""
+def print_warnings(trouble: Iterable[str]) -> None:
+    """What could not be read or asked, on standard error."""
     for text in trouble:
         click.echo(f"warning: {text}", err=True)
 

@@ -59,7 +59,7 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
         _command(*found) for found in [*redone.values(), *students.values()] if "overrides" in found[0].description
     ]
     if as_json:
-        options.answer({"aside": moved, "commands": commands, "students": sorted(students), "trouble": trouble})
+        options.print_json({"aside": moved, "commands": commands, "students": sorted(students), "trouble": trouble})
         return 0
     for label, there in moved.items():
         click.echo(f"set aside {label}: {there}")
@@ -69,7 +69,7 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
         click.echo(f"note: {', '.join(sorted(students))} learned from these, and were set aside with them")
     if not moved:
         click.echo("nothing to set aside: no such trial was begun" + " by other code than today's" * edited)
-    options.warn(trouble)
+    options.print_warnings(trouble)
     return 0
 
 
@@ -104,10 +104,10 @@ def _students(out: Path, archive: Archive, teachers: Chosen) -> Chosen:
 def _command(run: ArmRecord, seeds: Sequence[int]) -> str:
     """The line that trains these seeds again: the arm's own, if it asks for all of them."""
     command = str(run.description["command"])
-    asked = config.seeds(run.config["seeds"]) if run.config else ()
-    if set(asked) >= {*seeds}:
+    requested = config.seeds(run.config["seeds"]) if run.config else ()
+    if set(requested) >= {*seeds}:
         return command
     search = overrides.search_paths(shlex.split(command))
     rest = [text for text in run.description["overrides"] if parsed(text).key_or_group != "seeds"]
-    every = sorted({*asked, *seeds})
+    every = sorted({*requested, *seeds})
     return overrides.arm_command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])

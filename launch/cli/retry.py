@@ -34,7 +34,7 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
     Choose some with the filters, such as --state failed.
     """
     chosen = [t for t in sweep.trials if t.state.kind in _AGAIN and (stale or not t.stale)]
-    by_submission = _assign(sweep.submissions, chosen)
+    by_submission = _by_submission(sweep.submissions, chosen)
     for submission in by_submission:
         if owner := living_driver(sweep.submissions[submission].folder):
             raise AblationError(
@@ -49,14 +49,14 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
         if codes[-1] == _STOPPED:  # by Ctrl-C, which means all of it
             break
     if as_json:
-        options.answer(facts)
+        options.print_json(facts)
     elif not chosen:
         click.echo(f"nothing to retry: all trials of {sweep.name} that were chosen are done or on their way")
-    options.warn(sweep.trouble)
+    options.print_warnings(sweep.trouble)
     return max(codes)
 
 
-def _assign(submissions: Sequence[Submission], trials: Sequence[Trial]) -> dict[int, list[Trial]]:
+def _by_submission(submissions: Sequence[Submission], trials: Sequence[Trial]) -> dict[int, list[Trial]]:
     """Each trial to the newest submission that asked for it, by that one's place in the list."""
     found: dict[int, list[Trial]] = {}
     for t in trials:

@@ -1,4 +1,4 @@
-"""Which sweep, and which of its trials: what is typed after a verb."""
+"""Which sweep a verb is about, and which of its trials: by what was typed after the verb."""
 
 from __future__ import annotations
 
@@ -50,9 +50,9 @@ class Filter:
             ConfigError: no configuration has such a key, or no trial such an id.
         """
         for prefix in self.ids:
-            if not any(_begins(t, prefix) for t in trials):
+            if not any(_has_prefix(t, prefix) for t in trials):
                 raise ConfigError(f"--id {prefix}: no such trial; {near(prefix, {t.planned.arm.id for t in trials})}")
-        wanted = [_parsed(text) for text in self.where]
+        wanted = [_parse(text) for text in self.where]
         for key, _ in wanted:
             keys = {k for t in {t.planned.arm.id: t for t in trials}.values() for k in _values(t)}
             if key not in keys:
@@ -62,12 +62,12 @@ class Filter:
     def _passes(self, t: Trial, wanted: Sequence[tuple[str, Any]]) -> bool:
         return (
             (not self.states or t.state.kind in self.states)
-            and (not self.ids or any(_begins(t, prefix) for prefix in self.ids))
+            and (not self.ids or any(_has_prefix(t, prefix) for prefix in self.ids))
             and all(_matches(_values(t), key, value) for key, value in wanted)
         )
 
 
-def find(out: Path, name: str | None, chosen: Filter) -> SelectedSweep:
+def select(out: Path, name: str | None, chosen: Filter) -> SelectedSweep:
     """The sweep of this name, or the one submitted last, with the trials chosen.
 
     Raises:
@@ -94,7 +94,7 @@ def find(out: Path, name: str | None, chosen: Filter) -> SelectedSweep:
     return SelectedSweep(name, out, loaded, chosen(trials), [*damaged, *trouble])
 
 
-def _begins(t: Trial, prefix: str) -> bool:
+def _has_prefix(t: Trial, prefix: str) -> bool:
     arm, slash, seed = prefix.partition("/")
     if slash and seed:
         return t.planned.arm.id.startswith(arm) and seed.removeprefix("seed-") == str(t.seed)
@@ -106,7 +106,7 @@ def _values(t: Trial) -> Mapping[str, Any]:
     return {**flatten(t.planned.config), **t.planned.arm.groups}
 
 
-def _parsed(text: str) -> tuple[str, Any]:
+def _parse(text: str) -> tuple[str, Any]:
     key, equals, value = text.partition("=")
     if not equals:
         raise ConfigError(f"--where {text}: give key=value, such as --where aug=mixup or --where optim.lr=0.1")

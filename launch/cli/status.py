@@ -44,7 +44,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
         done.setdefault(t.planned.arm.id, []).append(t.folder)
     notes = edits.mixed_seeds(done, sweep.out)
     if as_json:
-        options.answer(
+        options.print_json(
             {
                 "sweep": sweep.name,
                 "out": str(sweep.out),
@@ -73,7 +73,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
         if any(failures.failed(t) for t in sweep.trials):
             why, again = (verb_command(f"{verb} {sweep.name}", sweep.out) for verb in ("logs --failed", "retry"))
             console.print(f"why: {why}    again: {again}")
-        options.warn(sweep.trouble)
+        options.print_warnings(sweep.trouble)
     return 1 if arm_table.any_abandoned(sweep.trials) else 0
 
 

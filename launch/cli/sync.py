@@ -12,7 +12,7 @@ import click
 
 from ablation.errors import AblationError, ConfigError
 from launch.cli import options
-from launch.cli.selection import Filter, find
+from launch.cli.selection import Filter, select
 from launch.sweep import upload
 from launch.sweep.upload import Uploaded
 
@@ -27,7 +27,7 @@ def sync(name: str | None, out: Path, chosen: Filter, uri: str | None, as_json: 
         raise ConfigError(f"--out {out}: no such folder")
     folders = None
     if name or chosen.any:
-        folders = [t.folder for t in find(out, name, chosen).trials if t.state.attempts]
+        folders = [t.folder for t in select(out, name, chosen).trials if t.state.attempts]
     return _print_outcomes(upload.sync(out, uri, folders), as_json)
 
 

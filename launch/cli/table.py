@@ -33,21 +33,21 @@ def table(words: tuple[str, ...], coverage: bool, as_json: bool) -> int:
     """
     try:
         if coverage:
-            return _coverage(covering.coverage(list(words) or None), as_json)
+            return _show_coverage(covering.coverage(list(words) or None), as_json)
         if words:
-            return _one(define([f"table={words[0].removeprefix('table=')}", *words[1:]]), as_json)
-        return _all(covering.coverage(), as_json)
+            return _show_table(define([f"table={words[0].removeprefix('table=')}", *words[1:]]), as_json)
+        return _list_tables(covering.coverage(), as_json)
     except HydraException as e:
         raise ConfigError(errors.message(e, words)) from e
 
 
-def _all(rows: Sequence[Covered], as_json: bool) -> int:
+def _list_tables(rows: Sequence[Covered], as_json: bool) -> int:
     counted, called = _counted(rows), titles()
     if as_json:
         facts = [{"table": n, "title": called[n], "rows": all_, "composable": ok} for n, (ok, all_) in counted.items()]
-        options.answer({"tables": facts})
+        options.print_json({"tables": facts})
         return 0
-    view = _view("table", "rows that can be run", "title")
+    view = _empty_table("table", "rows that can be run", "title")
     for name, (ok, all_) in counted.items():
         view.add_row(name, f"{ok} of {all_}", Text(called[name]))
     console = options.console()
@@ -56,16 +56,16 @@ def _all(rows: Sequence[Covered], as_json: bool) -> int:
     return 0
 
 
-def _coverage(rows: Sequence[Covered], as_json: bool) -> int:
+def _show_coverage(rows: Sequence[Covered], as_json: bool) -> int:
     counted, wanted = _counted(rows), covering.lacking(rows)
     ok = sum(not row.lacks for row in rows)
     if as_json:
         facts = {name: {"composable": good, "rows": all_} for name, (good, all_) in counted.items()}
         listed = [asdict(row) for row in rows]
-        options.answer({"composable": ok, "rows": len(rows), "tables": facts, "lacks": dict(wanted), "all": listed})
+        options.print_json({"composable": ok, "rows": len(rows), "tables": facts, "lacks": dict(wanted), "all": listed})
         return 0
     console = options.console()
-    view = _view("table", "can be run", "rows")
+    view = _empty_table("table", "can be run", "rows")
     for name, (good, all_) in counted.items():
         view.add_row(name, str(good), str(all_))
     view.add_row(f"{len(counted)} tables", str(ok), str(len(rows)))
@@ -83,27 +83,27 @@ def _counted(rows: Sequence[Covered]) -> Mapping[str, tuple[int, int]]:
     return {name: (sum(good), len(good)) for name, good in found.items()}
 
 
-def _one(asked: Definition, as_json: bool) -> int:
+def _show_table(definition: Definition, as_json: bool) -> int:
     if as_json:
-        options.answer(asdict(asked))
+        options.print_json(asdict(definition))
         return 0
     console = options.console()
-    console.print(f"{asked.name}: {asked.title}")
-    said = {"source": asked.source, "protocol": asked.protocol, "changed": " ".join(asked.changed)}
-    for head, text in {**said, "ranked beside": asked.rank}.items():
+    console.print(f"{definition.name}: {definition.title}")
+    about = {"source": definition.source, "protocol": definition.protocol, "changed": " ".join(definition.changed)}
+    for head, text in {**about, "ranked beside": definition.rank}.items():
         if text:
             console.print(f"{head}: {text}")
-    view, footnotes = _view("row", "id", "what sets it apart", "reported", "notes"), list[str]()
-    for line in asked.lines:
-        marks = [_mark(note, footnotes) for note in _footnotes(line)]
+    view, footnotes = _empty_table("row", "id", "what sets it apart", "reported", "notes"), list[str]()
+    for line in definition.lines:
+        marks = [_footnote_mark(note, footnotes) for note in _footnotes(line)]
         id_ = line.id[:8] if line.id else "-"
         view.add_row(Text(line.label), id_, Text(line.name), _reported(line), " ".join([*line.flags, *marks]))
     console.print(view)
     for n, note in enumerate(footnotes, 1):
         console.print(f"[{n}] {note}")
-    for note in asked.notes:
+    for note in definition.notes:
         console.print(note)
-    console.print(f"run it: {asked.command}")
+    console.print(f"run it: {definition.command}")
     return 0
 
 
@@ -111,7 +111,7 @@ def _footnotes(line: Line) -> list[str]:
     return [*line.notes, *([f"cannot be run: {line.lacks}"] if line.lacks else [])]
 
 
-def _mark(note: str, footnotes: list[str]) -> str:
+def _footnote_mark(note: str, footnotes: list[str]) -> str:
     """The number of a footnote, which is added if it is new."""
     if note not in footnotes:
         footnotes.append(note)
@@ -122,7 +122,7 @@ def _reported(line: Line) -> str:
     return ", ".join(f"{metric} {'/'.join(f'{v:g}' for v in values)}" for metric, values in line.reported.items())
 
 
-def _view(*heads: str) -> Table:
+def _empty_table(*heads: str) -> Table:
     view = Table(box=None, pad_edge=False, header_style="bold")
     for head in heads:
         view.add_column(head, overflow="fold")

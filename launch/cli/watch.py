@@ -1,4 +1,4 @@
-"""`ablation watch`: look at a sweep until it is over."""
+"""`ablation watch`: follow a sweep until it is over."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from launch.cli import options
-from launch.cli.selection import Filter, SelectedSweep, find
+from launch.cli.selection import Filter, SelectedSweep, select
 from launch.cli.status import show
 from launch.compose.overrides import verb_command
 from launch.slurm.rounds import Rounds
@@ -27,18 +27,18 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
     On SLURM it also makes the rounds in which what ended is judged and tried again. Ctrl-C leaves; everything goes on.
     Without a terminal it prints a line when something changes. The exit code is that of status.
     """
-    sweep = find(out, name, chosen)
+    sweep = select(out, name, chosen)
     on_slurm = [s.folder for s in sweep.submissions if s.launcher.get("kind") == "slurm"]
     rounds, labels = Rounds(on_slurm, lambda text: click.echo(text, err=True)), {t.label for t in sweep.trials}
 
-    def again() -> SelectedSweep:
+    def read_again() -> SelectedSweep:
         """As it is now, of the trials that were chosen at the beginning."""
-        now = find(out, sweep.name, Filter())
+        now = select(out, sweep.name, Filter())
         return replace(now, trials=[t for t in now.trials if t.label in labels])
 
     def poll() -> Sequence[Trial]:
         rounds.make_due()
-        return again().trials
+        return read_again().trials
 
     try:
         follow(poll, rounds.over, sweep.submissions[-1], options.console(err=as_json))
@@ -49,4 +49,4 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
         if submission.launcher.get("kind") == "slurm":
             for line in upload.upload_submission(submission):
                 click.echo(f"MLflow: {line}", err=True)
-    return show(again(), rows=0, as_json=as_json)
+    return show(read_again(), rows=0, as_json=as_json)

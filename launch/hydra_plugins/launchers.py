@@ -12,7 +12,7 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
 
 if TYPE_CHECKING:
-    from launch.multirun import Run
+    from launch.multirun import Runner
 
 
 class _Configured(Launcher):
@@ -42,14 +42,14 @@ class _Sweep(_Configured):
         return launch(self._run(), self._config, job_overrides)
 
     @abstractmethod
-    def _run(self) -> Run:
+    def _run(self) -> Runner:
         """What runs the arms."""
 
 
 class Plan(_Sweep):
     """Shows, and starts nothing."""
 
-    def _run(self) -> Run:
+    def _run(self) -> Runner:
         from launch.plan import run
 
         return run
@@ -58,7 +58,7 @@ class Plan(_Sweep):
 class Local(_Sweep):
     """Worker processes on this machine."""
 
-    def _run(self) -> Run:
+    def _run(self) -> Runner:
         from launch.workers.local import run
 
         return run
@@ -67,7 +67,7 @@ class Local(_Sweep):
 class Slurm(_Sweep):
     """Jobs of a SLURM cluster."""
 
-    def _run(self) -> Run:
+    def _run(self) -> Runner:
         from launch.slurm.submit import run
 
         return run

@@ -55,8 +55,8 @@ def submit(
     """Submit `python -m module...`, run in `cwd` with the frozen code; returns SLURM's number of the job.
 
     Raises:
-        Full: a limit on the number of jobs.
-        Unsure: anything else; look the name up before trying again.
+        LimitReached: a limit on the number of jobs.
+        PerhapsSubmitted: anything else; look the name up before trying again.
     """
     path = folder / f"{name}-{uuid4().hex[:6]}.sh"
     path.write_text(_text(folder, name, module, flags, cwd=cwd, code=code, setup=setup, srun=srun))
@@ -73,12 +73,12 @@ def submit(
         raise AblationError(f"cannot call sbatch: {e}; run this where SLURM's commands are") from e
     except subprocess.TimeoutExpired as e:
         raise PerhapsSubmitted(f"sbatch did not answer within {_TIMEOUT} s") from e
-    said = " ".join(done.stderr.split())
+    message = " ".join(done.stderr.split())
     if done.returncode:
         raise (
-            LimitReached(said)
-            if any(limit in said for limit in _LIMIT_MESSAGES)
-            else PerhapsSubmitted(said or f"sbatch: exit code {done.returncode}")
+            LimitReached(message)
+            if any(limit in message for limit in _LIMIT_MESSAGES)
+            else PerhapsSubmitted(message or f"sbatch: exit code {done.returncode}")
         )
     return _Writer._get_job_id_from_submission_command(done.stdout)
 

@@ -44,7 +44,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     """
     retry, slots, canary_first = (
         retry_policy.read(options["retry"]),
-        devices.choose(options, planned),
+        devices.choose_slots(options, planned),
         canary.is_requested(options),
     )
     found = no_effect.check(planned, no_effect.read(options))
@@ -62,7 +62,7 @@ def resume(submission: Submission, part: Submission, console: Console) -> dict[T
         AblationError: workers cannot be started.
     """
     options, planned = submission.launcher, list(submission.arms.values())
-    return _drive(part, retry_policy.read(options["retry"]), devices.choose(options, planned), console)
+    return _drive(part, retry_policy.read(options["retry"]), devices.choose_slots(options, planned), console)
 
 
 def _drive(

@@ -116,7 +116,7 @@ def test_a_schedule_of_ones_own_is_looked_at_before_it_is_run(tmp_path: Path, mo
     rows = [[f"epochs={n}", "sched=restarts", f"out={tmp_path}/out"] for n in (20, 24, 30)]
     arms = planned(*rows, search=(f"hydra.searchpath=[file://{tmp_path}]",))
     assert [len(p.notes) for p in arms] == [0, 1, 0]
-    (note,) = plan.look(arms, "the command").notes
+    (note,) = plan.make_plan(arms, "the command").notes
     assert note.startswith("epochs=24,sched=restarts: the learning rate ends at 66 % of its peak")
     assert not (tmp_path / "out").exists()
 

@@ -16,7 +16,7 @@ from ablation.store.identity import identify
 from launch.compose.arm import Planned, rules
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.plan import look
+from launch.plan import make_plan
 from launch.run import run_arm
 from launch.sweep import submission
 from tests.launch.handmade import epoch, finish, make, start
@@ -94,7 +94,7 @@ def test_a_run_from_before_is_told_apart_by_words(tmp_path: Path) -> None:
     replace(now.arm, id=folder.name).write(folder, before)
     make(folder / "seed-0", 1, start(), epoch(1))
     finish(folder / "seed-0")
-    (arm,) = look([now], "x").arms
+    (arm,) = make_plan([now], "x").arms
     assert str(arm.stale) == "its images were known by their path only, are known by their content"
     student = composed([f"data.path={file}", f"out={tmp_path / 'out'}", "loss=distill", f"teacher={folder.name}"])
     assert student[0].arm.id == folder.name

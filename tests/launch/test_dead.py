@@ -156,5 +156,5 @@ def test_strict_refuses_and_starts_nothing_and_a_plan_tells(tmp_path: Path) -> N
     assert "hydra.launcher.check=strict: nothing was started:" in done.stderr
     assert "aug.cutout.size=0,aug=cutout trains exactly as baseline" in done.stderr
     assert not out.exists()
-    report = plan.look(planned(out, [], ["aug=cutout", "aug.cutout.size=0"]), "x", checked=no_effect.Budget(300.0))
+    report = plan.make_plan(planned(out, [], ["aug=cutout", "aug.cutout.size=0"]), "x", budget=no_effect.Budget(300.0))
     assert any("trains exactly as baseline" in note for note in report.notes)

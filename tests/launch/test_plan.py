@@ -19,7 +19,7 @@ from launch import plan
 from launch.checks.cost import cost_signature
 from launch.compose.arm import Planned
 from launch.compose.paths import ROOT
-from launch.plan import look
+from launch.plan import make_plan
 from launch.sweep import earlier_arms
 from tests.launch.handmade import elsewhere, epoch, failed, finish, make, start, sweep
 
@@ -61,7 +61,7 @@ def test_it_tells_states_and_costs_and_leaves_no_trace(
     make(seeds[0][1], 1, start(), epoch(1), owner=elsewhere(), beat=5.0)  # its heartbeat is looked at
     make(seeds[1][0], 1, start(), failed("oom", "no memory left"))
     before = tree(tmp_path)
-    report = look(planned, "python launch/run.py -m hydra/launcher=plan aug=x hydra.launcher.json=true")
+    report = make_plan(planned, "python launch/run.py -m hydra/launcher=plan aug=x hydra.launcher.json=true")
     assert plan.run(planned, {"kind": "plan", "json": False, "probe": False, "rows": 60}, "x") == 0
     assert plan.run(planned, {"kind": "plan", "json": True, "probe": False, "rows": 60}, "x") == 0
     assert tree(tmp_path) == before
@@ -119,14 +119,14 @@ def test_an_arm_whose_defaults_have_changed_is_stale_and_says_which(tmp_path: Pa
     done(tmp_path / before.arm.id / "seed-0", 10)
     config = {**before.config, "optim": {**before.config["optim"], "weight_decay": 0.25}}
     now = replace(before, arm=replace(before.arm, id=identify(config)), config=config)
-    (arm,) = look([now], "x").arms
+    (arm,) = make_plan([now], "x").arms
     assert arm.state == "stale"
     assert arm.stale is not None
     assert str(arm.stale) == "optim.weight_decay was 0.0005, is 0.25"
     assert arm.stale.folder == tmp_path / before.arm.id
     assert arm.cost is not None, "what it cost with another decay tells what it will"
     make(tmp_path / now.arm.id / "seed-0", 1, start(), failed("oom"))
-    assert look([now], "x").arms[0].state == "failed", "of its own runs there is more to tell"
+    assert make_plan([now], "x").arms[0].state == "failed", "of its own runs there is more to tell"
 
 
 def test_damaged_neighbours_are_passed_over(tmp_path: Path, planned: list[Planned]) -> None:
@@ -143,16 +143,16 @@ def test_damaged_neighbours_are_passed_over(tmp_path: Path, planned: list[Planne
     folder = tmp_path / planned[0].arm.id / "seed-7"
     folder.mkdir()
     (folder / "result.json").write_text("[")
-    (arm,) = look(planned[:1], "x").arms
+    (arm,) = make_plan(planned[:1], "x").arms
     assert arm.cost is not None
     assert arm.cost.source == "1 run"
     (tmp_path / planned[0].arm.id).rename(tmp_path / "elsewhere")
-    assert look(planned[:1], "x").arms[0].stale is not None, "of what is whole"
+    assert make_plan(planned[:1], "x").arms[0].stale is not None, "of what is whole"
 
 
 def test_two_arms_of_one_grid_are_not_stale_for_each_other(tmp_path: Path, planned: list[Planned]) -> None:
     twin = replace(planned[1], arm=replace(planned[1].arm, id="0123456789abcdef"))
-    assert [arm.state for arm in look([planned[1], twin], "x").arms] == ["new", "new"]
+    assert [arm.state for arm in make_plan([planned[1], twin], "x").arms] == ["new", "new"]
 
 
 @pytest.mark.parametrize(
@@ -174,17 +174,17 @@ def test_costs_come_of_the_newest_runs_on_the_same_kind_of_device(tmp_path: Path
     folder = tmp_path / planned[2].arm.id
     done(folder / "seed-0", 10, 10, 10)
     done(folder / "seed-1", 40, 40, 40, fused=2)
-    (arm,) = look([planned[3]], "x").arms
+    (arm,) = make_plan([planned[3]], "x").arms
     assert arm.cost is not None, "another size of the holes costs the same"
     assert (arm.cost.seconds, arm.cost.source, arm.cost.kind) == (15, "2 runs", "CPU")
     gpu = replace(planned[3], config={**planned[3].config, "device": "cuda"})
-    assert look([gpu], "x").arms[0].cost is None
+    assert make_plan([gpu], "x").arms[0].cost is None
 
 
 def test_a_probe_times_real_steps_and_leaves_no_trace(tmp_path: Path, planned: list[Planned]) -> None:
     before = tree(tmp_path)
     broken = replace(planned[2], config={**planned[2].config, "data": {**planned[2].config["data"], "subset": 4}})
-    report = look([planned[1], broken, planned[0]], "x", timed=True)
+    report = make_plan([planned[1], broken, planned[0]], "x", timed=True)
     assert tree(tmp_path) == before
     first, second, third = report.arms
     assert first.cost is not None
@@ -213,7 +213,7 @@ def test_arms_that_were_submitted_since_but_have_not_run_do_not_hide_what_it_cos
 ) -> None:
     done(tmp_path / planned[2].arm.id / "seed-0", 10, 10, 10)
     arms = sweep(tmp_path, *(f"aug=cutout aug.cutout.size={size}" for size in range(5, 27))).arms
-    report = look(list(arms.values()), "x")
+    report = make_plan(list(arms.values()), "x")
     assert {arm.cost.seconds if arm.cost else None for arm in report.arms if not arm.row.done} == {10}
 
 
@@ -221,16 +221,16 @@ def test_an_earlier_arm_that_never_ran_makes_nothing_stale(tmp_path: Path, plann
     before = planned[1]
     config = {**before.config, "optim": {**before.config["optim"], "weight_decay": 0.25}}
     now = replace(before, arm=replace(before.arm, id=identify(config)), config=config)
-    assert look([now], "x").arms[0].state == "new"
+    assert make_plan([now], "x").arms[0].state == "new"
     assert earlier_arms.notes(now.arm, config, tmp_path) == []
     make(tmp_path / before.arm.id / "seed-0", 1, start())
-    assert look([now], "x").arms[0].state == "stale"
+    assert make_plan([now], "x").arms[0].state == "stale"
     assert "stale" in earlier_arms.notes(now.arm, config, tmp_path)[0]
 
 
 def test_a_damaged_submission_is_noted(tmp_path: Path, planned: list[Planned]) -> None:
     (tmp_path / ".sweeps" / "main" / "1" / "arms.jsonl").write_text('{"arm": ')
-    report = look(planned, "x")
+    report = make_plan(planned, "x")
     assert [arm.state for arm in report.arms] == ["new"] * 4
     assert "not a whole submission" in report.notes[0]
 

@@ -42,7 +42,7 @@ def test_asked_to_stop_it_stops(tmp_path: Path) -> None:
 def test_what_a_trick_raises_is_a_note_of_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
     monkeypatch.syspath_prepend(str(tricks(tmp_path / "mine")))
     made = submission(tmp_path / "out", mischief(how), ["aug=cutout"])
-    report = plan.look(list(made.arms.values()), "the command", timed=True)
+    report = plan.make_plan(list(made.arms.values()), "the command", timed=True)
     said = {"raise": "RuntimeError: it broke at 17", "memory": "MemoryError", "leave": "SystemExit: I leave"}[how]
     assert any(f"could not be timed: {said}" in note for note in report.notes), report.notes
     assert [arm.cost is None for arm in report.arms] == [True, False]

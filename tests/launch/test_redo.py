@@ -22,7 +22,7 @@ from launch.cli import main
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.plan import look
+from launch.plan import make_plan
 from launch.run import run_arm
 from launch.sweep import edits
 from launch.sweep.submission import Submission
@@ -52,7 +52,7 @@ def two(tmp_path: Path) -> Submission:
 
 
 def test_a_plan_says_which_arms_ran_with_other_code(two: Submission, capsys: Capture) -> None:
-    cutout, mixup = look(list(two.arms.values()), "x").arms
+    cutout, mixup = make_plan(list(two.arms.values()), "x").arms
     assert (cutout.state, cutout.edited, mixup.edited) == ("done", ("aug/cutout.py",), ())
     plan.run(list(two.arms.values()), {"json": False, "probe": False, "rows": 0}, "python launch/run.py -m x")
     printed = capsys.readouterr().out
@@ -85,7 +85,7 @@ def test_redo_sets_aside_what_was_edited_and_deletes_nothing(two: Submission, ca
     assert sorted(printed["aside"]) == [f"{cutout}/seed-0", f"{cutout}/seed-1"]
     assert printed["commands"] == [two.arms[cutout].arm.command]
     assert all((Path(there) / "result.json").exists() for there in printed["aside"].values())
-    assert [arm.state for arm in look(list(two.arms.values()), "x").arms] == ["new", "done"]
+    assert [arm.state for arm in make_plan(list(two.arms.values()), "x").arms] == ["new", "done"]
     assert asked(capsys, two, "redo", "--edited")[1]["aside"] == {}
     assert "nothing to set aside" in said(capsys, two, "redo", "--edited")[1]
     make(seed_folder(two, 0), 1, start())
@@ -122,13 +122,13 @@ def test_a_trick_of_one_s_own_edited_after_its_run(own: Own, tmp_path: Path, cap
     file, planned = own
     run_arm(planned(), Event())
     file.write_text("# a comment\n" + TRICK.format(0.5))
-    assert look([planned()], "x").arms[0].edited == ()
+    assert make_plan([planned()], "x").arms[0].edited == ()
     file.write_text(TRICK.format(0.75))
-    edited = look([planned()], "x").arms[0]
+    edited = make_plan([planned()], "x").arms[0]
     assert (edited.state, edited.edited) == ("done", (file.name,))
     assert main(["redo", "--edited", "--out", str(tmp_path / "out")]) == 0
     assert "run it again: python launch/run.py" in capsys.readouterr().out
-    assert look([planned()], "x").arms[0].state == "new"
+    assert make_plan([planned()], "x").arms[0].state == "new"
 
 
 def test_a_repeated_command_says_that_the_code_differs_and_a_new_seed_that_the_mean_is_of_both(
@@ -199,13 +199,13 @@ def test_a_teacher_s_code_is_its_students_too(taught: Submission, capsys: Captur
     """Whether the teacher was trained anew since or not: a student learned from what the weights were then."""
     teacher, first, _ = taught.arms
     arms = list(taught.arms.values())
-    assert [arm.edited for arm in look(arms, "x").arms] == [(), (), ()]
+    assert [arm.edited for arm in make_plan(arms, "x").arms] == [(), (), ()]
     file = next((taught.out / first).glob(f"seed-0/attempt-1/{code.CODE}"))
     kept = json.loads(file.read_text())
     kept["teachers"][teacher][0]["ablation.aug.cutout"] = "0" * 16  # the teacher has been trained anew since
     file.write_text(json.dumps(kept))
     told = f"in its teacher {teacher[:8]}: aug/cutout.py"
-    assert [arm.edited for arm in look(arms, "x").arms] == [(), (told,), ()]
+    assert [arm.edited for arm in make_plan(arms, "x").arms] == [(), (told,), ()]
     assert asked(capsys, taught, "explain", first)[1]["edited"] == [told]
     (note,) = asked(capsys, taught, "status")[1]["notes"]
     assert f"differs in its teacher {teacher[:8]}: aug/cutout.py" in note

@@ -12,7 +12,7 @@ from launch.backends import status_of
 from launch.compose.arm import Planned, rules
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.plan import look
+from launch.plan import make_plan
 from launch.sweep import earlier_arms
 from launch.sweep.submission import Submission, create
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
@@ -73,7 +73,7 @@ def test_explain_tells_two_runs_of_one_configuration_apart(
 def test_a_plan_a_run_and_a_status_tell_it(
     old: Submission, corrected: Planned, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (arm,) = look([corrected], "x").arms
+    (arm,) = make_plan([corrected], "x").arms
     assert (arm.state, str(arm.stale)) == ("stale", WORDS)
     assert earlier_arms.notes(corrected.arm, corrected.config, old.out) == [
         f"stale: {old.out / next(iter(old.arms))} came from the same command, but {WORDS}"

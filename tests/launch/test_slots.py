@@ -58,7 +58,7 @@ def test_the_cores_are_shared_out(
     monkeypatch: pytest.MonkeyPatch, six: list[Planned], cores: int, gib: int, workers: Any, expected: tuple[int, int]
 ) -> None:
     machine(monkeypatch, cores, gib=gib)
-    chosen = devices.choose({**OPTIONS, "workers": workers}, six)
+    chosen = devices.choose_slots({**OPTIONS, "workers": workers}, six)
     assert (len(chosen), {int(s.env["OMP_NUM_THREADS"]) for s in chosen}) == (expected[0], {expected[1]})
     assert all(s.env["MKL_NUM_THREADS"] == s.env["OMP_NUM_THREADS"] for s in chosen)
     assert {s.device for s in chosen} == {"cpu"}
@@ -78,7 +78,7 @@ def test_each_worker_sees_one_gpu(
     monkeypatch: pytest.MonkeyPatch, six: list[Planned], visible: str, per_gpu: int, asked: Any, expected: list[str]
 ) -> None:
     machine(monkeypatch, gpus=3, visible=visible)
-    chosen = devices.choose({**OPTIONS, "gpus": asked, "per_gpu": per_gpu}, six)
+    chosen = devices.choose_slots({**OPTIONS, "gpus": asked, "per_gpu": per_gpu}, six)
     assert [s.env["CUDA_VISIBLE_DEVICES"] for s in chosen] == expected
     assert [s.memory_share for s in chosen] == [1 / per_gpu] * len(expected)
     assert all(s.gpu for s in chosen)
@@ -89,27 +89,27 @@ def test_what_trials_on_one_gpu_wait_for_is_said(
 ) -> None:
     machine(monkeypatch, cores=2, gpus=2)
     monkeypatch.setenv("CUDA_MPS_PIPE_DIRECTORY", str(tmp_path / "mps"))
-    turns, cores = devices.notes(devices.choose({**OPTIONS, "per_gpu": 4}, six))
+    turns, cores = devices.notes(devices.choose_slots({**OPTIONS, "per_gpu": 4}, six))
     assert turns.startswith("hydra.launcher.per_gpu=4: trials on one GPU take turns")
     assert cores.startswith("8 trials run side by side on 2 cores")
     (tmp_path / "mps").mkdir()
-    assert devices.notes(devices.choose({**OPTIONS, "per_gpu": 4}, six)) == [cores]
-    assert devices.notes(devices.choose(OPTIONS, six)) == []
+    assert devices.notes(devices.choose_slots({**OPTIONS, "per_gpu": 4}, six)) == [cores]
+    assert devices.notes(devices.choose_slots(OPTIONS, six)) == []
     machine(monkeypatch)
-    assert devices.notes(devices.choose(OPTIONS, six)) == []
+    assert devices.notes(devices.choose_slots(OPTIONS, six)) == []
 
 
 def test_no_gpu_is_used_when_none_is_wanted(monkeypatch: pytest.MonkeyPatch, six: list[Planned]) -> None:
     machine(monkeypatch, gpus=3)
-    chosen = devices.choose({**OPTIONS, "gpus": []}, six)
+    chosen = devices.choose_slots({**OPTIONS, "gpus": []}, six)
     assert {(s.device, s.gpu) for s in chosen} == {("cpu", False)}
 
 
 def test_gpus_that_cannot_be_used_are_not_passed_over(monkeypatch: pytest.MonkeyPatch, six: list[Planned]) -> None:
     machine(monkeypatch, gpus=3, usable=False)
     with pytest.raises(DeviceError, match="NVML counts 3"):
-        devices.choose(OPTIONS, six)
-    assert devices.choose({**OPTIONS, "gpus": []}, six)[0].device == "cpu", "unless none is wanted"
+        devices.choose_slots(OPTIONS, six)
+    assert devices.choose_slots({**OPTIONS, "gpus": []}, six)[0].device == "cpu", "unless none is wanted"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +131,7 @@ def test_what_this_machine_lacks_is_refused(
     with initialized():
         planned = compose_arms([[*TINY, f"device={device}"]])
     with pytest.raises(ConfigError, match=said):
-        devices.choose({**OPTIONS, **options}, planned)
+        devices.choose_slots({**OPTIONS, **options}, planned)
 
 
 def test_the_limits_of_a_container_are_kept(tmp_path: Path) -> None:
@@ -153,13 +153,13 @@ def test_workers_of_several_threads_leave_busy_cores_to_others(
 ) -> None:
     machine(monkeypatch, 24, gib=64)
     monkeypatch.setattr("launch.workers.devices.Load.taken", lambda self: 11.6)
-    chosen = devices.choose({**OPTIONS, "workers": "auto"}, six)
+    chosen = devices.choose_slots({**OPTIONS, "workers": "auto"}, six)
     assert (len(chosen), {s.env["OMP_NUM_THREADS"] for s in chosen}) == (6, {"2"})
 
 
 def test_workers_have_no_more_threads_than_the_user_says(monkeypatch: pytest.MonkeyPatch, six: list[Planned]) -> None:
     machine(monkeypatch, 24, gib=64)
     monkeypatch.setenv("OMP_NUM_THREADS", "3")
-    assert {s.env["OMP_NUM_THREADS"] for s in devices.choose({**OPTIONS, "workers": "auto"}, six)} == {"3"}
+    assert {s.env["OMP_NUM_THREADS"] for s in devices.choose_slots({**OPTIONS, "workers": "auto"}, six)} == {"3"}
     monkeypatch.setenv("OMP_NUM_THREADS", "9")
-    assert {s.env["OMP_NUM_THREADS"] for s in devices.choose({**OPTIONS, "workers": "auto"}, six)} == {"4"}
+    assert {s.env["OMP_NUM_THREADS"] for s in devices.choose_slots({**OPTIONS, "workers": "auto"}, six)} == {"4"}
