@@ -1,4 +1,4 @@
-"""The process that does the steps of a check, seen from the launcher: asked arm by arm, ended when time is up."""
+"""The process that does the steps of a check, as the launcher sees it: it gets arm by arm, and ends when time is up."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from launch.compose.paths import ROOT
 
-_FAREWELL = 2.0  # seconds that it is given to end
+_GRACE = 2.0  # seconds that it is given to end
 
 Answer = Mapping[str, Any]
 
@@ -81,7 +81,7 @@ def _end(child: subprocess.Popen[bytes]) -> None:
     """With all that tricks may have started."""
     child.terminate()
     with suppress(subprocess.TimeoutExpired):
-        child.wait(_FAREWELL)
+        child.wait(_GRACE)
     with suppress(ProcessLookupError, PermissionError):  # PermissionError: on macOS, for a group of zombies
         os.killpg(child.pid, signal.SIGKILL)
     child.wait()

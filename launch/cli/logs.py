@@ -54,10 +54,10 @@ def _of_run(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -
         raise ConfigError(f"{text}: belongs to no sweep, whose failures --failed tells; leave --failed out")
     known = {t.seed: t.state for t in sweep.trials} if found.submissions else {}
     files, folders = logs_by_trial(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
-    stories = [
+    histories = [
         _history(files, found.id, found.name, s, f, known.get(s) or trial_status.of(f)) for s, f in folders.items()
     ]
-    return _print_histories(stories, found.trouble, as_json)
+    return _print_histories(histories, found.trouble, as_json)
 
 
 def _histories(sweep: SelectedSweep) -> list[dict[str, Any]]:
@@ -71,11 +71,11 @@ def _history(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: Tria
     return {"id": id_, "seed": seed, "name": name, **facts, "story": lines, "logs": files}
 
 
-def _print_histories(stories: Sequence[dict[str, Any]], trouble: Sequence[str], as_json: bool) -> int:
+def _print_histories(histories: Sequence[dict[str, Any]], trouble: Sequence[str], as_json: bool) -> int:
     if as_json:
-        options.print_json({"trials": list(stories), "trouble": list(trouble)})
+        options.print_json({"trials": list(histories), "trouble": list(trouble)})
         return 0
-    for s in stories:
+    for s in histories:
         cause = f" ({s['cause']})" if s["cause"] else ""
         click.echo(f"{s['id']}/seed-{s['seed']}  {s['name']}: {s['state']}{cause}")
         for line in [*s["story"], *(f"log {path}" for path in s["logs"])]:

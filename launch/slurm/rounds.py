@@ -38,7 +38,7 @@ class RoundReport:
     done: int
     in_queue: int  # in a job that waits or runs
     owned_by_other: int  # trained by a process that is no job of this submission
-    not_submitted: int  # not submitted for now
+    not_submitted: int  # to be tried, but SLURM takes no more jobs for now
     given_up: dict[str, str]  # will not be tried again; by label: why
     retried: dict[str, str] = field(default_factory=dict)  # by label: the cause
     jobs: tuple[str, ...] = ()  # SLURM's numbers of the arrays submitted in this round

@@ -30,7 +30,7 @@ def grid(tmp_path_factory: pytest.TempPathFactory) -> Submission:
     return submission.create(planned, {"kind": "local"}, "the command")
 
 
-def story(grid: Submission) -> list[Event]:
+def some_events(grid: Submission) -> list[Event]:
     """Some trials done, one failed, one running, one waited for."""
     done, failed, running, waiting, *_ = grid.works
     begin = {"event": "begin", "start": 0, "steps": 6, "epochs": 3, "device": "cpu (1 threads)", "slot": "cpu-0"}
@@ -50,10 +50,10 @@ def story(grid: Submission) -> list[Event]:
     ]
 
 
-def told(grid: Submission, console: Console) -> Progress:
+def show_events(grid: Submission, console: Console) -> Progress:
     progress = Progress(grid, 2)
     view = live_table.choose_view(progress, console)
-    for event in story(grid):
+    for event in some_events(grid):
         progress.update(event)
         view.update(event)
         view.tick()
@@ -71,7 +71,7 @@ def page(width: int, height: int, terminal: bool) -> tuple[Console, io.StringIO]
 @pytest.mark.parametrize("terminal", [False, True])
 def test_what_happens_is_told(grid: Submission, terminal: bool) -> None:
     console, written = page(120, 40, terminal)
-    told(grid, console)
+    show_events(grid, console)
     said = written.getvalue()
     for text in (
         "1 of 60 trials are done already",
@@ -87,7 +87,7 @@ def test_what_happens_is_told(grid: Submission, terminal: bool) -> None:
 @pytest.mark.parametrize(("width", "height"), [(120, 40), (80, 24), (60, 8), (40, 3)])
 def test_the_table_is_never_larger_than_the_terminal(grid: Submission, width: int, height: int) -> None:
     console, written = page(width, height, terminal=False)
-    progress = told(grid, page(120, 40, terminal=False)[0])
+    progress = show_events(grid, page(120, 40, terminal=False)[0])
     console.print(draw_table(progress, height - 1))
     lines = written.getvalue().splitlines()
     assert len(lines) <= max(height - 1, 4)
@@ -101,12 +101,12 @@ def test_the_table_is_never_larger_than_the_terminal(grid: Submission, width: in
 
 def test_of_many_trials_epochs_are_no_lines_and_of_few_they_are(grid: Submission) -> None:
     console, written = page(120, 40, terminal=False)
-    told(grid, console)
+    show_events(grid, console)
     assert "epoch 2/3" not in written.getvalue()
     progress = Progress(grid, 2)
     progress.trials = 4
     view = live_table.ProgressLines(progress, console)
-    for event in story(grid):
+    for event in some_events(grid):
         progress.update(event)
         view.update(event)
     assert "epoch 2/3  loss 1.000  train 40.00%  test 42.50%  lr 0.1  100 img/s" in written.getvalue()

@@ -32,7 +32,7 @@ def _own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(str(tricks(tmp_path / "mine")))
 
 
-class Told(list[Event]):
+class Events(list[Event]):
     """Events; on the first of a kind something can be done."""
 
     def __init__(self) -> None:
@@ -45,9 +45,11 @@ class Told(list[Event]):
             self.then.pop(event["event"])(event)
 
 
-def run(made: Submission, retry: Policy = NEVER, slots: int = 1, told: Told | None = None) -> dict[TrialKey, Outcome]:
-    places = [Slot(f"cpu-{n}", {"OMP_NUM_THREADS": "1"}, device="cpu") for n in range(slots)]
-    return Pool(made, places, told if told is not None else Told(), retry).run(made.works)
+def run(
+    made: Submission, retry: Policy = NEVER, slots: int = 1, events: Events | None = None
+) -> dict[TrialKey, Outcome]:
+    cpu_slots = [Slot(f"cpu-{n}", {"OMP_NUM_THREADS": "1"}, device="cpu") for n in range(slots)]
+    return Pool(made, cpu_slots, events if events is not None else Events(), retry).run(made.works)
 
 
 @pytest.mark.parametrize(
@@ -78,11 +80,11 @@ def test_a_damaged_result_fails_its_trial_only(tmp_path: Path) -> None:
 
 def test_a_killed_trial_is_tried_again_from_its_checkpoint(tmp_path: Path) -> None:
     hit = submission(tmp_path / "hit", mischief("kill", step=5, once=tmp_path / "mark"), [])
-    told = Told()
-    assert {o.state for o in run(hit, retry_policy.read({"killed": {"tries": 1}}), told=told).values()} == {"done"}
-    (again,) = [e for e in told if e["event"] == "again"]
+    events = Events()
+    assert {o.state for o in run(hit, retry_policy.read({"killed": {"tries": 1}}), events=events).values()} == {"done"}
+    (again,) = [e for e in events if e["event"] == "again"]
     assert again["work"] == hit.works[0]
-    starts = [e["start"] for e in told if e["event"] == "begin" and e["work"] == hit.works[0]]
+    starts = [e["start"] for e in events if e["event"] == "begin" and e["work"] == hit.works[0]]
     assert starts == [0, 4]
     straight = submission(tmp_path / "straight", mischief("kill", step=5, once=tmp_path / "mark"))
     run(straight)
@@ -123,57 +125,57 @@ def test_a_worker_that_leaves_but_stays_is_ended(tmp_path: Path, monkeypatch: py
 
 def test_students_wait_for_their_teacher_and_are_blocked_without(tmp_path: Path) -> None:
     made = submission(tmp_path, ["loss=distill", "teacher='optim.lr=1e30'"])
-    told = Told()
-    states = {id_: o.state for (id_, _), o in run(made, slots=2, told=told).items()}
+    events = Events()
+    states = {id_: o.state for (id_, _), o in run(made, slots=2, events=events).items()}
     (arm,) = [p for p in made.arms.values() if p.teacher]
     assert states == {arm.teacher: "failed", arm.arm.id: "blocked"}
-    assert [e["event"] for e in told if e["event"] == "begin"] == ["begin"], "the student was not started"
+    assert [e["event"] for e in events if e["event"] == "begin"] == ["begin"], "the student was not started"
 
 
 def test_what_another_process_trains_is_waited_for(tmp_path: Path) -> None:
     made = submission(tmp_path, [], ["optim.lr=0.3"])
     first, second = made.works
-    told = Told()
+    events = Events()
     with claim(made.out / first.id / "seed-0", 60) as other:
-        told.then["begin"] = lambda _: other.release()
-        outcomes = run(made, told=told)
+        events.then["begin"] = lambda _: other.release()
+        outcomes = run(made, events=events)
     assert {o.state for o in outcomes.values()} == {"done"}
-    assert [e["work"] for e in told if e["event"] == "wait"] == [first]
-    assert [e["work"] for e in told if e["event"] == "begin"] == [second, first]
+    assert [e["work"] for e in events if e["event"] == "wait"] == [first]
+    assert [e["work"] for e in events if e["event"] == "begin"] == [second, first]
     assert numbers(made.out / first.id / "seed-0") == [1, 2]
 
 
 def test_asked_to_stop_it_saves_and_begins_nothing_more(tmp_path: Path) -> None:
     made = submission(tmp_path, ["epochs=500"], ["optim.lr=0.3"])
-    told = Told()
-    pool = Pool(made, [Slot("cpu-0")], told, NEVER)
-    told.then["epoch"] = lambda _: pool.stop()
+    events = Events()
+    pool = Pool(made, [Slot("cpu-0")], events, NEVER)
+    events.then["epoch"] = lambda _: pool.stop()
     assert [o.state for o in pool.run(made.works).values()] == ["not started", "stopped"]
     assert list(made.out.glob("*/seed-0/attempt-1/last.pt"))
 
 
 def test_someone_who_stops_a_worker_stops_its_trial_only(tmp_path: Path) -> None:
     made = submission(tmp_path, ["epochs=500"], ["optim.lr=0.3"])
-    told = Told()
+    events = Events()
 
     def stop(event: Event) -> None:
-        assert event["work"] == made.works[0], told
+        assert event["work"] == made.works[0], events
         owner = json.loads((made.out / made.works[0].id / "seed-0" / "attempt-1" / "owner.json").read_text())
         os.kill(owner["pid"], signal.SIGTERM)
 
-    told.then["epoch"] = stop
-    assert [o.state for o in run(made, told=told).values()] == ["stopped", "done"]
+    events.then["epoch"] = stop
+    assert [o.state for o in run(made, events=events).values()] == ["stopped", "done"]
 
 
 def test_out_of_memory_is_tried_again_with_more_room(tmp_path: Path) -> None:
     made = submission(tmp_path, mischief("memory", once=tmp_path / "mark"), ["epochs=20"], ["optim.lr=0.3"])
-    told = Told()
-    outcomes = run(made, retry_policy.read({"oom": {"tries": 3, "pack": 2}}), slots=2, told=told)
+    events = Events()
+    outcomes = run(made, retry_policy.read({"oom": {"tries": 3, "pack": 2}}), slots=2, events=events)
     assert {o.state for o in outcomes.values()} == {"done"}
     first, *others = made.works
-    again = next(i for i, e in enumerate(told) if e["event"] == "again")
-    begun = next(i for i, e in enumerate(told) if i > again and e["event"] == "begin" and e["work"] == first)
-    assert {e["work"] for e in told[:begun] if e["event"] == "end"} == set(others), "it was alone"
+    again = next(i for i, e in enumerate(events) if e["event"] == "again")
+    begun = next(i for i, e in enumerate(events) if i > again and e["event"] == "begin" and e["work"] == first)
+    assert {e["work"] for e in events[:begun] if e["event"] == "end"} == set(others), "it was alone"
 
 
 def cards(*names: str) -> list[Slot]:
@@ -184,27 +186,27 @@ def cards(*names: str) -> list[Slot]:
 @pytest.mark.parametrize("how", ["ecc", "ecc_abort"])
 def test_a_gpu_that_fails_gets_no_other_trial_and_its_own_is_tried_on_another(tmp_path: Path, how: str) -> None:
     made = submission(tmp_path, mischief(how, once=tmp_path / "mark"), ["epochs=20"], ["optim.lr=0.3"])
-    told = Told()
-    outcomes = Pool(made, cards("0", "1"), told, retry_policy.read({"node": {"tries": 3}})).run(made.works)
+    events = Events()
+    outcomes = Pool(made, cards("0", "1"), events, retry_policy.read({"node": {"tries": 3}})).run(made.works)
     assert {o.state for o in outcomes.values()} == {"done"}
-    (again,) = [e for e in told if e["event"] == "again"]
+    (again,) = [e for e in events if e["event"] == "again"]
     assert again["work"] == made.works[0]
     assert "node: " in again["text"]
-    (note,) = [e["text"] for e in told if e["event"] == "note" and "no more trials" in e["text"]]
+    (note,) = [e["text"] for e in events if e["event"] == "note" and "no more trials" in e["text"]]
     assert note.startswith("GPU 0 is given no more trials")
     assert "uncorrectable ECC error" in note
-    begun = [(e["work"], e["slot"]) for e in told if e["event"] == "begin"]
+    begun = [(e["work"], e["slot"]) for e in events if e["event"] == "begin"]
     assert [slot for work, slot in begun if work == made.works[0]] == ["gpu-0", "gpu-1"]
     assert {slot for work, slot in begun if work != made.works[0]} == {"gpu-1"}
 
 
 def test_without_a_gpu_that_works_the_rest_is_refused_with_the_reason(tmp_path: Path) -> None:
     made = submission(tmp_path, mischief("ecc"), ["optim.lr=0.3"])
-    told = Told()
-    outcomes = Pool(made, cards("0"), told, retry_policy.read({"node": {"tries": 3}})).run(made.works)
+    events = Events()
+    outcomes = Pool(made, cards("0"), events, retry_policy.read({"node": {"tries": 3}})).run(made.works)
     assert {(o.state, o.cause) for o in outcomes.values()} == {("failed", "node")}
     assert all("GPU 0: RuntimeError: CUDA error: uncorrectable ECC error" in o.message for o in outcomes.values())
-    assert [e["work"] for e in told if e["event"] == "begin"] == [made.works[0]]
+    assert [e["work"] for e in events if e["event"] == "begin"] == [made.works[0]]
 
 
 def test_on_a_processor_a_trial_that_blames_a_gpu_fails_alone(tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_on_a_processor_a_trial_that_blames_a_gpu_fails_alone(tmp_path: Path) ->
 @pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
 def test_in_a_gpus_place_no_trial_is_trained_on_the_processor(tmp_path: Path) -> None:
     made = submission(tmp_path, ["device=auto"], ["device=auto", "optim.lr=0.3"])
-    outcomes = Pool(made, cards("0"), Told(), NEVER).run(made.works)
+    outcomes = Pool(made, cards("0"), Events(), NEVER).run(made.works)
     assert {(o.state, o.cause) for o in outcomes.values()} == {("failed", "node")}
     assert all("there should be a GPU here (ABLATION_GPU=1)" in o.message for o in outcomes.values())
 
