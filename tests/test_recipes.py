@@ -11,7 +11,7 @@ from ablation.store.identity import identify
 from launch.compose import arm
 from launch.compose.hydra_version import running
 from launch.tables.definition import compositions
-from launch.tables.request import request
+from launch.tables.request import parse_request
 
 SMALL = ("batch_size=4", "track=[]")
 # Recipe -> the table and the row that it is, where the tables have it.
@@ -62,7 +62,7 @@ def test_says_whence_what_to_expect_and_the_cost(name: str) -> None:
 def test_is_the_row_of_the_table(name: str) -> None:
     table, label = ROWS[name]
     with running():
-        asked = request([f"table={table}"])
+        asked = parse_request([f"table={table}"])
         (arms,) = compositions([asked.rows[asked.labels.index(label)]])
     assert not isinstance(arms, Exception)
     assert identify(config(f"recipe={name}"), arm.rules()) == arms[-1].arm.id

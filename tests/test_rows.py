@@ -14,8 +14,8 @@ from ablation.store.identity import flatten
 from launch.compose.arm import Config
 from launch.compose.grid import GridRow
 from launch.compose.hydra_version import running
-from launch.tables.definition import Composed, compositions, names
-from launch.tables.request import request
+from launch.tables.definition import Composed, compositions, table_names
+from launch.tables.request import parse_request
 
 # Keys whose value changes nothing in how a step is computed: rows that differ in them only are tried once.
 PLAIN = ("epochs", "batch_size", "optim.lr", "optim.weight_decay", "sched.eta", "sched.warmup", "data.", "teacher")
@@ -30,7 +30,7 @@ def images(table: str) -> list[str]:
 def rows() -> dict[str, Composed]:
     """Table and label of each row -> what it composes to."""
     with running():
-        asked = [request([f"table={name}", *images(name)]) for name in names()]
+        asked = [parse_request([f"table={name}", *images(name)]) for name in table_names()]
         listed: list[tuple[str, GridRow]] = [
             (f"{one.name}: {label}", row) for one in asked for label, row in zip(one.labels, one.rows, strict=True)
         ]
@@ -95,7 +95,7 @@ def note(name: str) -> str:
 def test_the_note_on_noise_has_every_number_of_the_setting_that_the_lab_notes_repeat() -> None:
     """Rows of several tables are one arm: what was reported of them is noise."""
     with running():
-        asked = [request([f"table={name}"]) for name in names() if name.startswith("lab/")]
+        asked = [parse_request([f"table={name}"]) for name in table_names() if name.startswith("lab/")]
     reported = {
         f"{one.name}: {label}": row.about.get("reported", {}).get("test_acc")
         for one in asked
@@ -109,7 +109,7 @@ def test_the_note_on_noise_has_every_number_of_the_setting_that_the_lab_notes_re
 
 def test_the_note_on_schedules_has_the_whole_range_of_final_rates() -> None:
     with running():
-        asked = request(["table=lab/resnet20_base"])
+        asked = parse_request(["table=lab/resnet20_base"])
     etas = [row.about["reported"]["test_acc"] for row in asked.rows if str(row.about["label"]).startswith("eta ")]
     assert len(etas) == 4
     assert f"{min(etas):.2f} to {max(etas):.2f}, in [weight_decay]" in note("schedules")

@@ -23,7 +23,7 @@ def check(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
     total = sum(len(each.note.blocks) for each in made)
     if not total:
         raise ConfigError("no note with a block between markers was found; name notes that have one")
-    stale = [(each.note.name, block, why) for each in made for block, why in each.stale]
+    stale = [(each.note.name, block, why) for each in made for block, why in each.changed_with_reasons]
     if as_json:
         facts = [{"note": n, "line": b.line, "block": b.name, "reasons": why} for n, b, why in stale]
         options.print_json({"notes": len(made), "blocks": total, "stale": facts})

@@ -15,7 +15,7 @@ from ablation.errors import ConfigError
 from launch.cli import options
 from launch.compose import errors
 from launch.tables import coverage as covering
-from launch.tables.coverage import Covered
+from launch.tables.coverage import CoveredRow
 from launch.tables.definition import define
 from launch.tables.request import titles
 from results.tables.definition import Definition, Line
@@ -41,7 +41,7 @@ def table(words: tuple[str, ...], coverage: bool, as_json: bool) -> int:
         raise ConfigError(errors.message(e, words)) from e
 
 
-def _list_tables(rows: Sequence[Covered], as_json: bool) -> int:
+def _list_tables(rows: Sequence[CoveredRow], as_json: bool) -> int:
     counted, called = _counted(rows), titles()
     if as_json:
         facts = [{"table": n, "title": called[n], "rows": all_, "composable": ok} for n, (ok, all_) in counted.items()]
@@ -56,7 +56,7 @@ def _list_tables(rows: Sequence[Covered], as_json: bool) -> int:
     return 0
 
 
-def _show_coverage(rows: Sequence[Covered], as_json: bool) -> int:
+def _show_coverage(rows: Sequence[CoveredRow], as_json: bool) -> int:
     counted, wanted = _counted(rows), covering.lacking(rows)
     ok = sum(not row.lacks for row in rows)
     if as_json:
@@ -75,7 +75,7 @@ def _show_coverage(rows: Sequence[Covered], as_json: bool) -> int:
     return 0
 
 
-def _counted(rows: Sequence[Covered]) -> Mapping[str, tuple[int, int]]:
+def _counted(rows: Sequence[CoveredRow]) -> Mapping[str, tuple[int, int]]:
     """Table -> rows that can be composed, all rows."""
     found: dict[str, list[bool]] = defaultdict(list)
     for row in rows:

@@ -42,13 +42,13 @@ class Grid(Sweeper):
         from launch.compose.arms import Refused, one_by_one
         from launch.compose.grid import Grid as Language
         from launch.tables.definition import composable
-        from launch.tables.file import read
-        from launch.tables.request import split
+        from launch.tables.file import read_table
+        from launch.tables.request import split_table
 
         assert self._context is not None
         assert self._launcher is not None
-        table, others = split(overrides.as_typed(arguments))
-        about, grid = read(self._sweeper, table)
+        table, others = split_table(overrides.as_typed(arguments))
+        about, grid = read_table(self._sweeper, table)
         language = Language(self._context.config_loader)
         rows = language.expand(grid, others)
         for note in language.notes:

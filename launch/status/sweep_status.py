@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ablation.store.identity import difference
 from launch.compose.arm import Planned, rules
 from launch.status import trial_status
-from launch.status.outcome import TrialKey as TrialKey
+from launch.status.outcome import TrialKey
 from launch.status.retry_policy import RETRY, Decision
 from launch.status.trial_status import TrialStatus
 from launch.sweep.earlier_arms import describe_changes

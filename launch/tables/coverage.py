@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from launch.compose.errors import why_not
 from launch.compose.hydra_version import running
-from launch.tables.definition import compositions, names
-from launch.tables.request import request
+from launch.tables.definition import compositions, table_names
+from launch.tables.request import parse_request
 
 
 @dataclass(frozen=True)
-class Covered:
+class CoveredRow:
     """One row of a table."""
 
     table: str
@@ -21,19 +21,19 @@ class Covered:
     lacks: str  # empty if it can be composed
 
 
-def coverage(tables: Sequence[str] | None = None) -> list[Covered]:
+def coverage(tables: Sequence[str] | None = None) -> list[CoveredRow]:
     """Every row of these tables, or of all, in their order."""
     with running():
-        asked = [request([f"table={name}"]) for name in (names() if tables is None else tables)]
-        rows = [(one.name, label, row) for one in asked for label, row in zip(one.labels, one.rows, strict=True)]
+        requests = [parse_request([f"table={name}"]) for name in (table_names() if tables is None else tables)]
+        rows = [(each.name, label, row) for each in requests for label, row in zip(each.labels, each.rows, strict=True)]
         composed = compositions([row for *_, row in rows])
         return [
-            Covered(name, label, why_not(arms, row.overrides) if isinstance(arms, Exception) else "")
+            CoveredRow(name, label, why_not(arms, row.overrides) if isinstance(arms, Exception) else "")
             for (name, label, row), arms in zip(rows, composed, strict=True)
         ]
 
 
-def lacking(covered: Sequence[Covered]) -> list[tuple[str, int]]:
-    """What is lacking, and by how many rows, the most wanted first. A row that lacks several things counts for each."""
+def lacking(covered: Sequence[CoveredRow]) -> list[tuple[str, int]]:
+    """What rows lack, and how many of them, the most wanted first. A row that lacks several things counts for each."""
     wanted = Counter(lack for row in covered for lack in row.lacks.split("; ") if lack)
     return sorted(wanted.items(), key=lambda item: (-item[1], item[0]))

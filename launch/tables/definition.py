@@ -20,14 +20,14 @@ from launch.compose.naming import common_and_distinct
 from launch.compose.overrides import arm_command, parsed, search_paths, sweep_command
 from launch.tables.file import SEQUENCES, flags, texts
 from launch.tables.labels import against, labels, surrounding
-from launch.tables.request import Request, request
+from launch.tables.request import Request, parse_request
 from results.tables.definition import Definition, Line
 
 Composed = list[Planned] | Exception
 
 
-def names() -> list[str]:
-    """All tables, as `table=` takes them."""
+def table_names() -> list[str]:
+    """The names of all tables, as `table=` takes them."""
     return errors.options("table")
 
 
@@ -42,18 +42,47 @@ def define(arguments: Sequence[str]) -> Definition:
         HydraException: not an override, or no such table.
     """
     with running():
-        asked = request(arguments)
-        return definition(asked, compositions(asked.rows, search_paths(asked.hydra)))
+        request = parse_request(arguments)
+        return build_definition(request, compositions(request.rows, search_paths(request.hydra)))
 
 
 def define_rows(overrides: Sequence[Sequence[str]], arguments: Sequence[str] = ()) -> Definition:
-    """Of the arms that some sweeper asked for, in its order; `arguments` is the command line it was given.
+    """The sweep of the arms that some sweeper gave, in its order; `arguments` is the command line it was given.
 
     Arms that differ in seeds only are one line.
     """
     with running():
-        asked = request(arguments, tuple(GridRow(tuple(row)) for row in overrides))
-        return definition(asked, compositions(asked.rows, search_paths(asked.hydra)))
+        request = parse_request(arguments, tuple(GridRow(tuple(row)) for row in overrides))
+        return build_definition(request, compositions(request.rows, search_paths(request.hydra)))
+
+
+def build_definition(request: Request, composed: Sequence[Composed]) -> Definition:
+    """The table, from what each of its rows composed to."""
+    own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
+    configs = [p.config if p else {} for p in own]
+    full = (full_name(row.overrides, config) for row, config in zip(request.rows, configs, strict=True))
+    _, named = common_and_distinct({str(n): name for n, name in enumerate(full)})
+    others, search = against(request.rows, request.labels, request.about.baseline), search_paths(request.hydra)
+    lines: dict[tuple[str, str | None], Line] = {}
+    for n, (row, arms) in enumerate(zip(request.rows, composed, strict=True)):
+        line = _line(row, request.labels[n], arms, search, named[str(n)], others[n])
+        before = lines.get((line.label, line.id))
+        lines[line.label, line.id] = _with_seeds(line, row, before.seeds, search) if before else line
+    used = dict.fromkeys([*request.about.flags, *(flag for line in lines.values() for flag in line.flags)])
+    users = {theirs(config) for config in configs}
+    changed = [text for text in request.task if not all(surrounding(text, u) for u in users)] if request.name else []
+    return Definition(
+        name=request.name or _sweep_name(own),
+        title=request.about.title or request.name or _sweep_name(own),
+        lines=tuple(lines.values()),
+        command=sweep_command(request.typed, request.hydra),
+        source=request.about.source,
+        protocol=request.about.protocol,
+        changed=tuple(changed),
+        notes=(*request.about.notes, *(f"{flag}: {flags()[flag]}" for flag in used)),
+        flags=request.about.flags,
+        rank=request.about.rank,
+    )
 
 
 def compositions(rows: Sequence[GridRow], search: Sequence[str] = ()) -> list[Composed]:
@@ -67,7 +96,7 @@ def compositions(rows: Sequence[GridRow], search: Sequence[str] = ()) -> list[Co
 
 
 def composable(rows: Sequence[GridRow], hydra: Sequence[str]) -> list[GridRow]:
-    """The rows that can be composed; the others are told on standard error. Hydra must be initialized.
+    """The rows that can be composed; the others are printed on standard error. Hydra must be initialized.
 
     `hydra` are Hydra's own overrides.
 
@@ -85,59 +114,30 @@ def composable(rows: Sequence[GridRow], hydra: Sequence[str]) -> list[GridRow]:
     return kept
 
 
-def definition(asked: Request, composed: Sequence[Composed]) -> Definition:
-    """The table, from what each of its rows composed to."""
-    own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
-    configs = [p.config if p else {} for p in own]
-    full = (full_name(row.overrides, config) for row, config in zip(asked.rows, configs, strict=True))
-    _, named = common_and_distinct({str(n): name for n, name in enumerate(full)})
-    others, search = against(asked.rows, asked.labels, asked.about.baseline), search_paths(asked.hydra)
-    lines: dict[tuple[str, str | None], Line] = {}
-    for n, (row, arms) in enumerate(zip(asked.rows, composed, strict=True)):
-        line = _line(row, asked.labels[n], arms, search, named[str(n)], others[n])
-        before = lines.get((line.label, line.id))
-        lines[line.label, line.id] = _with_seeds(line, row, before.seeds, search) if before else line
-    used = dict.fromkeys([*asked.about.flags, *(flag for line in lines.values() for flag in line.flags)])
-    users = {theirs(config) for config in configs}
-    changed = [text for text in asked.task if not all(surrounding(text, u) for u in users)] if asked.name else []
-    return Definition(
-        name=asked.name or _sweep(own),
-        title=asked.about.title or asked.name or _sweep(own),
-        lines=tuple(lines.values()),
-        command=sweep_command(asked.typed, asked.hydra),
-        source=asked.about.source,
-        protocol=asked.about.protocol,
-        changed=tuple(changed),
-        notes=(*asked.about.notes, *(f"{flag}: {flags()[flag]}" for flag in used)),
-        flags=asked.about.flags,
-        rank=asked.about.rank,
-    )
-
-
 def _line(row: GridRow, label: str, arms: Composed, paths: list[str], name: str, other: str | None) -> Line:
-    said = row.about
-    seq = [SEQUENCES[said["seq"]]] if "seq" in said else []
-    facts: dict[str, Any] = {
+    about = row.about
+    seq = [SEQUENCES[about["seq"]]] if "seq" in about else []
+    fields: dict[str, Any] = {
         "label": label,
         "command": arm_command([*paths, *row.overrides]),
-        "reported": {metric: _numbers(value) for metric, value in (said.get("reported") or {}).items()},
+        "reported": {metric: _numbers(value) for metric, value in (about.get("reported") or {}).items()},
         "against": other,
-        "fixed": "against" in said,
-        "flags": tuple(said.get("flags") or ()),
-        "notes": (*texts(said.get("notes")), *seq),
+        "fixed": "against" in about,
+        "flags": tuple(about.get("flags") or ()),
+        "notes": (*texts(about.get("notes")), *seq),
     }
     if isinstance(arms, Exception):
-        return Line(id=None, seeds=_seeds(row), name=name, lacks=why_not(arms, [*paths, *row.overrides]), **facts)
+        return Line(id=None, seeds=_seeds(row), name=name, lacks=why_not(arms, [*paths, *row.overrides]), **fields)
     own = arms[-1]
-    return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **facts)
+    return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **fields)
 
 
 def _with_seeds(line: Line, row: GridRow, more: Sequence[int], paths: Sequence[str]) -> Line:
     """The line with these seeds first."""
     united = tuple(dict.fromkeys([*more, *line.seeds]))
     others = [text for text in row.overrides if parsed(text).key_or_group != "seeds"]
-    asked = f"seeds=[{','.join(map(str, united))}]"
-    return replace(line, seeds=united, command=arm_command([*paths, *others, asked]))
+    override = f"seeds=[{','.join(map(str, united))}]"
+    return replace(line, seeds=united, command=arm_command([*paths, *others, override]))
 
 
 def _numbers(value: Any) -> tuple[float, ...]:
@@ -145,13 +145,13 @@ def _numbers(value: Any) -> tuple[float, ...]:
 
 
 def _seeds(row: GridRow) -> tuple[int, ...]:
-    """Those that a row asks for which cannot be composed."""
-    asked = [parsed(text).value() for text in row.overrides if parsed(text).key_or_group == "seeds"]
+    """The seeds of a row that cannot be composed."""
+    given = [parsed(text).value() for text in row.overrides if parsed(text).key_or_group == "seeds"]
     try:
-        return seeds(asked[-1] if asked else [0])
+        return seeds(given[-1] if given else [0])
     except ConfigError:
         return ()
 
 
-def _sweep(arms: Sequence[Planned | None]) -> str:
+def _sweep_name(arms: Sequence[Planned | None]) -> str:
     return next((str(p.config["sweep"]) for p in arms if p), "sweep")

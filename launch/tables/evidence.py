@@ -25,7 +25,7 @@ def upload_missing(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) ->
         AblationError: the tracker cannot be reached, or the files of a seed are damaged.
     """
     folders = sorted(p.parent for p in evidence.glob("*/*/seed-*/result.json") if p.parents[1].name in ids)
-    wanted = _lacking(uri, folders)
+    wanted = _missing(uri, folders)
     if wanted:
         with TemporaryDirectory() as scratch:
             copies = [_copy(folder, Path(scratch)) for folder in wanted]
@@ -38,7 +38,7 @@ def upload_missing(uri: str, ids: Collection[str], evidence: Path = EVIDENCE) ->
     return len(wanted)
 
 
-def _lacking(uri: str, folders: Sequence[Path]) -> list[Path]:
+def _missing(uri: str, folders: Sequence[Path]) -> list[Path]:
     """Those of which the tracker has no run, or one of this training that is not whole.
 
     Raises:
@@ -51,17 +51,17 @@ def _lacking(uri: str, folders: Sequence[Path]) -> list[Path]:
         frame = runs(uri, ids={folder.parent.name for folder in folders})
     except ConfigError:  # no database yet; uploading makes one, or says what is wrong with the URI
         return list(folders)
-    known = {(row["id"], row["seed"]): (int(row["started"]), row["status"]) for row in frame.to_dict("records")}
-    lacking = []
+    recorded = {(row["id"], row["seed"]): (int(row["started"]), row["status"]) for row in frame.to_dict("records")}
+    missing = []
     for folder in folders:
-        started, status = known.get((folder.parent.name, int(folder.name.removeprefix("seed-"))), (None, ""))
+        started, status = recorded.get((folder.parent.name, int(folder.name.removeprefix("seed-"))), (None, ""))
         try:
             own = load(folder).started
         except (OSError, ValueError, LookupError) as e:
             raise AblationError(f"{folder}: is damaged ({type(e).__name__}: {e}); check it out again") from e
         if started is None or (started == own and status != "FINISHED"):
-            lacking.append(folder)
-    return lacking
+            missing.append(folder)
+    return missing
 
 
 def _copy(seed: Path, scratch: Path) -> Path:

@@ -32,8 +32,6 @@ SEQUENCES = {
     "repeats": "the numbers are repeats of one setting",
     "unknown": "the source does not say what its several numbers are",
 }
-_OF_SWEEPERS = ("incomplete", "baseline", "title", "source", "protocol", "notes", "flags", "rank")
-_OF_ROWS = ("label", "overrides", "reported", "seq", "against", "flags", "notes")
 # What rows may report. Beside the metrics of results: err = 100 - accuracy, err of the paper, top-5 accuracy, what
 # others reached by the same, cost.
 METRICS = (
@@ -41,6 +39,8 @@ METRICS = (
     *("top5", "val_top5", "reference_acc", "reference_top5"),
     *("params_m", "weight_mib", "gpu_mem_mib", "gflops", "minutes_per_epoch"),
 )
+_OF_SWEEPERS = ("incomplete", "baseline", "title", "source", "protocol", "notes", "flags", "rank")
+_OF_ROWS = ("label", "overrides", "reported", "seq", "against", "flags", "notes")
 
 
 @dataclass(frozen=True)
@@ -60,36 +60,48 @@ class TableHead:
 @cache
 def flags() -> dict[str, str]:
     """What each flag means."""
-    found: dict[str, str] = yaml.safe_load((TABLES / "_flags.yaml").read_text())
-    return found
+    meanings: dict[str, str] = yaml.safe_load((TABLES / "_flags.yaml").read_text())
+    return meanings
 
 
-def read(sweeper: Mapping[str, Any], name: str) -> tuple[TableHead, dict[str, Any]]:
+def read_table(sweeper: Mapping[str, Any], name: str) -> tuple[TableHead, dict[str, Any]]:
     """What the node `hydra.sweeper` says of a table of this name (or none), and the rest of it, which is the grid.
 
     Raises:
         ConfigError: names file, key and value.
     """
     where = f"conf/table/{name}.yaml" if name else "hydra.sweeper"
-    said = {key: sweeper.get(key) for key in _OF_SWEEPERS}
-    grid = {key: value for key, value in sweeper.items() if key not in said and not key.startswith("_")}
+    head = {key: sweeper.get(key) for key in _OF_SWEEPERS}
+    grid = {key: value for key, value in sweeper.items() if key not in head and not key.startswith("_")}
     labels = _check_rows(grid, where)
-    _check_flags(said["flags"], f"{where}: flags")
-    if said["incomplete"] not in ("refuse", "skip"):
-        raise ConfigError(f"hydra.sweeper.incomplete={said['incomplete']}: use refuse or skip")
+    _check_flags(head["flags"], f"{where}: flags")
+    if head["incomplete"] not in ("refuse", "skip"):
+        raise ConfigError(f"hydra.sweeper.incomplete={head['incomplete']}: use refuse or skip")
     if labels:
-        _check_label(said["baseline"], [FIRST, *labels], f"{where}: baseline")
-    _check_rank(said["rank"], grid, where)
+        _check_label(head["baseline"], [FIRST, *labels], f"{where}: baseline")
+    _check_rank(head["rank"], grid, where)
     return TableHead(
-        title=str(said["title"] or ""),
-        source=str(said["source"] or ""),
-        protocol=str(said["protocol"] or ""),
-        notes=_texts(said["notes"], f"{where}: notes"),
-        flags=tuple(said["flags"] or ()),
-        baseline=said["baseline"],
-        incomplete=said["incomplete"],
-        rank=said["rank"] or "",
+        title=str(head["title"] or ""),
+        source=str(head["source"] or ""),
+        protocol=str(head["protocol"] or ""),
+        notes=texts(head["notes"], f"{where}: notes"),
+        flags=tuple(head["flags"] or ()),
+        baseline=head["baseline"],
+        incomplete=head["incomplete"],
+        rank=head["rank"] or "",
     ), grid
+
+
+def texts(value: Any, where: str = "notes") -> tuple[str, ...]:
+    """One text or several, or null, as a tuple.
+
+    Raises:
+        ConfigError: it is something else; `where` is put before that.
+    """
+    given = [value] if isinstance(value, str) else value or ()
+    if not isinstance(given, list | tuple) or any(not isinstance(text, str) for text in given):
+        raise ConfigError(f"{where}={value}: give text, or a list of texts in quotes")
+    return tuple(given)
 
 
 def _check_rows(grid: Mapping[str, Any], where: str) -> list[str]:
@@ -107,7 +119,7 @@ def _check_rows(grid: Mapping[str, Any], where: str) -> list[str]:
         labels += [row["label"]] if "label" in row else []
         _check_flags(row.get("flags"), f"{place}.flags")
         _check_reported(row, place)
-        _texts(row.get("notes"), f"{place}.notes")
+        texts(row.get("notes"), f"{place}.notes")
     for place, row in entries:
         _check_label(row.get("against"), labels, f"{place}.against")
     return labels
@@ -153,15 +165,3 @@ def _check_rank(rank: Any, grid: Mapping[str, Any], where: str) -> None:
     if rank is not None and rank not in names:
         way = near(str(rank), names) if names else "give null"
         raise ConfigError(f"{where}: rank={rank}: no row reports it; {way}")
-
-
-def _texts(value: Any, where: str) -> tuple[str, ...]:
-    texts = [value] if isinstance(value, str) else value or ()
-    if not isinstance(texts, list | tuple) or any(not isinstance(text, str) for text in texts):
-        raise ConfigError(f"{where}={value}: give text, or a list of texts in quotes")
-    return tuple(texts)
-
-
-def texts(value: Any) -> tuple[str, ...]:
-    """Notes that were checked: one text or several, or null."""
-    return _texts(value, "notes")

@@ -38,7 +38,7 @@ def against(rows: Sequence[GridRow], called: Sequence[str], baseline: str | None
         ConfigError: no row of a sweep without labels is called so.
     """
     if any(_label(row) for row in rows):
-        return [_other(rows, called, n, baseline) for n in range(len(rows))]
+        return [_partner(rows, called, n, baseline) for n in range(len(rows))]
     if baseline is not None and baseline not in (FIRST, *called):
         raise ConfigError(f"hydra.sweeper.baseline={baseline}: no arm is called so; {near(baseline, called)}")
     chosen = called[0] if baseline == FIRST else baseline
@@ -53,7 +53,7 @@ def surrounding(override: str, users: tuple[str, ...] = ("data.",)) -> bool:
     return identity.surrounding(override.lstrip("+~").partition("=")[0], users)
 
 
-def _other(rows: Sequence[GridRow], called: Sequence[str], n: int, baseline: str | None) -> str | None:
+def _partner(rows: Sequence[GridRow], called: Sequence[str], n: int, baseline: str | None) -> str | None:
     """What the row that row n is compared with is called."""
     default = _label(rows[0]) if baseline == FIRST else baseline
     wanted = rows[n].about.get("against", default)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from results.tables.table import Table
 
 NOTES = evidence.EVIDENCE.parent / "notes"
-Asked = tuple[str, ...]  # a table's name, then overrides
+Arguments = tuple[str, ...]  # a table's name, then overrides
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class FilledNote:
         return [block for block, body in zip(self.note.blocks, self.bodies, strict=True) if block.body != body]
 
     @property
-    def stale(self) -> list[tuple[Block, list[str]]]:
+    def changed_with_reasons(self) -> list[tuple[Block, list[str]]]:
         """The same blocks, with the reasons."""
         from results.blocks.reasons import reasons
 
@@ -77,13 +77,13 @@ def fill(paths: Sequence[Path], uri: str) -> list[FilledNote]:
         ConfigError: a marker is wrong, or names no table or line; names the note's file and the line.
         AblationError: the tracker cannot be reached.
     """
-    notes = [_read(path) for path in paths]
+    notes = [_read_note(path) for path in paths]
     definitions = _define(notes)
     tables = _build(definitions, _runs(uri, definitions.values()))
     return [FilledNote(note, tuple(_body(note, block, tables) for block in note.blocks)) for note in notes]
 
 
-def _read(path: Path) -> Note:
+def _read_note(path: Path) -> Note:
     name = str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
     try:
         text = path.read_bytes().decode()
@@ -96,47 +96,49 @@ def _blocks(notes: Iterable[Note]) -> Iterator[tuple[Note, Block]]:
     return ((note, block) for note in notes for block in note.blocks)
 
 
-def _define(notes: Sequence[Note]) -> dict[Asked, Definition]:
-    """Each table that is asked for, once. Their rows are composed together, since much of that is the same for all."""
+def _define(notes: Sequence[Note]) -> dict[Arguments, Definition]:
+    """Each table that a marker names, once. All rows are composed together, since much of that is the same for all."""
     from launch.compose.hydra_version import running
     from launch.compose.overrides import search_paths
-    from launch.tables.definition import compositions, definition
-    from launch.tables.request import request
+    from launch.tables.definition import build_definition, compositions
+    from launch.tables.request import parse_request
 
     places = {block.arguments: f"{note.name}:{block.line}" for note, block in reversed([*_blocks(notes)])}
-    requests, found = {}, {}
+    requests, definitions = {}, {}
     with running():
-        for asked, place in places.items():
-            with _at(place, asked):
-                requests[asked] = request(_arguments(asked))
+        for arguments, place in places.items():
+            with _at(place, arguments):
+                requests[arguments] = parse_request(_command_line(arguments))
         for path in {tuple(search_paths(each.hydra)) for each in requests.values()}:
-            mine = {asked: each for asked, each in requests.items() if tuple(search_paths(each.hydra)) == path}
-            composed = iter(compositions([row for each in mine.values() for row in each.rows], path))
-            for asked, each in mine.items():
-                with _at(places[asked], asked):
-                    found[asked] = definition(each, [*islice(composed, len(each.rows))])
-                    _check_typed(asked, found[asked])
-    return found
+            theirs = {
+                arguments: each for arguments, each in requests.items() if tuple(search_paths(each.hydra)) == path
+            }
+            composed = iter(compositions([row for each in theirs.values() for row in each.rows], path))
+            for arguments, each in theirs.items():
+                with _at(places[arguments], arguments):
+                    definitions[arguments] = build_definition(each, [*islice(composed, len(each.rows))])
+                    _check_typed(arguments, definitions[arguments])
+    return definitions
 
 
-def _check_typed(asked: Asked, made: Definition) -> None:
+def _check_typed(arguments: Arguments, made: Definition) -> None:
     """Refuse overrides with which no row of the table can be composed, if without them some can: a typing error."""
     from launch.tables.definition import define
 
-    typed = {text.partition("=")[0].lstrip("+~") for text in asked[1:]}
+    typed = {text.partition("=")[0].lstrip("+~") for text in arguments[1:]}
     if any(line.id or not any(key in line.lacks for key in typed) for line in made.lines):
         return
-    if any(line.id for line in define(_arguments(asked[:1])).lines):
+    if any(line.id for line in define(_command_line(arguments[:1])).lines):
         why = "; ".join(dict.fromkeys(line.lacks for line in made.lines))
-        raise ConfigError(f"with {' '.join(asked[1:])} no row of {asked[0]} can be composed: {why}")
+        raise ConfigError(f"with {' '.join(arguments[1:])} no row of {arguments[0]} can be composed: {why}")
 
 
-def _arguments(asked: Asked) -> list[str]:
-    return [f"table={asked[0]}", *asked[1:]]
+def _command_line(arguments: Arguments) -> list[str]:
+    return [f"table={arguments[0]}", *arguments[1:]]
 
 
 @contextmanager
-def _at(place: str, asked: Asked) -> Iterator[None]:
+def _at(place: str, arguments: Arguments) -> Iterator[None]:
     """Put the note's file and line before what is wrong with its marker."""
     from hydra.errors import HydraException
 
@@ -145,7 +147,7 @@ def _at(place: str, asked: Asked) -> Iterator[None]:
     try:
         yield
     except (ConfigError, HydraException) as e:
-        raise ConfigError(f"{place}: {message(e, _arguments(asked))}") from e
+        raise ConfigError(f"{place}: {message(e, _command_line(arguments))}") from e
 
 
 def _runs(uri: str, definitions: Iterable[Definition]) -> pd.DataFrame:
@@ -157,13 +159,13 @@ def _runs(uri: str, definitions: Iterable[Definition]) -> pd.DataFrame:
     return runs(uri, ids=ids)
 
 
-def _build(definitions: dict[Asked, Definition], frame: pd.DataFrame) -> dict[Asked, Table]:
+def _build(definitions: dict[Arguments, Definition], frame: pd.DataFrame) -> dict[Arguments, Table]:
     from results.tables.table import build
 
-    return {asked: build(definition, frame) for asked, definition in definitions.items()}
+    return {arguments: build(definition, frame) for arguments, definition in definitions.items()}
 
 
-def _body(note: Note, block: Block, tables: dict[Asked, Table]) -> str:
+def _body(note: Note, block: Block, tables: dict[Arguments, Table]) -> str:
     from results.blocks.finding import sentence
     from results.blocks.reasons import comment
     from results.render.markdown import render

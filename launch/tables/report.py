@@ -1,4 +1,7 @@
-"""`hydra/launcher=report`: the same arms, read instead of run. Starts nothing, writes nothing but into `to`."""
+"""`hydra/launcher=report`: the same arms, read instead of run. Starts nothing, writes nothing but into `to`.
+
+Its arms are those that the other launchers would run, and those that cannot be composed.
+"""
 
 from __future__ import annotations
 
@@ -17,29 +20,28 @@ from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from ablation.store import aside
 from ablation.track.ready import SQLITE, database
-from launch.compose.overrides import verb_command
-
-if TYPE_CHECKING:
-    from pandas import DataFrame
-
-    from results.tables.definition import Definition, Line
-    from results.tables.table import Table
 from launch.compose import overrides
 from launch.compose.arm import resolved
 from launch.compose.composer import Composer
 from launch.compose.grid import GridRow
-from launch.compose.overrides import run_command
+from launch.compose.overrides import run_command, verb_command
 from launch.sweep.upload import tracker
-from launch.tables.definition import compositions, definition
-from launch.tables.request import request
-from results.tables.definition import Definition
+from launch.tables.definition import build_definition, compositions
+from launch.tables.request import parse_request
+from results.tables.definition import Definition, Line
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+    from results.tables.table import Table
+
+_OURS = "grid"  # the sweeper whose rows have labels
 _WIDE = 140  # columns where there is no terminal
 
 
 @dataclass(frozen=True)
 class ReportOptions:
-    """Those of `conf/hydra/launcher/report.yaml`, checked."""
+    """The options of `conf/hydra/launcher/report.yaml`, checked."""
 
     uri: str | None
     to: str | None
@@ -48,6 +50,15 @@ class ReportOptions:
     best: bool
     json: bool
     publish: bool = False
+
+
+@dataclass(frozen=True)
+class RequestedArms:
+    """The arms of a report, and where they are recorded."""
+
+    definition: Definition
+    tracker: str  # an MLflow URI; empty: none
+    out: Path  # where their run folders are, which a report can do without
 
 
 def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:
@@ -62,30 +73,30 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
     from results.trackers.frame import tidy
 
     node: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
-    options = read(node)
+    options = read_options(node)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output is the table's
-        arms = requested(config, job_overrides)
-        uri = source(arms, options.uri)
+        arms = requested_arms(config, job_overrides)
+        uri = tracker_of(arms, options.uri)
         frame = runs(uri, {line.id for line in arms.definition.lines if line.id}) if uri else tidy([], None)
-        frame = _standing(frame, arms.out)
-        table = build(changed(arms.definition, options), frame)
-    _tell_unsynced(table, arms.out, options.uri)
+        frame = _without_set_aside(frame, arms.out)
+        table = build(with_options(arms.definition, options), frame)
+    _print_unsynced(table, arms.out, options.uri)
     if options.to is not None:
         from launch.tables import report_files
 
         files = report_files.write(table, frame, uri, Path(options.to), options.best)
         if options.publish:
-            report_files.show(table, frame, uri, files)
+            report_files.publish_files(table, frame, uri, files)
     if options.json:
         print(json.render(table), end="")
     else:
-        show(table, options.best)
-    error = lacking(table)
+        print_table(table, options.best)
+    error = incomplete_error(table)
     status = JobStatus.FAILED if error else JobStatus.COMPLETED
     return [JobReturn(overrides=list(row), status=status, _return_value=error) for row in job_overrides]
 
 
-def read(node: Mapping[str, Any]) -> ReportOptions:
+def read_options(node: Mapping[str, Any]) -> ReportOptions:
     """The options in Hydra's node of the launcher.
 
     Raises:
@@ -108,8 +119,35 @@ def read(node: Mapping[str, Any]) -> ReportOptions:
     return ReportOptions(**given)
 
 
-def changed(definition: Definition, options: ReportOptions) -> Definition:
-    """The definition with the metric and the baseline that were asked for, which is each line's that has no own.
+def requested_arms(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> RequestedArms:
+    """The arms of a sweep. `config` is the sweep's, with Hydra's node; another sweeper's rows are taken as they come.
+
+    Raises:
+        ConfigError: a mistake in the grid or the table, or arms that are recorded in different places.
+    """
+    typed = config.hydra.overrides
+    ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
+    rows = None if ours else tuple(GridRow(tuple(row)) for row in job_overrides)
+    # The options of another sweeper mean nothing to ours.
+    request = parse_request([*typed.task, *(typed.hydra if ours else overrides.search_paths(typed.hydra))], rows)
+    composed = compositions(request.rows, overrides.search_paths(request.hydra))
+    configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
+    recorded = [text for text in request.task if text.startswith(("track", "out="))]  # other keys may lack their rows
+    configs = configs or [resolved(Composer(overrides.search_paths(request.hydra))(recorded).config)]
+    trackers = sorted({tracker(each, Path.cwd()) for each in configs})
+    if len(trackers) > 1 and not config.hydra.launcher.uri:
+        places = ", ".join(uri or "nowhere" for uri in trackers)
+        raise ConfigError(
+            f"track: these arms are not recorded in one place ({places}); choose with hydra.launcher.uri="
+        )
+    command = run_command(overrides.sweep_command(typed.task, typed.hydra))
+    return RequestedArms(
+        replace(build_definition(request, composed), command=command), trackers[0], Path(configs[0]["out"])
+    )
+
+
+def with_options(definition: Definition, options: ReportOptions) -> Definition:
+    """The definition with the metric and the baseline that the options give; a line with one of its own keeps it.
 
     Raises:
         ConfigError: no line is called so.
@@ -119,21 +157,14 @@ def changed(definition: Definition, options: ReportOptions) -> Definition:
         if options.baseline not in labels:
             way = near(options.baseline, labels)
             raise ConfigError(f"hydra.launcher.baseline={options.baseline}: no line is called so; {way}")
-        definition = replace(definition, lines=tuple(_against(line, options.baseline) for line in definition.lines))
+        definition = replace(
+            definition, lines=tuple(_compared_with(line, options.baseline) for line in definition.lines)
+        )
     return replace(definition, metric=options.metric or definition.metric)
 
 
-def _against(line: Line, baseline: str) -> Line:
-    """The line, compared with this one; controls stay beside what they repeat, as lines with a partner of their own."""
-    from results.tables.verdict import CONTROL
-
-    if line.label == baseline:
-        return replace(line, against=None)
-    return line if line.fixed or CONTROL in line.flags else replace(line, against=baseline)
-
-
-def source(arms: RequestedArms, uri: str | None) -> str:
-    """The tracker at `uri`, or the arms' own; empty if nothing was ever recorded in their own.
+def tracker_of(arms: RequestedArms, uri: str | None) -> str:
+    """The tracker to read: that at `uri`, or the arms' own; empty if nothing was ever recorded in their own.
 
     Raises:
         ConfigError: they are recorded nowhere.
@@ -150,7 +181,34 @@ def source(arms: RequestedArms, uri: str | None) -> str:
     return uri or arms.tracker
 
 
-def _standing(frame: DataFrame, out: Path) -> DataFrame:
+def print_table(table: Table, best: bool) -> None:
+    """Print it, as wide as the terminal."""
+    from rich.console import Console
+
+    from results.render import terminal
+
+    console = Console(highlight=False, markup=False)
+    terminal.show(table, console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE), best)
+
+
+def incomplete_error(table: Table) -> AblationError | None:
+    """The error with which the report ends, unless every line has all of its seeds and nothing was refused."""
+    if table.complete:
+        return None
+    number = sum(not cell.complete for cell in table.cells)
+    return AblationError(f"{number} of {len(table.cells)} lines lack something: see their cells and footnotes")
+
+
+def _compared_with(line: Line, baseline: str) -> Line:
+    """The line, compared with this one; controls stay beside what they repeat, as lines with a partner of their own."""
+    from results.tables.verdict import CONTROL
+
+    if line.label == baseline:
+        return replace(line, against=None)
+    return line if line.fixed or CONTROL in line.flags else replace(line, against=baseline)
+
+
+def _without_set_aside(frame: DataFrame, out: Path) -> DataFrame:
     """Without the trials that were set aside here, which a tracker keeps."""
     if frame.empty:
         return frame
@@ -161,66 +219,13 @@ def _standing(frame: DataFrame, out: Path) -> DataFrame:
     return frame[[not g for g in gone]]
 
 
-def _tell_unsynced(table: Table, out: Path, uri: str | None) -> None:
-    """Trials may be done of which the tracker has not been told."""
+def _print_unsynced(table: Table, out: Path, uri: str | None) -> None:
+    """Say how many trials that the table lacks are done, and only not uploaded to the tracker."""
     lacking = {(cell.line.id, seed) for cell in table.cells for seed in cell.waiting}
     done = sum((out / str(id_) / f"seed-{seed}" / "result.json").exists() for id_, seed in lacking)
     if done:
         words = f"sync --uri {shlex.quote(uri)}" if uri else "sync"
-        told = (
+        unsynced = (
             f"{done} of the trials that lack a number here are done; `{verb_command(words, out)}` brings them to MLflow"
         )
-        print(f"note: {told}", file=sys.stderr)
-
-
-def show(table: Table, best: bool) -> None:
-    """Print it, as wide as the terminal."""
-    from rich.console import Console
-
-    from results.render import terminal
-
-    console = Console(highlight=False, markup=False)
-    terminal.show(table, console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE), best)
-
-
-def lacking(table: Table) -> AblationError | None:
-    """What is said, and exit code 1, unless every line has all of its seeds and nothing was refused."""
-    if table.complete:
-        return None
-    number = sum(not cell.complete for cell in table.cells)
-    return AblationError(f"{number} of {len(table.cells)} lines lack something: see their cells and footnotes")
-
-
-_OURS = "grid"  # the sweeper whose rows have labels
-
-
-@dataclass(frozen=True)
-class RequestedArms:
-    """What is asked for, and where it is recorded."""
-
-    definition: Definition
-    tracker: str  # an MLflow URI; empty: none
-    out: Path  # where their run folders are, which a report can do without
-
-
-def requested(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> RequestedArms:
-    """The arms of a sweep. `config` is the sweep's, with Hydra's node; another sweeper's rows are taken as they come.
-
-    Raises:
-        ConfigError: a mistake in the grid or the table, or arms that are recorded in different places.
-    """
-    typed = config.hydra.overrides
-    ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
-    rows = None if ours else tuple(GridRow(tuple(row)) for row in job_overrides)
-    # The options of another sweeper mean nothing to ours.
-    wanted = request([*typed.task, *(typed.hydra if ours else overrides.search_paths(typed.hydra))], rows)
-    composed = compositions(wanted.rows, overrides.search_paths(wanted.hydra))
-    configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
-    recorded = [text for text in wanted.task if text.startswith(("track", "out="))]  # other keys may lack their rows
-    configs = configs or [resolved(Composer(overrides.search_paths(wanted.hydra))(recorded).config)]
-    found = sorted({tracker(each, Path.cwd()) for each in configs})
-    if len(found) > 1 and not config.hydra.launcher.uri:
-        told = ", ".join(uri or "nowhere" for uri in found)
-        raise ConfigError(f"track: these arms are not recorded in one place ({told}); choose with hydra.launcher.uri=")
-    command = run_command(overrides.sweep_command(typed.task, typed.hydra))
-    return RequestedArms(replace(definition(wanted, composed), command=command), found[0], Path(configs[0]["out"]))
+        print(f"note: {unsynced}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""A report's files: the same runs give the same bytes."""
+"""The files of a report, in every format: the same runs give the same bytes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool)
     from results.render import csv, json, latex, markdown
     from results.trackers.frame import paths
 
-    _check(folder)
+    _check_folder(folder)
     metrics = [by_epoch(table)]
     points = curves(uri, frame, metrics) if uri else paths(frame, [], metrics)
     files = page.write(table, frame, points, folder, best)
@@ -45,14 +45,7 @@ def write(table: Table, frame: pd.DataFrame, uri: str, folder: Path, best: bool)
     return files
 
 
-def _check(folder: Path) -> None:
-    """Before anything is made of it."""
-    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
-    if there.exists() and not there.is_dir():
-        raise ConfigError(f"hydra.launcher.to={folder}: {there} is a file; name a folder, which is made if need be")
-
-
-def show(table: Table, frame: pd.DataFrame, uri: str, files: list[Path]) -> None:
+def publish_files(table: Table, frame: pd.DataFrame, uri: str, files: list[Path]) -> None:
     """Bring these files to MLflow: to the table's one run of kind `report`, in the experiment of most of its runs.
 
     Raises:
@@ -61,3 +54,10 @@ def show(table: Table, frame: pd.DataFrame, uri: str, files: list[Path]) -> None
     from results.page.publish import home, publish
 
     publish(uri, home(frame), table.definition.name, files)
+
+
+def _check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made, before the table is drawn."""
+    there = next((path for path in (folder, *folder.parents) if path.exists()), folder)
+    if there.exists() and not there.is_dir():
+        raise ConfigError(f"hydra.launcher.to={folder}: {there} is a file; name a folder, which is made if need be")

@@ -15,12 +15,12 @@ from launch.compose import overrides
 from launch.compose.errors import options
 from launch.compose.grid import Grid, GridRow
 from launch.compose.paths import ROOT
-from launch.tables.file import TABLES, TableHead, read
+from launch.tables.file import TABLES, TableHead, read_table
 from launch.tables.labels import labels
 
 _TABLE = "table="
 _OF_HYDRA = ("hydra.", "hydra/", "+hydra.", "++hydra.")
-_NOT_ASKED = ("hydra/launcher=", "hydra.launcher.", "hydra.mode=")  # how, not what
+_HOW_IT_IS_RUN = ("hydra/launcher=", "hydra.launcher.", "hydra.mode=")
 
 
 @dataclass(frozen=True)
@@ -40,17 +40,17 @@ class Request:
         return [f"{_TABLE}{self.name}"] * bool(self.name) + list(self.task)
 
 
-def request(arguments: Sequence[str], rows: tuple[GridRow, ...] | None = None) -> Request:
+def parse_request(arguments: Sequence[str], rows: tuple[GridRow, ...] | None = None) -> Request:
     """Take a command line apart and expand its grid, unless the rows are known. Hydra must be initialized.
 
     Raises:
         ConfigError: a mistake in the table, or in what was typed.
     """
-    name, given = split([text for text in overrides.as_typed(arguments) if text not in ("-m", "--multirun")])
+    name, given = split_table([text for text in overrides.as_typed(arguments) if text not in ("-m", "--multirun")])
     hydra = [text for text in given if text.startswith(_OF_HYDRA)]
     task = [text for text in given if text not in hydra]
-    hydra = [text for text in hydra if not text.startswith(_NOT_ASKED)]
-    about, grid = read(_sweeper(name, hydra), name)
+    hydra = [text for text in hydra if not text.startswith(_HOW_IT_IS_RUN)]
+    about, grid = read_table(_sweeper_node(name, hydra), name)
     if rows is None:
         rows = tuple(Grid(GlobalHydra.instance().config_loader()).expand(grid, task))
     return Request(name, about, rows, tuple(labels(rows)), tuple(task), tuple(hydra))
@@ -58,24 +58,10 @@ def request(arguments: Sequence[str], rows: tuple[GridRow, ...] | None = None) -
 
 def titles() -> dict[str, str]:
     """Every table's title."""
-    return {name: str(_sweeper(name, [])["title"] or name) for name in options("table")}
+    return {name: str(_sweeper_node(name, [])["title"] or name) for name in options("table")}
 
 
-def _sweeper(name: str, hydra: Sequence[str]) -> dict[str, Any]:
-    """What `hydra.sweeper` is for a table of this name, or none.
-
-    From the two files if nothing else is said, which is what Hydra would make of them in ten times the time.
-    """
-    file, defaults = TABLES / f"{name}.yaml", OmegaConf.load(ROOT / "conf" / "hydra" / "sweeper" / "grid.yaml")
-    if not hydra and (not name or file.exists()):
-        node = OmegaConf.merge(defaults, OmegaConf.load(file)) if name else defaults
-    else:
-        node = compose("config", [f"{_TABLE}{name}"] * bool(name) + list(hydra), return_hydra_config=True).hydra.sweeper
-    found: Any = OmegaConf.to_container(node, resolve=True)
-    return dict(found)
-
-
-def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
+def split_table(arguments: Sequence[str]) -> tuple[str, list[str]]:
     """The table that is named, empty without one, and the other arguments.
 
     Raises:
@@ -86,3 +72,17 @@ def split(arguments: Sequence[str]) -> tuple[str, list[str]]:
         raise ConfigError(f"{' '.join(tables)}: one table at a time")
     name = tables[0].removeprefix(_TABLE) if tables else ""
     return "" if name == "null" else name, [text for text in arguments if text not in tables]
+
+
+def _sweeper_node(name: str, hydra: Sequence[str]) -> dict[str, Any]:
+    """What `hydra.sweeper` is for a table of this name, or none.
+
+    From the two files if nothing else is said, which is what Hydra would make of them in ten times the time.
+    """
+    file, defaults = TABLES / f"{name}.yaml", OmegaConf.load(ROOT / "conf" / "hydra" / "sweeper" / "grid.yaml")
+    if not hydra and (not name or file.exists()):
+        node = OmegaConf.merge(defaults, OmegaConf.load(file)) if name else defaults
+    else:
+        node = compose("config", [f"{_TABLE}{name}"] * bool(name) + list(hydra), return_hydra_config=True).hydra.sweeper
+    plain: Any = OmegaConf.to_container(node, resolve=True)
+    return dict(plain)

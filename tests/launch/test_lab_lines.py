@@ -12,7 +12,7 @@ from tiny import CONF
 
 from launch.compose.hydra_version import running
 from launch.tables.definition import compositions
-from launch.tables.request import request
+from launch.tables.request import parse_request
 
 LINES: dict[str, dict[str, list[int]]] = yaml.safe_load(Path(__file__).with_name("lab_lines.yaml").read_text())
 OPEN: dict[str, Any] = yaml.safe_load((CONF / "table" / "lab" / "open.yaml").read_text())
@@ -46,7 +46,7 @@ def test_every_row_says_from_which_line_it_is_and_the_others_that_they_are_ours(
 
 def test_every_row_composes_and_has_an_arm_of_its_own() -> None:
     with running():
-        made = compositions(list(request(["table=lab/open"]).rows))
+        made = compositions(list(parse_request(["table=lab/open"]).rows))
     assert [str(arms) for arms in made if isinstance(arms, Exception)] == []
     ids = [arms[-1].arm.id for arms in made if not isinstance(arms, Exception)]
     assert len(set(ids)) == len(OPEN["rows"])

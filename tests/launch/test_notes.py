@@ -21,7 +21,7 @@ from launch.compose.hydra_version import running
 from launch.compose.overrides import search_paths
 from launch.sweep import upload
 from launch.tables import evidence, notes
-from launch.tables.request import request
+from launch.tables.request import parse_request
 from tests.track.trials import mlflow_warns
 
 pytestmark = mlflow_warns
@@ -102,7 +102,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Desk:
 
 def arms(arguments: list[str]) -> list[Planned]:
     with running():
-        asked = request(arguments)
+        asked = parse_request(arguments)
         return compose_arms([row.overrides for row in asked.rows], search_paths(asked.hydra))
 
 

@@ -28,7 +28,7 @@ from launch.compose.hydra_version import initialized
 from launch.sweep.upload import sync
 from launch.tables import report
 from launch.tables.definition import define_rows
-from launch.tables.report import launch, read
+from launch.tables.report import launch, read_options
 from tests.track.trials import mlflow_warns
 
 pytestmark = mlflow_warns
@@ -260,10 +260,10 @@ def test_a_file_in_the_place_of_the_folder_is_named(lab: Lab) -> None:
 )
 def test_options_are_checked(node: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
-        read(node)
+        read_options(node)
 
 
 def test_the_configuration_lists_the_options() -> None:
     node = yaml.safe_load((CONF / "hydra" / "launcher" / "report.yaml").read_text())
     assert set(node) - {"_target_", "kind"} == set(report.ReportOptions.__annotations__)
-    read(node)
+    read_options(node)

@@ -18,7 +18,7 @@ from ablation.store.identity import flatten
 from launch.compose.hydra_version import initialized
 from launch.compose.overrides import parsed
 from launch.tables.definition import compositions
-from launch.tables.request import Request, request
+from launch.tables.request import Request, parse_request
 
 NOTES = CONF.parents[1] / "shared" / "notes" / "tables.yaml"
 pytestmark = pytest.mark.skipif(not NOTES.exists(), reason="the notes' tables.yaml does not lie beside the repository")
@@ -59,7 +59,7 @@ def hydra() -> Iterator[None]:
 
 @cache
 def asked(name: str) -> Request:
-    return request([f"table={name}"])
+    return parse_request([f"table={name}"])
 
 
 def pairs(name: str) -> list[tuple[dict[str, Any], Any]]:

@@ -22,11 +22,11 @@ from launch.compose.arms import compose_arms
 from launch.compose.grid import Grid, GridRow
 from launch.compose.hydra_version import initialized
 from launch.tables.coverage import coverage, lacking
-from launch.tables.definition import composable, define, define_rows, names
-from launch.tables.file import flags, read
+from launch.tables.definition import composable, define, define_rows, table_names
+from launch.tables.file import flags, read_table
 from launch.tables.labels import labels
-from launch.tables.report import ReportOptions, changed
-from launch.tables.request import request
+from launch.tables.report import ReportOptions, with_options
+from launch.tables.request import parse_request
 from results.tables.definition import Line
 
 
@@ -151,7 +151,7 @@ def test_another_baseline_leaves_controls_and_lines_with_a_partner_of_their_own(
     asked = {line.label: line.against for line in define(["table=lab/postact_mixup", "epochs=10"]).lines}
     assert {label for label, other in asked.items() if other} == asked.keys() - {"no mixup"}
     options = ReportOptions(uri=None, to=None, metric=None, baseline="mixup 0.3", best=False, json=False)
-    made = changed(define(["table=lab/postact_mixup", "epochs=10"]), options)
+    made = with_options(define(["table=lab/postact_mixup", "epochs=10"]), options)
     control = next(line for line in made.lines if "control" in line.flags)
     assert {line.label: line.against for line in made.lines} == {
         **dict.fromkeys(asked, "mixup 0.3"), "mixup 0.3": None, control.label: "no mixup",
@@ -159,8 +159,18 @@ def test_another_baseline_leaves_controls_and_lines_with_a_partner_of_their_own(
     rows = ({"label": "a"}, {"label": "b"}, {"label": "c", "against": "b"}, {"label": "d", "against": None})
     own = [f"{{{', '.join(f'{k}: {json.dumps(v)}' for k, v in row.items())}, overrides: []}}" for row in rows]
     of_rows = define([f"++hydra.sweeper.rows=[{','.join(own)}]"])
-    assert [line.against for line in changed(of_rows, replace(options, baseline="b")).lines] == ["b", None, "b", None]
-    assert [line.against for line in changed(of_rows, replace(options, baseline="c")).lines] == ["c", "c", None, None]
+    assert [line.against for line in with_options(of_rows, replace(options, baseline="b")).lines] == [
+        "b",
+        None,
+        "b",
+        None,
+    ]
+    assert [line.against for line in with_options(of_rows, replace(options, baseline="c")).lines] == [
+        "c",
+        "c",
+        None,
+        None,
+    ]
 
 
 def test_a_sweep_without_a_table_is_one_too() -> None:
@@ -243,22 +253,22 @@ def test_on_the_command_line_a_table_is_refused_or_cut(tmp_path: Path) -> None:
 def test_mistakes_in_a_table_name_file_key_and_value(said: dict[str, Any], message: str) -> None:
     whole = {"incomplete": "refuse", "baseline": "first", **said}
     with pytest.raises(ConfigError, match=message) as raised:
-        read(whole, "my/own")
+        read_table(whole, "my/own")
     assert str(raised.value).startswith(("conf/table/my/own.yaml: ", "hydra.sweeper.incomplete"))
 
 
 def test_one_table_at_a_time() -> None:
     with pytest.raises(ConfigError, match="one table at a time"):
-        request(["table=start", "table=lab/eta"])
+        parse_request(["table=start", "table=lab/eta"])
 
 
 @pytest.mark.parametrize("name", ["start", "lab/channel_drop", "bag/table_6"])
 def test_files_read_alone_are_what_hydra_makes_of_them(name: str) -> None:
     node = compose("config", [f"table={name}"], return_hydra_config=True).hydra.sweeper
-    about, grid = read(dict(OmegaConf.to_container(node, resolve=True)), name)  # type: ignore[arg-type]
-    assert request([f"table={name}"]).about == about
+    about, grid = read_table(dict(OmegaConf.to_container(node, resolve=True)), name)  # type: ignore[arg-type]
+    assert parse_request([f"table={name}"]).about == about
     rows = Grid(GlobalHydra.instance().config_loader()).expand(grid, [])
-    assert [(row.overrides, row.about) for row in request([f"table={name}"]).rows] == [
+    assert [(row.overrides, row.about) for row in parse_request([f"table={name}"]).rows] == [
         (row.overrides, row.about) for row in rows
     ]
 
@@ -289,9 +299,9 @@ def test_a_table_is_shown_with_its_footnotes(capsys: pytest.CaptureFixture[str])
 
 
 def test_every_table_is_valid() -> None:
-    assert len(names()) == 55
-    for name in names():
-        asked = request([f"table={name}"])
+    assert len(table_names()) == 55
+    for name in table_names():
+        asked = parse_request([f"table={name}"])
         assert asked.about.title, name
         assert asked.about.source, name
         made = [row.about.get("label") for row in asked.rows]
