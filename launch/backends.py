@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from launch.slurm import backend
+from launch.slurm import queue
 from launch.status.sweep_status import Pending, SweepStatus, sweep_status
 from launch.sweep.submission import Submission
 from launch.workers import driver
@@ -14,7 +14,7 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     """What is still to come of the submissions of a sweep (oldest first)."""
     found = Pending()
     for submission in submissions:
-        part = backend.pending(submission) if submission.launcher.get("kind") == "slurm" else driver.pending(submission)
+        part = queue.pending(submission) if submission.launcher.get("kind") == "slurm" else driver.pending(submission)
         found.awaited |= part.awaited
         found.decisions |= part.decisions
         found.trouble += part.trouble

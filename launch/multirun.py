@@ -15,7 +15,7 @@ from hydra.core.utils import JobReturn, JobStatus
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.errors import AblationError, ConfigError, Stopped
-from launch.compose import misread, overrides
+from launch.compose import misread_numbers, overrides
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_rows
 from launch.status.outcome import Outcome, TrialKey, exit_code
@@ -37,7 +37,7 @@ def launch(run: Runner, config: DictConfig, job_overrides: Sequence[Sequence[str
         Stopped: the run was asked to stop.
     """
     typed = config.hydra.overrides
-    misread.refuse_typed(typed.hydra)
+    misread_numbers.refuse_typed(typed.hydra)
     search = overrides.search_paths(typed.hydra)
     with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
         planned, ids = compose_rows(job_overrides, search)

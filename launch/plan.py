@@ -20,7 +20,7 @@ from launch.compose.arm import Planned
 from launch.compose.overrides import run_command
 from launch.status.sweep_status import Pending, Trial, trial_statuses
 from launch.sweep.earlier_arms import EarlierArms
-from launch.sweep.edits import Edits
+from launch.sweep.edited_code import Edits
 from launch.sweep.submission import Submission, load, submissions
 from launch.terminal import plan_table
 from launch.terminal.arm_table import ArmRow, arm_rows

@@ -27,7 +27,7 @@ from launch.compose.arms import compose_arms
 from launch.compose.composer import Composer
 from launch.compose.overrides import for_hydra
 from launch.status import trial_status
-from launch.sweep import earlier_arms, edits, membership, provenance, snapshot, upload
+from launch.sweep import earlier_arms, edited_code, membership, provenance, snapshot, upload
 from launch.terminal import trial_progress
 from launch.workers.devices import Load, give_way
 
@@ -55,7 +55,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     arm, config = planned.arm, planned.config
     folder = paths.make_out(config) / arm.id
     watch = trial_progress.choose_watch(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
-    others = edits.notes([planned])
+    others = edited_code.notes([planned])
     earlier = earlier_arms.notes(arm, config, folder.parent)
     told = [*planned.notes, *earlier, *others, *provenance.notes(), *upload.tracker_problems([config])]
     for note in [*notes, *told]:

@@ -18,7 +18,7 @@ import pytest
 from tiny import CONF, SMALL_MODEL, TINY, config, run
 
 from ablation.source import reader, syntax
-from ablation.source.moved import BEFORE
+from ablation.source.moved_digests import BEFORE
 from ablation.source.reader import Reader
 from ablation.store import code
 from ablation.store.code import edited

@@ -22,7 +22,7 @@ from uuid import uuid4
 
 from ablation.source import syntax
 from ablation.source.installed import installed
-from ablation.source.moved import BEFORE
+from ablation.source.moved_digests import BEFORE
 from ablation.store.cache import directory
 from ablation.store.code import READING, Modules, mapping
 from ablation.store.identity import flatten
@@ -32,7 +32,7 @@ ROOTS = ("ablation.trial.prepare", "ablation.train", "ablation.trial.recorder")
 APART = (
     "contract", "errors", "source", "store", "track",
     "machine.allowance", "machine.compiling", "machine.device", "machine.faults", "machine.memory", "machine.threads",
-    "trial.facts", "trial.horizon", "trial.lane", "trial.observer",
+    "trial.observer", "trial.replica", "trial.result_facts", "trial.too_short",
 )  # fmt: skip
 _TRICKS = ("model", "init", "aug", "regularizer", "loss", "optim", "sched")  # groups; data have digests of their own
 _PROJECT = Path(__file__).resolve().parents[2]

@@ -17,8 +17,8 @@ from ablation.state import State, pack
 from ablation.store.attempt import Fenced
 from ablation.train import Plan, Recorder
 from ablation.trial.evaluated_weights import candidates
-from ablation.trial.lane import Lane
 from ablation.trial.observer import Watch
+from ablation.trial.replica import Lane
 from ablation.trial.trace import last_epoch
 from ablation.types import Data, Tensors
 

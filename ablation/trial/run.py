@@ -32,13 +32,13 @@ from ablation.track.guarded import sinks
 from ablation.track.sink import Sink
 from ablation.train import train
 from ablation.trial import teacher, teacher_weights
-from ablation.trial.facts import device_name, facts, parameters, reset_peak_memory
-from ablation.trial.horizon import remarks
-from ablation.trial.lane import Lane, blaming
 from ablation.trial.observer import Leg, Watch
 from ablation.trial.parts import Parts, build_optimizer
 from ablation.trial.prepare import prepare, to_device
 from ablation.trial.recorder import Files, Over
+from ablation.trial.replica import Lane, blaming
+from ablation.trial.result_facts import device_name, facts, parameters, reset_peak_memory
+from ablation.trial.too_short import remarks
 from ablation.types import Data
 
 _Group = tuple[list[Lane], Precision, int]  # of a step

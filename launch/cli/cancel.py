@@ -10,7 +10,7 @@ import click
 from ablation.store.attempt import CANCEL
 from launch.cli import options
 from launch.cli.selection import SelectedSweep
-from launch.slurm import backend
+from launch.slurm import queue
 from launch.status.sweep_status import Trial
 
 _NOT_DONE = ("running", "queued", "new", "stopped", "blocked", "failed")
@@ -55,4 +55,4 @@ def cancel_jobs(sweep: SelectedSweep) -> list[str]:
         AblationError: SLURM cannot be asked; the markers are there, so that its jobs will stop by themselves.
     """
     submitted = [s for s in sweep.submissions if s.launcher.get("kind") == "slurm"]
-    return [job for submission in submitted for job in backend.cancel(submission.folder)]
+    return [job for submission in submitted for job in queue.cancel(submission.folder)]

@@ -17,8 +17,8 @@ from launch.cli import options
 from launch.compose.overrides import verb_command
 from launch.status import explain as reasons
 from launch.status import trial_status
-from launch.sweep.archive import Archive, ArmRecord
 from launch.sweep.earlier_arms import describe_changes
+from launch.sweep.lookup import Archive, ArmRecord
 
 _NAMED = 6  # changed files that a line lists
 

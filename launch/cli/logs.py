@@ -16,7 +16,7 @@ from launch.compose.naming import common_and_distinct
 from launch.status import failures, trial_status
 from launch.status.failures import Failure
 from launch.status.trial_status import TrialStatus
-from launch.sweep.archive import Archive, find_trial
+from launch.sweep.lookup import Archive, find_trial
 from launch.sweep.submission import submissions
 from launch.terminal.history import describe_attempts, logs_by_trial
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from launch.cli import options
-from launch.sweep.archive import Archive, find_trial
+from launch.sweep.lookup import Archive, find_trial
 from results import lr_finder
 
 

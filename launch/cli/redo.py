@@ -10,14 +10,14 @@ import click
 
 from ablation import config
 from ablation.errors import ConfigError, DataError
-from ablation.store import aside
+from ablation.store import set_aside
 from launch.cli import options
 from launch.compose import overrides
 from launch.compose.arm import has_begun
 from launch.compose.overrides import parsed
 from launch.status import explain
-from launch.sweep.archive import Archive, ArmRecord, find_trial
 from launch.sweep.earlier_arms import EarlierArms
+from launch.sweep.lookup import Archive, ArmRecord, find_trial
 
 Chosen = dict[str, tuple[ArmRecord, list[int]]]  # by id, the seeds
 
@@ -54,7 +54,7 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     moved: dict[str, str] = {}
     for run, seeds in [*reversed(students.values()), *redone.values()]:  # so that none is missed if one is busy
         lease = float((run.config or {}).get("lease", 60.0))
-        moved |= {f"{run.id}/seed-{s}": str(aside.put(run.folder / f"seed-{s}", lease)) for s in seeds}
+        moved |= {f"{run.id}/seed-{s}": str(set_aside.put(run.folder / f"seed-{s}", lease)) for s in seeds}
     commands = [
         _command(*found) for found in [*redone.values(), *students.values()] if "overrides" in found[0].description
     ]

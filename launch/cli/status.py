@@ -14,7 +14,7 @@ from launch.compose.overrides import verb_command
 from launch.status import failures
 from launch.status.sweep_status import Trial
 from launch.status.usage import usage
-from launch.sweep import edits
+from launch.sweep import edited_code
 from launch.terminal import arm_table
 
 
@@ -42,7 +42,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
     done: dict[str, list[Path]] = {}
     for t in (t for t in sweep.trials if t.state.kind == "done"):
         done.setdefault(t.planned.arm.id, []).append(t.folder)
-    notes = edits.mixed_seeds(done, sweep.out)
+    notes = edited_code.mixed_seeds(done, sweep.out)
     if as_json:
         options.print_json(
             {

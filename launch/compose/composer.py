@@ -18,7 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from launch.compose import misread
+from launch.compose import misread_numbers
 from launch.compose.overrides import parsed
 
 CONFIG = "config"  # conf/config.yaml
@@ -40,7 +40,7 @@ class Composer:
         assert isinstance(loader, ConfigLoaderImpl)
         self._search = list(search)
         _, self._files = loader._parse_overrides_and_create_caching_repo(CONFIG, self._search)
-        misread.refuse(self._files.get_sources())
+        misread_numbers.refuse(self._files.get_sources())
         self._composed: dict[tuple[str, ...], tuple[bytes, Mapping[str, Any]]] = {}
 
     def __call__(self, overrides: Sequence[str]) -> Composed:

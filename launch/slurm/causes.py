@@ -9,9 +9,9 @@ from ablation.machine.faults import on_gpu
 from ablation.store import attempt
 from ablation.store.journal import tail
 from launch.compose.arm import Work
-from launch.slurm import store
+from launch.slurm import records
 from launch.slurm.commands import Job
-from launch.slurm.view import Assignment, SubmissionView
+from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
 from launch.status.retry_policy import CAUSES, AttemptFailure
 from launch.sweep.submission import Submission
@@ -38,7 +38,7 @@ class Ended(NamedTuple):
 def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ended | None:
     """What ended a work's attempt in that assignment; None if it never got its turn and could not have."""
     submission, job = view.submission, view.ended(assignment.job)
-    written = store.read_exit(submission.folder, assignment.job)
+    written = records.read_exit(submission.folder, assignment.job)
     folder = _unfinished(submission, work)
     now, owner = trial_status.of(folder), attempt.owner(attempt.folder(folder, attempt.latest(folder)))
     started = owner is not None and owner.job == assignment.job
@@ -50,7 +50,7 @@ def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ende
         cause, message = written.failed[work.label]
         return Ended(AttemptFailure(_valid_cause(cause), step, job.node, on_gpu(message)), message)
     word = written.word if written else ""
-    if not started and (word == store.LEFT or _other_works_advanced(submission, assignment, work)):
+    if not started and (word == records.LEFT or _other_works_advanced(submission, assignment, work)):
         return None
     return Ended(AttemptFailure(_cause_by_slurm(job, word), step, job.node))
 

@@ -20,10 +20,10 @@ from ablation.errors import AblationError
 from ablation.store import process
 from ablation.store.result import look
 from launch.compose.arm import Work
-from launch.slurm import commands, options, store
-from launch.slurm.batches import teachers
+from launch.slurm import commands, options, records
 from launch.slurm.causes import seed_folders
-from launch.slurm.store import LOST, Array
+from launch.slurm.job_batches import teachers
+from launch.slurm.records import LOST, Array
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, TrialKey
 from launch.sweep import submission as sweep
@@ -38,7 +38,7 @@ _WAIT_SECONDS = 60.0  # in which nothing happens but waiting for trials that oth
 
 def main(folder: Path, number: int) -> int:
     """Train one batch; returns the exit code."""
-    submission, array = sweep.load(folder), store.read_array(folder, number)
+    submission, array = sweep.load(folder), records.read_array(folder, number)
     if array.job == LOST:
         print("this array was written off when sbatch did not answer; its trials are in another")
         return 0
@@ -53,8 +53,8 @@ def main(folder: Path, number: int) -> int:
     summary = _summary(works, outcomes)
     print("\n".join(f"{label}: {text}" for label, text in summary.items()))
     code = _exit_code(works, outcomes)
-    word = batch.signal or (store.LEFT if code == _LEFT else "")
-    store.write_exit(folder, process.job(), store.JobExit(word, code, _failures(works, outcomes)))
+    word = batch.signal or (records.LEFT if code == _LEFT else "")
+    records.write_exit(folder, process.job(), records.JobExit(word, code, _failures(works, outcomes)))
     if code == _LEFT and (batch.advanced or array.canary) and _may_run_later(batch.signal):
         _requeue()
     return code

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablation.errors import AblationError
-from launch.slurm import commands, sbatch, store
+from launch.slurm import commands, records, sbatch
+from launch.slurm.state import SubmissionView
 from launch.slurm.submitter import JOBS
-from launch.slurm.view import SubmissionView
-from launch.sweep import entry
+from launch.sweep import entry_points
 
 _DELAY_MINUTES = 10  # minutes after which a keeper begins that waits for nothing
 
@@ -29,12 +29,12 @@ class Keeper:
     @classmethod
     def submit(cls, view: SubmissionView, me: str) -> Keeper:
         """Submit a keeper, unless one waits already. `me`: the job we are, which does not count."""
-        name = store.job_name(view.submission, "keeper")
+        name = records.job_name(view.submission, "keeper")
         waiting = [j.id for j in commands.queue([name]).values() if j.state == "PENDING" and j.id != me]
         if waiting:
             return cls(view, waiting[0])
         flags = {**view.options.keeper_flags(), "begin": f"now+{_DELAY_MINUTES}minutes"}
-        module = [view.submission.entries[entry.KEEPER], str(view.submission.folder)]
+        module = [view.submission.entries[entry_points.KEEPER], str(view.submission.folder)]
         try:
             job = sbatch.submit(
                 view.submission.folder / JOBS,

@@ -16,12 +16,12 @@ from filelock import FileLock, Timeout
 
 from ablation.errors import AblationError
 from launch.compose.overrides import verb_command
-from launch.slurm import batches, commands, store
-from launch.slurm.batches import CanaryState, draft_arrays, stages
+from launch.slurm import commands, job_batches, records
+from launch.slurm.job_batches import CanaryState, draft_arrays, stages
 from launch.slurm.keeper import Keeper
+from launch.slurm.state import SubmissionView
 from launch.slurm.submitter import JOBS, Submitter
 from launch.slurm.triage import Triage, triage
-from launch.slurm.view import SubmissionView
 from launch.status.retry_policy import RESET, RETRY, Decision
 from launch.sweep.submission import Submission
 
@@ -63,9 +63,9 @@ def make_round(folder: Path, again: Collection[str] = (), me: str = "") -> Round
         view = SubmissionView(folder)
         if again:
             _reset(view, again)
-        canary = batches.canary_state(view, retried=bool(again))
-        found = triage(view, store.read_decisions(folder), canary.failure)
-        store.append_decisions(folder, found.decisions)
+        canary = job_batches.canary_state(view, retried=bool(again))
+        found = triage(view, records.read_decisions(folder), canary.failure)
+        records.append_decisions(folder, found.decisions)
         return _submit(view, found, canary, me)
 
 
@@ -93,7 +93,7 @@ def _lock(folder: Path) -> Iterator[None]:
 def _reset(view: SubmissionView, again: Collection[str]) -> None:
     """Let these trials' failures count no more."""
     assignments, wanted = view.assignments, set(again)
-    store.append_decisions(
+    records.append_decisions(
         view.submission.folder,
         [
             Decision(work, RESET, array=assignments[work].array.number)
@@ -110,7 +110,7 @@ def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -
     if expected and view.options.keeper:
         keeper = Keeper.submit(view, me)
     if found.todo and canary.missing:
-        submitter.submit_canary(batches.canary_batches(view))
+        submitter.submit_canary(job_batches.canary_batches(view))
     unfinished = {*found.todo, *found.in_queue}
     depth = stages(view.submission, [work for work in view.submission.works if work in unfinished])
     submitter.submit(draft_arrays(found.todo, depth, view.options, commands.max_array_size()) if found.todo else [])

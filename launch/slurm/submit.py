@@ -16,16 +16,16 @@ from launch.checks import no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned
 from launch.slurm import options, sbatch
-from launch.slurm.backend import pending
+from launch.slurm.queue import pending
 from launch.slurm.rounds import Rounds, make_round, next_commands, report_lines
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.sweep_status import Trial, sweep_status
-from launch.sweep import edits, provenance, upload
+from launch.sweep import edited_code, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 from launch.terminal import summary
 from launch.terminal.follow import follow
-from launch.terminal.progress import Progress
+from launch.terminal.sweep_progress import Progress
 
 
 def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[TrialKey, Outcome]:
@@ -42,7 +42,7 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
     if dropped:
         print(f"note: not passed on to the jobs: {', '.join(dropped)}; what jobs ask for is hydra.launcher.resources")
-    notes = [*chosen.notes, *warnings.of_sweep(planned), *edits.notes(planned), *found.notes]
+    notes = [*chosen.notes, *warnings.of_sweep(planned), *edited_code.notes(planned), *found.notes]
     for note in [*notes, *provenance.notes()]:
         print(f"note: {note}")
     report = make_round(submission.folder)

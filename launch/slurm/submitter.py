@@ -12,11 +12,11 @@ from dataclasses import dataclass, field, replace
 
 from ablation.errors import AblationError
 from launch.compose.arm import Work
-from launch.slurm import sbatch, store
-from launch.slurm.batches import ArrayDraft, Batch, teachers
-from launch.slurm.store import LOST, Array
-from launch.slurm.view import SubmissionView, find_job
-from launch.sweep import entry
+from launch.slurm import records, sbatch
+from launch.slurm.job_batches import ArrayDraft, Batch, teachers
+from launch.slurm.records import LOST, Array
+from launch.slurm.state import SubmissionView, find_job
+from launch.sweep import entry_points
 
 JOBS = "jobs"  # in the submission's folder: sbatch files and the jobs' own logs
 
@@ -79,9 +79,9 @@ class Submitter:
     ) -> Array:
         submission, options = self.view.submission, self.view.options
         number = 1 + max((a.number for a in [*self.view.arrays, *self.arrays]), default=0)
-        name = store.job_name(submission, str(number))
+        name = records.job_name(submission, str(number))
         array = Array(number, name, tuple(batches), draft.room, tuple(self.supersede), time=time.time(), canary=canary)
-        store.write_array(submission.folder, array)
+        records.write_array(submission.folder, array)
         depends = [f"afterok:{self.canary_job}"] if self.canary_job else []
         depends += [f"afterany:{':'.join(after)}"] if after else []
         flags = {
@@ -91,7 +91,7 @@ class Submitter:
             "requeue": True,
             **({"dependency": ",".join(depends), "kill-on-invalid-dep": "yes"} if depends else {}),
         }
-        module = [submission.entries[entry.JOB], str(submission.folder), str(number)]
+        module = [submission.entries[entry_points.JOB], str(submission.folder), str(number)]
         array = self._sbatch(array, module, flags)
         self.arrays.append(array)
         return array
@@ -109,7 +109,7 @@ class Submitter:
                 setup=self.view.options.setup,
             )
         except sbatch.LimitReached:
-            store.delete_array(submission.folder, array.number)
+            records.delete_array(submission.folder, array.number)
             raise
         except sbatch.PerhapsSubmitted as e:
             found = find_job(submission.folder, array, since=array.time)
@@ -117,5 +117,5 @@ class Submitter:
                 raise AblationError(f"sbatch: {e}") from e
             return found
         found = replace(array, job=job)
-        store.write_array(submission.folder, found)
+        records.write_array(submission.folder, found)
         return found

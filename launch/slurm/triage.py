@@ -11,9 +11,9 @@ from pathlib import Path
 
 from ablation.store import attempt
 from launch.compose.arm import Work
-from launch.slurm.batches import teachers
 from launch.slurm.causes import find_cause, seed_folders
-from launch.slurm.view import Assignment, SubmissionView
+from launch.slurm.job_batches import teachers
+from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
 from launch.status.retry_policy import HOLD, RESET, RETRY, STOP, Decision, GiveUp, Resources, decide
 

@@ -22,8 +22,8 @@ from launch.compose.arm import Planned, rules
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.overrides import search_paths
-from launch.sweep.archive import ArmRecord
-from launch.sweep.edits import Edits
+from launch.sweep.edited_code import Edits
+from launch.sweep.lookup import ArmRecord
 from launch.sweep.provenance import SOURCE
 
 Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second

@@ -20,7 +20,7 @@ from ablation.store.atomic import write_atomic
 from launch.compose import own_data, paths
 from launch.compose.arm import Arm, Planned, Work
 from launch.compose.teachers import order
-from launch.sweep import entry, membership, provenance, snapshot
+from launch.sweep import entry_points, membership, provenance, snapshot
 
 STORE = ".sweeps"
 CODE = ".code"
@@ -40,7 +40,7 @@ class Submission:
     command: str
     launcher: dict[str, Any]  # the launcher's resolved options; `kind` is local or slurm
     code: Path  # to be first on PYTHONPATH
-    entries: entry.Entries  # the modules in it that are run
+    entries: entry_points.Entries  # the modules in it that are run
     time: float  # seconds since 1970
     arms: dict[str, Planned]  # by id, in grid order
     news: tuple[Path, ...] = ()  # seeds done before, whose runs in MLflow have to name this sweep too
@@ -77,7 +77,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     git = {**provenance.source(), "own": snapshot.describe_user_modules(p.config for p in planned)}
     state = {"commit": git["commit"], "dirty": bool(git["diff"] or git["untracked"])}
     write_atomic(folder / provenance.SOURCE, json.dumps(git, indent=1).encode())
-    frozen = {"code": code.name, "entries": dict(entry.NOW), **state}
+    frozen = {"code": code.name, "entries": dict(entry_points.NOW), **state}
     head = {"command": command, "cwd": str(cwd), **frozen, "time": now, "launcher": dict(launcher)}
     write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     with ThreadPoolExecutor(_WRITERS) as pool:  # disks and file servers take many at once faster than in turn
@@ -92,7 +92,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
         command=command,
         launcher=dict(launcher),
         code=code,
-        entries=dict(entry.NOW),
+        entries=dict(entry_points.NOW),
         time=now,
         arms={p.arm.id: p for p in planned},
         news=tuple(news),
@@ -118,7 +118,7 @@ def load(folder: Path) -> Submission:
             command=head["command"],
             launcher=head["launcher"],
             code=out / CODE / head["code"],
-            entries={**entry.UNSAID, **head.get("entries", {})},
+            entries={**entry_points.UNSAID, **head.get("entries", {})},
             time=head["time"],
             arms={p.arm.id: p for p in arms},
         )

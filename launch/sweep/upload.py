@@ -18,8 +18,8 @@ from ablation.track.ready import SQLITE, database, trouble
 from ablation.track.trial_files import SWEEPS
 from launch.compose.arm import Work
 from launch.compose.overrides import verb_command
-from launch.sweep.archive import Archive
 from launch.sweep.earlier_arms import EarlierArms
+from launch.sweep.lookup import Archive
 from launch.sweep.membership import short_names_of
 from launch.sweep.submission import Submission
 

@@ -50,7 +50,7 @@ class FilledNote:
     @property
     def changed_with_reasons(self) -> list[tuple[Block, list[str]]]:
         """The same blocks, with the reasons."""
-        from results.blocks.reasons import reasons
+        from results.blocks.staleness import reasons
 
         pairs = zip(self.note.blocks, self.bodies, strict=True)
         return [(block, reasons(block.body, body)) for block, body in pairs if block.body != body]
@@ -167,7 +167,7 @@ def _build(definitions: dict[Arguments, Definition], frame: pd.DataFrame) -> dic
 
 def _body(note: Note, block: Block, tables: dict[Arguments, Table]) -> str:
     from results.blocks.finding import sentence
-    from results.blocks.reasons import comment
+    from results.blocks.staleness import comment
     from results.render.markdown import render
 
     table = tables[block.arguments]

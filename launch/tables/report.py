@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
-from ablation.store import aside
+from ablation.store import set_aside
 from ablation.track.ready import SQLITE, database
 from launch.compose import overrides
 from launch.compose.arm import resolved
@@ -213,9 +213,9 @@ def _without_set_aside(frame: DataFrame, out: Path) -> DataFrame:
     if frame.empty:
         return frame
     trials = zip(frame["id"], frame["seed"], strict=True)
-    gone = [aside.withdrawn(out, id_, int(seed)) for id_, seed in trials]
+    gone = [set_aside.withdrawn(out, id_, int(seed)) for id_, seed in trials]
     if any(gone):
-        print(f"note: trials that are set aside in {out / aside.ASIDE} are left out: {sum(gone)}", file=sys.stderr)
+        print(f"note: trials that are set aside in {out / set_aside.ASIDE} are left out: {sum(gone)}", file=sys.stderr)
     return frame[[not g for g in gone]]
 
 

@@ -17,7 +17,7 @@ from launch.status.sweep_status import Trial, narrow_submission
 from launch.status.trial_status import TrialStatus
 from launch.sweep.submission import Submission
 from launch.terminal.live_table import FEW_TRIALS, LiveTable, ProgressView, describe_outcome
-from launch.terminal.progress import Progress
+from launch.terminal.sweep_progress import Progress
 
 HINT = "Ctrl-C: leave"
 _TICK = 0.25  # seconds between two drawings

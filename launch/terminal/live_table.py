@@ -13,7 +13,7 @@ from rich.live import Live
 
 from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome
-from launch.terminal.progress import Progress, draw_table, format_time_left
+from launch.terminal.sweep_progress import Progress, draw_table, format_time_left
 from launch.terminal.trial_progress import format_metrics
 
 FEW_TRIALS = 4  # up to so many, every epoch is a line

@@ -18,7 +18,7 @@ from launch.compose.arm import Planned
 from launch.compose.naming import common_and_distinct
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import format_duration
-from launch.sweep import edits
+from launch.sweep import edited_code
 from launch.sweep.earlier_arms import SupersededArm
 from launch.terminal.arm_table import ArmRow, describe_totals
 
@@ -139,7 +139,7 @@ def _lines(report: PlanReport) -> list[str]:
     if unknown:
         lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")
     if other := [arm.row.id for arm in report.arms if arm.edited]:
-        again = edits.redo_command(other, report.out)
+        again = edited_code.redo_command(other, report.out)
         lines.append(f"{len(other)} of the arms ran with other code than today's; to train them again: {again}")
     if report.gone:
         gone = Counter(row.state for row in report.gone)

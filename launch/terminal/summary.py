@@ -14,7 +14,7 @@ from launch.compose.overrides import verb_command
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.trial_status import done_at, format_ago
 from launch.sweep.submission import Submission
-from launch.terminal.progress import ArmProgress, Progress
+from launch.terminal.sweep_progress import ArmProgress, Progress
 
 _REASONS = 8  # kinds of failure that are listed
 

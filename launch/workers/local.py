@@ -21,11 +21,11 @@ from launch.compose import warnings
 from launch.compose.arm import Planned, Work
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, TrialKey
-from launch.sweep import edits, provenance, upload
+from launch.sweep import edited_code, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
-from launch.terminal.progress import Progress
+from launch.terminal.sweep_progress import Progress
 from launch.workers import devices
 from launch.workers.driver import DRIVER, driver_record
 from launch.workers.pool import Pool
@@ -49,7 +49,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     )
     found = no_effect.check(planned, no_effect.read(options))
     made = sweep.create(planned, options, command)
-    edit_notes = edits.notes(planned)
+    edit_notes = edited_code.notes(planned)
     outcomes = _drive(made, retry, slots, Console(highlight=False), canary_first, found, edit_notes)
     upload.upload_news(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
     return outcomes

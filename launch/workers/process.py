@@ -19,7 +19,7 @@ from ablation.machine.faults import RESERVED, blamed
 from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome, decode, encode
 from launch.status.retry_policy import Resources
-from launch.sweep import entry
+from launch.sweep import entry_points
 from launch.sweep.submission import Submission
 
 OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
@@ -57,7 +57,7 @@ class WorkerProcess:
         self._kills = 0
         self._leaving_since = 0.0  # when (monotonic) it wrote that it is leaving
         path = os.pathsep.join(filter(None, [str(submission.code), os.environ.get("PYTHONPATH")]))
-        line = [sys.executable, "-P", "-m", submission.entries[entry.WORKER], str(submission.folder)]
+        line = [sys.executable, "-P", "-m", submission.entries[entry_points.WORKER], str(submission.folder)]
         self.log.parent.mkdir(exist_ok=True)
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(

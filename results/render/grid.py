@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from results.render import ranked, text
-from results.render.reading import below
+from results.render.footnotes import below
 from results.tables.metrics import BEST, metric, reported
 from results.tables.table import Table
 

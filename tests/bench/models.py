@@ -46,8 +46,8 @@ from ablation.evaluate import evaluate
 from ablation.machine.device import choose_device
 from ablation.machine.memory import keep_freed_memory
 from ablation.machine.precision import Precision, choose_precision
-from ablation.trial.facts import facts, reset_peak_memory
 from ablation.trial.prepare import to_device
+from ablation.trial.result_facts import facts, reset_peak_memory
 from ablation.types import Data, Split
 
 BATCH, LEAST, WORK = 128, 8, 20e9  # images in a step, at most and at least; its multiply-adds forward

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from launch.sweep import entry
+from launch.sweep import entry_points
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 from launch.workers.process import Slot, WorkerProcess
@@ -35,18 +35,18 @@ def file(code: Path, module: str) -> Path:
     return code.joinpath(*module.split(".")).with_suffix(".py")
 
 
-@pytest.mark.parametrize("module", entry.NOW.values())
+@pytest.mark.parametrize("module", entry_points.NOW.values())
 def test_what_a_submission_names_can_be_run(module: str) -> None:
     assert 'if __name__ == "__main__"' in file(ROOT, module).read_text()
 
 
-@pytest.mark.parametrize("entries", [{entry.WORKER: "launch.hand_of_tomorrow"}, None])
+@pytest.mark.parametrize("entries", [{entry_points.WORKER: "launch.hand_of_tomorrow"}, None])
 def test_the_worker_is_started_by_its_name_in_the_frozen_code(tmp_path: Path, entries: dict[str, str] | None) -> None:
     made = submission(tmp_path, [])
     old = said(made, entries)
-    there = file(made.code, entries[entry.WORKER] if entries else "launch.worker")
+    there = file(made.code, entries[entry_points.WORKER] if entries else "launch.worker")
     there.parent.mkdir(exist_ok=True)
-    file(made.code, entry.NOW[entry.WORKER]).rename(there)
+    file(made.code, entry_points.NOW[entry_points.WORKER]).rename(there)
     child = WorkerProcess(old, Slot("slot"), 1.0)
     events: list[dict[str, Any]] = []
     until(lambda: events.extend(child.events()) or events or child.has_ended)
@@ -73,10 +73,13 @@ def test_jobs_are_started_by_their_names_in_the_frozen_code(tmp_path: Path) -> N
         return modules({*out.glob(".sweeps/main/1/jobs/*.sh")} - before)
 
     options = ("hydra/launcher=slurm", "hydra.launcher.resources.cpus=1", "hydra.launcher.check=false")
-    assert run("launch/run.py", *BASE, *options, f"out={out}") == {entry.NOW[entry.JOB], entry.NOW[entry.KEEPER]}
+    assert run("launch/run.py", *BASE, *options, f"out={out}") == {
+        entry_points.NOW[entry_points.JOB],
+        entry_points.NOW[entry_points.KEEPER],
+    }
     made = sweep.load(out / ".sweeps/main/1")
-    assert made.entries == entry.NOW
-    said(made, {entry.JOB: "launch.job_of_tomorrow", entry.KEEPER: "launch.keeper_of_tomorrow"})
+    assert made.entries == entry_points.NOW
+    said(made, {entry_points.JOB: "launch.job_of_tomorrow", entry_points.KEEPER: "launch.keeper_of_tomorrow"})
     retry = ("-m", "launch", "retry", "--out", str(out))
     assert run(*retry) == {"launch.job_of_tomorrow", "launch.keeper_of_tomorrow"}
     said(made, None)

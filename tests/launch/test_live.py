@@ -16,7 +16,7 @@ from launch.status.outcome import Event, Outcome
 from launch.sweep import submission
 from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
-from launch.terminal.progress import Progress, draw_table, format_time_left
+from launch.terminal.sweep_progress import Progress, draw_table, format_time_left
 from tests.launch import handmade
 
 

@@ -16,7 +16,7 @@ from mlflow import MlflowClient
 from tiny import final_weights
 
 from ablation.store import journal
-from launch.sweep.entry import NOW, WORKER
+from launch.sweep.entry_points import NOW, WORKER
 from launch.workers.driver import DRIVER, living_driver
 from tests.launch.workshop import BASE, ROOT, mischief, tricks, until
 

@@ -15,7 +15,7 @@ from ablation.config import scalars
 from ablation.errors import ConfigError
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.compose.misread import misread, refuse_typed
+from launch.compose.misread_numbers import misread, refuse_typed
 
 FILES = {"launcher": "hydra/launcher/mine.yaml", "recipe": "recipe/mine.yaml", "group": "optim/mine.yaml"}
 

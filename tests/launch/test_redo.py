@@ -24,7 +24,7 @@ from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.plan import make_plan
 from launch.run import run_arm
-from launch.sweep import edits
+from launch.sweep import edited_code
 from launch.sweep.submission import Submission
 from launch.workers import local
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
@@ -151,7 +151,7 @@ def test_a_repeated_command_says_that_the_code_differs_and_a_new_seed_that_the_m
     said_ = run("seeds=2")
     assert f"code differs since: {file.name}, and the mean with the new seeds would be of both" in said_
     (id_,) = (p.parent.name for p in (tmp_path / "out").glob("*/arm.json"))
-    assert len(edits.mixed_seeds({id_: sorted((tmp_path / "out" / id_).glob("seed-*"))}, tmp_path)) == 1
+    assert len(edited_code.mixed_seeds({id_: sorted((tmp_path / "out" / id_).glob("seed-*"))}, tmp_path)) == 1
 
 
 def test_a_sweep_says_it_when_it_is_asked_for_and_at_its_end(two: Submission, capsys: Capture) -> None:

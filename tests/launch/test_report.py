@@ -21,7 +21,7 @@ from hydra.core.utils import JobStatus
 from tiny import CONF, SMALL_MODEL, TINY, run
 
 from ablation.errors import AblationError, ConfigError
-from ablation.store import aside
+from ablation.store import set_aside
 from launch.compose import own_data
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
@@ -203,7 +203,7 @@ def test_trials_that_were_set_aside_do_not_count_though_the_tracker_keeps_them(
     lab.upload()
     found, _ = lab.told("optim.lr=0.04", "seeds=[0]")
     assert found["lines"][0]["waiting"] == {}
-    aside.put(lab.home / "runs" / found["lines"][0]["id"] / "seed-0", lease=60.0)
+    set_aside.put(lab.home / "runs" / found["lines"][0]["id"] / "seed-0", lease=60.0)
     capsys.readouterr()
     found, _ = lab.told("optim.lr=0.04", "seeds=[0]")
     assert found["lines"][0]["waiting"] == {"0": "missing"}

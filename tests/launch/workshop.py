@@ -16,7 +16,7 @@ from tiny import CONF, SMALL_MODEL, TINY
 from launch.compose.arm import Work
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.sweep import entry
+from launch.sweep import entry_points
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 
@@ -114,7 +114,7 @@ class Worker:
     """A worker process and the driver's end of its line."""
 
     def __init__(self, made: Submission) -> None:
-        line = [sys.executable, "-P", "-m", made.entries[entry.WORKER], str(made.folder)]
+        line = [sys.executable, "-P", "-m", made.entries[entry_points.WORKER], str(made.folder)]
         self.process = subprocess.Popen(
             line,
             stdin=subprocess.PIPE,

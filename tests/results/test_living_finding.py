@@ -9,7 +9,7 @@ import pytest
 
 from ablation.errors import ConfigError
 from results.blocks.finding import sentence
-from results.blocks.reasons import comment, reasons
+from results.blocks.staleness import comment, reasons
 from results.tables.table import Table, build
 from tests.results.frames import arm, frame, line, run, table
 

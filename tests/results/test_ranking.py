@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 from scipy.stats import kendalltau, spearmanr
 
-from results.blocks.reasons import comment
+from results.blocks.staleness import comment
 from results.render import csv, json, latex, markdown, terminal
 from results.tables.definition import Definition, Line
 from results.tables.ranking import Ranking

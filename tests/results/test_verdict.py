@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from ablation.errors import ConfigError
-from results.render import reading
+from results.render import footnotes
 from results.tables.metrics import metric
 from results.tables.table import Cell, build
 from tests.results.frames import arm, frame, line, run, table
@@ -212,9 +212,9 @@ def test_three_seeds_give_a_verdict_and_the_table_says_why_two_do_not() -> None:
     )
     assert [cell.verdict for cell in made.cells] == ["baseline", "better", "no verdict (two pairs)"]
     below = [
-        sentence for sentence in reading.below(made, metric("test_acc"), "base") if sentence.startswith("No verdict")
+        sentence for sentence in footnotes.below(made, metric("test_acc"), "base") if sentence.startswith("No verdict")
     ]
     assert len(below) == 1
     assert "three" in below[0]
     whole = build(table(line("good")), frame(arm("base", BASE), arm("good", BETTER)))
-    assert not any(sentence.startswith("No verdict") for sentence in reading.below(whole, metric("test_acc"), "base"))
+    assert not any(sentence.startswith("No verdict") for sentence in footnotes.below(whole, metric("test_acc"), "base"))

@@ -11,7 +11,7 @@ import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
-from launch.slurm import store
+from launch.slurm import records
 from launch.slurm.rounds import make_round
 from launch.sweep.submission import Submission
 
@@ -35,9 +35,9 @@ def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster
         if len(rooms) == 2:
             lab.brake(None)
         assert set(make_round(submission.folder).retried.values()) == {"oom"}
-        rooms.append({(a.room.pack, a.room.mem_mib) for a in store.read_arrays(submission.folder)[-1:]})
+        rooms.append({(a.room.pack, a.room.mem_mib) for a in records.read_arrays(submission.folder)[-1:]})
     assert rooms == [{(1, 500)}, {(1, 1000)}, {(1, 2000)}]
-    last = store.read_arrays(submission.folder)[-1]
+    last = records.read_arrays(submission.folder)[-1]
     assert rounds(submission)[-1].done == 1
     cluster.states(last.job)
     assert call("sacct", "-X", "-n", "-P", "-j", last.job, "--format=ReqMem").split() == ["2000M"]
@@ -55,7 +55,7 @@ def test_slurms_out_of_memory_is_one_too(cluster: Cluster, tmp_path: Path, stand
     lab.brake(None)
     cluster.states(report.jobs[0])
     assert list(make_round(submission.folder).retried.values()) == ["oom"]
-    assert store.read_arrays(submission.folder)[-1].room.mem_mib == 1000
+    assert records.read_arrays(submission.folder)[-1].room.mem_mib == 1000
 
 
 def test_without_accounts_everything_still_works(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
+from launch.slurm.records import read_arrays
 from launch.slurm.rounds import make_round
-from launch.slurm.store import read_arrays
 
 StandIn = Callable[[str, str], Path]
 

@@ -12,7 +12,7 @@ from slurm.lab import Lab, attempts, check, folders, options, rounds
 
 from ablation.store.attempt import folder, owner
 from launch.slurm import submit
-from launch.slurm.store import read_arrays
+from launch.slurm.records import read_arrays
 
 
 def test_each_trial_is_a_task_with_a_gpu_of_its_own(cluster: Cluster, tmp_path: Path) -> None:

@@ -13,8 +13,8 @@ from slurm.lab import Lab, attempts, check, done, options, rounds
 
 from ablation.errors import AblationError, ConfigError
 from launch.slurm import submit
+from launch.slurm.records import LOST, read_arrays
 from launch.slurm.rounds import make_round
-from launch.slurm.store import LOST, read_arrays
 from launch.sweep import submission as sweep
 
 StandIn = Callable[[str, str], Path]

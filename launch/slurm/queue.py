@@ -6,9 +6,9 @@ from pathlib import Path
 
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
-from launch.slurm import commands, store
+from launch.slurm import commands, records
 from launch.slurm.causes import seed_folders
-from launch.slurm.store import Array
+from launch.slurm.records import Array
 from launch.status.retry_policy import RETRY
 from launch.status.sweep_status import Pending
 from launch.sweep import submission as sweep
@@ -17,11 +17,11 @@ from launch.sweep.submission import Submission
 
 def pending(submission: Submission) -> Pending:
     """What its jobs will start: those in the queue, and those that its keeper is to submit."""
-    past = store.read_decisions(submission.folder)
+    past = records.read_decisions(submission.folder)
     found = Pending(decisions={(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds})
     try:
         found.awaited |= trials_in_queue(submission.folder)
-        if any(job.active for job in commands.queue([store.job_name(submission, "keeper")]).values()):
+        if any(job.active for job in commands.queue([records.job_name(submission, "keeper")]).values()):
             found.awaited |= submission.trials - {key for key, v in found.decisions.items() if v.decision != RETRY}
     except AblationError as e:
         found.trouble.append(f"what SLURM has of {submission.folder} is not known: {e}")
@@ -59,7 +59,7 @@ def cancel(folder: Path) -> list[str]:
 
 def _active_batches(folder: Path) -> list[tuple[Array, list[int]]]:
     """Of each array of trials the batches that are in the queue."""
-    known = {array.name: array for array in store.read_arrays(folder) if not array.canary}
+    known = {array.name: array for array in records.read_arrays(folder) if not array.canary}
     found: dict[str, list[int]] = {}
     for job in commands.queue(known).values():
         if job.active:

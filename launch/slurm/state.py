@@ -8,10 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from launch.compose.arm import Work
-from launch.slurm import commands, options, store
+from launch.slurm import commands, options, records
 from launch.slurm.commands import Job
 from launch.slurm.options import SlurmOptions
-from launch.slurm.store import LOST, Array
+from launch.slurm.records import LOST, Array
 from launch.sweep import submission
 from launch.sweep.submission import Submission
 
@@ -37,7 +37,7 @@ class SubmissionView:
     def __init__(self, folder: Path) -> None:
         self.submission: Submission = submission.load(folder)
         self.options: SlurmOptions = options.read(self.submission.launcher)
-        self.arrays: list[Array] = store.read_arrays(folder)
+        self.arrays: list[Array] = records.read_arrays(folder)
         self._queue = commands.queue(array.name for array in self.arrays)
         self.arrays = [self._resolved(array) for array in self.arrays]
 
@@ -90,5 +90,5 @@ def find_job(folder: Path, array: Array, since: float) -> Array:
         time.sleep(wait)
     else:
         found = replace(array, job=LOST)
-    store.write_array(folder, found)
+    records.write_array(folder, found)
     return found

@@ -11,7 +11,7 @@ BEFORE = {  # digest now -> digest then
     "1c4f2286736bc560": "203668d39c7f7c74",  # data/content.py
     "1ffc1be906a0f083": "ec6112a13c776731",  # trial/parts.py
     "71b7250040674a6b": "50e525b2e1a58e28",  # trial/prepare.py
-    "43e31596bc783d83": "b59294a941097611",  # trial/recorder.py
+    "ea035113e6a43383": "b59294a941097611",  # trial/recorder.py
     "450c102869a6fe80": "76da1b9dffe13fc3",  # trial/teacher.py
     "67238f95d1e99a96": "dbec0e78ff294203",  # trial/teacher_weights.py
 }

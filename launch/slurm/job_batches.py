@@ -12,10 +12,10 @@ from typing import TypeVar
 
 from launch.checks import canary
 from launch.compose.arm import Work
-from launch.slurm import commands, store
+from launch.slurm import commands, records
 from launch.slurm.options import SlurmOptions
-from launch.slurm.store import LOST
-from launch.slurm.view import SubmissionView
+from launch.slurm.records import LOST
+from launch.slurm.state import SubmissionView
 from launch.status.retry_policy import Resources
 from launch.sweep.submission import Submission
 
@@ -97,7 +97,7 @@ def canary_state(view: SubmissionView, retried: bool) -> CanaryState:
 
 def _probe_failure(view: SubmissionView, job: str) -> str:
     """What went wrong in a probe's job; empty if nothing did."""
-    ended = store.read_exit(view.submission.folder, job)
+    ended = records.read_exit(view.submission.folder, job)
     if ended is None:
         return f"job {job} ended without a word"
     failures = [f"{label}: {cause}, {message}" for label, (cause, message) in ended.failed.items()]
