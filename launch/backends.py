@@ -1,4 +1,4 @@
-"""What is still to come of a sweep, whether it runs on this machine or on SLURM: the one place that knows both."""
+"""What is still to come of a sweep, whether it runs on this machine or on SLURM, for whoever wants its status."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ import yaml
 
 from ablation.store import journal
 from ablation.store.identity import identify
-from launch.compose.arm import rules
+from launch.compose.naming import rules
 
 EVIDENCE = Path(__file__).resolve().parents[1] / "results" / "evidence"
 ARMS = sorted(p.parent for p in EVIDENCE.glob("*/*/arm.json"))

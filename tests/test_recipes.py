@@ -8,7 +8,7 @@ from one_step import begun, imitation, stepped
 from tiny import CONF, config, options
 
 from ablation.store.identity import identify
-from launch.compose import arm
+from launch.compose import arm, naming
 from launch.compose.hydra_version import running
 from launch.tables.definition import compositions
 from launch.tables.request import parse_request
@@ -65,4 +65,4 @@ def test_is_the_row_of_the_table(name: str) -> None:
         asked = parse_request([f"table={table}"])
         (arms,) = compositions([asked.rows[asked.labels.index(label)]])
     assert not isinstance(arms, Exception)
-    assert identify(config(f"recipe={name}"), arm.rules()) == arms[-1].arm.id
+    assert identify(config(f"recipe={name}"), naming.rules()) == arms[-1].arm.id

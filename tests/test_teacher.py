@@ -29,7 +29,7 @@ from ablation.trial import teacher, teacher_weights
 from ablation.trial.parts import build_learner, parts
 from ablation.tricks import Tricks
 from ablation.types import Data, Pass, Taught
-from launch.compose.arm import rules
+from launch.compose.naming import rules
 
 STUDENT = (*TINY, *SMALL_MODEL, "loss=distill")
 FP32 = choose_precision("fp32", torch.device("cpu"))

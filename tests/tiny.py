@@ -22,7 +22,7 @@ from ablation.trial import run as trial
 from ablation.trial.observer import Leg, Watch
 from ablation.trial.parts import parts
 from ablation.types import Taught
-from launch.compose import arm
+from launch.compose import arm, naming
 from launch.compose.hydra_version import initialized
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -93,7 +93,7 @@ def _config(overrides: tuple[str, ...]) -> dict[str, Any]:
     loss = build(settled["loss"], "loss")
     if settled["teacher"] is None and isinstance(loss, Taught) and loss.own is None:
         teacher = {**settled, "loss": {"_target_": "ablation.loss.ce.ce"}}
-        settled |= {"teacher": identify(teacher, arm.rules()), "draws": composed["draws"]}
+        settled |= {"teacher": identify(teacher, naming.rules()), "draws": composed["draws"]}
         TEACHERS[settled["teacher"]] = teacher
     return settled
 

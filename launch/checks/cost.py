@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 from ablation.store import journal
 from ablation.store.identity import canonical
 from ablation.store.result import look
-from launch.compose.arm import Config, Planned, rules
+from launch.compose.arm import Config, Planned
+from launch.compose.naming import rules
 from launch.sweep.earlier_arms import EarlierArms
 
 _RUNS = 5  # the newest of one shape are read

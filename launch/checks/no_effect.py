@@ -19,8 +19,8 @@ from ablation.errors import ConfigError
 from ablation.store.identity import difference
 from ablation.trial.program import program_of
 from launch.checks.child import answers
-from launch.compose.arm import Planned, has_run, rules
-from launch.compose.naming import common_and_distinct
+from launch.compose.arm import Planned, has_run
+from launch.compose.naming import common_and_distinct, rules
 
 _KEY = "hydra.launcher.check"
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0

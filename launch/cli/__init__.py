@@ -1,4 +1,4 @@
-"""The verbs beside `launch/run.py`: `ablation VERB [SWEEP]`. One verb, one file of its name here, one click command."""
+"""`ablation VERB [SWEEP]`, beside `launch/run.py`: one verb, one file of its name here, and its word in _ORDER."""
 
 from __future__ import annotations
 

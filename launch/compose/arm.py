@@ -6,7 +6,6 @@ import inspect
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +18,10 @@ from ablation.build import factory
 from ablation.config import GROUPS, MANY, seeds
 from ablation.errors import ConfigError
 from ablation.store.atomic import write_atomic
-from ablation.store.identity import PATH, Rules, canonical, flatten, identify, surrounding, theirs
+from ablation.store.identity import PATH, canonical, flatten, identify, theirs
 from ablation.store.result import RESULT
-from launch.compose.overrides import parse, parsed
+from launch.compose.naming import full_name, rules
+from launch.compose.overrides import parsed
 from launch.compose.paths import ROOT
 
 Config = dict[str, Any]
@@ -139,22 +139,6 @@ def _typed(overrides: Sequence[str]) -> set[str]:
         elif "." in key:  # the others are scalars, which are always kept, or choose an option, which sets nothing
             found.add(key)
     return found | {".".join(key.split(".")[:n]) for key in found for n in range(2, key.count(".") + 1)}
-
-
-@cache
-def rules() -> Rules:
-    """The rules of `conf/identity.yaml`."""
-    return Rules(**yaml.safe_load((ROOT / "conf" / "identity.yaml").read_text()))
-
-
-def full_name(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
-    """The name of the arm that these overrides give: all in one order, without where and how often it is run.
-
-    The configuration that they give, if they give one, tells which arguments are those of a user's own factory.
-    """
-    neutral, users = {(k, json.dumps(v)) for k, v in rules().neutral.items()}, theirs(config)
-    said = [(k, v) for k, v in dict(parse(overrides)).items() if k.startswith(users) or (k, v) not in neutral]
-    return ",".join(sorted(f"{k}={v}" for k, v in said if not surrounding(k, users))) or "baseline"
 
 
 def _labels(config: Config, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, str]:

@@ -1,14 +1,40 @@
-"""Names of arms among others: what all have in common is said once, each keeps what sets it apart, in few words."""
+"""Names of arms: the full one, made of what was typed, and the short ones, which tell arms apart among others."""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any
+
+import yaml
 
 from ablation.config import GROUPS, MANY
+from ablation.store.identity import Rules, surrounding, theirs
+from launch.compose.overrides import parse
+from launch.compose.paths import ROOT
 
 _NEXT = re.compile(r",(?=[^,=\[\]{}]+=)")  # a comma before `key=`, not one within a value
+_FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
+_LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same
+
+
+@cache
+def rules() -> Rules:
+    """The rules of `conf/identity.yaml`."""
+    return Rules(**yaml.safe_load((ROOT / "conf" / "identity.yaml").read_text()))
+
+
+def full_name(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
+    """The name of the arm that these overrides give: all in one order, without where and how often it is run.
+
+    The configuration that they give, if they give one, tells which arguments are those of a user's own factory.
+    """
+    neutral, users = {(k, json.dumps(v)) for k, v in rules().neutral.items()}, theirs(config)
+    said = [(k, v) for k, v in dict(parse(overrides)).items() if k.startswith(users) or (k, v) not in neutral]
+    return ",".join(sorted(f"{k}={v}" for k, v in said if not surrounding(k, users))) or "baseline"
 
 
 def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -23,10 +49,6 @@ def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
 def parts(name: str) -> list[str]:
     """The overrides that a name is made of."""
     return _NEXT.split(name)
-
-
-_FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
-_LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same
 
 
 def short_names(names: Mapping[str, str]) -> dict[str, str]:

@@ -21,7 +21,8 @@ from ablation.errors import ConfigError
 from ablation.store.identity import SURROUNDINGS, identify, made_under, revisions
 from ablation.trial.program import program_of
 from ablation.trial.teacher import agree, ready
-from launch.compose.arm import Arm, Config, Planned, Work, rules
+from launch.compose.arm import Arm, Config, Planned, Work
+from launch.compose.naming import rules
 from launch.compose.overrides import parsed
 
 if TYPE_CHECKING:

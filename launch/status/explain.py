@@ -18,9 +18,10 @@ from ablation.store import attempt
 from ablation.store.identity import difference, made_under
 from ablation.store.journal import ends
 from launch.compose import own_data
-from launch.compose.arm import Planned, rules
+from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.compose.naming import rules
 from launch.compose.overrides import search_paths
 from launch.sweep.edited_code import Edits
 from launch.sweep.lookup import ArmRecord

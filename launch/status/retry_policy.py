@@ -19,7 +19,8 @@ CAUSES = (
     "oom", "time_limit", "preempted", "node", "killed", "disk",
     "error", "config", "diverged", "cancelled", "stopped", "blocked",
 )  # fmt: skip
-RETRY, STOP, HOLD, RESET = "retry", "stop", "hold", "forgive"  # what can be decided
+# What can be decided. RESET, "forgive" in files: a person asked to try it again, so earlier failures count no more.
+RETRY, STOP, HOLD, RESET = "retry", "stop", "hold", "forgive"
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ class Decision:
     """What was decided about one piece of work on a cluster; `array` is the array of jobs in which it failed."""
 
     work: Work
-    decision: str  # RETRY, STOP, HOLD (a canary failed), or RESET (a person asked to try it again)
+    decision: str  # RETRY, STOP, HOLD (a canary failed), or RESET
     reason: str = ""
     array: int = 0
     cause: str = ""

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ablation.store.identity import difference
-from launch.compose.arm import Planned, rules
+from launch.compose.arm import Planned
+from launch.compose.naming import rules
 from launch.status import trial_status
 from launch.status.outcome import TrialKey
 from launch.status.retry_policy import RETRY, Decision

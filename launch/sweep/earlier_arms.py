@@ -16,7 +16,8 @@ from typing import Any, NamedTuple
 import yaml
 
 from ablation.store.identity import CONTENT, PATH, REVISED, difference
-from launch.compose.arm import Arm, Config, Planned, has_run, rules
+from launch.compose.arm import Arm, Config, Planned, has_run
+from launch.compose.naming import rules
 
 _MOST_ALIKE = 20  # arms with the same options: the newest tell enough of what a run costs
 _BY_PATH = "its images were known by their path only, are known by their content"

@@ -11,12 +11,12 @@ from ablation.config import seeds
 from ablation.errors import ConfigError
 from ablation.store.identity import canonical, theirs
 from launch.compose import errors
-from launch.compose.arm import Planned, full_name, rules
+from launch.compose.arm import Planned
 from launch.compose.arms import try_compose
 from launch.compose.errors import absent_options, why_not
 from launch.compose.grid import GridRow
 from launch.compose.hydra_version import running
-from launch.compose.naming import common_and_distinct
+from launch.compose.naming import common_and_distinct, full_name, rules
 from launch.compose.overrides import arm_command, parsed, search_paths, sweep_command
 from launch.tables.file import SEQUENCES, flags, texts
 from launch.tables.labels import against, labels, surrounding

@@ -10,9 +10,10 @@ from hydra import compose
 
 from ablation.errors import ConfigError
 from ablation.store.identity import identify
-from launch.compose.arm import resolved, rules, settle
+from launch.compose.arm import resolved, settle
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.compose.naming import rules
 from launch.tables.definition import define_rows
 
 

@@ -28,7 +28,7 @@ from launch.terminal.follow import follow
 from launch.workers import local
 from launch.workers.driver import DRIVER, driver_record
 from tests.launch.handmade import epoch, failed, finish, gone, make, seed_folder, start, stopped, sweep
-from tests.launch.test_verbs import asked, said
+from tests.launch.test_cli_verbs import asked, said
 
 Capture = pytest.CaptureFixture[str]
 

@@ -13,7 +13,7 @@ from launch.sweep import earlier_arms
 from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.submission import Submission
 from tests.launch.handmade import epoch, failed, finish, make, seed_folder, start, sweep
-from tests.launch.test_verbs import asked, said
+from tests.launch.test_cli_verbs import asked, said
 
 Capture = pytest.CaptureFixture[str]
 

@@ -16,7 +16,7 @@ from launch.compose.overrides import verb_command
 from launch.sweep.submission import Submission
 from launch.workers.driver import DRIVER, driver_record
 from tests.launch.handmade import epoch, failed, finish, make, saved, seed_folder, start, stopped, sweep
-from tests.launch.test_verbs import asked, said
+from tests.launch.test_cli_verbs import asked, said
 
 Capture = pytest.CaptureFixture[str]
 

@@ -13,7 +13,7 @@ from launch.compose.paths import ROOT
 from launch.sweep import provenance, snapshot
 from launch.sweep.provenance import commit_of
 from tests.launch.handmade import finish, make, seed_folder, start, sweep
-from tests.launch.test_verbs import asked, said
+from tests.launch.test_cli_verbs import asked, said
 
 
 def git(place: Path, *arguments: str) -> str:

@@ -28,7 +28,7 @@ from launch.sweep import edited_code
 from launch.sweep.submission import Submission
 from launch.workers import local
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
-from tests.launch.test_verbs import asked, said
+from tests.launch.test_cli_verbs import asked, said
 
 Capture = pytest.CaptureFixture[str]
 Own = tuple[Path, Callable[..., Planned]]

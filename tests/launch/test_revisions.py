@@ -9,14 +9,15 @@ from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
 from launch.backends import status_of
-from launch.compose.arm import Planned, rules
+from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.compose.naming import rules
 from launch.plan import make_plan
 from launch.sweep import earlier_arms
 from launch.sweep.submission import Submission, create
 from tests.launch.handmade import epoch, finish, make, seed_folder, start, sweep
-from tests.launch.test_verbs import asked, said
+from tests.launch.test_cli_verbs import asked, said
 
 OPTION, NUMBER = "aug.channel_drop", 99
 WORDS = "it was made before revision 99 of aug.channel_drop; see CHANGELOG.md"

@@ -13,9 +13,10 @@ from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError, DataError
 from ablation.store.identity import identify
-from launch.compose.arm import Planned, rules
+from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.compose.naming import rules
 from launch.plan import make_plan
 from launch.run import run_arm
 from launch.sweep import submission

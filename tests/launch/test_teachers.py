@@ -17,9 +17,10 @@ from tiny import CONF, SMALL_MODEL, TINY, final_weights, run
 from ablation.errors import ConfigError
 from ablation.store.identity import identify
 from launch.compose import teachers
-from launch.compose.arm import Arm, Planned, resolved, rules, settle
+from launch.compose.arm import Arm, Planned, resolved, settle
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.compose.naming import rules
 from launch.compose.overrides import for_hydra, quote_teacher
 from launch.compose.teachers import order, teachers_row
 
