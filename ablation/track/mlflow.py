@@ -34,10 +34,10 @@ def mlflow(uri: str, interval: float = 10.0, timeout: float = 30.0) -> Sink:
         raise ValueError(f"interval: {interval} is not a number of seconds above 0")
     if timeout < 0:
         raise ValueError(f"timeout: {timeout} is not a number of seconds")
-    return Feed(check(uri), interval, timeout)
+    return MlflowFeed(check(uri), interval, timeout)
 
 
-class Feed(Sink):
+class MlflowFeed(Sink):
     """Uploads followed trials. What a journal settled is sent once; whatever the tracker does stays in this thread."""
 
     def __init__(self, uri: str, interval: float, timeout: float) -> None:

@@ -14,7 +14,7 @@ from launch.cli import options
 from launch.cli.selection import Filter, SelectedSweep, select
 from launch.compose.naming import common_and_distinct
 from launch.status import failures, trial_status
-from launch.status.failures import Failure
+from launch.status.failures import TrialFailure
 from launch.status.trial_status import TrialStatus
 from launch.sweep.lookup import Archive, find_trial
 from launch.sweep.submission import submissions
@@ -110,7 +110,7 @@ def _print_failures(sweep: SelectedSweep, as_json: bool) -> int:
     return 0
 
 
-def _facts(group: Sequence[Failure]) -> dict[str, Any]:
+def _facts(group: Sequence[TrialFailure]) -> dict[str, Any]:
     first = group[0]
     trials = [{"id": f.trial.planned.arm.id, "seed": f.trial.seed, "message": f.message} for f in group]
     shared = {"kind": first.kind, "place": first.place, "cause": first.cause, "message": first.message}

@@ -18,19 +18,18 @@ from ablation.trial.program import program_of
 from launch.compose import choices, errors, overrides, own_data, teachers
 from launch.compose.arm import Config, Planned, describe, resolved, settle
 from launch.compose.composer import Composer
-from launch.compose.overrides import parsed
+from launch.compose.overrides import Overrides, parsed
 from launch.compose.warnings import of_config
 
 _TOLD = 20  # refused arms that a message lists
 _ONE_SWEEP = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it
-Row = Sequence[str]
 
 
 class Refused(ConfigError):
     """Some arms of a sweep cannot be composed; the message lists them."""
 
 
-def compose_arms(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planned]:
+def compose_arms(rows: Sequence[Overrides], search: Sequence[str] = ()) -> list[Planned]:
     """The arms that these override lists give, in their order; those of one id are one arm with all of their seeds.
 
     Hydra must be initialized. `search` are the `hydra.searchpath=` overrides of the command line.
@@ -42,12 +41,12 @@ def compose_arms(rows: Sequence[Row], search: Sequence[str] = ()) -> list[Planne
     return compose_rows(rows, search)[0]
 
 
-def compose_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[Planned], list[str]]:
+def compose_rows(rows: Sequence[Overrides], search: Sequence[str] = ()) -> tuple[list[Planned], list[str]]:
     """Likewise, and for every override list the id of its arm."""
     planned: list[Planned] = []
     rows_of: Counter[tuple[str, str, tuple[int, ...]]] = Counter()  # of an id, a name and seeds
     ids: list[str] = []
-    refused: list[tuple[int, Row, Exception]] = []
+    refused: list[tuple[int, Overrides, Exception]] = []
     for number, (row, arms) in enumerate(zip(rows, try_compose(rows, search), strict=True)):
         if isinstance(arms, Exception):
             refused.append((number, row, arms))
@@ -71,7 +70,7 @@ def compose_rows(rows: Sequence[Row], search: Sequence[str] = ()) -> tuple[list[
     return [_commanded(_noted(p, again), search) for p in merge(planned)], ids
 
 
-def _told(refused: Sequence[tuple[int, Row, Exception]], reasons: Sequence[str]) -> list[str]:
+def _told(refused: Sequence[tuple[int, Overrides, Exception]], reasons: Sequence[str]) -> list[str]:
     """A line for each refused arm that has a reason here; a longer one that several share, in full once."""
     lines: list[str] = []
     first: dict[str, int] = {}  # reason -> the arm that it was told of
@@ -83,7 +82,7 @@ def _told(refused: Sequence[tuple[int, Row, Exception]], reasons: Sequence[str])
     return lines
 
 
-def try_compose(rows: Iterable[Row], search: Sequence[str] = ()) -> Iterator[list[Planned] | Exception]:
+def try_compose(rows: Iterable[Overrides], search: Sequence[str] = ()) -> Iterator[list[Planned] | Exception]:
     """For every override list the arms that it needs, its own last, or why it is refused (see `messages.explain`).
 
     Hydra must be initialized.
@@ -114,7 +113,11 @@ def merge(planned: Iterable[Planned]) -> list[Planned]:
 
 
 def _arms(
-    composer: Composer, defaults: Config, row: Row, others: Callable[[Row], list[Planned]], find: own_data.Find
+    composer: Composer,
+    defaults: Config,
+    row: Overrides,
+    others: Callable[[Overrides], list[Planned]],
+    find: own_data.Find,
 ) -> list[Planned]:
     if any(parsed(text).key_or_group == "table" for text in row):
         raise ConfigError("table: is a grid, not an arm; run it with -m")
@@ -168,7 +171,7 @@ def _check_common(planned: Sequence[Planned]) -> None:
             raise ConfigError(f"{key}: has the values {', '.join(values)} in one sweep; give one, or start two sweeps")
 
 
-def _spelt(row: Row) -> str:
+def _spelt(row: Overrides) -> str:
     return " ".join(row) or "no overrides"
 
 

@@ -41,7 +41,7 @@ KEYS = tuple(_KINDS)
 
 
 @dataclass(frozen=True, eq=False)
-class Rule:
+class Exclusion:
     """One exclusion: for every key one of some values."""
 
     where: str
@@ -59,7 +59,7 @@ class GridRow:
 
     overrides: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
-    rules: tuple[Rule, ...] = ()
+    rules: tuple[Exclusion, ...] = ()
 
     def __add__(self, other: GridRow) -> GridRow:
         """Both; of two overrides of one key the other's."""
@@ -129,11 +129,11 @@ class Grid:
         axes = self._line(_split(about.pop("overrides"), where), where, self._typed).values()
         return [replace(row, about=about) for row in _product(list(axes))]
 
-    def _rule(self, line: Any, where: str) -> Rule:
+    def _rule(self, line: Any, where: str) -> Exclusion:
         axes = self._line(_split(line, where), where)
         if not axes:
             raise ConfigError(f"{where}: is empty and would exclude every arm; take it away")
-        return Rule(where, {key: [parsed(row.overrides[0]).value() for row in axis] for key, axis in axes.items()})
+        return Exclusion(where, {key: [parsed(row.overrides[0]).value() for row in axis] for key, axis in axes.items()})
 
     def _line(self, overrides: Sequence[str], where: str, without: Container[str] = ()) -> dict[str, list[GridRow]]:
         """Key -> the values that a line gives it, one row each; keys in `without` are left out."""

@@ -17,6 +17,7 @@ from ablation.errors import ConfigError
 _BARE = ("-m", "--multirun")  # options without a value that overrides may follow
 
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
+Overrides = Sequence[str]  # of one arm, or of one row of a grid
 
 
 _DOTTED = re.compile(r"(?!hydra\.)\w+\.[\w.]+=.")

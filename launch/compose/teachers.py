@@ -23,7 +23,7 @@ from ablation.trial.program import program_of
 from ablation.trial.teacher import agree, ready
 from launch.compose.arm import Arm, Config, Planned, Work
 from launch.compose.naming import rules
-from launch.compose.overrides import parsed
+from launch.compose.overrides import Overrides, parsed
 
 if TYPE_CHECKING:
     from launch.compose.arm import Planned
@@ -34,10 +34,11 @@ _ID = re.compile(r"[0-9a-f]{4,16}")
 _ROUNDS = 50  # the longest chain; each round is an arm of its own, composed inside the next
 _BEFORE = {"teacher": None, "rounds": 1, "draws": "seed"}  # of runs from before there was a choice
 _WAYS = "give teacher=same, teacher='model=resnet56 epochs=30' or the id of a run"
-Row = Sequence[str]
 
 
-def expand(config: Config, row: Row, compose: Callable[[Row], list[Planned]]) -> tuple[Config, list[Planned]]:
+def expand(
+    config: Config, row: Overrides, compose: Callable[[Overrides], list[Planned]]
+) -> tuple[Config, list[Planned]]:
     """The student's configuration with its teacher's id, and the arms to be trained before, its teacher's last.
 
     `compose` gives an override list's arms, that list's own last. Without a teacher nothing changes.
@@ -59,7 +60,7 @@ def expand(config: Config, row: Row, compose: Callable[[Row], list[Planned]]) ->
     return {**config, "teacher": teacher.arm.id, "rounds": 1}, arms
 
 
-def teachers_row(row: Row, text: str) -> list[str]:
+def teachers_row(row: Overrides, text: str) -> list[str]:
     """The overrides of a teacher: the student's without what they say of loss and teacher, then those in `text`.
 
     An option that `text` chooses anew takes the student's settings of that group with it.
@@ -86,7 +87,7 @@ def _words(text: str) -> list[str]:
     return words
 
 
-def _asked(config: Config, row: Row) -> str | None:
+def _asked(config: Config, row: Overrides) -> str | None:
     """The teacher as it was asked for; on the command line as it was typed, since some ids read as numbers."""
     typed = [text for text in row if parsed(text).key_or_group == "teacher"]
     teacher = config["teacher"]
@@ -98,7 +99,7 @@ def _asked(config: Config, row: Row) -> str | None:
     return teacher
 
 
-def _without(row: Row, keys: Sequence[str]) -> list[str]:
+def _without(row: Overrides, keys: Sequence[str]) -> list[str]:
     """The overrides that set none of these keys, and nothing inside those that are groups."""
     inside = tuple(f"{key}." for key in keys if key in (*GROUPS, *MANY))
     named = [(parsed(text).key_or_group, text) for text in row]

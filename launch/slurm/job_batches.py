@@ -20,14 +20,14 @@ from launch.status.retry_policy import Resources
 from launch.sweep.submission import Submission
 
 T = TypeVar("T")
-Batch = tuple[Work, ...]
+Works = tuple[Work, ...]
 
 
 @dataclass(frozen=True)
 class ArrayDraft:
     """An array to be submitted."""
 
-    batches: tuple[Batch, ...]
+    batches: tuple[Works, ...]
     room: Resources
     stage: int  # 0: waits for nothing that is not done; else for trials of stage - 1
 
@@ -104,7 +104,7 @@ def _probe_failure(view: SubmissionView, job: str) -> str:
     return "; ".join(failures) or (f"job {job} was told to stop" if ended.code else "")
 
 
-def canary_batches(view: SubmissionView) -> list[Batch]:
+def canary_batches(view: SubmissionView) -> list[Works]:
     """One probe a job, or several if there are more than an array may have tasks."""
     works = canary.works_to_probe(view.submission)
     size = math.ceil(len(works) / commands.max_array_size())

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from ablation.errors import AblationError
 from launch.compose.arm import Work
 from launch.slurm import records, sbatch
-from launch.slurm.job_batches import ArrayDraft, Batch, teachers
+from launch.slurm.job_batches import ArrayDraft, Works, teachers
 from launch.slurm.records import LOST, Array
 from launch.slurm.state import SubmissionView, find_job
 from launch.sweep import entry_points
@@ -55,7 +55,7 @@ class Submitter:
                 size = min(size, len(rest))
             self.not_submitted += sum(map(len, rest))
 
-    def submit_canary(self, batches: Sequence[Batch]) -> None:
+    def submit_canary(self, batches: Sequence[Works]) -> None:
         """Submit a canary; what is submitted afterwards waits for all of its jobs to succeed.
 
         Raises:
@@ -69,13 +69,13 @@ class Submitter:
         except sbatch.LimitReached as e:
             self.refusal = str(e)
 
-    def _teacher_jobs(self, batches: Sequence[Batch], jobs: dict[Work, str]) -> list[str]:
+    def _teacher_jobs(self, batches: Sequence[Works], jobs: dict[Work, str]) -> list[str]:
         """The jobs that train these works' teachers."""
         of = [t for batch in batches for work in batch for t in teachers(self.view.submission, work)]
         return sorted({jobs[t] for t in of if t in jobs})
 
     def _submit_array(
-        self, batches: Sequence[Batch], draft: ArrayDraft, after: list[str], canary: bool = False
+        self, batches: Sequence[Works], draft: ArrayDraft, after: list[str], canary: bool = False
     ) -> Array:
         submission, options = self.view.submission, self.view.options
         number = 1 + max((a.number for a in [*self.view.arrays, *self.arrays]), default=0)

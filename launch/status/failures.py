@@ -16,7 +16,7 @@ _VARIABLE = re.compile(r"\S*/\S+|\b[0-9a-f]{16}\b|\d+(\.\d+)?")  # paths, ids an
 
 
 @dataclass(frozen=True)
-class Failure:
+class TrialFailure:
     """Why one trial is not done."""
 
     trial: Trial
@@ -27,9 +27,9 @@ class Failure:
     trace: str
 
 
-def group(trials: Iterable[Trial]) -> list[list[Failure]]:
+def group(trials: Iterable[Trial]) -> list[list[TrialFailure]]:
     """The failures among these trials, the most frequent first."""
-    groups: dict[tuple[str, ...], list[Failure]] = {}
+    groups: dict[tuple[str, ...], list[TrialFailure]] = {}
     for trial in filter(failed, trials):
         f = read_failure(trial)
         key = (f.kind, f.place) if f.place else (f.kind, f.cause, _VARIABLE.sub("#", f.message))
@@ -42,14 +42,14 @@ def failed(trial: Trial) -> bool:
     return trial.state.kind == "failed" or (trial.state.kind == "stopped" and trial.state.cause == "killed")
 
 
-def read_failure(trial: Trial) -> Failure:
+def read_failure(trial: Trial) -> TrialFailure:
     """Why a trial failed, by its state and the last line of its journal."""
     trace = "" if trial.state.cause == "damaged" else _read_trace(trial)
     frames = _PLACE.findall(trace)
     raised = _RAISED.findall(trace[trace.rfind("\n  File") + 1 :]) if frames else []
     kind = raised[0].rpartition(".")[2] if raised else trial.state.cause
     place = f"{frames[-1][0]}:{frames[-1][1]}" if frames else ""
-    return Failure(trial, kind, place, trial.state.cause, trial.state.message, trace)
+    return TrialFailure(trial, kind, place, trial.state.cause, trial.state.message, trace)
 
 
 def _read_trace(trial: Trial) -> str:

@@ -43,7 +43,7 @@ class AttemptFailure:
 
 
 @dataclass(frozen=True)
-class Rule:
+class RetryRule:
     """What follows from one cause."""
 
     tries: int  # how often a trial is tried again for this cause
@@ -53,7 +53,7 @@ class Rule:
     mem: float = 1.0  # alone already: multiply the memory by this
 
 
-Policy = Mapping[str, Rule]
+Policy = Mapping[str, RetryRule]
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def read(node: Any) -> Policy:
         raise ConfigError(
             f"hydra.launcher.retry={node}: should be a mapping such as {{oom: {{tries: 1}}}}, {{}} for none"
         )
-    return {cause: Rule(0) for cause in CAUSES} | {cause: _rule(cause, rule) for cause, rule in node.items()}
+    return {cause: RetryRule(0) for cause in CAUSES} | {cause: _rule(cause, rule) for cause, rule in node.items()}
 
 
 def decide(failures: Sequence[AttemptFailure], room: Resources, policy: Policy) -> Retry | GiveUp:
@@ -122,13 +122,13 @@ def decide(failures: Sequence[AttemptFailure], room: Resources, policy: Policy) 
     return _roomier(room, rule, last.device) if rule.pack > 1 or rule.mem > 1 else Retry(room)
 
 
-def _rule(cause: str, node: Any) -> Rule:
+def _rule(cause: str, node: Any) -> RetryRule:
     path = f"hydra.launcher.retry.{cause}"
     if cause not in CAUSES:
         raise ConfigError(f"{path}: no such cause; {near(cause, CAUSES)}")
     if not isinstance(node, Mapping):
         raise ConfigError(f"{path}={node!r}: should be a mapping such as {{tries: 1}}")
-    settings = [f.name for f in fields(Rule)]
+    settings = [f.name for f in fields(RetryRule)]
     for name in node:
         if name not in settings:
             raise ConfigError(f"{path}.{name}: no such setting; {near(str(name), settings)}")
@@ -142,7 +142,7 @@ def _rule(cause: str, node: Any) -> Rule:
         factor = node.get(name, 1.0)
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
             raise ConfigError(f"{path}.{name}={factor!r}: should be a factor of 1 or more")
-    return Rule(**node)
+    return RetryRule(**node)
 
 
 def _further(failures: Sequence[AttemptFailure], n: int) -> bool:
@@ -150,7 +150,7 @@ def _further(failures: Sequence[AttemptFailure], n: int) -> bool:
     return failures[n].step > max((f.step for f in failures[:n]), default=0)
 
 
-def _roomier(room: Resources, rule: Rule, device: bool) -> Retry | GiveUp:
+def _roomier(room: Resources, rule: RetryRule, device: bool) -> Retry | GiveUp:
     """More room after memory ran out: fewer trials side by side first, then more memory for the job."""
     if room.pack > 1 and rule.pack > 1:
         return Retry(replace(room, pack=max(1, min(room.pack - 1, int(room.pack / rule.pack)))))

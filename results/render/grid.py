@@ -15,7 +15,7 @@ _ALWAYS = ("n", "mean ± std", "verdict")  # also where they say nothing
 
 
 @dataclass(frozen=True)
-class Row:
+class CellRow:
     """One line: its label, the numbers of its footnotes, and the other cells."""
 
     label: str
@@ -24,21 +24,21 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Grid:
+class CellGrid:
     """Everything that is printed of a table."""
 
     title: str
     above: tuple[str, ...]  # budget measured, protocol reported, images
     heads: tuple[str, ...]  # of all columns, the label's first
     left: tuple[str, ...]  # heads of columns of words
-    rows: tuple[Row, ...]
+    rows: tuple[CellRow, ...]
     below: tuple[str, ...]  # how to read the numbers
     footnotes: tuple[str, ...]  # numbered from 1
     warnings: tuple[str, ...]
     next: tuple[str, ...]
 
 
-def grid(table: Table, best: bool = False) -> Grid:
+def grid(table: Table, best: bool = False) -> CellGrid:
     """The cells of a table; `best`: the best epochs' accuracy too, which is shown anyhow where it was reported."""
     shown = metric(table.definition.metric)
     cells = {cell.line.label: cell for cell in table.cells}
@@ -61,14 +61,14 @@ def grid(table: Table, best: bool = False) -> Grid:
             columns |= ranked.columns(table.ranking, table.cells)
     columns = {head: column for head, column in columns.items() if head in _ALWAYS or any(column)}
     rows = [
-        Row(
+        CellRow(
             cell.line.label,
             tuple(sorted(footnotes.index(note) + 1 for note in text.footnotes(cell, usual))),
             tuple(column[number] for column in columns.values()),
         )
         for number, cell in enumerate(table.cells)
     ]
-    return Grid(
+    return CellGrid(
         title=table.definition.title,
         above=tuple(_above(table)),
         heads=("", *columns),

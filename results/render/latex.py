@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from results.render.grid import Row, grid
+from results.render.grid import CellRow, grid
 from results.tables.table import Table
 
 _SIGNS = {"\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
@@ -49,7 +49,7 @@ def _line(cells: list[str]) -> str:
     return " & ".join(cells) + r" \\"
 
 
-def _label(row: Row) -> str:
+def _label(row: CellRow) -> str:
     """The first cell: behind the end of a row, LaTeX takes `[` and `*` for arguments of that."""
     marks, label = ", ".join(map(str, row.marks)), escaped(row.label)
     label = f"{{{label[0]}}}{label[1:]}" if label.startswith(("[", "*")) else label

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from results.render.grid import Grid, Row, grid
+from results.render.grid import CellGrid, CellRow, grid
 from results.tables.table import Table
 
 
@@ -23,18 +23,18 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|#~&$])", r"\\\1", " ".join(text.split()))
 
 
-def _table(made: Grid) -> str:
+def _table(made: CellGrid) -> str:
     rule = [":---" if head in made.left else "---:" for head in made.heads]
     rows = [[_label(row), *map(escaped, row.cells)] for row in made.rows]
     return "\n".join(f"| {' | '.join(cells)} |" for cells in [[escaped(head) for head in made.heads], rule, *rows])
 
 
-def _label(row: Row) -> str:
+def _label(row: CellRow) -> str:
     marks = ", ".join(map(str, row.marks))
     return escaped(row.label) + (f" <sup>{marks}</sup>" if marks else "")
 
 
-def _numbered(made: Grid) -> list[str]:
+def _numbered(made: CellGrid) -> list[str]:
     return [f"({number}) {note}" for number, note in enumerate(made.footnotes, 1)]
 
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from results.stats.ranks import LEAST, SEED
-from results.tables.ranking import Place, Ranking
+from results.tables.ranking import Rank, Ranking
 from results.tables.table import Cell
 
 _NAMED = 6  # labels, beyond which only their number is told
@@ -26,7 +26,7 @@ def columns(ranking: Ranking, cells: Sequence[Cell]) -> dict[str, list[str]]:
     }
 
 
-def _rank(place: Place) -> str:
+def _rank(place: Rank) -> str:
     """`3 [1, 7]`."""
     return f"{place.rank:g}" + ("" if math.isnan(place.low) else f" [{place.low:g}, {place.high:g}]")
 

@@ -8,7 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderResult
 from rich.table import Table as Rich
 from rich.text import Text
 
-from results.render.grid import Grid, Row, grid
+from results.render.grid import CellGrid, CellRow, grid
 from results.tables.table import Table
 
 _STYLES = {"better": "green", "worse": "red", "undecided": "yellow", "control: DIFFERS": "red", "other": "magenta"}
@@ -46,7 +46,7 @@ class Terminal:
         yield from (Text(f"warning: {warning}", style="yellow") for warning in made.warnings)
 
 
-def _parts(made: Grid, width: int) -> list[list[int]]:
+def _parts(made: CellGrid, width: int) -> list[list[int]]:
     """The columns after the labels, in as many tables below each other as it takes."""
     parts: list[list[int]] = [[]]
     room = width - _LEAST
@@ -60,7 +60,7 @@ def _parts(made: Grid, width: int) -> list[list[int]]:
     return parts
 
 
-def _table(made: Grid, chosen: list[int], width: int) -> Rich:
+def _table(made: CellGrid, chosen: list[int], width: int) -> Rich:
     """Labels and verdicts are folded; numbers are broken where they may be, if there is no room beside them."""
     numbers = [number for number in chosen if made.heads[number + 1] not in made.left]
     room = width - sum(2 + _widest(made, number, _ALWAYS) for number in numbers)
@@ -79,7 +79,7 @@ def _table(made: Grid, chosen: list[int], width: int) -> Rich:
     return table
 
 
-def _widest(made: Grid, number: int, breaks: re.Pattern[str]) -> int:
+def _widest(made: CellGrid, number: int, breaks: re.Pattern[str]) -> int:
     """Characters of a column."""
     texts = [_HEADS.sub("\n", made.heads[number + 1]), *(breaks.sub("\n", row.cells[number]) for row in made.rows)]
     return max(len(line) for text in texts for line in text.split("\n"))
@@ -89,6 +89,6 @@ def _verdict(text: str) -> Text:
     return Text(text, next((style for word, style in _STYLES.items() if text.startswith(word)), ""))
 
 
-def _label(row: Row) -> Text:
+def _label(row: CellRow) -> Text:
     marks = ",".join(map(str, row.marks))
     return Text.assemble(row.label, (f" ({marks})" if marks else "", "dim"))

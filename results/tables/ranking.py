@@ -15,11 +15,11 @@ from results.tables.trials import Trials
 
 COPIED = "copied"  # flag of a reported number that was measured under another protocol
 _BUDGET = ("epochs", "batch_size", "train", "val", "test")
-Row = tuple[Line, Trials]
+RankedLine = tuple[Line, Trials]
 
 
 @dataclass(frozen=True)
-class Place:
+class Rank:
     """Of a row among those that were measured here and have a reported number."""
 
     rank: float  # 1 is the best mean; equal ones share their average rank
@@ -33,7 +33,7 @@ class Ranking:
     """Of those rows of a table that can be ranked both ways."""
 
     name: str  # of the reported number
-    places: Mapping[str, Place]  # by label
+    places: Mapping[str, Rank]  # by label
     agreement: Agreement | None  # None: too few rows
     left: Mapping[str, Sequence[str]]  # why rows have no place -> their labels
     order: Sequence[str]  # labels of all rows: the best mean first, at the end what cannot stand beside those
@@ -60,14 +60,14 @@ def rank(definition: Definition, trials: Sequence[Trials], same: Mapping[str, st
     first = [line.label for line, _ in measured]
     return Ranking(
         definition.rank,
-        {line.label: Place(float(own[n]), *ends[n], float(other[n])) for n, (line, _) in enumerate(kept)},
+        {line.label: Rank(float(own[n]), *ends[n], float(other[n])) for n, (line, _) in enumerate(kept)},
         agreement(own, other) if len(kept) >= LEAST else None,
         {why: [label for label in whys if whys[label] == why] for why in whys.values() if why},
         [*first, *(label for label in whys if label not in first)],
     )
 
 
-def _unmeasured(row: Row, usual: Sequence[str]) -> str:
+def _unmeasured(row: RankedLine, usual: Sequence[str]) -> str:
     """Why its mean cannot stand beside the others'; empty if it can."""
     _, trials = row
     if not trials.values or trials.mixed:
@@ -75,7 +75,7 @@ def _unmeasured(row: Row, usual: Sequence[str]) -> str:
     return "" if _budget(trials) == usual else "measured at another budget, or on other images, than most"
 
 
-def _unfit(row: Row, name: str, same: Mapping[str, str | None]) -> str:
+def _unfit(row: RankedLine, name: str, same: Mapping[str, str | None]) -> str:
     """Why it has no place although it was measured; empty if it has."""
     line, _ = row
     numbers = line.reported.get(name, ())
@@ -88,11 +88,11 @@ def _unfit(row: Row, name: str, same: Mapping[str, str | None]) -> str:
     return "the same runs as another row" if same[line.label] is not None else ""
 
 
-def _mean(row: Row) -> float:
+def _mean(row: RankedLine) -> float:
     return fmean(row[1].values.values())
 
 
-def _usual(rows: Sequence[Row]) -> Sequence[str]:
+def _usual(rows: Sequence[RankedLine]) -> Sequence[str]:
     """What most rows that were measured were measured under."""
     found = Counter(_budget(trials) for _, trials in rows if trials.values and not trials.mixed)
     return found.most_common(1)[0][0] if found else ()

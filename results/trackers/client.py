@@ -15,7 +15,7 @@ from mlflow.entities import Run as Recorded
 from mlflow.exceptions import MlflowException
 
 from ablation.errors import AblationError, ConfigError
-from results.trackers.frame import RESULT, Point, Run
+from results.trackers.frame import RESULT, Point, RecordedRun
 
 _PAGE = 5000  # runs
 _FEW = 100  # ids: that many are asked for one by one, of more all runs are read
@@ -49,7 +49,7 @@ class Tracker:
         self.client = client
         self.experiments = [each.experiment_id for each in self._experiments()]
 
-    def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[Run]:
+    def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[RecordedRun]:
         """See `Source`."""
         if ids is None and sweep is not None:
             own = self._search(f"tags.`ablation.sweep` = {_quoted(sweep)}")
@@ -80,8 +80,8 @@ class Tracker:
             if not token:
                 return
 
-    def _search(self, query: str) -> list[Run]:
-        found: dict[str, Run] = {}  # by id: a run that comes while pages are read shifts them
+    def _search(self, query: str) -> list[RecordedRun]:
+        found: dict[str, RecordedRun] = {}  # by id: a run that comes while pages are read shifts them
         token = None
         while self.experiments:
             page = self.client.search_runs(self.experiments, query, max_results=_PAGE, page_token=token)
@@ -92,10 +92,12 @@ class Tracker:
         return list(found.values())
 
 
-def _run(run: Recorded) -> Run:
+def _run(run: Recorded) -> RecordedRun:
     info, data = run.info, run.data
     result = {key.removeprefix(RESULT): value for key, value in data.metrics.items() if key.startswith(RESULT)}
-    return Run(info.run_id, info.run_name or "", info.status, info.start_time or 0, data.tags, data.params, result)
+    return RecordedRun(
+        info.run_id, info.run_name or "", info.status, info.start_time or 0, data.tags, data.params, result
+    )
 
 
 def _quoted(text: str) -> str:

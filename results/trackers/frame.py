@@ -25,7 +25,7 @@ Point = tuple[str, str, int, int, float]  # run id, metric, step, ms since 1970,
 
 
 @dataclass(frozen=True)
-class Run:
+class RecordedRun:
     """A run as recorded."""
 
     run_id: str
@@ -40,16 +40,16 @@ class Run:
 class Source(Protocol):
     """Where runs are recorded."""
 
-    def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[Run]:
+    def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[RecordedRun]:
         """All runs of the ids, or of the ids that have a run in the sweep; none of those deleted."""
 
     def points(self, run_ids: Sequence[str], metrics: Sequence[str]) -> list[Point]:
         """All that was logged of the metrics in those runs."""
 
 
-def tidy(recorded: Iterable[Run], sweep: str | None) -> pd.DataFrame:
+def tidy(recorded: Iterable[RecordedRun], sweep: str | None) -> pd.DataFrame:
     """The frame of `results.read.runs`, of the trials that belong to the sweep (None: all)."""
-    trials: dict[tuple[str, int], list[Run]] = defaultdict(list)
+    trials: dict[tuple[str, int], list[RecordedRun]] = defaultdict(list)
     for run in recorded:
         key = _trial(run)
         if key is not None:
@@ -82,7 +82,7 @@ def paths(frame: pd.DataFrame, points: Iterable[Point], metrics: Sequence[str]) 
     return pd.DataFrame(columns)
 
 
-def _trial(run: Run) -> tuple[str, int] | None:
+def _trial(run: RecordedRun) -> tuple[str, int] | None:
     """Which trial it is; None if it is none, or does not count."""
     tags = run.tags
     if "ablation.superseded_by" in tags or tags.get("ablation.kind", "trial") != "trial":
@@ -91,28 +91,28 @@ def _trial(run: Run) -> tuple[str, int] | None:
     return (identity, int(seed)) if identity and seed.isdecimal() else None
 
 
-def _rank(run: Run) -> tuple[int, bool, int, str]:
+def _rank(run: RecordedRun) -> tuple[int, bool, int, str]:
     """The first of a trial's runs counts: the newest training; of its copies the finished, else the longest one."""
     epoch = run.tags.get("ablation.uploaded_epoch", "")
     return -_started(run), run.status != "FINISHED", -int(epoch) if epoch.isdecimal() else 0, run.run_id
 
 
-def _started(run: Run) -> int:
+def _started(run: RecordedRun) -> int:
     started = run.tags.get("ablation.started", "")
     return int(started) if started.isdecimal() else run.start
 
 
-def _name(run: Run) -> str:
+def _name(run: RecordedRun) -> str:
     """The arm's; trials recorded before there was the tag have it in the run's name."""
     return run.tags.get("ablation.name") or run.name.removesuffix(f" seed={run.tags['ablation.seed']}")
 
 
-def _sweeps(run: Run) -> set[str]:
+def _sweeps(run: RecordedRun) -> set[str]:
     names = f"{run.tags.get('ablation.sweep', '')},{run.tags.get('ablation.sweeps', '')}"
     return {name.strip() for name in names.split(",")} - {""}
 
 
-def _frame(rows: list[tuple[tuple[str, int], Run, tuple[str, ...]]]) -> pd.DataFrame:
+def _frame(rows: list[tuple[tuple[str, int], RecordedRun, tuple[str, ...]]]) -> pd.DataFrame:
     found = [run for _, run, _ in rows]
     text = {word: [run.tags.get(f"ablation.{word}", "") for run in found] for word in WORDS}
     columns: dict[str, pd.Series] = {
@@ -140,7 +140,7 @@ def _frame(rows: list[tuple[tuple[str, int], Run, tuple[str, ...]]]) -> pd.DataF
     return pd.DataFrame(columns | {key: values for key, values in numbers.items() if key not in columns})
 
 
-def _tagged(run: Run, prefix: str) -> dict[str, str]:
+def _tagged(run: RecordedRun, prefix: str) -> dict[str, str]:
     """Tags of ours that begin so, without `ablation.`."""
     return {k.removeprefix("ablation."): v for k, v in run.tags.items() if k.startswith(f"ablation.{prefix}")}
 

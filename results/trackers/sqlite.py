@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ablation.errors import AblationError, ConfigError
-from results.trackers.frame import COMMIT, RESULT, Point, Run
+from results.trackers.frame import COMMIT, RESULT, Point, RecordedRun
 
 _PATIENCE = 60.0  # seconds to wait for a writer
 _LAYOUT = {
@@ -44,13 +44,13 @@ class Database:
     def _columns(self, table: str) -> set[str]:
         return {row[1] for row in self.connection.execute(f"PRAGMA table_info({table})")}
 
-    def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[Run]:
+    def runs(self, ids: Collection[str] | None, sweep: str | None) -> list[RecordedRun]:
         """See `Source`."""
         if ids is not None:
             return self._runs(_SOME, (json.dumps(sorted(ids)),))
         return self._runs(_ALL, ()) if sweep is None else self._runs(_SWEEP, (sweep,))
 
-    def _runs(self, chosen: str, values: tuple[str, ...]) -> list[Run]:
+    def _runs(self, chosen: str, values: tuple[str, ...]) -> list[RecordedRun]:
         where = f"run_uuid IN ({chosen})"
         rows = self.connection.execute(
             f"""SELECT run_uuid, name, status, start_time FROM runs WHERE lifecycle_stage = 'active' AND {where}
@@ -68,7 +68,9 @@ class Database:
             values,
         )
         return [
-            Run(run, name or "", status, start or 0, _text(tags[run]), _text(params[run]), _numbers(result[run]))
+            RecordedRun(
+                run, name or "", status, start or 0, _text(tags[run]), _text(params[run]), _numbers(result[run])
+            )
             for run, name, status, start in rows
         ]
 
