@@ -56,7 +56,7 @@ def make_plan(
     trials: dict[str, list[Trial]] = {}
     for trial in status.trials:
         trials.setdefault(trial.planned.arm.id, []).append(trial)
-    notes = [*damaged, *status.trouble, *warnings.of_sweep(planned)]
+    notes = [*damaged, *status.trouble, *warnings.sweep_notes(planned)]
     notes += no_effect.check(planned, budget).notes
     estimates, edits = Estimates(past), Edits(out)
     if timed:

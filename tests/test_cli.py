@@ -273,7 +273,7 @@ def test_params_are_what_differs_from_the_defaults() -> None:
     overrides = ["aug=mixup", "optim.lr=0.3"]
     settled = config(*TINY, *overrides)
     choices = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}
-    described = arm.describe(settled, config(*TINY), choices, overrides, "python launch/run.py")
+    described = arm.make_arm(settled, config(*TINY), choices, overrides, "python launch/run.py")
     assert described.params == {
         "optim.lr": 0.3,
         "aug.mixup.alpha": 1,

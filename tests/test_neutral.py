@@ -14,11 +14,11 @@ from torch import Tensor
 from ablation.state import State
 from ablation.train import Plan
 from ablation.types import Pass
-from launch.compose.warnings import OFF, as_typed, of_config
+from launch.compose.warnings import OFF, config_notes, switch_off
 
 # What is typed, and what it is then the same as; nothing: the baseline.
 SAME: dict[str, tuple[str, str]] = {
-    **{path: (f"{path.replace('.', '=')} {as_typed(path)}", "") for path in OFF},
+    **{path: (f"{path.replace('.', '=')} {switch_off(path)}", "") for path in OFF},
     "smoothing of nothing": ("loss=label_smoothing loss.eps=0", "loss=ce"),
     "smoothing of nothing, by two numbers": ("loss=label_smoothing loss.form=posneg loss.pos=1 loss.neg=0", "loss=ce"),
     "focal loss without focus": ("loss=focal loss.gamma=0", "loss=ce"),
@@ -80,9 +80,9 @@ def test_what_is_the_same_trains_the_same(name: str) -> None:
 @pytest.mark.parametrize("path", OFF)
 def test_what_changes_nothing_is_said_and_nothing_else_is(path: str) -> None:
     typed, _ = SAME[path]
-    notes = of_config(config(*TINY, *SMALL_MODEL, *typed.split()))
-    assert f"{path} changes nothing: with {as_typed(path)} it trains as without it" in notes
-    assert "changes nothing" not in "".join(of_config(config(*TINY, *SMALL_MODEL, typed.split()[0])))
+    notes = config_notes(config(*TINY, *SMALL_MODEL, *typed.split()))
+    assert f"{path} changes nothing: with {switch_off(path)} it trains as without it" in notes
+    assert "changes nothing" not in "".join(config_notes(config(*TINY, *SMALL_MODEL, typed.split()[0])))
 
 
 def test_a_difference_would_be_seen() -> None:

@@ -1,1 +1,1 @@
-"""From a command line to checked arms: overrides, options, grid, ids, names, teachers, and words for mistakes."""
+"""From a command line to checked arms: overrides, grids, ids, names, teachers, warnings, and what errors say."""

@@ -1,4 +1,8 @@
-"""From a composed configuration to an arm: plain values, an id, a name, and a folder that says what it is."""
+"""An arm: one configuration of a sweep with all of its seeds, made of what Hydra composed.
+
+On the way a configuration becomes plain values, and loses what a recipe set for an option that was then replaced. What
+is left has an id, a name, and a folder that says what it is.
+"""
 
 from __future__ import annotations
 
@@ -24,8 +28,8 @@ from launch.compose.naming import full_name, rules
 from launch.compose.overrides import parsed
 from launch.compose.paths import ROOT
 
-Config = dict[str, Any]
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the one in C is six times as fast
+Config = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -53,131 +57,9 @@ class Arm:
         return json.dumps(asdict(self), indent=1) + "\n"
 
 
-def has_begun(seed_folder: Path) -> bool:
-    """Whether a trial was ever begun."""
-    return any(seed_folder.glob("attempt-*")) or (seed_folder / RESULT).exists()
-
-
-def has_run(folder: Path) -> bool:
-    """Whether a trial of this arm was ever begun: folders are written when a sweep is submitted."""
-    return any(map(has_begun, folder.glob("seed-*")))
-
-
-def resolved(config: DictConfig) -> Config:
-    """Resolved plain values, without Hydra's own node.
-
-    Raises:
-        ConfigError: a missing value or a broken interpolation.
-    """
-    try:
-        resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
-    except OmegaConfBaseException as e:
-        raise ConfigError(f"{e.full_key}: {str(e).splitlines()[0]}") from e
-    return {k: v for k, v in resolved.items() if k != "hydra"}
-
-
-def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]:
-    """Drop what a recipe set for an option that was then replaced; the notes say what was dropped.
-
-    A recipe sets `sched.eta` for its cosine; with `sched=multistep` on the command line that key has no reader. What
-    the command line itself sets is never dropped: building the option refuses it. Without a teacher, a trial's own
-    draws are the seed's.
-
-    Raises:
-        ConfigError: a group or an option is missing, or no mapping.
-    """
-    _check_shape(config)
-    typed = _typed(overrides)
-    notes, settled = [], dict(config)
-    if config["teacher"] is None and config["draws"] == "own":
-        settled["draws"] = "seed"
-    for group in GROUPS:
-        accepted = inspect.signature(factory(config[group], group)).parameters
-        keep = {k: v for k, v in config[group].items() if k == "_target_" or k in accepted or f"{group}.{k}" in typed}
-        notes += [f"{group}.{k}={config[group][k]}" for k in config[group] if k not in keep]
-        settled[group] = keep
-    for group in MANY:
-        keep = {n: node for n, node in config[group].items() if "_target_" in node or f"{group}.{n}" in typed}
-        notes += [f"{group}.{n}" for n in config[group] if n not in keep]
-        settled[group] = keep
-    left_out = [f"left out, because the option it was meant for is not chosen: {n}" for n in notes]
-    return settled, replaced([parsed(text) for text in overrides]) + left_out
-
-
-def _check_shape(config: Config) -> None:
-    for group in (*GROUPS, *MANY):
-        if not isinstance(config.get(group), Mapping):
-            way = f"{group}=NAME, one of conf/{group}/"
-            raise ConfigError(f"{group}={config.get(group)}: is no option; give {way}")
-    for group in MANY:
-        for n, node in config[group].items():
-            if not isinstance(node, Mapping):
-                raise ConfigError(
-                    f"{group}.{n}={node}: is no option; in a file conf/{group}/NAME.yaml the lines of an option stand, "
-                    f"indented, under NAME:, and on the command line it is +{group}.NAME={{_target_: module.function}}"
-                )
-
-
-def replaced(overrides: Sequence[Override]) -> list[str]:
-    """Of two values for one key the later one counts, as in Hydra; what is said of the others."""
-    last = {override.get_key_element(): override for override in overrides}
-    told = []
-    for override in overrides:
-        key, text = override.get_key_element(), override.input_line
-        if override is not last[key] and text != last[key].input_line:
-            both = f"; for both options give {key}=[NAME,NAME]" if key in MANY else ""
-            told.append(f"{text} does nothing: {last[key].input_line} stands later and counts{both}")
-    return told
-
-
-def _typed(overrides: Sequence[str]) -> set[str]:
-    """All keys that the command line sets a value of, be it as `a.b.c=1`, `a.b={c: 1}` or `a={b: {c: 1}}`."""
-    found = set()
-    for key, value in ((o.key_or_group, o.value()) for o in map(parsed, overrides)):
-        if isinstance(value, dict):
-            found |= {key, *(f"{key}.{inner}" for inner in (*value, *flatten(value)))}
-        elif "." in key:  # the others are scalars, which are always kept, or choose an option, which sets nothing
-            found.add(key)
-    return found | {".".join(key.split(".")[:n]) for key in found for n in range(2, key.count(".") + 1)}
-
-
-def _labels(config: Config, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, str]:
-    """What each group has: options by name, or by the factory that was put in the place of an option's own."""
-    typed, users = _typed(overrides), theirs(config)
-
-    def label(group: str, option: str, key: str, node: Mapping[str, Any]) -> str:
-        shipped = (ROOT / "conf" / group / f"{option}.yaml").is_file()
-        foreign = shipped and f"{key}.".startswith(users)  # a recipe may have put it there
-        other = f"{key}._target_" in typed and (shipped or key == group)  # else `+aug.mine._target_=` makes that name
-        return str(node["_target_"]) if foreign or other else option
-
-    one = {g: label(g, str(choices.get(g)), g, config[g]) for g in GROUPS}
-    many = {g: [label(g, n, f"{g}.{n}", node) for n, node in config[g].items()] for g in MANY if g != "track"}
-    return one | {g: "+".join(names) or "none" for g, names in many.items()}
-
-
-def describe(
-    config: Config, defaults: Config, choices: Mapping[str, Any], overrides: Sequence[str], command: str
-) -> Arm:
-    """The arm of a settled configuration; `defaults` is the configuration of no overrides, `choices` Hydra's."""
-    base = canonical(defaults)
-    changed = {k: v for k, v in canonical(config).items() if base.get(k) != v and not k.endswith("_target_")}
-    if config["data"].get("path"):  # for people: the images are known by their content
-        changed[PATH] = config["data"]["path"]
-    return Arm(
-        id=identify(config, rules()),
-        name=full_name(overrides, config),
-        sweep=str(config["sweep"]),
-        groups=_labels(config, choices, overrides),
-        params={k: v for k, v in changed.items() if k not in MANY},
-        overrides=list(overrides),
-        command=command,
-    )
-
-
 @dataclass(frozen=True)
 class Work:
-    """What a worker is given: one trial, or all seeds of an arm that trains them fused."""
+    """What a worker is given at once: one trial, or all seeds of an arm that trains them fused."""
 
     id: str
     seeds: tuple[int, ...]
@@ -207,3 +89,125 @@ class Planned:
         """One a seed, or one for all seeds if they are fused."""
         groups = [self.seeds] if self.config["fuse"] else [(seed,) for seed in self.seeds]
         return [Work(self.arm.id, group) for group in groups]
+
+
+def resolved(config: DictConfig) -> Config:
+    """Resolved plain values, without Hydra's own node.
+
+    Raises:
+        ConfigError: a missing value or a broken interpolation.
+    """
+    try:
+        resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
+    except OmegaConfBaseException as e:
+        raise ConfigError(f"{e.full_key}: {str(e).splitlines()[0]}") from e
+    return {k: v for k, v in resolved.items() if k != "hydra"}
+
+
+def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]:
+    """Drop what a recipe set for an option that was then replaced; the notes say what was dropped.
+
+    A recipe sets `sched.eta` for its cosine; with `sched=multistep` on the command line that key has no reader. What
+    the command line itself sets is never dropped: building the option refuses it. Without a teacher, a trial's own
+    draws are the seed's.
+
+    Raises:
+        ConfigError: a group or an option is missing, or no mapping.
+    """
+    _check_shape(config)
+    typed = _typed_keys(overrides)
+    notes, settled = [], dict(config)
+    if config["teacher"] is None and config["draws"] == "own":
+        settled["draws"] = "seed"
+    for group in GROUPS:
+        accepted = inspect.signature(factory(config[group], group)).parameters
+        keep = {k: v for k, v in config[group].items() if k == "_target_" or k in accepted or f"{group}.{k}" in typed}
+        notes += [f"{group}.{k}={config[group][k]}" for k in config[group] if k not in keep]
+        settled[group] = keep
+    for group in MANY:
+        keep = {n: node for n, node in config[group].items() if "_target_" in node or f"{group}.{n}" in typed}
+        notes += [f"{group}.{n}" for n in config[group] if n not in keep]
+        settled[group] = keep
+    left_out = [f"left out, because the option it was meant for is not chosen: {n}" for n in notes]
+    return settled, notes_on_repeated_keys([parsed(text) for text in overrides]) + left_out
+
+
+def make_arm(
+    config: Config, defaults: Config, choices: Mapping[str, Any], overrides: Sequence[str], command: str
+) -> Arm:
+    """The arm of a settled configuration; `defaults` is the configuration of no overrides, `choices` Hydra's."""
+    base = canonical(defaults)
+    changed = {k: v for k, v in canonical(config).items() if base.get(k) != v and not k.endswith("_target_")}
+    if config["data"].get("path"):  # for people: the images are known by their content
+        changed[PATH] = config["data"]["path"]
+    return Arm(
+        id=identify(config, rules()),
+        name=full_name(overrides, config),
+        sweep=str(config["sweep"]),
+        groups=_labels(config, choices, overrides),
+        params={k: v for k, v in changed.items() if k not in MANY},
+        overrides=list(overrides),
+        command=command,
+    )
+
+
+def notes_on_repeated_keys(overrides: Sequence[Override]) -> list[str]:
+    """A note on each override that does nothing: of two values for one key the later one counts, as in Hydra."""
+    last = {override.get_key_element(): override for override in overrides}
+    notes = []
+    for override in overrides:
+        key, text = override.get_key_element(), override.input_line
+        if override is not last[key] and text != last[key].input_line:
+            both = f"; for both options give {key}=[NAME,NAME]" if key in MANY else ""
+            notes.append(f"{text} does nothing: {last[key].input_line} stands later and counts{both}")
+    return notes
+
+
+def has_begun(seed_folder: Path) -> bool:
+    """Whether the trial of this folder was ever begun."""
+    return any(seed_folder.glob("attempt-*")) or (seed_folder / RESULT).exists()
+
+
+def has_run(folder: Path) -> bool:
+    """Whether a trial of this arm was ever begun: folders are written when a sweep is submitted."""
+    return any(map(has_begun, folder.glob("seed-*")))
+
+
+def _check_shape(config: Config) -> None:
+    for group in (*GROUPS, *MANY):
+        if not isinstance(config.get(group), Mapping):
+            way = f"{group}=NAME, one of conf/{group}/"
+            raise ConfigError(f"{group}={config.get(group)}: is no option; give {way}")
+    for group in MANY:
+        for n, node in config[group].items():
+            if not isinstance(node, Mapping):
+                raise ConfigError(
+                    f"{group}.{n}={node}: is no option; in a file conf/{group}/NAME.yaml the lines of an option stand, "
+                    f"indented, under NAME:, and on the command line it is +{group}.NAME={{_target_: module.function}}"
+                )
+
+
+def _typed_keys(overrides: Sequence[str]) -> set[str]:
+    """All keys that the command line sets a value of, be it as `a.b.c=1`, `a.b={c: 1}` or `a={b: {c: 1}}`."""
+    keys = set()
+    for key, value in ((o.key_or_group, o.value()) for o in map(parsed, overrides)):
+        if isinstance(value, dict):
+            keys |= {key, *(f"{key}.{inner}" for inner in (*value, *flatten(value)))}
+        elif "." in key:  # the others are scalars, which are always kept, or choose an option, which sets nothing
+            keys.add(key)
+    return keys | {".".join(key.split(".")[:n]) for key in keys for n in range(2, key.count(".") + 1)}
+
+
+def _labels(config: Config, choices: Mapping[str, Any], overrides: Sequence[str]) -> dict[str, str]:
+    """What each group has: options by name, or by the factory that was put in the place of the option's own one."""
+    typed, users = _typed_keys(overrides), theirs(config)
+
+    def label(group: str, option: str, key: str, node: Mapping[str, Any]) -> str:
+        shipped = (ROOT / "conf" / group / f"{option}.yaml").is_file()
+        foreign = shipped and f"{key}.".startswith(users)  # a recipe may have put it there
+        other = f"{key}._target_" in typed and (shipped or key == group)  # else `+aug.mine._target_=` makes that name
+        return str(node["_target_"]) if foreign or other else option
+
+    one = {g: label(g, str(choices.get(g)), g, config[g]) for g in GROUPS}
+    many = {g: [label(g, n, f"{g}.{n}", node) for n, node in config[g].items()] for g in MANY if g != "track"}
+    return one | {g: "+".join(names) or "none" for g, names in many.items()}

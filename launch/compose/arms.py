@@ -16,12 +16,14 @@ from ablation.errors import ConfigError, DataError
 from ablation.store.identity import flatten
 from ablation.trial.program import program_of
 from launch.compose import choices, errors, overrides, own_data, teachers
-from launch.compose.arm import Config, Planned, describe, resolved, settle
+from launch.compose.arm import Config, Planned, make_arm, resolved, settle
 from launch.compose.composer import Composer
 from launch.compose.overrides import Overrides, parsed
-from launch.compose.warnings import of_config
+from launch.compose.warnings import config_notes
 
-_TOLD = 20  # refused arms that a message lists
+_LISTED = 20  # refused arms that a message lists
+_MOST_ARMS = 12  # arms; a line with more is hard to read
+_ROWS = "hydra.sweeper.rows"
 _ONE_SWEEP = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it
 
 
@@ -42,7 +44,7 @@ def compose_arms(rows: Sequence[Overrides], search: Sequence[str] = ()) -> list[
 
 
 def compose_rows(rows: Sequence[Overrides], search: Sequence[str] = ()) -> tuple[list[Planned], list[str]]:
-    """Likewise, and for every override list the id of its arm."""
+    """The arms as `compose_arms` gives them, and for every override list the id of its arm."""
     planned: list[Planned] = []
     rows_of: Counter[tuple[str, str, tuple[int, ...]]] = Counter()  # of an id, a name and seeds
     ids: list[str] = []
@@ -55,45 +57,33 @@ def compose_rows(rows: Sequence[Overrides], search: Sequence[str] = ()) -> tuple
             ids.append(arms[-1].arm.id)
             rows_of[ids[-1], arms[-1].arm.name, arms[-1].seeds] += 1
     if refused:
-        reasons = [errors.message(e, [*search, *row]) for _, row, e in refused[:_TOLD]]
+        reasons = [errors.message(e, [*search, *row]) for _, row, e in refused[:_LISTED]]
         if len(refused) == len(rows) and len(set(reasons)) == 1:  # what all arms share is said once
             raise Refused(reasons[0])
-        told = _told(refused, reasons)
-        told += [f"  and {len(refused) - _TOLD} more"] if len(refused) > _TOLD else []
-        raise Refused("\n".join([f"{len(refused)} of {len(rows)} arms refused, nothing was started:", *told]))
+        lines = _list_refused(refused, reasons)
+        lines += [f"  and {len(refused) - _LISTED} more"] if len(refused) > _LISTED else []
+        raise Refused("\n".join([f"{len(refused)} of {len(rows)} arms refused, nothing was started:", *lines]))
     _check_common(planned)
-    again = {
+    repeated = {
         id_: f"{name} is asked for by {n} rows: its trials are run once"
         for (id_, name, _), n in rows_of.items()
         if n > 1
     }
-    return [_commanded(_noted(p, again), search) for p in merge(planned)], ids
-
-
-def _told(refused: Sequence[tuple[int, Overrides, Exception]], reasons: Sequence[str]) -> list[str]:
-    """A line for each refused arm that has a reason here; a longer one that several share, in full once."""
-    lines: list[str] = []
-    first: dict[str, int] = {}  # reason -> the arm that it was told of
-    for (number, row, _), why in zip(refused, reasons, strict=False):
-        head, *rest = why.splitlines() or [""]
-        if rest and first.setdefault(why, number) != number:
-            rest = [f"  the same as arm {first[why]}"]
-        lines += [f"  arm {number} ({_spelt(row)}): {head}", *(f"  {line}" for line in rest)]
-    return lines
+    return [_with_command(_with_note(p, repeated), search) for p in merge(planned)], ids
 
 
 def try_compose(rows: Iterable[Overrides], search: Sequence[str] = ()) -> Iterator[list[Planned] | Exception]:
-    """For every override list the arms that it needs, its own last, or why it is refused (see `messages.explain`).
+    """For every override list the arms that it needs, its own last, or why it is refused (see `errors.message`).
 
     Hydra must be initialized.
     """
     composer = Composer(search)
-    find = own_data.finder()
+    find = own_data.digest_finder()
     defaults, _ = settle(resolved(composer(()).config), ())
 
     @cache
     def compose(row: tuple[str, ...]) -> list[Planned]:
-        """Of one row: the teachers it needs, then its own arm. Students of one teacher ask for it in the same words."""
+        """The teachers that one row needs, then its own arm. Students of one teacher name it in the same words."""
         choices.refuse([*search, *row])
         return _arms(composer, defaults, row, lambda teachers: compose(tuple(teachers)), find)
 
@@ -108,8 +98,50 @@ def merge(planned: Iterable[Planned]) -> list[Planned]:
     """One arm an id, with the seeds of all in order; other names that an id had are noted."""
     arms: dict[str, Planned] = {}
     for p in planned:
-        arms[p.arm.id] = _united(arms[p.arm.id], p) if p.arm.id in arms else p
+        arms[p.arm.id] = _unite(arms[p.arm.id], p) if p.arm.id in arms else p
     return list(arms.values())
+
+
+def one_by_one(rows: Sequence[Sequence[str]], hydra: Sequence[str] = ()) -> str:
+    """The line for a sweep of which some arms cannot have what was typed for all: it gives that to the others only.
+
+    Empty if no one override is at fault, or if there are too many arms for a line that people read.
+
+    `hydra` are the overrides of Hydra's own. Hydra must be initialized.
+    """
+    shared = [text for text in rows[0] if all(text in row for row in rows)]
+    search = overrides.search_paths(hydra)
+    if len(rows) > _MOST_ARMS or any(text.startswith("hydra.sweeper.") for text in hydra):
+        return ""
+    refused = [isinstance(arms, Exception) for arms in try_compose(rows, search)]
+    if not any(refused) or all(refused):
+        return ""
+    for blamed in shared:
+        changed = [[text for text in row if not (no and text == blamed)] for row, no in zip(rows, refused, strict=True)]
+        if any(isinstance(arms, Exception) for arms in try_compose(changed, search)):
+            continue
+        common = [text for text in shared if text != blamed]
+        lines = (" ".join(_quote_word(text) for text in row if text not in common) for row in changed)
+        quoted = ",".join('"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"' for line in lines)
+        line = overrides.sweep_command([], [f"{_ROWS}=[{quoted}]", *common, *hydra])
+        return f"to give {blamed} to the arms that can have it, say them one by one: {line}"
+    return ""
+
+
+def _list_refused(refused: Sequence[tuple[int, Overrides, Exception]], reasons: Sequence[str]) -> list[str]:
+    """A line for each refused arm that has a reason here; a longer one that several share, in full once."""
+    lines: list[str] = []
+    first: dict[str, int] = {}  # reason -> the arm that is listed with it
+    for (number, row, _), why in zip(refused, reasons, strict=False):
+        head, *rest = why.splitlines() or [""]
+        if rest and first.setdefault(why, number) != number:
+            rest = [f"  the same as arm {first[why]}"]
+        lines += [f"  arm {number} ({_format_row(row)}): {head}", *(f"  {line}" for line in rest)]
+    return lines
+
+
+def _format_row(row: Overrides) -> str:
+    return " ".join(row) or "no overrides"
 
 
 def _arms(
@@ -119,32 +151,33 @@ def _arms(
     others: Callable[[Overrides], list[Planned]],
     find: own_data.Find,
 ) -> list[Planned]:
+    """One override list's arm, after the teachers it needs, which `others` composes."""
     if any(parsed(text).key_or_group == "table" for text in row):
         raise ConfigError("table: is a grid, not an arm; run it with -m")
     composed = composer(row)
     settled, notes = settle(resolved(composed.config), row)
     settled, unknown = own_data.with_digest(settled, find)
     config, before = teachers.expand(settled, row, others)
-    notes += [*unknown, *program_of(config).check(config), *of_config(config)]
-    arm = describe(config, defaults, composed.choices, row, command="")
+    notes += [*unknown, *program_of(config).check(config), *config_notes(config)]
+    arm = make_arm(config, defaults, composed.choices, row, command="")
     return [*before, Planned(arm, config, tuple(notes), config["teacher"])]
 
 
-def _noted(p: Planned, notes: Mapping[str, str]) -> Planned:
+def _with_note(p: Planned, notes: Mapping[str, str]) -> Planned:
     """With the note on its id, if there is one."""
     return replace(p, notes=(*p.notes, notes[p.arm.id])) if p.arm.id in notes else p
 
 
-def _commanded(p: Planned, search: Sequence[str]) -> Planned:
+def _with_command(p: Planned, search: Sequence[str]) -> Planned:
     """With the line that runs this arm alone."""
     return replace(p, arm=replace(p.arm, command=overrides.arm_command([*search, *p.arm.overrides])))
 
 
-def _united(first: Planned, second: Planned) -> Planned:
+def _unite(first: Planned, second: Planned) -> Planned:
     """The first arm with the second's seeds too."""
     same = f"{second.arm.name} is the same arm as {first.arm.name}: its trials are run once"
     notes = [same] * (second.arm.name != first.arm.name)
-    notes += _passed_over(first, second)
+    notes += _ignored_settings(first, second)
     first = replace(first, notes=tuple(dict.fromkeys([*first.notes, *notes])))
     united = list(dict.fromkeys([*first.seeds, *second.seeds]))
     if len(united) == len(first.seeds):
@@ -154,8 +187,8 @@ def _united(first: Planned, second: Planned) -> Planned:
     return replace(first, arm=replace(first.arm, overrides=overrides), config={**first.config, "seeds": united})
 
 
-def _passed_over(first: Planned, second: Planned) -> list[str]:
-    """What the second says of where and how it is run, which the first's trials are not."""
+def _ignored_settings(first: Planned, second: Planned) -> list[str]:
+    """Notes on where and how the second is to be run, since the trials are run as the first says."""
     kept, other = ({k: v for k, v in flatten(p.config).items() if k != "seeds"} for p in (first, second))
     return [
         f"{key}={json.dumps(other.get(key))} is left out: {first.arm.name} is run with {json.dumps(kept.get(key))}"
@@ -171,38 +204,6 @@ def _check_common(planned: Sequence[Planned]) -> None:
             raise ConfigError(f"{key}: has the values {', '.join(values)} in one sweep; give one, or start two sweeps")
 
 
-def _spelt(row: Overrides) -> str:
-    return " ".join(row) or "no overrides"
-
-
-_MANY = 12  # arms; a line with more is hard to read
-_ROWS = "hydra.sweeper.rows"
-
-
-def one_by_one(rows: Sequence[Sequence[str]], hydra: Sequence[str] = ()) -> str:
-    """The line that gives an override of all arms to those only that can have it; empty if no one override is at fault.
-
-    `hydra` are the overrides of Hydra's own. Hydra must be initialized.
-    """
-    shared = [text for text in rows[0] if all(text in row for row in rows)]
-    search = overrides.search_paths(hydra)
-    if len(rows) > _MANY or any(text.startswith("hydra.sweeper.") for text in hydra):
-        return ""
-    refused = [isinstance(found, Exception) for found in try_compose(rows, search)]
-    if not any(refused) or all(refused):
-        return ""
-    for blamed in shared:
-        told = [[text for text in row if not (no and text == blamed)] for row, no in zip(rows, refused, strict=True)]
-        if any(isinstance(found, Exception) for found in try_compose(told, search)):
-            continue
-        common = [text for text in shared if text != blamed]
-        lines = (" ".join(_word(text) for text in row if text not in common) for row in told)
-        said = ",".join('"' + line.replace("\\", "\\\\").replace('"', '\\"') + '"' for line in lines)
-        line = overrides.sweep_command([], [f"{_ROWS}=[{said}]", *common, *hydra])
-        return f"to give {blamed} to the arms that can have it, say them one by one: {line}"
-    return ""
-
-
-def _word(text: str) -> str:
+def _quote_word(text: str) -> str:
     """One word of a line: in quotes only where it would come apart, since a shell's come around the whole."""
     return shlex.quote(text) if {*text} & {*" '\"\\\t\n#"} else text

@@ -30,8 +30,8 @@ def refuse(overrides: Sequence[str]) -> None:
         value = override.value()
         if override.is_sweep_override() or isinstance(value, dict):
             continue
-        if said := _wrong(override, overrides):
-            raise ConfigError(f"{text}: {said}")
+        if reason := _wrong(override, overrides):
+            raise ConfigError(f"{text}: {reason}")
 
 
 def _wrong(override: Override, overrides: Sequence[str]) -> str | None:
@@ -42,22 +42,14 @@ def _wrong(override: Override, overrides: Sequence[str]) -> str | None:
     if isinstance(value, str):
         return None
     if value is None:
-        return f"null is no option; {_none(group, key)}"
-    return _unread(group, str(override.input_line).partition("=")[2].strip(), f"{key}={{}}", overrides)
-
-
-def _none(group: str, key: str) -> str:
-    if group in MANY:
-        return f"for none of them type {shlex.quote(f'{group}=[]')}"
-    if group in GROUPS or group in OF_HYDRA:
-        return f"give {key}=NAME, one of conf/{group}/"
-    return f"leave {key}= out for none"
+        return f"null is no option; {_how_to_choose_none(group, key)}"
+    return _misread(group, str(override.input_line).partition("=")[2].strip(), f"{key}={{}}", overrides)
 
 
 def _wrong_list(group: str, key: str, value: list[Any], overrides: Sequence[str]) -> str | None:
     names = [name for name in value if isinstance(name, str)]
     if group in GROUPS and not value:
-        return f"it is exactly one option; {_none(group, key)}"
+        return f"it is exactly one option; {_how_to_choose_none(group, key)}"
     if group in GROUPS:
         return f"it is exactly one option; type {key}={names[0] if names else 'NAME'}"
     listed = f"{key}=[{','.join(names)}]"
@@ -66,14 +58,22 @@ def _wrong_list(group: str, key: str, value: list[Any], overrides: Sequence[str]
             return f"null is no option; type {shlex.quote(listed)}"
         if not isinstance(item, str):
             name = str(item).lower() if isinstance(item, bool) else str(item)
-            return _unread(group, name, f"{key}=[{{}}]", overrides)
+            return _misread(group, name, f"{key}=[{{}}]", overrides)
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         return f"{', '.join(twice)} is named twice and would be there once; name it once"
     return None
 
 
-def _unread(group: str, name: str, form: str, overrides: Sequence[str]) -> str:
+def _how_to_choose_none(group: str, key: str) -> str:
+    if group in MANY:
+        return f"for none of them type {shlex.quote(f'{group}=[]')}"
+    if group in GROUPS or group in OF_HYDRA:
+        return f"give {key}=NAME, one of conf/{group}/"
+    return f"leave {key}= out for none"
+
+
+def _misread(group: str, name: str, form: str, overrides: Sequence[str]) -> str:
     """Of what Hydra reads as a number or a truth value: how it is typed if there is an option of this name."""
     names = offered(group, overrides)
     if name not in names:

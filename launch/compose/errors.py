@@ -1,4 +1,8 @@
-"""What the terminal says when something is refused or stopped."""
+"""Errors in words: what people read if a name, a key or a whole row of a table is wrong, and what was meant perhaps.
+
+Hydra names the key or file that it did not find. Here the nearest valid names are found, among the groups, options and
+keys that the command line chooses, those on the user's own search path too.
+"""
 
 from __future__ import annotations
 
@@ -20,26 +24,26 @@ from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.store.identity import flatten
-from launch.compose import overrides as quotes
 from launch.compose.hydra_version import running
-from launch.compose.overrides import parsed, search_paths
+from launch.compose.overrides import parsed, search_paths, suggest_override
 from launch.compose.paths import ROOT
 
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
-ALL_GROUPS = (*GROUPS, *MANY, "recipe", "table")
-_AXES = "hydra.sweeper.params"
+_OPTIONS = (*GROUPS, *MANY, "recipe")
+ALL_GROUPS = (*_OPTIONS, "table")
 OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
-
-
-def print_stopped(e: Stopped) -> int:
-    """Say where it stopped; the exit code of an interrupted program."""
-    print(e, file=sys.stderr)
-    return 130
+_AXES = "hydra.sweeper.params"
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
 
 
 def print_error(e: Exception) -> None:
     """Print what went wrong, on standard error."""
     print(f"error: {message(e)}", file=sys.stderr)
+
+
+def print_stopped(e: Stopped) -> int:
+    """Print where it stopped; returns the exit code of an interrupted program."""
+    print(e, file=sys.stderr)
+    return 130
 
 
 def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
@@ -49,23 +53,41 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
         group, option = _missing(str(e.missing_cfg_file))
         return f"{group}={option}: no such option; {near(option, offered(group, typed))}"
     if isinstance(e, OverrideParseException):
-        return f"{e.override}: is not an override: Hydra cannot read it; {quotes.way_to_type(str(e.override))}"
+        return f"{e.override}: is not an override: Hydra cannot read it; {suggest_override(str(e.override))}"
     if isinstance(e, OSError) and e.errno in _FULL:
         return f"{e}; checkpoints written before are whole, and the same command resumes from there"
     unknown = re.search(r"Could not override '([^']+)'", str(e))
     return _unknown_key(unknown[1], typed) if unknown else str(e)
 
 
+def short_reason(error: Exception, overrides: Sequence[str]) -> str:
+    """What a row of a table asks for that does not exist, or not yet: without the names that may have been meant."""
+    key = re.search(r"Could not override '([^']+)'", str(error))
+    if key:
+        return f"{key[1]}: no such key"
+    return re.split("; (?:did you mean|valid:)", message(error, overrides))[0]
+
+
 def options(group: str) -> list[str]:
     """The names of a group's options, with their folder if they lie deeper: mixup, lab/postact_mixup."""
     folder = ROOT / "conf" / group
-    found = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
-    return sorted(name.as_posix() for name in found if not name.name.startswith("_"))
+    names = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
+    return sorted(name.as_posix() for name in names if not name.name.startswith("_"))
 
 
 def offered(group: str, overrides: Sequence[str]) -> set[str]:
-    """Likewise, with those on the search path that these overrides name."""
-    return {*options(group), *_users(group, overrides)}
+    """The names of a group's options, with those on the search path that these overrides give."""
+    return {*options(group), *_users_options(group, overrides)}
+
+
+def absent_options(overrides: Sequence[str]) -> list[str]:
+    """Every option that these overrides choose, for a teacher too, and that has no file: "model=lenet: no such option".
+
+    One look at the files, where composing takes Hydra tens of milliseconds and tells the first only.
+    """
+    chosen = [pair for text in overrides for pair in _chosen(parsed(text).key_or_group, parsed(text).value())]
+    missing = [pair for pair in chosen if not (ROOT / "conf" / pair[0] / f"{pair[1]}.yaml").exists()]
+    return list(dict.fromkeys(f"{group}={option}: no such option" for group, option in missing))
 
 
 def _missing(path: str) -> tuple[str, str]:
@@ -82,7 +104,7 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     if key.startswith(_AXES):
         return f"{key}: axes are new keys, which ++ adds: '++{_AXES}={{optim.lr: \"0.1,0.2\"}}'"
     keys = _keys(overrides)
-    text, key, inside = _typed(key, keys, overrides)
+    text, key, inside = _find_typed(key, keys, overrides)
     head, _, rest = key.partition(".")
     option = rest.partition(".")[0]
     parent = key.rpartition(".")[0]
@@ -104,7 +126,7 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     return f"{key}: no such key; {near(key, beside if rest and beside else [*ALL_GROUPS, *SCALARS])}"
 
 
-def _typed(key: str, keys: Sequence[str], overrides: Sequence[str]) -> tuple[str, str, list[str]]:
+def _find_typed(key: str, keys: Sequence[str], overrides: Sequence[str]) -> tuple[str, str, list[str]]:
     """The override that set a wrong key, the key that is wrong, and all keys that were typed for what it is in.
 
     Of a mapping, `optim={momentm: 1}`, Hydra names the key that was given it, which may be right.
@@ -129,7 +151,7 @@ def _absent(node: Mapping[str, Any], path: str, keys: Sequence[str]) -> str | No
     return None
 
 
-def _users(group: str, overrides: Sequence[str]) -> list[str]:
+def _users_options(group: str, overrides: Sequence[str]) -> list[str]:
     """The names of a group's options on the user's own search path."""
     search = search_paths(overrides)
     if not search:
@@ -160,27 +182,6 @@ def _composed(overrides: list[str]) -> Any:
         return OmegaConf.to_container(compose("config", overrides, return_hydra_config=True), resolve=False)
     except (HydraException, OmegaConfBaseException, ValueError):
         return None
-
-
-_OPTIONS = (*GROUPS, *MANY, "recipe")
-
-
-def absent_options(overrides: Sequence[str]) -> list[str]:
-    """Every option that these overrides choose, for a teacher too, and that has no file: "model=lenet: no such option".
-
-    One look at the files, where composing takes Hydra tens of milliseconds and tells the first only.
-    """
-    chosen = [pair for text in overrides for pair in _chosen(parsed(text).key_or_group, parsed(text).value())]
-    missing = [pair for pair in chosen if not (ROOT / "conf" / pair[0] / f"{pair[1]}.yaml").exists()]
-    return list(dict.fromkeys(f"{group}={option}: no such option" for group, option in missing))
-
-
-def why_not(error: Exception, overrides: Sequence[str]) -> str:
-    """Why a row cannot be composed, without the names that may have been meant."""
-    key = re.search(r"Could not override '([^']+)'", str(error))
-    if key:
-        return f"{key[1]}: no such key"
-    return re.split("; (?:did you mean|valid:)", message(error, overrides))[0]
 
 
 def _chosen(key: str, value: Any) -> Iterator[tuple[str, str]]:

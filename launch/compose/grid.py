@@ -33,7 +33,7 @@ from hydra.core.override_parser.types import Override
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch.compose.arm import replaced
+from launch.compose.arm import notes_on_repeated_keys
 from launch.compose.overrides import parsed, quote_teacher
 
 _KINDS = {"params": dict, "zip": list, "union": list, "rows": list, "exclude": list}
@@ -49,8 +49,8 @@ class Exclusion:
 
     def matches(self, overrides: Iterable[str]) -> bool:
         """Whether these overrides have one of the values for every key."""
-        said = {key_of(text): parsed(text).value() for text in overrides}
-        return all(key in said and said[key] in values for key, values in self.wanted.items())
+        given = {key_of(text): parsed(text).value() for text in overrides}
+        return all(key in given and given[key] in values for key, values in self.wanted.items())
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,12 @@ class GridRow:
 
     overrides: tuple[str, ...] = ()
     about: Mapping[str, Any] = field(default_factory=dict)
-    rules: tuple[Exclusion, ...] = ()
+    exclusions: tuple[Exclusion, ...] = ()
 
     def __add__(self, other: GridRow) -> GridRow:
-        """Both; of two overrides of one key the other's."""
+        """Both rows as one; of two overrides of one key the other's counts."""
         keyed = {key_of(text): text for text in (*self.overrides, *other.overrides)}
-        return GridRow(tuple(keyed.values()), {**self.about, **other.about}, self.rules + other.rules)
-
-
-def key_of(override: str) -> str:
-    """What it overrides, with its sign and package: `+aug`, `optim.lr`."""
-    return parsed(override).get_key_element()
+        return GridRow(tuple(keyed.values()), {**self.about, **other.about}, self.exclusions + other.exclusions)
 
 
 class Grid:
@@ -90,9 +85,9 @@ class Grid:
         typed = self._line(arguments, "the command line")
         self._typed = frozenset(typed)
         rows = _product([self._arms(grid, "hydra.sweeper"), *typed.values()])
-        hits = [[rule for rule in row.rules if rule.matches(row.overrides)] for row in rows]
-        useful = {rule for hit in hits for rule in hit}
-        idle = dict.fromkeys(rule.where for row in rows for rule in row.rules if rule not in useful)
+        hits = [[exclusion for exclusion in row.exclusions if exclusion.matches(row.overrides)] for row in rows]
+        useful = {exclusion for hit in hits for exclusion in hit}
+        idle = dict.fromkeys(exclusion.where for row in rows for exclusion in row.exclusions if exclusion not in useful)
         self.notes += [f"{where} excludes no arm" for where in idle]
         kept = [row for row, hit in zip(rows, hits, strict=True) if not hit]
         if not kept:
@@ -110,15 +105,18 @@ class Grid:
         axes += [self._zipped(columns, f"{where}.zip[{i}]") for i, columns in enumerate(parts["zip"])]
         listed = [row for i, sub in enumerate(parts["union"]) for row in self._arms(sub, f"{where}.union[{i}]")]
         listed += [row for i, entry in enumerate(parts["rows"]) for row in self._row(entry, f"{where}.rows[{i}]")]
-        rules = tuple(self._rule(line, f"{where}.exclude[{i}]") for i, line in enumerate(parts["exclude"]))
-        return [replace(row, rules=row.rules + rules) for row in _product([*axes, listed] if listed else axes)]
+        exclusions = tuple(self._exclusion(line, f"{where}.exclude[{i}]") for i, line in enumerate(parts["exclude"]))
+        return [
+            replace(row, exclusions=row.exclusions + exclusions)
+            for row in _product([*axes, listed] if listed else axes)
+        ]
 
     def _zipped(self, columns: Any, where: str) -> list[GridRow]:
         columns = self._line(_assignments(_of_kind(columns, dict, where)), where, self._typed)
         lengths = {key: len(values) for key, values in columns.items()}
         if len(set(lengths.values())) > 1:
-            said = ", ".join(f"{key} has {n} value{'s' * (n != 1)}" for key, n in lengths.items())
-            raise ConfigError(f'{where}: {said}; keys that vary together need equally many, as in "a,b" and "1,2"')
+            counts = ", ".join(f"{key} has {n} value{'s' * (n != 1)}" for key, n in lengths.items())
+            raise ConfigError(f'{where}: {counts}; keys that vary together need equally many, as in "a,b" and "1,2"')
         return [_join(together) for together in zip(*columns.values(), strict=True)] or [GridRow()]
 
     def _row(self, entry: Any, where: str) -> list[GridRow]:
@@ -129,7 +127,7 @@ class Grid:
         axes = self._line(_split(about.pop("overrides"), where), where, self._typed).values()
         return [replace(row, about=about) for row in _product(list(axes))]
 
-    def _rule(self, line: Any, where: str) -> Exclusion:
+    def _exclusion(self, line: Any, where: str) -> Exclusion:
         axes = self._line(_split(line, where), where)
         if not axes:
             raise ConfigError(f"{where}: is empty and would exclude every arm; take it away")
@@ -139,7 +137,7 @@ class Grid:
         """Key -> the values that a line gives it, one row each; keys in `without` are left out."""
         axes: dict[str, list[GridRow]] = {}
         read = self._parser.parse_overrides([quote_teacher(text) for text in overrides])
-        self.notes += [f"{where}: {told}" for told in replaced(read)]
+        self.notes += [f"{where}: {note}" for note in notes_on_repeated_keys(read)]
         for override in read:
             key, text = override.get_key_element(), str(override.input_line)
             if override.is_hydra_override() or key == "table":
@@ -155,6 +153,11 @@ class Grid:
             if not axes[key]:
                 raise ConfigError(f"{where}: {text}: matches no option")
         return axes
+
+
+def key_of(override: str) -> str:
+    """The key of an override, with its sign and package: `+aug`, `optim.lr`."""
+    return parsed(override).get_key_element()
 
 
 def _join(rows: Iterable[GridRow]) -> GridRow:

@@ -37,32 +37,8 @@ def refuse(sources: Iterable[ConfigSource]) -> None:
         ConfigError: names the file, the line, and how the value is to be written; or a file that Hydra passes over.
     """
     for folder in (folder for source in sources for folder in _folders(source)):
-        for said in (*misread(folder), *shadowed(folder)):
-            raise ConfigError(said)
-
-
-@cache
-def shadowed(folder: Path) -> tuple[str, ...]:
-    """Every option in one's own folder that has the name of another one of the project's, which Hydra takes."""
-    ours = ROOT / "conf"
-    if folder.resolve() == ours:
-        return ()
-    files = [file for group in _GROUPS for file in sorted((folder / group).rglob("*.yaml")) if file.is_file()]
-    known = [(file, ours / file.relative_to(folder)) for file in files]
-    return tuple(
-        f"{file}: is never read, since the project has an option of this name ({own}); give yours another name"
-        for file, own in known
-        if own.is_file() and own.read_bytes() != file.read_bytes()
-    )
-
-
-def _folders(source: ConfigSource) -> Iterator[Path]:
-    """The folders of a source: of `file://` its path, of `pkg://` those of its package, if it is there and unpacked."""
-    if source.scheme() == "file":
-        yield Path(source.path)
-    elif source.scheme() == "pkg" and source.available():
-        spec = importlib.util.find_spec(source.path)
-        yield from map(Path, (spec and spec.submodule_search_locations) or [])
+        for problem in (*misread_values(folder), *shadowed(folder)):
+            raise ConfigError(problem)
 
 
 def refuse_typed(overrides: Iterable[str]) -> None:
@@ -78,20 +54,44 @@ def refuse_typed(overrides: Iterable[str]) -> None:
             raise ConfigError(f"{text}: is read as {int(value)}, and is a text to SLURM; type {typed}")
 
 
+@cache
+def misread_values(folder: Path) -> tuple[str, ...]:
+    """A sentence on every misread value in a folder's files and in those of its groups."""
+    files = [*folder.glob("*.yaml"), *(file for group in _GROUPS for file in (folder / group).rglob("*.yaml"))]
+    # An editor's lock, a dangling link, is no file.
+    return tuple(problem for file in sorted(files) if file.is_file() for problem in _misread_in(file))
+
+
+@cache
+def shadowed(folder: Path) -> tuple[str, ...]:
+    """A sentence on every file in one's own folder that Hydra passes over: the project has an option of that name."""
+    ours = ROOT / "conf"
+    if folder.resolve() == ours:
+        return ()
+    files = [file for group in _GROUPS for file in sorted((folder / group).rglob("*.yaml")) if file.is_file()]
+    pairs = [(file, ours / file.relative_to(folder)) for file in files]
+    return tuple(
+        f"{file}: is never read, since the project has an option of this name ({own}); give yours another name"
+        for file, own in pairs
+        if own.is_file() and own.read_bytes() != file.read_bytes()
+    )
+
+
+def _folders(source: ConfigSource) -> Iterator[Path]:
+    """The folders of a source: of `file://` its path, of `pkg://` those of its package, if it is there and unpacked."""
+    if source.scheme() == "file":
+        yield Path(source.path)
+    elif source.scheme() == "pkg" and source.available():
+        spec = importlib.util.find_spec(source.path)
+        yield from map(Path, (spec and spec.submodule_search_locations) or [])
+
+
 def _for_slurm(path: tuple[str, ...]) -> bool:
     """Whether these keys lead to what is a text to SLURM."""
     return len(path) > 1 and path[-2] in _RESOURCES and path[-1].replace("_", "-") in TEXTS
 
 
-@cache
-def misread(folder: Path) -> tuple[str, ...]:
-    """Every such value in a folder's files and in those of its groups, as a sentence."""
-    files = [*folder.glob("*.yaml"), *(file for group in _GROUPS for file in (folder / group).rglob("*.yaml"))]
-    # An editor's lock, a dangling link, is no file.
-    return tuple(said for file in sorted(files) if file.is_file() for said in _in(file))
-
-
-def _in(file: Path) -> Iterator[str]:
+def _misread_in(file: Path) -> Iterator[str]:
     text = file.read_text(encoding="utf-8", errors="replace")
     if not _CHEAP.search(text) and "resources" not in text:
         return

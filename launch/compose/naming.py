@@ -13,7 +13,7 @@ import yaml
 
 from ablation.config import GROUPS, MANY
 from ablation.store.identity import Rules, surrounding, theirs
-from launch.compose.overrides import parse
+from launch.compose.overrides import key_value_pairs
 from launch.compose.paths import ROOT
 
 _NEXT = re.compile(r",(?=[^,=\[\]{}]+=)")  # a comma before `key=`, not one within a value
@@ -33,37 +33,39 @@ def full_name(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
     The configuration that they give, if they give one, tells which arguments are those of a user's own factory.
     """
     neutral, users = {(k, json.dumps(v)) for k, v in rules().neutral.items()}, theirs(config)
-    said = [(k, v) for k, v in dict(parse(overrides)).items() if k.startswith(users) or (k, v) not in neutral]
-    return ",".join(sorted(f"{k}={v}" for k, v in said if not surrounding(k, users))) or "baseline"
+    kept = [(k, v) for k, v in dict(key_value_pairs(overrides)).items() if k.startswith(users) or (k, v) not in neutral]
+    return ",".join(sorted(f"{k}={v}" for k, v in kept if not surrounding(k, users))) or "baseline"
+
+
+def short_names(names: Mapping[str, str]) -> dict[str, str]:
+    """A title for every full name, by id: what all share is left out, and the rest is shortened where that is clear.
+
+    A narrow column shows some twenty characters, which have to tell the arms of a sweep apart.
+
+    `aug.mixup.alpha=0.3,aug=mixup,epochs=10` among others of 10 epochs is "mixup alpha=0.3"; what is left without
+    anything is "baseline".
+    """
+    _, rest = common_and_distinct(names)
+    own = {id_: sorted(name_parts(text), key=_rank) if text != "baseline" else [] for id_, text in rest.items()}
+    keys = {part.partition("=")[0] for each in own.values() for part in each}
+    last = Counter(key.rpartition(".")[2] for key in keys)
+    titles = {id_: " ".join(_shorten(part, last) for part in each) or "baseline" for id_, each in own.items()}
+    twice = {title for title, number in Counter(titles.values()).items() if number > 1}
+    return {id_: ",".join(own[id_]) or title if title in twice else title for id_, title in titles.items()}
 
 
 def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
-    """From full names by id: what all share, and the rest of each by id ("baseline" if nothing is left)."""
-    own = {id_: parts(name) for id_, name in names.items()}
+    """From full names by id: what all have in common, and what sets each apart by id ("baseline" if nothing does)."""
+    own = {id_: name_parts(name) for id_, name in names.items()}
     shared = set.intersection(*map(set, own.values())) if len(own) > 1 else set()
     common = next(iter(own.values())) if own else []
     rest = {id_: ",".join(p for p in each if p not in shared) or "baseline" for id_, each in own.items()}
     return ",".join(p for p in common if p in shared), rest
 
 
-def parts(name: str) -> list[str]:
+def name_parts(name: str) -> list[str]:
     """The overrides that a name is made of."""
     return _NEXT.split(name)
-
-
-def short_names(names: Mapping[str, str]) -> dict[str, str]:
-    """A title for every full name, by id: what all share is left out, and the rest is shortened where that is clear.
-
-    `aug.mixup.alpha=0.3,aug=mixup,epochs=10` among others of 10 epochs is "mixup alpha=0.3"; what is left without
-    anything is "baseline".
-    """
-    _, rest = common_and_distinct(names)
-    own = {id_: sorted(parts(text), key=_rank) if text != "baseline" else [] for id_, text in rest.items()}
-    keys = {part.partition("=")[0] for each in own.values() for part in each}
-    last = Counter(key.rpartition(".")[2] for key in keys)
-    found = {id_: " ".join(_short(part, last) for part in each) or "baseline" for id_, each in own.items()}
-    twice = {title for title, number in Counter(found.values()).items() if number > 1}
-    return {id_: ",".join(own[id_]) or title if title in twice else title for id_, title in found.items()}
 
 
 def _rank(part: str) -> tuple[bool, int, bool, str]:
@@ -74,16 +76,16 @@ def _rank(part: str) -> tuple[bool, int, bool, str]:
     return head in _LAST, place, "." in key, part
 
 
-def _short(part: str, last: Mapping[str, int]) -> str:
+def _shorten(part: str, last: Mapping[str, int]) -> str:
     """`aug=[cutout,mixup]` is cutout+mixup, `aug.mixup.alpha=0.3` is alpha=0.3 if no other key ends so."""
     key, _, value = part.partition("=")
     if key in (*GROUPS, *MANY):
-        return _option(key, value)
+        return _shorten_option(key, value)
     end = key.rpartition(".")[2]
     return f"{end if last[end] == 1 else key}={value}"
 
 
-def _option(group: str, value: str) -> str:
+def _shorten_option(group: str, value: str) -> str:
     if value.startswith("[") and value.endswith("]"):
         options: Sequence[str] = [option for option in value[1:-1].split(",") if option]
         return "+".join(options) or f"no {group}"

@@ -14,83 +14,13 @@ from hydra.errors import HydraException
 
 from ablation.errors import ConfigError
 
-_BARE = ("-m", "--multirun")  # options without a value that overrides may follow
-
+DEFAULT_OUT = Path("results/runs")  # where verbs look unless they are told
+_FLAGS = ("-m", "--multirun")  # options without a value that overrides may follow
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
-Overrides = Sequence[str]  # of one arm, or of one row of a grid
-
-
+_NULLS = "null,null"  # choice(null) is refused by Hydra
 _DOTTED = re.compile(r"(?!hydra\.)\w+\.[\w.]+=.")
 _CHOICE = re.compile(r"(?P<key>[^=]+)=choice\((?P<value>.*)\)$", re.DOTALL)
-_NULLS = "null,null"  # choice(null) is refused by Hydra
-
-
-def hide_from_hydra(arguments: Sequence[str]) -> list[str]:
-    """Arguments for Hydra, of a command line that sweeps."""
-    return [_swept(text) if _DOTTED.match(text) else text for text in arguments]
-
-
-def _swept(text: str) -> str:
-    override = parsed(text)
-    if override.is_sweep_override() or override.type is not OverrideType.CHANGE:
-        return text
-    key, _, value = text.partition("=")
-    return f"{key}={_NULLS}" if override.value() is None else f"{key}=choice({value})"
-
-
-def as_typed(overrides: Sequence[str]) -> list[str]:
-    """The overrides as they were typed."""
-    return [_plain(text) for text in overrides]
-
-
-def _plain(text: str) -> str:
-    key, _, told = text.partition("=")
-    if told == _NULLS:
-        return f"{key}=null"
-    found = _CHOICE.match(text)
-    if not found:
-        return text
-    value = parsed(text).value()
-    one = isinstance(value, ChoiceSweep) and not value.simple_form and len(value.list) == 1
-    return f"{found['key']}={found['value']}" if one else text
-
-
-def way_to_type(text: str) -> str:
-    """What to type instead of a text that is no override; the shell's quotes are around Hydra's."""
-    key, equals, value = text.partition("=")
-    if not equals:
-        return "give key=value"
-    if value[:1] in "[{'\"(" and value:
-        return "close its brackets and quotes; what has letters outside a-z stands in double quotes: 'key=[\"ü\"]'"
-    typed = f"{key}={','.join(map(_quoted, value.split(',')))}"
-    return f"type {shlex.quote(typed)}" if _read(typed) else "give key=value"
-
-
-def _quoted(value: str) -> str:
-    """One value of a sweep, in quotes if it needs them."""
-    if _read(f"key={value}"):
-        return value
-    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
-    return f'"{escaped}"'
-
-
-def _read(text: str) -> bool:
-    try:
-        parsed(text)
-    except HydraException:
-        return False
-    return True
-
-
-DEFAULT_OUT = Path("results/runs")  # where verbs look unless they are told
-
-
-def verb_command(words: str, out: Path) -> str:
-    """`ablation` with these words, and with the folder of the runs if it is not where verbs look by themselves."""
-    out, here = out.resolve(), Path.cwd()
-    if out == DEFAULT_OUT.resolve():
-        return f"ablation {words}"
-    return f"ablation {words} --out {shlex.quote(str(out.relative_to(here) if out.is_relative_to(here) else out))}"
+Overrides = Sequence[str]  # of one arm, or of one row of a grid
 
 
 @lru_cache(maxsize=65536)
@@ -104,27 +34,33 @@ def parsed(override: str) -> Override:
     return read
 
 
-def parse(overrides: Sequence[str]) -> list[tuple[str, str]]:
+def key_value_pairs(overrides: Sequence[str]) -> list[tuple[str, str]]:
     """Hydra overrides as (key, value) text."""
     read = [parsed(text) for text in overrides]
     return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in read]
 
 
-def arm_command(overrides: Sequence[str]) -> str:
-    """The line that runs one arm again."""
-    return shlex.join(["python", "launch/run.py", *overrides])
-
-
-def sweep_command(task: Sequence[str], hydra: Sequence[str]) -> str:
-    """The line that asks for a sweep again: overrides of the configuration, then of Hydra's own."""
-    return shlex.join(
-        ["python", "launch/run.py", "-m", *as_typed(task), *(text for text in hydra if text != _MULTIRUN)]
-    )
-
-
 def search_paths(overrides: Sequence[str]) -> list[str]:
     """Those overrides that say where else Hydra looks for options."""
     return [text for text in overrides if text.startswith("hydra.searchpath=")]
+
+
+def for_hydra(typed: Sequence[str]) -> list[str]:
+    """What Hydra is given: naming a launcher asks for it also without `-m`, `--json` is an option of launchers.
+
+    The overrides that name a teacher become one value, see `quote_teacher`; what Hydra would refuse of a sweep is
+    hidden from it, see `hide_from_hydra`.
+
+    Raises:
+        ConfigError: a sweep is to be shown.
+        HydraException: not an override.
+    """
+    given = _flags_first(["hydra.launcher.json=true" if t == "--json" else quote_teacher(t) for t in typed])
+    names_launcher = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
+    if (shown := {"--cfg", "-c", "--info", "-i"} & set(given)) and {"-m", "--multirun"} & set(given):
+        raise ConfigError(f"{shown.pop()}: shows one configuration, not those of a sweep; leave -m out")
+    given = ["-m", *given] if names_launcher and not {"-m", "--multirun"} & set(given) else given
+    return hide_from_hydra(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
 
 
 def quote_teacher(argument: str) -> str:
@@ -140,30 +76,46 @@ def quote_teacher(argument: str) -> str:
     return "teacher=" + ",".join(v if v in plain or v[:1] in ("'", '"') else f"'{v}'" for v in values)
 
 
-def for_hydra(typed: Sequence[str]) -> list[str]:
-    """What Hydra is given: naming a launcher asks for it also without `-m`, `--json` is an option of launchers.
+def hide_from_hydra(arguments: Sequence[str]) -> list[str]:
+    """The arguments of a command line that sweeps, with those disguised that Hydra would refuse; see `as_typed`.
 
-    The overrides that name a teacher are one value; of a sweep, keys that only its arms may have go past Hydra.
-
-    Raises:
-        ConfigError: a sweep is to be shown.
-        HydraException: not an override.
+    Some keys only the arms of a sweep have: `aug.mixup.alpha` where every arm chooses mixup. Hydra composes the
+    configuration of a whole sweep without its arms, and would refuse such a key. What sweeps it leaves to the sweeper;
+    so a value goes past it as a sweep over that one value.
     """
-    given = _flags_first(["hydra.launcher.json=true" if t == "--json" else quote_teacher(t) for t in typed])
-    launched = any(text.startswith(("hydra/launcher=", "hydra.launcher.")) for text in given)
-    if (shown := {"--cfg", "-c", "--info", "-i"} & set(given)) and {"-m", "--multirun"} & set(given):
-        raise ConfigError(f"{shown.pop()}: shows one configuration, not those of a sweep; leave -m out")
-    given = ["-m", *given] if launched and not {"-m", "--multirun"} & set(given) else given
-    return hide_from_hydra(given) if {"-m", "--multirun", "hydra.mode=MULTIRUN"} & set(given) else given
+    return [_as_sweep(text) if _DOTTED.match(text) else text for text in arguments]
 
 
-def _flags_first(typed: Sequence[str]) -> list[str]:
-    """Options such as `-m` before the overrides, with their values: argparse takes overrides from one place only."""
-    flags, others = list[str](), list[str]()
-    for text in typed:
-        value = flags and flags[-1].startswith("-") and flags[-1] not in _BARE and re.fullmatch(r"[^=~]+", text)
-        (flags if value or text.startswith("-") else others).append(text)
-    return [*flags, *others]
+def as_typed(overrides: Sequence[str]) -> list[str]:
+    """The overrides as they were typed, before `hide_from_hydra`."""
+    return [_without_sweep(text) for text in overrides]
+
+
+def suggest_override(text: str) -> str:
+    """What to type instead of a text that Hydra cannot read as an override.
+
+    Letters outside a-z and other signs it reads in double quotes only, and a shell takes its own quotes off; so the
+    shell's are around Hydra's.
+    """
+    key, equals, value = text.partition("=")
+    if not equals:
+        return "give key=value"
+    if value[:1] in "[{'\"(" and value:
+        return "close its brackets and quotes; what has letters outside a-z stands in double quotes: 'key=[\"ü\"]'"
+    typed = f"{key}={','.join(map(_quote_value, value.split(',')))}"
+    return f"type {shlex.quote(typed)}" if _is_override(typed) else "give key=value"
+
+
+def arm_command(overrides: Sequence[str]) -> str:
+    """The line that runs one arm again."""
+    return shlex.join(["python", "launch/run.py", *overrides])
+
+
+def sweep_command(task: Sequence[str], hydra: Sequence[str]) -> str:
+    """The line that asks for a sweep again: overrides of the configuration, then of Hydra's own."""
+    return shlex.join(
+        ["python", "launch/run.py", "-m", *as_typed(task), *(text for text in hydra if text != _MULTIRUN)]
+    )
 
 
 def run_command(command: str) -> str:
@@ -171,3 +123,56 @@ def run_command(command: str) -> str:
     return shlex.join(
         word for word in shlex.split(command) if not word.startswith(("hydra/launcher=", "hydra.launcher."))
     )
+
+
+def verb_command(words: str, out: Path) -> str:
+    """`ablation` with these words, and with the folder of the runs if it is not where verbs look by themselves."""
+    out, here = out.resolve(), Path.cwd()
+    if out == DEFAULT_OUT.resolve():
+        return f"ablation {words}"
+    return f"ablation {words} --out {shlex.quote(str(out.relative_to(here) if out.is_relative_to(here) else out))}"
+
+
+def _flags_first(typed: Sequence[str]) -> list[str]:
+    """Options such as `-m` before the overrides, with their values: argparse takes overrides from one place only."""
+    flags, others = list[str](), list[str]()
+    for text in typed:
+        value = flags and flags[-1].startswith("-") and flags[-1] not in _FLAGS and re.fullmatch(r"[^=~]+", text)
+        (flags if value or text.startswith("-") else others).append(text)
+    return [*flags, *others]
+
+
+def _as_sweep(text: str) -> str:
+    override = parsed(text)
+    if override.is_sweep_override() or override.type is not OverrideType.CHANGE:
+        return text
+    key, _, value = text.partition("=")
+    return f"{key}={_NULLS}" if override.value() is None else f"{key}=choice({value})"
+
+
+def _without_sweep(text: str) -> str:
+    key, _, typed = text.partition("=")
+    if typed == _NULLS:
+        return f"{key}=null"
+    choice = _CHOICE.match(text)
+    if not choice:
+        return text
+    value = parsed(text).value()
+    one = isinstance(value, ChoiceSweep) and not value.simple_form and len(value.list) == 1
+    return f"{choice['key']}={choice['value']}" if one else text
+
+
+def _quote_value(value: str) -> str:
+    """One value of a sweep, in quotes if it needs them."""
+    if _is_override(f"key={value}"):
+        return value
+    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+    return f'"{escaped}"'
+
+
+def _is_override(text: str) -> bool:
+    try:
+        parsed(text)
+    except HydraException:
+        return False
+    return True

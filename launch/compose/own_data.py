@@ -1,4 +1,7 @@
-"""Images of one's own in a configuration: what they are is found out when it is composed, and needed to run it."""
+"""Images of one's own in a configuration, which are identified by a digest of their bytes and not by their path.
+
+The digest is found when a configuration is composed; without it a run cannot be begun.
+"""
 
 from __future__ import annotations
 
@@ -19,17 +22,16 @@ _BY_ARGUMENTS = (
 Find = Callable[[Config], str | None]  # a configuration -> the digest of its images, None if they are not here
 
 
-def finder() -> Find:
-    """Looks at every path once, so that a thousand arms list a tree of images once."""
-
-    known: dict[tuple[str, str, str | None], str | None] = {}
+def digest_finder() -> Find:
+    """Gives the digest of a configuration's images, looking once at every path: a thousand arms may share one."""
+    digests: dict[tuple[str, str, str | None], str | None] = {}
 
     def find(config: Config) -> str | None:
         node = config["data"]
         place = node["_target_"], node["path"], node.get("cache")
-        if place not in known:
-            known[place] = program_of(config).content(config, lambda text: print(text, file=sys.stderr, flush=True))
-        return known[place]
+        if place not in digests:
+            digests[place] = program_of(config).content(config, lambda text: print(text, file=sys.stderr, flush=True))
+        return digests[place]
 
     return find
 
@@ -44,34 +46,34 @@ def with_digest(config: Config, find: Find) -> tuple[Config, list[str]]:
         DataError: there is no such data set at the path, or it cannot be read.
     """
     node = config["data"]
-    if not _own(node):
-        return config, [_BY_ARGUMENTS.format(target=node["_target_"])] if _unknown(node) else []
-    found = find(config)
-    if found is None:
-        said = f"data.path={node['path']}: is not here, so that runs on these images are not found by what they are"
-        return config, [said] if node["content"] is None else []
-    if node["content"] not in (None, found):
+    if not _names_images(node):
+        return config, [_BY_ARGUMENTS.format(target=node["_target_"])] if _without_digest(node) else []
+    digest = find(config)
+    if digest is None:
+        note = f"data.path={node['path']}: is not here, so that runs on these images are not found by what they are"
+        return config, [note] if node["content"] is None else []
+    if node["content"] not in (None, digest):
         raise ConfigError(
-            f"data.content={node['content']}: data.path={node['path']} holds {found}; give the other images"
+            f"data.content={node['content']}: data.path={node['path']} holds {digest}; give the other images"
         )
-    return {**config, "data": {**node, "path": str(Path(node["path"]).expanduser().absolute()), "content": found}}, []
+    return {**config, "data": {**node, "path": str(Path(node["path"]).expanduser().absolute()), "content": digest}}, []
 
 
 def require(configs: Iterable[Mapping[str, Any]]) -> None:
-    """Before a run is begun: what its images are is known.
+    """Refuse configurations whose images have no digest, before a run is begun.
 
     Raises:
         DataError: they are not there.
     """
     for config in configs:
-        if _own(config["data"]) and config["data"]["content"] is None:
+        if _names_images(config["data"]) and config["data"]["content"] is None:
             program_of(config).require(config)
 
 
-def _own(node: Mapping[str, Any]) -> bool:
+def _names_images(node: Mapping[str, Any]) -> bool:
     return "content" in node and isinstance(node.get("path"), str) and node["path"] != ""
 
 
-def _unknown(node: Mapping[str, Any]) -> bool:
+def _without_digest(node: Mapping[str, Any]) -> bool:
     """A data set by a factory that is not ours and that gets no digest of what it reads."""
     return not str(node.get("_target_")).startswith("ablation.") and not {"path", "content"} <= {*node}

@@ -1,4 +1,4 @@
-"""Sizes, times and counts as sbatch takes them, and the names of its options."""
+"""Options of sbatch: their names, and the sizes, times and counts that they take."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ def mebibytes(key: str, mem: Any) -> int:
     Raises:
         ConfigError: it is not that.
     """
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?", str(mem).strip().upper())
-    if not found or float(found[1]) == 0:
+    size = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)([KMGT]?)B?", str(mem).strip().upper())
+    if not size or float(size[1]) == 0:
         raise ConfigError(f"{key}={mem!r}: should be a size such as 8G or 500M")
-    return max(1, round(float(found[1]) * _MIB[found[2] or "M"]))
+    return max(1, round(float(size[1]) * _MIB[size[2] or "M"]))
 
 
 def size(key: str, mem: Any) -> int | str:
@@ -62,14 +62,14 @@ def seconds(key: str, time: Any) -> int:
     Raises:
         ConfigError: it is not that.
     """
-    found = next((match for form in _TIMES if (match := form.fullmatch(str(time)))), None)
-    if found is None:
+    match = next((m for form in _TIMES if (m := form.fullmatch(str(time)))), None)
+    if match is None:
         raise ConfigError(f"{key}={time!r}: should be a time such as 240 (minutes), '4:00:00' or 1-12 (days and hours)")
-    return sum(_SECONDS[unit] * int(number) for unit, number in found.groupdict().items() if number)
+    return sum(_SECONDS[unit] * int(number) for unit, number in match.groupdict().items() if number)
 
 
-def devices(key: str, gpus: Any) -> None:
-    """A number of GPUs, or kinds of them, such as `2`, `a100` or `a100:2`.
+def check_devices(key: str, gpus: Any) -> None:
+    """Refuse what is no number of GPUs and no kinds of them, such as `2`, `a100` or `a100:2`.
 
     Raises:
         ConfigError: it is not that.
@@ -80,8 +80,8 @@ def devices(key: str, gpus: Any) -> None:
         )
 
 
-def cores(key: str, count: Any) -> None:
-    """A number of one or more.
+def check_cores(key: str, count: Any) -> None:
+    """Refuse what is no whole number of one or more.
 
     Raises:
         ConfigError: it is not that.
@@ -90,7 +90,7 @@ def cores(key: str, count: Any) -> None:
         raise ConfigError(f"{key}={count!r}: should be a whole number of 1 or more, or null for the cluster's own")
 
 
-def meant(option: str) -> str:
+def suggest_option(option: str) -> str:
     """The option of sbatch for which this is a typing error; empty if it is one, or like none: sites have their own."""
-    known = (*TEXTS, *DEVICES, *CORES, *OTHERS)
-    return "" if option in known else next(iter(get_close_matches(option, known, n=1, cutoff=_CLOSE)), "")
+    options = (*TEXTS, *DEVICES, *CORES, *OTHERS)
+    return "" if option in options else next(iter(get_close_matches(option, options, n=1, cutoff=_CLOSE)), "")

@@ -1,4 +1,7 @@
-"""What of a configuration, or of several together, would mislead whoever reads the numbers. Costs no step."""
+"""Notes on what of a configuration, or of several together, would mislead whoever reads the numbers.
+
+They need no step of training: what they warn of can be seen in the configurations.
+"""
 
 from __future__ import annotations
 
@@ -12,68 +15,9 @@ import yaml
 from launch.compose.arm import Planned
 from launch.compose.paths import ROOT
 
-_TEST = ("test_subset", "split_seed")  # of the data: which test images an accuracy is measured on
 _NAMED = 3  # arms that a note names
-
-
-def of_config(config: Mapping[str, Any]) -> list[str]:
-    """Notes on one configuration, beside those of the program that has checked it."""
-    return [*_part_of_the_test_set(config["data"]), *idle(config)]
-
-
-def _part_of_the_test_set(data: Mapping[str, Any]) -> list[str]:
-    amount = data.get("test_subset")
-    if amount is None:
-        return []
-    first = str(amount).startswith("first:")
-    share, how = str(amount).removeprefix("first:"), "the first in file order" if first else "drawn from each class"
-    much = f"{share} images" if share.isdigit() else f"{100 * float(share):g} % of the images"
-    return [f"test accuracy is on a part of the test set only: {much}, {how} (data.test_subset={amount})"]
-
-
-def of_sweep(planned: Sequence[Planned]) -> list[str]:
-    """The notes of all arms, each once, with the arms that it is about; and what makes arms incomparable."""
-    about: dict[str, list[Planned]] = {}
-    for p in planned:
-        for note in p.notes:
-            about.setdefault(note, []).append(p)
-    return [*(_told(note, arms, planned) for note, arms in about.items()), *_other_test_images(planned)]
-
-
-def _told(note: str, arms: Sequence[Planned], planned: Sequence[Planned]) -> str:
-    """A note with the arms that it is about, unless it is about all, or says so."""
-    plain = len(arms) == len(planned) or any(p.arm.name in note for p in arms)
-    return note if plain else f"{_names(arms)}: {note}"
-
-
-def _names(arms: Sequence[Planned]) -> str:
-    more = f" and {len(arms) - _NAMED} more" if len(arms) > _NAMED else ""
-    return ", ".join(p.arm.name for p in arms[:_NAMED]) + more
-
-
-def _other_test_images(planned: Sequence[Planned]) -> list[str]:
-    """Of arms on one data set; that two sets do not compare is known."""
-    chosen: dict[str, dict[str, Planned]] = {}
-    for p in planned:
-        data = p.config["data"]
-        source = json.dumps([data["_target_"], data.get("content") or data.get("path")])
-        chosen.setdefault(source, {}).setdefault(json.dumps(_images(data)), p)
-    return [
-        f"{' and '.join(p.arm.name for p in list(arms.values())[:_NAMED])} are measured on different test images "
-        "(data.test_subset, data.split_seed): their accuracies do not compare"
-        for arms in chosen.values()
-        if len(arms) > 1
-    ]
-
-
-def _images(data: Mapping[str, Any]) -> list[Any]:
-    """What chooses the test images: the seed of the split only if some are drawn."""
-    amount = data.get("test_subset")
-    drawn = amount is not None and not str(amount).startswith("first:")
-    return [amount, data.get("split_seed") if drawn else None]
-
-
-# Where all other arguments are as in the option's YAML; tests/test_neutral.py trains each beside the baseline.
+# Option -> the values at which it changes nothing, if all others are as in its YAML; tests/test_neutral.py trains each
+# beside the baseline.
 OFF: dict[str, dict[str, float]] = {
     "aug.batch_augmentation": {"times": 1},
     "aug.channel_drop": {"most": 0},
@@ -98,22 +42,79 @@ OFF: dict[str, dict[str, float]] = {
 }
 
 
-def idle(config: Mapping[str, Any]) -> list[str]:
-    """A note on each option that changes nothing."""
-    found = []
+def config_notes(config: Mapping[str, Any]) -> list[str]:
+    """Notes on one configuration, beside those of the program that has checked it."""
+    return [*_part_of_the_test_set(config["data"]), *idle_options(config)]
+
+
+def sweep_notes(planned: Sequence[Planned]) -> list[str]:
+    """The notes of all arms, each once, with the arms that it is about; and what makes arms incomparable."""
+    about: dict[str, list[Planned]] = {}
+    for p in planned:
+        for note in p.notes:
+            about.setdefault(note, []).append(p)
+    return [*(_format_note(note, arms, planned) for note, arms in about.items()), *_other_test_images(planned)]
+
+
+def idle_options(config: Mapping[str, Any]) -> list[str]:
+    """A note on each option that is chosen and changes nothing, by the values that it has."""
+    notes = []
     for path, off in OFF.items():
         group, name = path.split(".")
-        if name in config[group] and config[group][name] == {**_listed(group, name), **off}:
-            found.append(f"{path} changes nothing: with {as_typed(path)} it trains as without it")
-    return found
+        if name in config[group] and config[group][name] == {**_file_values(group, name), **off}:
+            notes.append(f"{path} changes nothing: with {switch_off(path)} it trains as without it")
+    return notes
 
 
-def as_typed(path: str) -> str:
-    """As it is typed: `aug.cutout.size=0`."""
+def switch_off(path: str) -> str:
+    """What is typed to switch an option off: `aug.cutout.size=0`."""
     return " ".join(f"{path}.{key}={value}" for key, value in OFF[path].items())
 
 
+def _part_of_the_test_set(data: Mapping[str, Any]) -> list[str]:
+    amount = data.get("test_subset")
+    if amount is None:
+        return []
+    first = str(amount).startswith("first:")
+    share, how = str(amount).removeprefix("first:"), "the first in file order" if first else "drawn from each class"
+    much = f"{share} images" if share.isdigit() else f"{100 * float(share):g} % of the images"
+    return [f"test accuracy is on a part of the test set only: {much}, {how} (data.test_subset={amount})"]
+
+
 @cache
-def _listed(group: str, name: str) -> dict[str, Any]:
+def _file_values(group: str, name: str) -> dict[str, Any]:
     node: dict[str, Any] = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text())[name]
     return node
+
+
+def _format_note(note: str, arms: Sequence[Planned], planned: Sequence[Planned]) -> str:
+    """A note with the arms that it is about, unless it is about all, or says so."""
+    plain = len(arms) == len(planned) or any(p.arm.name in note for p in arms)
+    return note if plain else f"{_names(arms)}: {note}"
+
+
+def _names(arms: Sequence[Planned]) -> str:
+    more = f" and {len(arms) - _NAMED} more" if len(arms) > _NAMED else ""
+    return ", ".join(p.arm.name for p in arms[:_NAMED]) + more
+
+
+def _other_test_images(planned: Sequence[Planned]) -> list[str]:
+    """Notes on arms of one data set with different test images; that two data sets do not compare is plain."""
+    chosen: dict[str, dict[str, Planned]] = {}
+    for p in planned:
+        data = p.config["data"]
+        source = json.dumps([data["_target_"], data.get("content") or data.get("path")])
+        chosen.setdefault(source, {}).setdefault(json.dumps(_images(data)), p)
+    return [
+        f"{' and '.join(p.arm.name for p in list(arms.values())[:_NAMED])} are measured on different test images "
+        "(data.test_subset, data.split_seed): their accuracies do not compare"
+        for arms in chosen.values()
+        if len(arms) > 1
+    ]
+
+
+def _images(data: Mapping[str, Any]) -> list[Any]:
+    """What chooses the test images: the seed of the split only if some are drawn."""
+    amount = data.get("test_subset")
+    drawn = amount is not None and not str(amount).startswith("first:")
+    return [amount, data.get("split_seed") if drawn else None]

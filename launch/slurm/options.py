@@ -150,7 +150,7 @@ def _check_resource(path: str, name: str, value: Any) -> None:
     if isinstance(value, str) and "\n" in value:
         raise ConfigError(f"{path}={value!r}: should be one line")
     option = name.replace("_", "-")
-    if meant := units.meant(option):
+    if meant := units.suggest_option(option):
         raise ConfigError(f"{path}: no such option of sbatch; did you mean {meant}?")
     if isinstance(value, bool) and option not in _SWITCHES:
         raise ConfigError(
@@ -162,9 +162,9 @@ def _check_resource(path: str, name: str, value: Any) -> None:
             f"{path}={value!r}: is a text to SLURM, and was read as a number; put it in quotes: '\"TEXT\"'"
         )
     if option in units.DEVICES and value is not None:
-        units.devices(path, value)
+        units.check_devices(path, value)
     if option in units.CORES and value is not None:
-        units.cores(path, value)
+        units.check_cores(path, value)
     if option in _TIMES and value is not None:
         seconds(path, value)
     if option in _SIZES and value is not None:

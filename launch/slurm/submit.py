@@ -42,7 +42,7 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
     if dropped:
         print(f"note: not passed on to the jobs: {', '.join(dropped)}; what jobs ask for is hydra.launcher.resources")
-    notes = [*chosen.notes, *warnings.of_sweep(planned), *edited_code.notes(planned), *found.notes]
+    notes = [*chosen.notes, *warnings.sweep_notes(planned), *edited_code.notes(planned), *found.notes]
     for note in [*notes, *provenance.notes()]:
         print(f"note: {note}")
     report = make_round(submission.folder)

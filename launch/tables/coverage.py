@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from launch.compose.errors import why_not
+from launch.compose.errors import short_reason
 from launch.compose.hydra_version import running
 from launch.tables.definition import compositions, table_names
 from launch.tables.request import parse_request
@@ -28,7 +28,7 @@ def coverage(tables: Sequence[str] | None = None) -> list[CoveredRow]:
         rows = [(each.name, label, row) for each in requests for label, row in zip(each.labels, each.rows, strict=True)]
         composed = compositions([row for *_, row in rows])
         return [
-            CoveredRow(name, label, why_not(arms, row.overrides) if isinstance(arms, Exception) else "")
+            CoveredRow(name, label, short_reason(arms, row.overrides) if isinstance(arms, Exception) else "")
             for (name, label, row), arms in zip(rows, composed, strict=True)
         ]
 

@@ -13,7 +13,7 @@ from ablation.store.identity import canonical, theirs
 from launch.compose import errors
 from launch.compose.arm import Planned
 from launch.compose.arms import try_compose
-from launch.compose.errors import absent_options, why_not
+from launch.compose.errors import absent_options, short_reason
 from launch.compose.grid import GridRow
 from launch.compose.hydra_version import running
 from launch.compose.naming import common_and_distinct, full_name, rules
@@ -106,7 +106,7 @@ def composable(rows: Sequence[GridRow], hydra: Sequence[str]) -> list[GridRow]:
     kept = []
     for row, label, arms in zip(rows, labels(rows), compositions(rows, search_paths(hydra)), strict=True):
         if isinstance(arms, Exception):
-            print(f"left out: {label}: {why_not(arms, [*search_paths(hydra), *row.overrides])}", file=sys.stderr)
+            print(f"left out: {label}: {short_reason(arms, [*search_paths(hydra), *row.overrides])}", file=sys.stderr)
         else:
             kept.append(row)
     if not kept:
@@ -127,7 +127,7 @@ def _line(row: GridRow, label: str, arms: Composed, paths: list[str], name: str,
         "notes": (*texts(about.get("notes")), *seq),
     }
     if isinstance(arms, Exception):
-        return Line(id=None, seeds=_seeds(row), name=name, lacks=why_not(arms, [*paths, *row.overrides]), **fields)
+        return Line(id=None, seeds=_seeds(row), name=name, lacks=short_reason(arms, [*paths, *row.overrides]), **fields)
     own = arms[-1]
     return Line(id=own.arm.id, seeds=own.seeds, name=name, config=canonical(own.config, rules()), **fields)
 

@@ -77,7 +77,7 @@ def _drive(
     progress, signals = Progress(submission, len(slots)), SignalHandler()
     with closing(live_table.choose_view(progress, console)) as view, _driver_file(submission) as touch, signals:
         arms = list(submission.arms.values())
-        notes = [*devices.notes(slots), *warnings.of_sweep(arms), *edit_notes, *found.notes, *provenance.notes()]
+        notes = [*devices.notes(slots), *warnings.sweep_notes(arms), *edit_notes, *found.notes, *provenance.notes()]
         for note in notes:
             view.print_line(f"note: {note}")
 

@@ -56,7 +56,7 @@ def one(override: str, out: str) -> dict[str, Any]:
     overrides = ["recipe=smoke", override, f"out={out}", f"track.mlflow.uri=sqlite:///{out}/mlflow.db"]
     settled, _ = arm.settle(arm.resolved(compose("config", overrides)), overrides)
     choices = dict.fromkeys(("data", "model", "loss", "optim", "sched"), "")
-    described = arm.describe(settled, settled, choices, overrides, "")
+    described = arm.make_arm(settled, settled, choices, overrides, "")
     folder = Path(out) / described.id
     built = parts(settled)
     described.write(folder, settled)

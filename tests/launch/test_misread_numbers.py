@@ -15,7 +15,7 @@ from ablation.config import scalars
 from ablation.errors import ConfigError
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.compose.misread_numbers import misread, refuse_typed
+from launch.compose.misread_numbers import misread_values, refuse_typed
 
 FILES = {"launcher": "hydra/launcher/mine.yaml", "recipe": "recipe/mine.yaml", "group": "optim/mine.yaml"}
 
@@ -23,8 +23,8 @@ FILES = {"launcher": "hydra/launcher/mine.yaml", "recipe": "recipe/mine.yaml", "
 def said(folder: Path, line: str, file: str = "hydra/launcher/mine.yaml") -> tuple[str, ...]:
     (folder / file).parent.mkdir(parents=True, exist_ok=True)
     (folder / file).write_text(f"defaults:\n  - slurm\n  - _self_\n\n{line}\n")
-    misread.cache_clear()
-    return misread(folder)
+    misread_values.cache_clear()
+    return misread_values(folder)
 
 
 @pytest.mark.parametrize("file", FILES.values(), ids=FILES)
@@ -96,7 +96,7 @@ def test_other_files_are_not_looked_at(tmp_path: Path) -> None:
 
 
 def test_our_own_files_are_well(tmp_path: Path) -> None:
-    assert misread(Path(CONF)) == ()
+    assert misread_values(Path(CONF)) == ()
 
 
 def test_a_sweep_over_such_a_file_is_refused(tmp_path: Path) -> None:

@@ -172,7 +172,7 @@ def test_another_sweepers_arms(lab: Lab) -> None:
 
 def test_data_that_changed_under_an_arm_are_not_averaged(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a digest in the configuration, as in runs from before there was one."""
-    monkeypatch.setattr(own_data, "finder", lambda: lambda *_: None)
+    monkeypatch.setattr(own_data, "digest_finder", lambda: lambda *_: None)
     images = np.random.default_rng(0).integers(0, 256, (40, 8, 8, 3), dtype=np.uint8)
     own = [f"data.path={lab.home}/x.npz", "data=arrays", "data.subset=null", "data.test_subset=null"]
     for seed in (0, 1):

@@ -24,7 +24,7 @@ CHOICES = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}
 
 def planned(out: Path, *overrides: str, teacher: str | None = None) -> Planned:
     settled = config(*TINY, *SMALL_MODEL, *overrides, f"out={out}")
-    return Planned(arm.describe(settled, config(), CHOICES, overrides, "run"), settled, teacher=teacher)
+    return Planned(arm.make_arm(settled, config(), CHOICES, overrides, "run"), settled, teacher=teacher)
 
 
 def test_what_is_loaded_is_what_was_created(tmp_path: Path) -> None:

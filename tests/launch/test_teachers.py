@@ -22,7 +22,7 @@ from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.naming import rules
 from launch.compose.overrides import for_hydra, quote_teacher
-from launch.compose.teachers import order, teachers_row
+from launch.compose.teachers import order, teacher_overrides
 
 STUDENT = ("loss=distill", "loss.alpha=0.5", "aug=cutout")
 
@@ -194,10 +194,10 @@ def test_a_run_folder_that_is_not_whole_is_refused_by_name(tmp_path: Path, name:
 
 def test_an_option_chosen_anew_takes_the_student_s_settings_with_it() -> None:
     row = ["model.depth=8", "aug=[cutout]", "aug.cutout.size=4", "loss=distill", "loss.alpha=1", "epochs=3"]
-    assert teachers_row(row, "model=resnet18 epochs=4") == [
+    assert teacher_overrides(row, "model=resnet18 epochs=4") == [
         "aug=[cutout]", "aug.cutout.size=4", "teacher=null", "rounds=1", "loss=ce", "model=resnet18", "epochs=4",
     ]  # fmt: skip
-    assert "aug.cutout.size=4" not in teachers_row(row, "aug=[]")
+    assert "aug.cutout.size=4" not in teacher_overrides(row, "aug=[]")
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from launch import plan
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.compose.warnings import of_sweep
+from launch.compose.warnings import sweep_notes
 
 RESTARTS = """
 import math
@@ -123,21 +123,21 @@ def test_a_schedule_of_ones_own_is_looked_at_before_it_is_run(tmp_path: Path, mo
 
 def test_a_part_of_the_test_set_and_different_parts_are_noted() -> None:
     rows = [["data.test_subset=first:0.3"], ["data.test_subset=first:0.3", "data.split_seed=1"], ["aug=mixup"]]
-    first, *others = notes = of_sweep(planned(*rows))
+    first, *others = notes = sweep_notes(planned(*rows))
     said = "test accuracy is on a part of the test set only: 30 % of the images, the first in file order"
     assert said in first, "of both arms"
     assert first.count("data.test_subset=") == 3
     assert len(others) == 1, notes
     assert "and aug=mixup are measured on different test images" in others[0]
     drawn = [["data.test_subset=100"], ["data.test_subset=100", "data.split_seed=1"]]
-    assert "only: 100 images, drawn from each class" in of_sweep(planned(*drawn))[0]
-    assert "do not compare" in of_sweep(planned(*drawn))[1]
-    assert of_sweep(planned([], ["aug=mixup"], ["data.val=0.1"])) == []
+    assert "only: 100 images, drawn from each class" in sweep_notes(planned(*drawn))[0]
+    assert "do not compare" in sweep_notes(planned(*drawn))[1]
+    assert sweep_notes(planned([], ["aug=mixup"], ["data.val=0.1"])) == []
 
 
 def test_rows_of_one_arm_are_named() -> None:
     arms = planned([], ["aug=cutout"], ["aug=cutout", "aug.cutout.size=16"], ["aug=cutout"], ["aug=mixup"])
-    assert of_sweep(arms) == [
+    assert sweep_notes(arms) == [
         "aug.cutout.size=16,aug=cutout is the same arm as aug=cutout: its trials are run once",
         "aug=cutout is asked for by 2 rows: its trials are run once",
     ]
