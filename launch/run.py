@@ -21,11 +21,11 @@ from ablation.machine.threads import check as check_threads
 from ablation.store.attempt import seed_folder
 from ablation.trial.program import program_of
 from launch.compose import choices, errors, hydra_version, overrides, own_data, paths
-from launch.compose import teachers as stages
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.composer import Composer
 from launch.compose.overrides import for_hydra
+from launch.compose.teachers import stages
 from launch.status import trial_status
 from launch.sweep import earlier_arms, edited_code, membership, provenance, snapshot, upload
 from launch.terminal import trial_progress
@@ -38,7 +38,7 @@ def main(config: DictConfig) -> None:
     load = Load()
     typed = HydraConfig.get().overrides
     planned = compose_arms([list(typed.task)], overrides.search_paths(typed.hydra))
-    depth = stages.stages(planned)
+    depth = stages(planned)
     with _stop_on_signal() as stop:
         notes = give_way(load)
         for arm in sorted(planned, key=lambda p: depth[p.arm.id]):
