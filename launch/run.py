@@ -127,4 +127,8 @@ def cli() -> None:
 
 
 if __name__ == "__main__":
+    # Python puts this folder first, where our rooms (status, checks, ...) would hide a user's modules of these names.
+    # Hydra finds its plug-ins by it, so it goes last.
+    if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
+        sys.path.append(sys.path.pop(0))
     cli()

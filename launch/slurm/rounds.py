@@ -114,8 +114,9 @@ def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -
     unfinished = {*found.todo, *found.in_queue}
     depth = stages(view.submission, [work for work in view.submission.works if work in unfinished])
     submitter.submit(draft_arrays(found.todo, depth, view.options, commands.max_array_size()) if found.todo else [])
-    in_queue = {view.assignments[work].array.job for work in found.in_queue}
-    keeper.follow(sorted({*in_queue, *(a.job for a in submitter.arrays)}), any_of_them=bool(submitter.not_submitted))
+    keeper.follow(
+        sorted({*view.arrays_in_queue, *(a.job for a in submitter.arrays)}), any_of_them=bool(submitter.not_submitted)
+    )
     submitted = sum(len(batch) for a in submitter.arrays for batch in a.batches if not a.canary)
     return RoundReport(
         done=len(found.done),

@@ -69,6 +69,12 @@ class SubmissionView:
         """Whether a job waits or runs."""
         return job in self._queue and self._queue[job].active
 
+    @property
+    def arrays_in_queue(self) -> set[str]:
+        """Our arrays with a job that waits or runs: until then it counts against limits, be its trials done or not."""
+        ours = {array.job for array in self.arrays if not array.canary}
+        return ours & {job.id.partition("_")[0] for job in self._queue.values() if job.active}
+
     def ended(self, job: str) -> Job:
         """The last of a job that is not active. An array's task that was cancelled while waiting leaves no trace."""
         recent, accounted = self._queue.get(job), self._account.get(job)

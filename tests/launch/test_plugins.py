@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import subprocess
 import sys
@@ -160,3 +161,16 @@ def test_a_stopped_sweep_stops_the_sweeper(config: DictConfig) -> None:
 def test_a_sweep_that_was_handed_over_has_no_value_yet(config: DictConfig) -> None:
     assert [job.return_value for job in launch(lambda *_: 0, config, ROWS)] == [None] * 3
     assert {job.status for job in launch(lambda *_: 1, config, ROWS)} == {JobStatus.FAILED}
+
+
+@pytest.mark.parametrize("name", ["status", "tables"])
+def test_a_trick_may_be_called_as_one_of_our_folders(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.py").write_text(
+        "def trick():\n    return lambda batch, key: batch._replace(x=batch.x * 0.5)\n"
+    )
+    line = [sys.executable, "launch/run.py", "-m", *TINY, f"+aug.mine._target_={name}.trick", f"out={tmp_path / 'out'}"]
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    options = ["hydra/launcher=plan", "track=[]"]
+    done = subprocess.run([*line, *options], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert "1 arm" in done.stdout
