@@ -110,7 +110,7 @@ class Reader:
             module = read(name, path)
             known = self._known[str(path)] = [*stamp, module.digest, list(module.imports)]
             self._new = True
-        return _Module(known[4], tuple(known[5]))
+        return _Module(BEFORE.get(known[4], known[4]), tuple(known[5]))
 
     def _remember(self) -> None:
         if self._new:
@@ -200,7 +200,7 @@ def _parsed(name: str, path: Path) -> _Module:
     except (SyntaxError, ValueError):  # it cannot run either; its bytes have to do
         bare, imports = repr(text), set()
     digest = hashlib.sha256(bare.encode()).hexdigest()[:_DIGITS] if bare else ""
-    return _Module(BEFORE.get(digest, digest), tuple(sorted(imports)))
+    return _Module(digest, tuple(sorted(imports)))
 
 
 def _digested(_: str, path: Path) -> _Module:
