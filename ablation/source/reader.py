@@ -23,8 +23,9 @@ from uuid import uuid4
 from ablation.source import syntax
 from ablation.source.installed import installed
 from ablation.source.moved_digests import BEFORE
+from ablation.store.atomic import read_mapping
 from ablation.store.cache import directory
-from ablation.store.code import READING, Modules, mapping
+from ablation.store.code import READING, Modules
 from ablation.store.identity import flatten
 
 ROOTS = ("ablation.trial.prepare", "ablation.train", "ablation.trial.recorder")
@@ -49,7 +50,7 @@ class Reader:
 
     def __init__(self, project: Path = _PROJECT) -> None:
         self._project, self._store = project, directory() / f"code-{READING}.json"
-        self._known: dict[str, list[Any]] = mapping(self._store)
+        self._known: dict[str, list[Any]] = read_mapping(self._store)
         self._new = False
         self._modules: dict[str, _Module | None] = {}
         self._from: dict[str, Modules] = {}

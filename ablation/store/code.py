@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.store import attempt
-from ablation.store.atomic import write_atomic
+from ablation.store.atomic import read_mapping, write_atomic
 
 CODE = "code.json"  # in an attempt's folder
 READING = 2  # raised when modules are read otherwise: digests of different readings are not compared
@@ -47,7 +47,7 @@ def teaches(out: Path, teacher: str | None, seed: int) -> Taught:
 
 
 def _counted(seed_folder: Path) -> list[dict[str, Any]]:
-    found = [mapping(attempt.folder(seed_folder, number) / CODE) for number in attempt.numbers(seed_folder)]
+    found = [read_mapping(attempt.folder(seed_folder, number) / CODE) for number in attempt.numbers(seed_folder)]
     found = [kept for kept in found if kept.get("reading") == READING]
     first = max((n for n, kept in enumerate(found) if kept["step"] == 0), default=0)
     return found[first:]
@@ -95,12 +95,3 @@ def told(files: Sequence[str]) -> str:
 def named(files: Sequence[str]) -> str:
     """The first four: `aug/cutout.py, loss/ce.py, trial.py, types.py and 2 more`."""
     return ", ".join(files[:4]) + (f" and {len(files) - 4} more" if len(files) > 4 else "")
-
-
-def mapping(path: Path) -> dict[str, Any]:
-    """What a JSON file holds, empty if it is not there, damaged, or no mapping."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}

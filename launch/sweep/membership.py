@@ -9,12 +9,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from filelock import FileLock
 
-from ablation.store.atomic import write_atomic
+from ablation.store.atomic import read_mapping, write_atomic
 from ablation.store.result import RESULT
 from ablation.track.trial_files import SWEEPS
 from launch.compose.naming import short_names
@@ -33,9 +32,9 @@ def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path
     file = f"{quote(sweep, safe='')}.json"
     news = []
     with FileLock(out / _LOCK, timeout=_PATIENCE):
-        noted = {path.parents[1].name: _read_mapping(path) for path in out.glob(f"*/{SWEEPS}/{file}")}
+        noted = {path.parents[1].name: read_mapping(path) for path in out.glob(f"*/{SWEEPS}/{file}")}
         ids = dict.fromkeys([*noted, *_unnoted_arms(out, sweep), *seeds])
-        names = {id_: str(_read_mapping(out / id_ / _DESCRIPTION).get("name", "")) for id_ in ids}
+        names = {id_: str(read_mapping(out / id_ / _DESCRIPTION).get("name", "")) for id_ in ids}
         for id_, title in short_names({id_: name for id_, name in names.items() if name}).items():
             old = noted.get(id_, {})
             now = {"name": title, "seeds": sorted({*old.get("seeds", []), *seeds.get(id_, [])})}
@@ -50,7 +49,7 @@ def short_names_of(out: Path) -> dict[str, str]:
     """A title for every arm under `out`, among those recorded in the same sweep."""
     by_sweep: dict[str, dict[str, str]] = {}
     for path in sorted(out.glob(f"*/{_DESCRIPTION}")):
-        arm = _read_mapping(path)
+        arm = read_mapping(path)
         if {"sweep", "name"} <= arm.keys():
             by_sweep.setdefault(str(arm["sweep"]), {})[path.parent.name] = str(arm["name"])
     return {id_: title for names in by_sweep.values() for id_, title in short_names(names).items()}
@@ -59,13 +58,4 @@ def short_names_of(out: Path) -> dict[str, str]:
 def _unnoted_arms(out: Path, sweep: str) -> list[str]:
     """The arms of a sweep that were run before it was noted which sweeps ask for an arm."""
     old = [path for path in out.glob(f"*/{_DESCRIPTION}") if not (path.parent / SWEEPS).exists()]
-    return sorted(path.parent.name for path in old if _read_mapping(path).get("sweep") == sweep)
-
-
-def _read_mapping(path: Path) -> dict[str, Any]:
-    """A mapping from a file; empty if that is damaged or missing."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
+    return sorted(path.parent.name for path in old if read_mapping(path).get("sweep") == sweep)
