@@ -198,6 +198,7 @@ def test_a_slurm_job_that_is_known_to_be_gone_is_superseded(tmp_path: Path) -> N
             pass
         with claim(tmp_path, 60, supersede={"7_3"}) as attempt:
             assert attempt.number == 2
+            assert not (folder(tmp_path, 1) / "beat").exists()  # it holds its attempt no more, alive or not
 
 
 def test_a_requeued_job_replaces_itself_but_no_sibling(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,6 +258,7 @@ def test_whoever_was_superseded_may_write_nothing(tmp_path: Path) -> None:
         foreign(tmp_path)
         with pytest.raises(Fenced, match=r"attempt-1: lost to attempt 2, of process \d+ on elsewhere"):
             attempt.check()
+        (attempt.folder / "beat").unlink()  # as whoever claims does
         deadline = time.monotonic() + 20
         while not attempt.lost:  # noticed by the heartbeat, should nothing be written for long
             assert time.monotonic() < deadline

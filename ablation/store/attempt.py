@@ -171,8 +171,8 @@ class Attempt:
     def _beat(self, every: float) -> None:
         while not self._ended.wait(every):
             with suppress(OSError):  # a file server that is away for a while: `check` is the judge
-                os.utime(self.folder / BEAT)
                 self._look()
+                os.utime(self.folder / BEAT)  # fails if a later attempt has taken it away
 
     def _look(self) -> None:
         self._cancelled = (self.seed_folder / CANCEL).exists()

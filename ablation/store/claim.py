@@ -12,7 +12,7 @@ from pathlib import Path
 from uuid import uuid4
 
 from ablation.errors import AblationError, Cancelled
-from ablation.store.attempt import BEAT, CANCEL, OWNER, Attempt, Busy, Owner, folder, latest, live, owner
+from ablation.store.attempt import BEAT, CANCEL, OWNER, Attempt, Busy, Owner, folder, latest, live, numbers, owner
 from ablation.store.result import finished
 
 _SCRATCH = ".claim-"
@@ -54,7 +54,14 @@ def _take(seed_folder: Path, lease: float, supersede: Collection[str]) -> int:
             raise Cancelled(f"{seed_folder}: is cancelled; submit it again, or delete {seed_folder / CANCEL}")
         number += 1
         if _make(seed_folder, number, me):
+            _end_earlier(seed_folder, number)
             return number
+
+
+def _end_earlier(seed_folder: Path, number: int) -> None:
+    """Whoever made an earlier attempt, and was killed or will be fenced, holds it no more."""
+    for earlier in (n for n in numbers(seed_folder) if n < number):
+        (folder(seed_folder, earlier) / BEAT).unlink(missing_ok=True)
 
 
 def refuse_if_held(newest: Path, lease: float, me: Owner, supersede: Collection[str]) -> None:
