@@ -12,7 +12,7 @@ from launch.compose.arm import Planned
 from launch.compose.naming import rules
 from launch.status import trial_status
 from launch.status.outcome import TrialKey
-from launch.status.retry_policy import RETRY, Decision
+from launch.status.retry_policy import HOLD, RESET, RETRY, STOP, Decision
 from launch.status.trial_status import TrialStatus
 from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.submission import Submission
@@ -102,11 +102,11 @@ def _trial(out: Path, planned: Planned, seed: int, pending: Pending, write: bool
     except OSError as e:  # one folder that cannot be read must not hide the others
         now = TrialStatus("failed", "damaged", str(e))
     decision = pending.decisions.get((planned.arm.id, seed))
-    again = decision is not None and decision.decision == RETRY and decision.time > now.time
+    again = decision is not None and decision.decision in (RETRY, RESET) and decision.time > now.time
     if (planned.arm.id, seed) in pending.awaited:
         if now.kind in _WAITING or (now.kind == "failed" and again):
             now = replace(now, kind="queued", cause=decision.cause if decision and again else "", message="")
-    elif now.kind in _WAITING and decision is not None and not again:
+    elif now.kind in _WAITING and decision is not None and decision.decision in (STOP, HOLD):
         now = replace(now, kind="failed", cause=decision.cause or decision.decision, message=decision.reason)
     return Trial(planned, seed, folder, now)
 

@@ -82,7 +82,7 @@ def _events(before: TrialStatus | None, t: Trial) -> Iterator[Event]:
         metrics = {} if now.test_acc is None else {"test_acc": now.test_acc}
         yield {"event": "epoch", "work": work, "seed": t.seed, "epoch": now.epoch, "metrics": metrics}
     elif now.kind == "queued" and was.kind == "running":
-        yield {"event": "again", "work": work, "text": f"waits to be tried again ({now.cause})"}
+        yield {"event": "again", "work": work, "text": f"waits to be tried again{f' ({now.cause})' * bool(now.cause)}"}
     elif now.kind not in _PENDING and now.kind != was.kind:
         kind = NOT_STARTED if now.kind == "new" else now.kind
         yield {"event": "end", "work": work, "outcomes": {t.seed: Outcome(kind, now.cause, now.message, now.test_acc)}}

@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,8 +20,9 @@ from launch.backends import status_of
 from launch.cli import main
 from launch.compose.arm import Planned, Work
 from launch.compose.paths import ROOT
-from launch.status.outcome import Outcome
-from launch.status.sweep_status import Trial, narrow_submission
+from launch.status.outcome import Outcome, TrialKey
+from launch.status.retry_policy import RESET, Decision
+from launch.status.sweep_status import Pending, Trial, narrow_submission, sweep_status
 from launch.status.trial_status import TrialStatus
 from launch.sweep.submission import Submission, submissions
 from launch.terminal import follow as following
@@ -78,6 +80,17 @@ def test_what_was_killed_and_is_queued_again_has_not_failed(capsys: Capture, s: 
     assert (last["state"], last["cause"], last["message"]) == ("queued", "", "")
     (group,) = asked(capsys, s, "logs", "--failed")[1]["groups"]
     assert len(group["trials"]) == 1
+
+
+def test_what_a_person_had_tried_again_has_not_failed(s: Submission) -> None:
+    *_, bad, new = [(p.arm.id, seed) for p in s.arms.values() for seed in p.seeds]
+    asked_again = {key: Decision(Work(key[0], (key[1],)), RESET, time=time.time()) for key in (bad, new)}
+
+    def states(*awaited: TrialKey) -> list[str]:
+        return [t.state.kind for t in sweep_status([s], Pending({*awaited}, asked_again)).trials[2:]]
+
+    assert states(bad, new) == ["queued", "queued"]
+    assert states() == ["failed", "new"]  # and nobody does it
 
 
 def test_a_student_of_a_teacher_that_will_not_be_is_blocked(s: Submission) -> None:
@@ -196,6 +209,7 @@ def test_what_changes_is_told_until_nothing_is_in_flight(
         [done, queued, queued, new],
         [done, running[0], running[1], new],
         [done, running[2], TrialStatus("queued", cause="preempted"), new],
+        [done, queued, TrialStatus("queued", cause="preempted"), new],
         [done, TrialStatus("done", test_acc=88.8), TrialStatus("failed", "oom", "no memory"), new],
     )
     written = io.StringIO()
@@ -212,6 +226,7 @@ def test_what_changes_is_told_until_nothing_is_in_flight(
             "aug=mixup seed 0: running at epoch 1, process 7 on n1",
             "baseline seed 1: epoch 2, test 52.00%",
             "aug=mixup seed 0: waits to be tried again (preempted)",
+            "baseline seed 1: waits to be tried again",
             "[3/4] baseline seed 1: done, test 88.80%",
             "[4/4] aug=mixup seed 0: failed (oom): no memory",
         ]
