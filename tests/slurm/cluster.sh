@@ -5,6 +5,8 @@
 #   cluster.sh up                idempotent; then: export SLURM_CONF=$SLURM_TEST_DIR/etc/slurm.conf
 #   cluster.sh kill-node N       SIGKILL one slurmd; its jobs' processes live on, as on a node that lost its network
 #   cluster.sh start-node N
+#   cluster.sh kill DAEMON       SIGKILL munged, slurmdbd or slurmctld
+#   cluster.sh start DAEMON
 #   cluster.sh purge             end what `up` started and every process of its jobs, remove the folder
 # Settings of `up`: SLURM_TEST_DIR, and the ones below.
 set -u
@@ -157,7 +159,16 @@ bootstrap_sql() { # what mariadb-install-db does, which is in a larger package
   start mariadbd mariadbd $sql --socket=$RUN/sql.sock --pid-file=$RUN/mariadbd.own --bind-address=127.0.0.1 --port=$((PORT+2)) \
     --init-file=$ETC/init.sql --skip-name-resolve --innodb-buffer-pool-size=64M --innodb-flush-log-at-trx-commit=0 --innodb-lock-wait-timeout=900
   wait_for 20 mariadbd port_open $((PORT+2)); }
+start_munged() {
+  alive munged >/dev/null && return
+  rm -f $RUN/munge.socket*
+  start munged munged -F --force --socket=$RUN/munge.socket --key-file=$D/munge/munge.key --num-threads=4 \
+    --pid-file=$RUN/munged.own --log-file=$LOG/munged.log --seed-file=$D/munge/munge.seed
+  wait_for 5 munged test -S $RUN/munge.socket; }
+start_slurmdbd() { start slurmdbd slurmdbd -D; wait_for 20 slurmdbd port_open $((PORT+1)); }
+start_slurmctld() { start slurmctld slurmctld -D -f $SLURM_CONF; wait_for 20 slurmctld scontrol ping; }
 start_node() { start slurmd-$1 slurmd -D -N $1 -f $SLURM_CONF; }
+kill_() { local p; p=$(alive $1) && kill -KILL $p && rm -f $RUN/$1.pid; }
 add_cluster() { sacctmgr -n -P show cluster format=cluster | grep -qx $CLUSTER || sacctmgr -i -Q add cluster $CLUSTER; }
 ready() { [ "$(sinfo -h -N -p gpu -o %T | grep -cE '^(idle|mixed|allocated|completing)')" = $NODES ]; }
 
@@ -165,15 +176,12 @@ up() {
   [ "$(id -u)" = 0 ] || die "run as root"
   exec 9>/tmp/slurm-test.lock; flock -w 120 9 || die "another cluster does not come up" # two would choose the same ports
   settings; [ -e $ETC/settings ] || configure
-  rm -f $RUN/munge.socket*.lock
-  start munged munged -F --force --socket=$RUN/munge.socket --key-file=$D/munge/munge.key --num-threads=4 \
-    --pid-file=$RUN/munged.own --log-file=$LOG/munged.log --seed-file=$D/munge/munge.seed
-  wait_for 5 munged test -S $RUN/munge.socket
+  start_munged
   bootstrap_sql
-  start slurmdbd slurmdbd -D; wait_for 20 slurmdbd port_open $((PORT+1))
+  start_slurmdbd
   wait_for 10 sacctmgr add_cluster # before slurmctld's first start
   sacctmgr -i -Q add account root >/dev/null 2>&1; sacctmgr -i -Q add user root account=root >/dev/null 2>&1
-  start slurmctld slurmctld -D -f $SLURM_CONF; wait_for 20 slurmctld scontrol ping
+  start_slurmctld
   local i; for i in $(seq $NODES); do start_node n$i; done
   wait_for 20 nodes ready; }
 
@@ -189,7 +197,7 @@ purge() {
 
 case ${1:-} in
   install) install_;; up) up;; purge) purge;;
-  kill-node) settings; p=$(alive slurmd-$2) && kill -KILL $p && rm -f $RUN/slurmd-$2.pid;;
-  start-node) settings; start_node $2;;
-  *) sed -n '2,9p' "$0" >&2; exit 2;;
+  kill) settings; kill_ $2;; kill-node) settings; kill_ slurmd-$2;;
+  start) settings; start_$2;; start-node) settings; start_node $2;;
+  *) sed -n '2,11p' "$0" >&2; exit 2;;
 esac

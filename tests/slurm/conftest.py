@@ -15,11 +15,15 @@ NEEDS = "slurmctld", "slurmd", "slurmdbd", "munged", "mariadbd", "sbatch"
 
 
 @pytest.fixture(scope="session")
-def session_cluster() -> Iterator[Cluster]:
+def slurm_installed() -> None:
     path = os.environ["PATH"] + ":/usr/sbin:/sbin"
     missing = [name for name in NEEDS if not shutil.which(name, path=path)]
     if os.geteuid() != 0 or missing:
         pytest.skip(f"needs root and, once, `bash tests/slurm/cluster.sh install` (missing: {', '.join(missing)})")
+
+
+@pytest.fixture(scope="session")
+def session_cluster(slurm_installed: None) -> Iterator[Cluster]:
     with pytest.MonkeyPatch.context() as patch:
         cluster = Cluster(Path("/dev/shm") / f"slurm-test-{os.getpid()}")
         patch.setenv("SLURM_CONF", str(cluster.folder / "etc/slurm.conf"))

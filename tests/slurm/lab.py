@@ -130,25 +130,27 @@ def attempts(submission: Submission) -> list[int]:
 def check(submission: Submission) -> None:
     """Every trial is done, once, with no epoch twice, and as an undisturbed run here does it."""
     for planned in submission.arms.values():
-        undisturbed(planned)
+        reference = undisturbed(planned)
         for seed in planned.seeds:
-            _same(submission.out / planned.arm.id, SCRATCH / planned.arm.id, seed)
+            same(submission.out / planned.arm.id, reference, seed)
 
 
-def undisturbed(planned: Planned) -> None:
-    """Run an arm in this process, with one thread as the jobs do; once for all tests."""
+def undisturbed(planned: Planned) -> Path:
+    """Run an arm in this process, with one thread as the jobs do; once for all tests. Returns its folder."""
     threads, brakes = torch.get_num_threads(), os.environ["BRAKE"]
     torch.set_num_threads(1)
     os.environ["BRAKE"] = "/none"
     try:
         planned.arm.write(SCRATCH / planned.arm.id, planned.config)  # its students read it
-        run({**planned.config, "out": str(SCRATCH)}, SCRATCH / planned.arm.id)
+        run({**planned.config, "out": str(SCRATCH), "track": {}}, SCRATCH / planned.arm.id)
     finally:
         torch.set_num_threads(threads)
         os.environ["BRAKE"] = brakes
+    return SCRATCH / planned.arm.id
 
 
-def _same(folder: Path, reference: Path, seed: int) -> None:
+def same(folder: Path, reference: Path, seed: int) -> None:
+    """A trial is done, once, with no epoch twice, and as its reference."""
     here, there = folder / f"seed-{seed}", reference / f"seed-{seed}"
     result = finished(here)
     assert result is not None

@@ -1,0 +1,123 @@
+"""A soak's summary, in Markdown, and its events as a table of their own."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+
+import torch
+from slurm.faults import FAULTS, NOBODY
+from slurm.soak_site import Site
+
+from launch.compose.paths import ROOT
+
+
+@dataclass
+class Soak:
+    """What was done, and what became of it."""
+
+    seed: int
+    minutes: float
+    site: Site
+    events: list[tuple[float, str, str]] = field(default_factory=list)  # seconds, fault, whom it hit
+    retries: int = 0  # typed after the faults had ceased
+    finished: float = float("inf")  # seconds from then on
+    trials: dict[str, int] = field(default_factory=dict)  # attempts
+    lost: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    in_logs: list[str] = field(default_factory=list)  # in jobs' logs
+
+    def note(self, what: str, whom: str) -> None:
+        """Keep an event."""
+        self.events.append((self.site.clock(), what, whom))
+
+    @property
+    def hung(self) -> list[str]:
+        return [f"{' '.join(t.words)[:100]} at {t.began:.0f} s" for t in self.site.shells.typed if t.hung]
+
+    @property
+    def misreported(self) -> list[str]:
+        typed = self.site.shells.typed
+        said = [f"`{' '.join(t.words)[:100]}` at {t.began:.0f} s: {text}" for t in typed for text in t.wrong]
+        return said + self.in_logs
+
+    @property
+    def verdict(self) -> dict[str, list[str]]:
+        return {"lost": self.lost, "doubled": self.doubled, "hung": self.hung, "misreported": self.misreported,
+                "left over": self.left}  # fmt: skip
+
+    @property
+    def clean(self) -> bool:
+        return not any(self.verdict.values())
+
+
+def write(soak: Soak, path: Path) -> None:
+    """The summary, and the events beside it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(_lines(soak)) + "\n")
+    rows = [f"{when:.1f}\t{what}\t{whom}" for when, what, whom in soak.events]
+    path.with_suffix(".tsv").write_text("\n".join(["second\tfault\twhom", *rows]) + "\n")
+
+
+def _lines(soak: Soak) -> list[str]:
+    attempts = list(soak.trials.values())
+    faults = [e for e in soak.events if e[1] not in ("healed", "wave")]
+    hit = [e for e in faults if not e[2].startswith(NOBODY)]
+    return [
+        f"# Soak with seed {soak.seed}, {soak.minutes:g} minutes of faults",
+        "",
+        *(f"- {name} {len(found)}" for name, found in soak.verdict.items()),
+        "",
+        f"{len(hit)} faults hit, {len(faults) - len(hit)} found nobody. {len(attempts)} trials in {soak.site.waves} "
+        f"waves, {len(soak.site.submissions())} submissions; {sum(attempts)} attempts, at most "
+        f"{max(attempts, default=0)} at one trial. Once the faults had ceased, all was done and the queue empty after "
+        f"{soak.finished:.0f} s, with {soak.retries} `ablation retry`.",
+        "",
+        _place(soak.site.slurm),
+        "",
+        "| fault | times | of which hit nobody |",
+        "|---|---|---|",
+        *_table(faults),
+        "",
+        "| command | times | slowest, s | median, s | exit codes |",
+        "|---|---|---|---|---|",
+        *_commands(soak),
+        *(line for name, found in soak.verdict.items() if found for line in ["", f"## {name}", "",
+                                                                            *(f"- {text}" for text in found)]),
+    ]  # fmt: skip
+
+
+def _table(faults: list[tuple[float, str, str]]) -> list[str]:
+    times, missed = Counter(e[1] for e in faults), Counter(e[1] for e in faults if e[2].startswith(NOBODY))
+    return [f"| {f.name} | {times[f.name]} | {missed[f.name] or ''} |" for f in FAULTS]
+
+
+def _commands(soak: Soak) -> list[str]:
+    verbs: dict[str, list[tuple[float, int | None]]] = {}
+    for t in soak.site.shells.typed:
+        verbs.setdefault("launch/run.py -m" if t.verb == "run" else f"ablation {t.verb}", []).append(
+            (t.seconds, t.code)
+        )
+    rows = []
+    for verb, seen in sorted(verbs.items()):
+        seconds, codes = [s for s, _ in seen], Counter(str(code) for _, code in seen)
+        listed = ", ".join(f"{code} ({n} times)" for code, n in sorted(codes.items()))
+        rows.append(f"| {verb} | {len(seen)} | {max(seconds):.1f} | {median(seconds):.1f} | {listed} |")
+    return rows
+
+
+def _place(slurm: str) -> str:
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True).stdout
+    system = {**dict(line.split("=", 1) for line in Path("/etc/os-release").read_text().splitlines() if "=" in line)}
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return (
+        f"Commit {commit.strip()}, {slurm} with three nodes on one machine of {os.cpu_count()} cores and {memory:.0f} "
+        f"GiB, {system['PRETTY_NAME'].strip(chr(34))}, Linux {platform.release()}, Python "
+        f"{platform.python_version()}, torch {torch.__version__}."
+    )
