@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from launch.slurm import queue
-from launch.status.sweep_status import Pending, SweepStatus, sweep_status
+from launch.status.sweep_status import AskPending, Pending, SweepStatus, sweep_status
 from launch.sweep.submission import Submission
 from launch.workers import driver
 
 
-def pending(submissions: Sequence[Submission]) -> Pending:
-    """What is still to come of the submissions of a sweep (oldest first)."""
-    found = Pending()
-    for submission in submissions:
-        part = queue.pending(submission) if submission.launcher.get("kind") == "slurm" else driver.pending(submission)
-        found.awaited |= part.awaited
-        found.decisions |= part.decisions
-        found.trouble += part.trouble
-    return found
+def pending(submissions: Sequence[Submission]) -> AskPending:
+    """What is still to come of the submissions of a sweep (oldest first); asked once, when it is called."""
+
+    @cache
+    def ask() -> Pending:
+        on_slurm = [s for s in submissions if s.launcher.get("kind") == "slurm"]
+        found = queue.pending(on_slurm) if on_slurm else Pending()
+        for submission in (s for s in submissions if s not in on_slurm):
+            found.awaited |= driver.pending(submission).awaited
+        return found
+
+    return ask
 
 
 def status_of(submissions: Sequence[Submission]) -> SweepStatus:

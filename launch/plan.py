@@ -18,7 +18,7 @@ from launch.checks.probe import probe
 from launch.compose import warnings
 from launch.compose.arm import Planned
 from launch.compose.overrides import run_command
-from launch.status.sweep_status import Pending, Trial, trial_statuses
+from launch.status.sweep_status import AskPending, Trial, trial_statuses
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.edited_code import Edits
 from launch.sweep.submission import Submission, load, submissions
@@ -81,7 +81,7 @@ def _earlier_submissions(out: Path, name: str) -> tuple[list[Submission], list[s
     return found, damaged
 
 
-def _arms_gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: Pending) -> list[ArmRow]:
+def _arms_gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: AskPending) -> list[ArmRow]:
     arms = {id_: p for submission in earlier for id_, p in submission.arms.items() if id_ not in kept}
     return arm_rows(
         trial_statuses(out, [(p, seed) for p in arms.values() for seed in p.seeds], coming, write=False).trials

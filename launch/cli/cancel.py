@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import click
 
+from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from launch.cli import options
 from launch.cli.selection import SelectedSweep
@@ -31,13 +32,24 @@ def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
     if len(chosen) > 1 and not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         click.confirm(f"cancel {len(chosen)} trials of {sweep.name}, {running} of them running?", abort=True)
     write_cancel_markers(chosen)
-    jobs = cancel_jobs(sweep)
+    try:
+        jobs = cancel_jobs(sweep)
+    except AblationError as e:
+        raise AblationError(
+            f"{len(chosen)} trials are marked, and jobs that run save and stop; no waiting job was taken back, since "
+            f"{e}. They end as soon as they start; the same command again takes them back"
+        ) from e
+    strays = stray_jobs(sweep)
     if as_json:
-        options.print_json({"sweep": sweep.name, "cancelled": [t.label for t in chosen], "jobs": jobs})
+        options.print_json(
+            {"sweep": sweep.name, "cancelled": [t.label for t in chosen], "jobs": jobs, "strays": strays}
+        )
         return 0
     click.echo(f"cancelled {len(chosen)} trials of {sweep.name}: {running} are saving, the others will not start")
     if jobs:
         click.echo(f"SLURM jobs taken back: {', '.join(jobs)}")
+    if strays:
+        click.echo(f"jobs of a deleted sweep of this name are in the queue: `scancel {' '.join(strays)}` ends them")
     return 0
 
 
@@ -56,3 +68,9 @@ def cancel_jobs(sweep: SelectedSweep) -> list[str]:
     """
     submitted = [s for s in sweep.submissions if s.launcher.get("kind") == "slurm"]
     return [job for submission in submitted for job in queue.cancel(submission.folder)]
+
+
+def stray_jobs(sweep: SelectedSweep) -> list[str]:
+    """SLURM jobs of this sweep's name and place that no submission knows any more; they are a person's to cancel."""
+    last = sweep.submissions[-1]
+    return queue.strays(last) if last.launcher.get("kind") == "slurm" else []

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import click
@@ -11,7 +12,7 @@ from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from launch.cli import options
 from launch.cli.selection import SelectedSweep
-from launch.slurm.rounds import make_round, next_commands, report_lines
+from launch.slurm.rounds import make_round, newest_array, next_commands, report_lines
 from launch.status import outcome
 from launch.status.sweep_status import Trial, narrow_submission
 from launch.sweep.submission import Submission
@@ -33,6 +34,7 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
     checkpoints. On SLURM they are submitted, and the policy counts anew; otherwise they are trained here and now.
     Choose some with the filters, such as --state failed.
     """
+    seen = {s.folder: newest_array(s.folder) for s in sweep.submissions if s.launcher.get("kind") == "slurm"}
     chosen = [t for t in sweep.trials if t.state.kind in _AGAIN and (stale or not t.stale)]
     by_submission = _by_submission(sweep.submissions, chosen)
     for submission in by_submission:
@@ -42,10 +44,16 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
             )
     for t in chosen:
         (t.folder / CANCEL).unlink(missing_ok=True)
-    facts: dict[str, Any] = {"sweep": sweep.name, "retried": [t.label for t in chosen], "jobs": [], "outcomes": {}}
+    facts: dict[str, Any] = {
+        "sweep": sweep.name,
+        "retried": [t.label for t in chosen],
+        "jobs": [],
+        "refused": {},
+        "outcomes": {},
+    }
     codes = [0]
     for n, trials in by_submission.items():
-        codes.append(_run(sweep.submissions[n], trials, facts, as_json))
+        codes.append(_run(sweep.submissions[n], trials, seen, facts, as_json))
         if codes[-1] == _STOPPED:  # by Ctrl-C, which means all of it
             break
     if as_json:
@@ -66,14 +74,20 @@ def _by_submission(submissions: Sequence[Submission], trials: Sequence[Trial]) -
     return found
 
 
-def _run(submission: Submission, trials: Sequence[Trial], facts: dict[str, Any], as_json: bool) -> int:
-    """Where its submission ran; adds to the facts, returns the exit code."""
+def _run(
+    submission: Submission, trials: Sequence[Trial], seen: Mapping[Path, int], facts: dict[str, Any], as_json: bool
+) -> int:
+    """Where its submission ran; adds to the facts, returns the exit code. `seen`: its newest array of jobs before."""
     if submission.launcher.get("kind") == "slurm":
-        report = make_round(submission.folder, again=[t.label for t in trials])
+        report = make_round(submission.folder, again=[t.label for t in trials], seen=seen[submission.folder])
         facts["jobs"] += report.jobs
+        facts["refused"] |= report.refused
         if not as_json:
-            click.echo("\n".join([*report_lines(report), *next_commands(submission)]))
-        return 0
+            click.echo("\n".join(report_lines(report)))
+        report.require_accepted()
+        if not as_json:
+            click.echo("\n".join(next_commands(submission)))
+        return 1 if report.refused else 0
     outcomes = local.resume(submission, narrow_submission(submission, trials), options.console(err=as_json))
     facts["outcomes"] |= {f"{id_}/seed-{seed}": vars(o) for (id_, seed), o in outcomes.items()}
     return outcome.exit_code(outcomes)

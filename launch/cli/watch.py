@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from ablation.errors import AblationError
 from launch.cli import options
 from launch.cli.selection import Filter, SelectedSweep, select
 from launch.cli.status import show
@@ -45,6 +46,10 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
     except KeyboardInterrupt:
         click.echo(f"left; the sweep goes on: {verb_command(f'watch {sweep.name}', sweep.out)}", err=True)
         return 130
+    if rounds.trouble:
+        raise AblationError(
+            f"{rounds.trouble}\nthe jobs go on; {verb_command(f'watch {sweep.name}', sweep.out)} asks again"
+        )
     for submission in sweep.submissions:
         if submission.launcher.get("kind") == "slurm":
             for line in upload.upload_submission(submission):

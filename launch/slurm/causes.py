@@ -10,7 +10,7 @@ from ablation.store import attempt
 from ablation.store.journal import tail
 from launch.compose.arm import Work
 from launch.slurm import records
-from launch.slurm.commands import Job
+from launch.slurm.jobs import Job
 from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
 from launch.status.retry_policy import CAUSES, AttemptFailure

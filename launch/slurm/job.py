@@ -20,7 +20,7 @@ from ablation.errors import AblationError
 from ablation.store import process
 from ablation.store.result import look
 from launch.compose.arm import Work
-from launch.slurm import commands, options, records
+from launch.slurm import jobs, options, records
 from launch.slurm.causes import seed_folders
 from launch.slurm.job_batches import teachers
 from launch.slurm.records import LOST, Array
@@ -36,9 +36,16 @@ _LEFT = 75  # EX_TEMPFAIL
 _WAIT_SECONDS = 60.0  # in which nothing happens but waiting for trials that others train: devices cost
 
 
-def main(folder: Path, number: int) -> int:
-    """Train one batch; returns the exit code."""
-    submission, array = sweep.load(folder), records.read_array(folder, number)
+def main(folder: Path, number: int, name: str = "") -> int:
+    """Train one batch; returns the exit code. `name`: of the array; in the submission's files it has to be the same."""
+    try:
+        submission, array = sweep.load(folder), records.read_array(folder, number)
+    except (AblationError, FileNotFoundError):
+        print(f"nothing to train: {folder} was deleted")
+        return 0
+    if name and array.name != name:
+        print(f"nothing to train: {folder} was deleted, and is another submission's now")
+        return 0
     if array.job == LOST:
         print("this array was written off when sbatch did not answer; its trials are in another")
         return 0
@@ -75,7 +82,7 @@ def _may_run_later(signal: str) -> bool:
 
     Within a partition's grace time a preempted job is RUNNING; if it ends by itself then, SLURM does not requeue it.
     """
-    return signal == "SIGUSR2" or (signal == "SIGTERM" and commands.job_state(process.job()) == "RUNNING")
+    return signal == "SIGUSR2" or (signal == "SIGTERM" and jobs.job_state(process.job()) == "RUNNING")
 
 
 def _exit_code(works: tuple[Work, ...], outcomes: Mapping[TrialKey, Outcome]) -> int:
@@ -193,4 +200,4 @@ def _cores() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2])))
+    sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:4]))

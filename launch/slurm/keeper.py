@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ablation.errors import AblationError
-from launch.slurm import commands, records, sbatch
+from launch.slurm import commands, jobs, records, sbatch
+from launch.slurm.jobs import JobKey
 from launch.slurm.state import SubmissionView
 from launch.slurm.submitter import JOBS
 from launch.sweep import entry_points
@@ -29,10 +30,12 @@ class Keeper:
     @classmethod
     def submit(cls, view: SubmissionView, me: str) -> Keeper:
         """Submit a keeper, unless one waits already. `me`: the job we are, which does not count."""
-        name = records.job_name(view.submission, "keeper")
-        waiting = [j.id for j in commands.queue([name]).values() if j.state == "PENDING" and j.id != me]
+        known = jobs.queue([records.read_keeper(view.submission)]).values()
+        waiting = [job.id for job in known if job.state == "PENDING" and job.id != me]
         if waiting:
             return cls(view, waiting[0])
+        name = records.new_job_name(view.submission, "keeper")
+        records.write_keeper(view.submission.folder, JobKey(name))
         flags = {**view.options.keeper_flags(), "begin": f"now+{_DELAY_MINUTES}minutes"}
         module = [view.submission.entries[entry_points.KEEPER], str(view.submission.folder)]
         try:
@@ -48,15 +51,21 @@ class Keeper:
             )
         except AblationError as e:
             return cls(view, trouble=f"no job follows the others to try again what fails ({e})")
+        records.write_keeper(view.submission.folder, JobKey(name, job))
         return cls(view, job)
 
-    def follow(self, jobs: Sequence[str], any_of_them: bool) -> None:
+    def cancel(self) -> None:
+        """Take it back: there is nothing to follow."""
+        if self.job:
+            commands.cancel_jobs([self.job])
+
+    def follow(self, others: Sequence[str], any_of_them: bool) -> None:
         """Begin after these jobs, or, if there are more that SLURM did not take yet, after any of them."""
         if not self.job:
             return
-        after = ("?" if any_of_them else ",").join(f"afterany:{job}" for job in jobs)
+        after = ("?" if any_of_them else ",").join(f"afterany:{job}" for job in others)
         try:
-            if jobs:
+            if others:
                 commands.update_job(self.job, Dependency=after, StartTime="now")
         except AblationError as e:  # it then begins in some minutes, and looks
             self.trouble = f"the job that follows the others begins in {_DELAY_MINUTES} minutes ({e})"

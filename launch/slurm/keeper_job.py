@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
 from ablation.errors import AblationError
@@ -10,19 +11,34 @@ from ablation.store import process
 from launch.slurm.rounds import make_round, report_lines
 from launch.sweep import submission, upload
 
+_PAUSES = (30, 60, 120, 240, 480)  # seconds after which SLURM is asked again, if it does not answer
+
 
 def main(folder: Path) -> int:
     """Exit code 0 unless the round could not be made."""
     try:
-        report = make_round(folder, me=process.job())
-        print("\n".join(report_lines(report)))
-        code = 0
+        made = submission.load(folder)
     except AblationError as e:
-        print(f"error: {e}")
-        code = 1
-    for line in upload.upload_submission(submission.load(folder)):
+        print(f"nothing to follow: {e}")
+        return 0
+    code = _round(folder)
+    for line in upload.upload_submission(made):
         print(f"MLflow: {line}")
     return code
+
+
+def _round(folder: Path) -> int:
+    """Make a round: now, or as soon as SLURM answers. Nobody else may come who would."""
+    for pause in (*_PAUSES, None):
+        try:
+            print("\n".join(report_lines(make_round(folder, me=process.job()))), flush=True)
+        except AblationError as e:
+            print(f"error: {e}", flush=True)
+        else:
+            return 0
+        if pause is not None:
+            time.sleep(pause)
+    return 1
 
 
 if __name__ == "__main__":

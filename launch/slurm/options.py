@@ -20,6 +20,7 @@ from launch.workers.process import TAKE_TURNS
 _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
 _RESERVED = (
     "array", "dependency", "job-name", "signal", "output", "error", "chdir", "export", "nodes", "ntasks", "wrap",
+    "parsable", "quiet", "test-only", "wait",
 )  # fmt: skip
 _TIMES = ("time", "time-min")
 _SIZES = ("mem", "mem-per-cpu", "mem-per-gpu", "tmp")
@@ -32,6 +33,9 @@ _SWITCHES = (
     "contiguous",
     "spread-job",
     "use-min-nodes",
+    "hold",
+    "no-kill",
+    "reboot",
 )
 _WARNING_EARLY = 60  # seconds by which SLURM may send it too early
 _KEYS = (

@@ -1,46 +1,42 @@
-"""What the rest of the launcher asks of a submission on SLURM: which trials are still to come, and to cancel some."""
+"""What the rest of the launcher asks of submissions on SLURM: which trials are still to come, and to cancel some."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
-from launch.slurm import commands, records
+from launch.slurm import commands, jobs, records
 from launch.slurm.causes import seed_folders
-from launch.slurm.records import Array
-from launch.status.retry_policy import RETRY
+from launch.slurm.job_batches import Works
+from launch.slurm.jobs import Job
+from launch.slurm.records import LOST, Array
+from launch.status.retry_policy import HOLD, STOP
 from launch.status.sweep_status import Pending
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 
 
-def pending(submission: Submission) -> Pending:
-    """What its jobs will start: those in the queue, and those that its keeper is to submit."""
-    past = records.read_decisions(submission.folder)
-    found = Pending(decisions={(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds})
+def pending(submissions: Sequence[Submission]) -> Pending:
+    """What their jobs will start: those in the queue, and those that a keeper is to submit. SLURM is asked once."""
+    found, keepers = Pending(), [records.read_keeper(submission) for submission in submissions]
+    arrays = [_arrays(submission.folder) for submission in submissions]
+    for submission in submissions:
+        past = records.read_decisions(submission.folder)
+        found.decisions |= {(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds}
     try:
-        found.awaited |= trials_in_queue(submission.folder)
-        if any(job.active for job in commands.queue([records.job_name(submission, "keeper")]).values()):
-            found.awaited |= submission.trials - {key for key, v in found.decisions.items() if v.decision != RETRY}
+        queue = jobs.queue([*keepers, *(a.key for own in arrays for a in own)], commands.LOOK)
     except AblationError as e:
-        found.trouble.append(f"what SLURM has of {submission.folder} is not known: {e}")
+        found.trouble.append(f"what waits in SLURM's queue is not known, the rest is what files say: {e}")
+        return found
+    for submission, own, keeper in zip(submissions, arrays, keepers, strict=True):
+        for batch in _active_batches(own, queue).values():
+            found.awaited |= {(work.id, seed) for work in batch for seed in work.seeds}
+        if any(job.active and job.name == keeper.name for job in queue.values()):
+            given_up = {key for key, v in found.decisions.items() if v.decision in (STOP, HOLD)}
+            found.awaited |= submission.trials - given_up
     return found
-
-
-def trials_in_queue(folder: Path) -> set[tuple[str, int]]:
-    """The trials (id, seed) of a submission that are in jobs which wait or run, or will be put back to wait.
-
-    Raises:
-        AblationError: SLURM cannot be asked.
-    """
-    return {
-        (work.id, seed)
-        for array, tasks in _active_batches(folder)
-        for index in tasks
-        for work in array.batches[index]
-        for seed in work.seeds
-    }
 
 
 def cancel(folder: Path) -> list[str]:
@@ -51,22 +47,38 @@ def cancel(folder: Path) -> list[str]:
     Raises:
         AblationError: SLURM cannot be asked.
     """
-    submission = sweep.load(folder)
-    jobs = [a.task(k) for a, tasks in _active_batches(folder) for k in tasks if _all_cancelled(submission, a, k)]
-    commands.cancel_jobs(jobs)
-    return jobs
+    submission, arrays = sweep.load(folder), _arrays(folder)
+    queue = jobs.queue([array.key for array in arrays], commands.LOOK)
+    found = [job for job, batch in _active_batches(arrays, queue).items() if _all_cancelled(submission, batch)]
+    commands.cancel_jobs(found, commands.LOOK)
+    return found
 
 
-def _active_batches(folder: Path) -> list[tuple[Array, list[int]]]:
-    """Of each array of trials the batches that are in the queue."""
-    known = {array.name: array for array in records.read_arrays(folder) if not array.canary}
-    found: dict[str, list[int]] = {}
-    for job in commands.queue(known).values():
-        if job.active:
-            found.setdefault(job.name, []).append(int(job.id.partition("_")[2]))
-    return [(known[name], sorted(tasks)) for name, tasks in found.items()]
+def strays(submission: Submission) -> list[str]:
+    """Jobs in the queue of submissions of this name and place whose folders were deleted, so that no verb knows them.
+
+    Nothing of them is trained when they start; until then they keep their places.
+
+    Raises:
+        AblationError: SLURM cannot be asked.
+    """
+    folders = sweep.submissions(submission.out, submission.name)
+    known = [array.key for folder in folders for array in records.read_arrays(folder)]
+    known += [records.read_keeper(sweep.load(folder)) for folder in folders]
+    return sorted({job.number for job in jobs.strays(records.name_prefix(submission), known)})
 
 
-def _all_cancelled(submission: Submission, array: Array, index: int) -> bool:
-    folders = [f for work in array.batches[index] for f in seed_folders(submission, work)]
+def _arrays(folder: Path) -> list[Array]:
+    return [array for array in records.read_arrays(folder) if not array.canary and array.job != LOST]
+
+
+def _active_batches(arrays: Sequence[Array], queue: Mapping[str, Job]) -> dict[str, Works]:
+    """By job: what the jobs that wait or run were given."""
+    by_name = {array.name: array for array in arrays}
+    active = [job for job in queue.values() if job.active and job.name in by_name]
+    return {job.id: by_name[job.name].batches[job.task] for job in sorted(active, key=lambda job: job.task)}
+
+
+def _all_cancelled(submission: Submission, batch: Works) -> bool:
+    folders = [folder for work in batch for folder in seed_folders(submission, work)]
     return all((folder / CANCEL).exists() for folder in folders)

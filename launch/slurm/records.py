@@ -2,6 +2,7 @@
 
 - `arrays/<n>.json`: which trials were handed to SLURM in which job, one file an array. It is written before sbatch is
   called (the intent) and again when the job's number is known. The jobs read their part of it.
+- `keeper.json`: the newest keeper's job, written in the same two steps.
 - `verdicts.jsonl`: why trials that are not done were tried again or not, one line a decision.
 - `marks/<job>`: how a job ended, which its trials' own files do not say.
 """
@@ -16,15 +17,18 @@ from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from ablation.store.atomic import write_atomic
 from launch.compose.arm import Work
+from launch.slurm.jobs import JobKey
 from launch.status.retry_policy import RESET, Decision, Resources
 from launch.sweep.submission import Submission
 
-LOST = "lost"  # the job number of an array that SLURM does not know
+LOST = "lost"  # the job number of an array that SLURM refused, or does not know
 LEFT = "left"  # not by a signal: others train what is left, or its teachers are not done
 _ARRAYS = "arrays"
+_KEEPER = "keeper.json"
 _DECISIONS = "verdicts.jsonl"
 _EXITS = "marks"
 
@@ -42,16 +46,41 @@ class Array:
     time: float = 0.0  # when sbatch was called, seconds since 1970
     canary: bool = False  # probes of shapes instead of trials
 
+    @property
+    def key(self) -> JobKey:
+        """By which SLURM is asked for its jobs."""
+        return JobKey(self.name, "" if self.job == LOST else self.job)
+
     def task(self, index: int) -> str:
         """The job of one batch, as SLURM calls it."""
         return f"{self.job}_{index}"
 
 
-def job_name(submission: Submission, what: str) -> str:
-    """A job's name: readable, unique on the cluster, and plain, since commands take lists of names."""
-    place = sha256(str(submission.folder).encode()).hexdigest()[:8]
-    sweep = "".join(c if c.isalnum() or c in "-_" else "_" for c in submission.name)[:40]
-    return f"ablation-{sweep}-{submission.number}-{what}-{place}"
+def new_job_name(submission: Submission, what: str) -> str:
+    """A name for one job or array: readable, and no other job's, now or later, for its end is random."""
+    return f"{name_prefix(submission)}{submission.number}-{what}-{uuid4().hex[:12]}"
+
+
+def name_prefix(submission: Submission) -> str:
+    """With what the names of all jobs of a sweep at this place begin; plain, since commands take lists of names."""
+    place = sha256(str(submission.folder.parent).encode()).hexdigest()[:8]
+    sweep = "".join(c if c.isascii() and (c.isalnum() or c in "-_") else "_" for c in submission.name)[:40]
+    return f"ablation-{sweep}-{place}-"
+
+
+def write_keeper(folder: Path, keeper: JobKey) -> None:
+    """Write which job is the keeper, atomically."""
+    write_atomic(folder / _KEEPER, json.dumps(asdict(keeper)).encode())
+
+
+def read_keeper(submission: Submission) -> JobKey:
+    """The newest keeper's job, if there ever was one. In older folders it has no record, and a name without a token."""
+    try:
+        return JobKey(**json.loads((submission.folder / _KEEPER).read_bytes()))
+    except FileNotFoundError:
+        place = sha256(str(submission.folder).encode()).hexdigest()[:8]
+        sweep = "".join(c if c.isalnum() or c in "-_" else "_" for c in submission.name)[:40]
+        return JobKey(f"ablation-{sweep}-{submission.number}-keeper-{place}")
 
 
 def write_array(folder: Path, array: Array) -> None:

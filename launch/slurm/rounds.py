@@ -7,14 +7,14 @@ them again and again while somebody looks on; `report_lines` is what people read
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from ablation.errors import AblationError
+from ablation.errors import AblationError, ConfigError
 from launch.compose.overrides import verb_command
 from launch.slurm import commands, job_batches, records
 from launch.slurm.job_batches import CanaryState, draft_arrays, stages
@@ -26,7 +26,10 @@ from launch.status.retry_policy import RESET, RETRY, Decision
 from launch.sweep.submission import Submission
 
 PAUSE = 15.0  # seconds between two rounds, since SLURM is asked gently, or
-_PAUSE_FACTOR = 10  # so many times as long as a round takes
+_PAUSE_FACTOR = 10  # so many times as long as a round takes, or
+_GROWTH = 2  # so many times the last pause, while SLURM cannot be asked
+_TRIES = 5  # in a row to make a round, after which a person is told that SLURM cannot be asked
+_NAMED = 3  # labels of which one thing is said
 _LOCK_FILE = "lock"
 _LOCK_SECONDS = 300.0  # to wait for a round that somebody else makes
 
@@ -40,6 +43,7 @@ class RoundReport:
     owned_by_other: int  # trained by a process that is no job of this submission
     not_submitted: int  # to be tried, but SLURM takes no more jobs for now
     given_up: dict[str, str]  # will not be tried again; by label: why
+    refused: dict[str, str] = field(default_factory=dict)  # SLURM did not take them; by label: its words
     retried: dict[str, str] = field(default_factory=dict)  # by label: the cause
     jobs: tuple[str, ...] = ()  # SLURM's numbers of the arrays submitted in this round
     notes: tuple[str, ...] = ()
@@ -47,22 +51,37 @@ class RoundReport:
     @property
     def over(self) -> bool:
         """Nothing more will happen."""
-        return not (self.in_queue or self.owned_by_other or self.not_submitted)
+        return not (self.in_queue or self.owned_by_other or self.not_submitted or self.refused)
+
+    def require_accepted(self) -> None:
+        """Tell in SLURM's own words if it took nothing at all.
+
+        Raises:
+            ConfigError: so it is, and nothing of the submission is in the queue.
+        """
+        if self.refused and not (self.in_queue or self.owned_by_other):
+            raise ConfigError(f"SLURM takes none of these jobs: {'; '.join(sorted(set(self.refused.values())))}")
 
 
-def make_round(folder: Path, again: Collection[str] = (), me: str = "") -> RoundReport:
+def newest_array(folder: Path) -> int:
+    """The number of the newest array of jobs: what somebody has seen who then asks to try trials again."""
+    return max((array.number for array in records.read_arrays(folder)), default=0)
+
+
+def make_round(folder: Path, again: Collection[str] = (), seen: int | None = None, me: str = "") -> RoundReport:
     """Make one round of a submission.
 
-    `again`: labels of trials to try again although they were given up. `me`: the SLURM job we are, if it is the keeper.
+    `again`: labels of trials to try again although they were given up, unless an array newer than `seen` has them: then
+    somebody else's request was faster, and one retry is meant. `me`: the SLURM job we are, if it is the keeper.
 
     Raises:
-        AblationError: SLURM cannot be asked, or refuses; nothing is lost, a later round goes on.
+        AblationError: SLURM cannot be asked; nothing is lost, a later round goes on.
     """
     (folder / JOBS).mkdir(exist_ok=True)
     with _lock(folder):
         view = SubmissionView(folder)
         if again:
-            _reset(view, again)
+            _reset(view, again, seen)
         canary = job_batches.canary_state(view, retried=bool(again))
         found = triage(view, records.read_decisions(folder), canary.failure)
         records.append_decisions(folder, found.decisions)
@@ -90,15 +109,18 @@ def _lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _reset(view: SubmissionView, again: Collection[str]) -> None:
+def _reset(view: SubmissionView, again: Collection[str], seen: int | None) -> None:
     """Let these trials' failures count no more."""
     assignments, wanted = view.assignments, set(again)
+    newest = {work: a.number for a in view.arrays if not a.canary for batch in a.batches for work in batch}
     records.append_decisions(
         view.submission.folder,
         [
-            Decision(work, RESET, array=assignments[work].array.number)
+            Decision(work, RESET, array=assignments[work].array.number if work in assignments else newest[work])
             for work in view.submission.works
-            if work in assignments and wanted & {work.label, *(f"{work.id}/seed-{seed}" for seed in work.seeds)}
+            if work in newest
+            and (seen is None or newest[work] <= seen)
+            and wanted & {work.label, *(f"{work.id}/seed-{seed}" for seed in work.seeds)}
         ],
     )
 
@@ -114,26 +136,30 @@ def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -
     unfinished = {*found.todo, *found.in_queue}
     depth = stages(view.submission, [work for work in view.submission.works if work in unfinished])
     submitter.submit(draft_arrays(found.todo, depth, view.options, commands.max_array_size()) if found.todo else [])
-    keeper.follow(
-        sorted({*view.arrays_in_queue, *(a.job for a in submitter.arrays)}), any_of_them=bool(submitter.not_submitted)
-    )
+    records.append_decisions(view.submission.folder, submitter.refused)
     submitted = sum(len(batch) for a in submitter.arrays for batch in a.batches if not a.canary)
-    return RoundReport(
+    report = RoundReport(
         done=len(found.done),
         in_queue=len(found.in_queue) + submitted,
         owned_by_other=len(found.owned_by_other),
         not_submitted=submitter.not_submitted,
         given_up={work.label: reason for work, reason in found.given_up.items()},
+        refused={decision.work.label: decision.reason for decision in submitter.refused},
         retried={v.work.label: v.cause for v in found.decisions if v.decision == RETRY},
         jobs=tuple(a.job for a in submitter.arrays),
-        notes=tuple(filter(None, [keeper.trouble, _note_on_limit(submitter)])),
     )
+    if keeper.job and report.refused and not (report.in_queue or report.owned_by_other or report.not_submitted):
+        keeper.cancel()
+    elif keeper.job:
+        arrays = {*view.arrays_in_queue, *(a.job for a in submitter.arrays)}
+        keeper.follow(sorted(arrays), any_of_them=bool(submitter.not_submitted))
+    return replace(report, notes=tuple(filter(None, [keeper.trouble, _note_on_limit(submitter)])))
 
 
 def _note_on_limit(submitter: Submitter) -> str:
     if not submitter.not_submitted:
         return ""
-    return f"{submitter.not_submitted} are not submitted yet, SLURM takes no more jobs for now ({submitter.refusal})"
+    return f"{submitter.not_submitted} are not submitted yet, SLURM takes no more jobs for now ({submitter.limit})"
 
 
 def report_lines(report: RoundReport) -> list[str]:
@@ -143,13 +169,25 @@ def report_lines(report: RoundReport) -> list[str]:
         "in jobs": report.in_queue,
         "trained elsewhere": report.owned_by_other,
         "not submitted yet": report.not_submitted,
+        "refused by SLURM": len(report.refused),
         "given up": len(report.given_up),
     }
     lines = [", ".join(f"{n} {what}" for what, n in counts.items() if n) or "nothing to do"]
-    lines += [f"{label}: {cause}, is tried again" for label, cause in report.retried.items()]
-    lines += [f"{label}: given up, {reason}" for label, reason in report.given_up.items()]
+    lines += [f"{labels}: {cause}, is tried again" for labels, cause in _grouped(report.retried)]
+    lines += [f"{labels}: refused, {words}" for labels, words in _grouped(report.refused)]
+    lines += [f"{labels}: given up, {reason}" for labels, reason in _grouped(report.given_up)]
     lines += [f"SLURM jobs {', '.join(report.jobs)}"] if report.jobs else []
     return lines + [f"note: {note}" for note in report.notes]
+
+
+def _grouped(by_label: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """A few labels, and how many more, with what is said of them all."""
+    labels: dict[str, list[str]] = {}
+    for label, text in by_label.items():
+        labels.setdefault(text, []).append(label)
+    for text, named in labels.items():
+        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
+        yield ", ".join(named[:_NAMED]) + more, text
 
 
 def next_commands(submission: Submission) -> list[str]:
@@ -166,29 +204,39 @@ class Rounds:
 
     def __init__(self, folders: Iterable[Path], print_line: Callable[[str], None]) -> None:
         self._open, self._print_line = list(folders), print_line
-        self._due, self._printed = 0.0, set[str]()
+        self._due, self._printed, self._failures = 0.0, set[str](), 0
+        self.trouble = ""  # why no more rounds are made although something is left to judge
 
     def over(self) -> bool:
-        """Whether nothing is left to judge."""
-        return not self._open
+        """Whether nothing is left to judge, or nothing can be."""
+        return not self._open or bool(self.trouble)
 
     def make_due(self) -> None:
-        """Make a round of each, if it is due. SLURM that cannot be asked is asked again at the next."""
+        """Make a round of each, if it is due. If SLURM cannot be asked, it is asked again later, but not for ever."""
         began = time.monotonic()
-        if not self._open or began < self._due:
+        if self.over() or began < self._due:
             return
+        trouble = ""
         for folder in list(self._open):
             try:
                 report = make_round(folder)
             except AblationError as e:
-                self._print_once(f"warning: {e}")
+                trouble = str(e)
+                self._print_once(f"warning: {e}; it is asked again")
                 continue
-            for label, cause in report.retried.items():
-                self._print_once(f"{label}: {cause}, is tried again")
+            for labels, cause in _grouped(report.retried):
+                self._print_once(f"{labels}: {cause}, is tried again")
+            for labels, words in _grouped(report.refused):
+                self._print_once(f"{labels}: refused, {words}; SLURM is asked again")
+            for labels, reason in _grouped(report.given_up):
+                self._print_once(f"{labels}: given up, {reason}")
             if report.over:
                 self._open.remove(folder)
+        self._failures = self._failures + 1 if trouble else 0
+        if self._failures == _TRIES:
+            self.trouble = f"no round could be made {_TRIES} times in a row: {trouble}"
         now = time.monotonic()
-        self._due = now + max(PAUSE, _PAUSE_FACTOR * (now - began))
+        self._due = now + max(PAUSE * _GROWTH**self._failures, _PAUSE_FACTOR * (now - began))
 
     def _print_once(self, text: str) -> None:
         if text not in self._printed:

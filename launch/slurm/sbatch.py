@@ -75,6 +75,7 @@ def submit(
         raise PerhapsSubmitted(f"sbatch did not answer within {_TIMEOUT} s") from e
     message = " ".join(done.stderr.split())
     if done.returncode:
+        path.unlink()  # nobody will read it
         raise (
             LimitReached(message)
             if any(limit in message for limit in _LIMIT_MESSAGES)

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from launch.compose.arm import Work
-from launch.slurm import commands, options, records
-from launch.slurm.commands import Job
+from launch.slurm import jobs, options, records
+from launch.slurm.jobs import Job
 from launch.slurm.options import SlurmOptions
 from launch.slurm.records import LOST, Array
 from launch.sweep import submission
@@ -32,14 +32,20 @@ class Assignment:
 
 
 class SubmissionView:
-    """A submission with its arrays and jobs, as of now."""
+    """A submission with its arrays and jobs, as of now. SLURM is asked when something depends on its answer."""
 
     def __init__(self, folder: Path) -> None:
         self.submission: Submission = submission.load(folder)
         self.options: SlurmOptions = options.read(self.submission.launcher)
-        self.arrays: list[Array] = records.read_arrays(folder)
-        self._queue = commands.queue(array.name for array in self.arrays)
-        self.arrays = [self._resolved(array) for array in self.arrays]
+
+    @cached_property
+    def arrays(self) -> list[Array]:
+        """Every array, oldest first, with SLURM's number."""
+        return [self._resolved(array) for array in records.read_arrays(self.submission.folder)]
+
+    @cached_property
+    def _queue(self) -> dict[str, Job]:
+        return jobs.queue(array.key for array in self.arrays if array.job != LOST)
 
     def _resolved(self, array: Array) -> Array:
         """With SLURM's number: whoever submitted it may have died before hearing it."""
@@ -50,7 +56,7 @@ class SubmissionView:
     @cached_property
     def _account(self) -> dict[str, Job]:
         """Asked only when something has ended that is not done."""
-        return commands.accounts([array.name for array in self.arrays], self.submission.time)
+        return jobs.accounts((array.key for array in self.arrays if array.job != LOST), self.submission.time)
 
     @cached_property
     def assignments(self) -> dict[Work, Assignment]:
@@ -73,7 +79,7 @@ class SubmissionView:
     def arrays_in_queue(self) -> set[str]:
         """Our arrays with a job that waits or runs: until then it counts against limits, be its trials done or not."""
         ours = {array.job for array in self.arrays if not array.canary}
-        return ours & {job.id.partition("_")[0] for job in self._queue.values() if job.active}
+        return ours & {job.number for job in self._queue.values() if job.active}
 
     def ended(self, job: str) -> Job:
         """The last of a job that is not active. An array's task that was cancelled while waiting leaves no trace."""
@@ -82,16 +88,19 @@ class SubmissionView:
             return accounted
         if recent:
             return replace(recent, mem_mib=accounted.mem_mib if accounted else None)
-        siblings = {id_.partition("_")[0] for id_ in {**self._queue, **self._account}}
+        siblings = {other.number for other in (*self._queue.values(), *self._account.values())}
         return Job(job, "", "CANCELLED" if job.partition("_")[0] in siblings else "")
 
 
 def find_job(folder: Path, array: Array, since: float) -> Array:
-    """Find an array by its name, in case it was accepted after all; without a trace it is written off as lost."""
+    """Find an array by its name, in case it was accepted after all; without a trace it is written off as lost.
+
+    SLURM also keeps records of what it refused. These are no trace.
+    """
     for wait in (_SEARCH_PAUSE, 0):
-        jobs = [*commands.queue([array.name]).values(), *commands.accounts([array.name], since).values()]
-        if jobs:
-            found = replace(array, job=jobs[0].id.partition("_")[0])
+        known = [*jobs.queue([array.key]).values(), *jobs.accounts([array.key], since).values()]
+        if accepted := [job for job in known if job.accepted]:
+            found = replace(array, job=accepted[0].number)
             break
         time.sleep(wait)
     else:

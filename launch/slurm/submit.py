@@ -11,15 +11,15 @@ from typing import Any
 
 from rich.console import Console
 
-from ablation.errors import Stopped
+from ablation.errors import AblationError, Stopped
 from launch.checks import no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned
 from launch.slurm import options, sbatch
-from launch.slurm.queue import pending
+from launch.slurm.queue import pending, strays
 from launch.slurm.rounds import Rounds, make_round, next_commands, report_lines
 from launch.status.outcome import Outcome, TrialKey
-from launch.status.sweep_status import Trial, sweep_status
+from launch.status.sweep_status import Pending, Trial, sweep_status
 from launch.sweep import edited_code, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
@@ -28,12 +28,14 @@ from launch.terminal.follow import follow
 from launch.terminal.sweep_progress import Progress
 
 
-def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[TrialKey, Outcome]:
+def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Mapping[TrialKey, Outcome] | int:
     """Freeze the sweep and make its first round. With `wait`, all later rounds as well; returns what became of it then.
 
+    Without, it returns nothing, or the exit code 1 if SLURM took only some of the jobs.
+
     Raises:
-        ConfigError: an option that cannot be; nothing is written.
-        AblationError: SLURM refuses, or is not there.
+        ConfigError: an option that cannot be, and nothing is written; or SLURM takes none of the jobs.
+        AblationError: SLURM is not there, or does not answer.
     """
     chosen = options.read(node)
     found = no_effect.check(planned, chosen.check)
@@ -46,11 +48,25 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     for note in [*notes, *provenance.notes()]:
         print(f"note: {note}")
     report = make_round(submission.folder)
-    print("\n".join(report_lines(report)))
+    print("\n".join([*report_lines(report), *_stray_notes(submission)]), flush=True)
+    report.require_accepted()
     if not chosen.wait:
         print("\n".join(next_commands(submission)), flush=True)
     upload.upload_news(submission.out, submission.news)
-    return wait_for_end(submission) if chosen.wait else {}
+    if chosen.wait:
+        return wait_for_end(submission)
+    return 1 if report.refused else {}
+
+
+def _stray_notes(submission: Submission) -> list[str]:
+    """Of jobs that wait although their submission's folder was deleted."""
+    try:
+        found = strays(submission)
+    except AblationError:  # SLURM has just taken jobs; what it does not tell now is no trouble of this sweep
+        return []
+    if not found:
+        return []
+    return [f"note: jobs of a deleted sweep {submission.name} are in the queue; `scancel {' '.join(found)}` ends them"]
 
 
 def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
@@ -58,22 +74,28 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
 
     Raises:
         Stopped: on Ctrl-C; the jobs go on.
+        AblationError: SLURM could not be asked for minutes; the jobs go on.
     """
     console = Console(highlight=False)
     rounds = Rounds([submission.folder], lambda text: console.print(text, markup=False, soft_wrap=True))
 
+    def ask() -> Pending:
+        return pending([submission])
+
     def poll() -> Sequence[Trial]:
         rounds.make_due()
-        return sweep_status([submission], pending(submission)).trials
+        return sweep_status([submission], ask).trials
 
     try:
         follow(poll, rounds.over, submission, console)
     except KeyboardInterrupt as e:
         lines = ["left to the cluster: its jobs go on", *next_commands(submission)]
         raise Stopped("\n".join(lines)) from e
+    if rounds.trouble:
+        raise AblationError("\n".join([rounds.trouble, "its jobs go on", *next_commands(submission)]))
     for line in upload.upload_submission(submission):
         console.print(f"MLflow: {line}", markup=False, soft_wrap=True)
-    progress, trials = Progress(submission, 1), sweep_status([submission], pending(submission)).trials
+    progress, trials = Progress(submission, 1), sweep_status([submission], ask).trials
     outcomes = {(t.planned.arm.id, t.seed): _outcome(t) for t in trials}
     for (id_, seed), outcome in outcomes.items():
         progress.rows[id_].outcomes[seed] = outcome

@@ -1,7 +1,7 @@
 """Handing arrays to SLURM so that none is lost or submitted twice, and as many as its limits allow.
 
 What is about to be submitted is written down first; if sbatch fails although the job was perhaps accepted, the job is
-looked for by its name.
+looked for by its name. What SLURM refuses is kept in its own words, and does not hold up what else is to be submitted.
 """
 
 from __future__ import annotations
@@ -16,9 +16,14 @@ from launch.slurm import records, sbatch
 from launch.slurm.job_batches import ArrayDraft, Works, teachers
 from launch.slurm.records import LOST, Array
 from launch.slurm.state import SubmissionView, find_job
+from launch.status.retry_policy import REFUSED, Decision
 from launch.sweep import entry_points
 
 JOBS = "jobs"  # in the submission's folder: sbatch files and the jobs' own logs
+
+
+class Refused(AblationError):
+    """SLURM does not take a job, in its own words."""
 
 
 @dataclass
@@ -30,44 +35,67 @@ class Submitter:
     canary_job: str = ""  # a job that has to succeed before any of these may start
     arrays: list[Array] = field(default_factory=list)
     not_submitted: int = 0  # works that SLURM does not take for now
-    refusal: str = ""  # in SLURM's words
+    limit: str = ""  # on the number of jobs, in SLURM's words
+    refused: list[Decision] = field(default_factory=list)  # works that SLURM does not take as they are
+    _canary_refusal: str = ""
+
+    def __post_init__(self) -> None:
+        self._number = max((array.number for array in self.view.arrays), default=0)  # of the newest array
 
     def submit(self, drafts: Sequence[ArrayDraft]) -> None:
-        """Submit these, in order, as much as SLURM takes.
+        """Submit these, in order, as much as SLURM takes; what has a teacher among what is refused is left out.
 
         Raises:
-            AblationError: SLURM refuses for another reason than a limit on the number of jobs.
+            AblationError: sbatch cannot be called.
         """
         jobs = {work: assignment.array.job for work, assignment in self.view.assignments.items()}
         for draft in drafts:
-            rest = draft.batches
-            size = 0 if self.refusal else len(rest)
+            rest = self._able(draft.batches)
+            size = 0 if self.limit else len(rest)
             while rest and size:
                 try:
                     array = self._submit_array(
                         rest[:size], draft, self._teacher_jobs(rest[:size], jobs) if draft.stage else []
                     )
                 except sbatch.LimitReached as e:
-                    self.refusal, size = str(e), size // 2
+                    self.limit, size = str(e), size // 2
                     continue
+                except Refused as e:
+                    self._refuse([work for batch in rest for work in batch], str(e))
+                    break
                 jobs |= {work: array.job for batch in array.batches for work in batch}
                 rest = rest[size:]
                 size = min(size, len(rest))
-            self.not_submitted += sum(map(len, rest))
+            else:
+                self.not_submitted += sum(map(len, rest))
 
     def submit_canary(self, batches: Sequence[Works]) -> None:
-        """Submit a canary; what is submitted afterwards waits for all of its jobs to succeed.
-
-        Raises:
-            AblationError: SLURM refuses for another reason than a limit on the number of jobs.
-        """
+        """Submit a canary; what is submitted afterwards waits for all of its jobs to succeed."""
         if not batches:
             return
         try:
             array = self._submit_array(batches, ArrayDraft(tuple(batches), self.view.options.room, 0), [], canary=True)
             self.canary_job = array.job
         except sbatch.LimitReached as e:
-            self.refusal = str(e)
+            self.limit = str(e)
+        except Refused as e:
+            self._canary_refusal = str(e)
+
+    def _able(self, batches: Sequence[Works]) -> Sequence[Works]:
+        """Without works that cannot run since their canary or a teacher was refused; these are refused as well."""
+        refused = {decision.work: decision.reason for decision in self.refused}
+        able = []
+        for batch in batches:
+            why = {work: self._canary_refusal for work in batch if self._canary_refusal}
+            why |= {w: refused[t] for w in batch for t in teachers(self.view.submission, w) if t in refused}
+            for work, reason in why.items():
+                self._refuse([work], reason)
+            if rest := tuple(work for work in batch if work not in why):
+                able.append(rest)
+        return able
+
+    def _refuse(self, works: Sequence[Work], reason: str) -> None:
+        self.refused += [Decision(work, REFUSED, reason, self._number, REFUSED) for work in works]
 
     def _teacher_jobs(self, batches: Sequence[Works], jobs: dict[Work, str]) -> list[str]:
         """The jobs that train these works' teachers."""
@@ -78,8 +106,8 @@ class Submitter:
         self, batches: Sequence[Works], draft: ArrayDraft, after: list[str], canary: bool = False
     ) -> Array:
         submission, options = self.view.submission, self.view.options
-        number = 1 + max((a.number for a in [*self.view.arrays, *self.arrays]), default=0)
-        name = records.job_name(submission, str(number))
+        self._number = number = self._number + 1
+        name = records.new_job_name(submission, str(number))
         array = Array(number, name, tuple(batches), draft.room, tuple(self.supersede), time=time.time(), canary=canary)
         records.write_array(submission.folder, array)
         depends = [f"afterok:{self.canary_job}"] if self.canary_job else []
@@ -91,7 +119,7 @@ class Submitter:
             "requeue": True,
             **({"dependency": ",".join(depends), "kill-on-invalid-dep": "yes"} if depends else {}),
         }
-        module = [submission.entries[entry_points.JOB], str(submission.folder), str(number)]
+        module = [submission.entries[entry_points.JOB], str(submission.folder), str(number), name]
         array = self._sbatch(array, module, flags)
         self.arrays.append(array)
         return array
@@ -114,7 +142,7 @@ class Submitter:
         except sbatch.PerhapsSubmitted as e:
             found = find_job(submission.folder, array, since=array.time)
             if found.job == LOST:
-                raise AblationError(f"sbatch: {e}") from e
+                raise Refused(str(e)) from e
             return found
         found = replace(array, job=job)
         records.write_array(submission.folder, found)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from ablation.store import attempt
@@ -15,9 +16,10 @@ from launch.slurm.causes import find_cause, seed_folders
 from launch.slurm.job_batches import teachers
 from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
-from launch.status.retry_policy import HOLD, RESET, RETRY, STOP, Decision, GiveUp, Resources, decide
+from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision, GiveUp, Resources, decide
 
 _MESSAGE_LENGTH = 500  # characters of a message that are kept
+_REFUSALS = 3  # in a row, in as many rounds, after which a trial is given up: it may have been a passing trouble
 PastDecisions = Mapping[Work, list[Decision]]
 
 
@@ -63,7 +65,22 @@ def _judge(
         found.owned_by_other.append(work)
     elif held:
         _hold(assignment, work, past, held, found)
-    elif assignment is None or (past and past[-1].decision == RESET and past[-1].array == assignment.array.number):
+    elif len(refused := _refusals(past)) >= _REFUSALS:
+        found.given_up[work] = f"SLURM refused it {len(refused)} times: {refused[-1].reason}"
+    else:
+        _try_again(view, assignment, work, past[: len(past) - len(refused)], found)
+
+
+def _refusals(past: list[Decision]) -> list[Decision]:
+    """The last decisions, as far as they are refusals."""
+    return list(takewhile(lambda decision: decision.decision == REFUSED, reversed(past)))[::-1]
+
+
+def _try_again(
+    view: SubmissionView, assignment: Assignment | None, work: Work, past: list[Decision], found: Triage
+) -> None:
+    """Of a work that nobody trains; `past`: what was decided, without refusals since."""
+    if assignment is None or (past and past[-1].decision == RESET and past[-1].array == assignment.array.number):
         found.todo[work] = view.options.room
     elif past and past[-1].array == assignment.array.number and past[-1].decision in (STOP, HOLD):
         found.given_up[work] = past[-1].reason

@@ -20,7 +20,8 @@ CAUSES = (
     "error", "config", "diverged", "cancelled", "stopped", "blocked",
 )  # fmt: skip
 # What can be decided. RESET, "forgive" in files: a person asked to try it again, so earlier failures count no more.
-RETRY, STOP, HOLD, RESET = "retry", "stop", "hold", "forgive"
+# REFUSED: SLURM did not take it; a later round asks again, a few times.
+RETRY, STOP, HOLD, RESET, REFUSED = "retry", "stop", "hold", "forgive", "refused"
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Decision:
     """What was decided about one piece of work on a cluster; `array` is the array of jobs in which it failed."""
 
     work: Work
-    decision: str  # RETRY, STOP, HOLD (a canary failed), or RESET
+    decision: str  # RETRY, STOP, HOLD (a canary failed), RESET or REFUSED
     reason: str = ""
     array: int = 0
     cause: str = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +12,13 @@ from launch.compose.arm import Planned
 from launch.compose.naming import rules
 from launch.status import trial_status
 from launch.status.outcome import TrialKey
-from launch.status.retry_policy import HOLD, RESET, RETRY, STOP, Decision
+from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision
 from launch.status.trial_status import TrialStatus
 from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.submission import Submission
 
 _WAITING = ("new", "stopped")  # what a driver may still start
+_UNSETTLED = (*_WAITING, "failed")  # only of these it matters what is still to come
 _ENDED = ("failed", "blocked", "cancelled")  # what a student's teacher must not be
 
 
@@ -45,6 +46,10 @@ class Pending:
     trouble: list[str] = field(default_factory=list)  # why something could not be found out
 
 
+# Asked only if it matters: of trials that are all done, or on their way here, files say everything.
+AskPending = Callable[[], Pending]
+
+
 class SweepStatus(NamedTuple):
     """All trials of a sweep."""
 
@@ -52,7 +57,7 @@ class SweepStatus(NamedTuple):
     trouble: list[str]  # what could not be found out, and why
 
 
-def sweep_status(submissions: Sequence[Submission], pending: Pending) -> SweepStatus:
+def sweep_status(submissions: Sequence[Submission], ask: AskPending) -> SweepStatus:
     """Every trial that the submissions (oldest first) asked for: the newest one's arms in grid order, then earlier."""
     arms: dict[str, Planned] = {}
     seeds: dict[str, dict[int, None]] = {}
@@ -61,17 +66,18 @@ def sweep_status(submissions: Sequence[Submission], pending: Pending) -> SweepSt
             arms.setdefault(id_, planned)
             seeds.setdefault(id_, {}).update(dict.fromkeys(planned.seeds))
     wanted = [(arms[id_], seed) for id_ in arms for seed in sorted(seeds[id_])]
-    status = trial_statuses(submissions[-1].out, wanted, pending)
+    status = trial_statuses(submissions[-1].out, wanted, ask)
     superseded = _superseded(list(arms.values()))
     return status._replace(trials=[t._replace(stale=superseded.get(t.planned.arm.id, "")) for t in status.trials])
 
 
 def trial_statuses(
-    out: Path, wanted: Iterable[tuple[Planned, int]], pending: Pending, write: bool = True
+    out: Path, wanted: Iterable[tuple[Planned, int]], ask: AskPending, write: bool = True
 ) -> SweepStatus:
     """How trials stand that no submission need have asked for: arms with seeds. `write`: see `attempt.live`."""
-    trials = [_trial(out, planned, seed, pending, write) for planned, seed in wanted]
-    return SweepStatus(_blocked(trials, write), pending.trouble)
+    trials = [_trial(out, planned, seed, write) for planned, seed in wanted]
+    pending = ask() if any(t.state.kind in _UNSETTLED for t in trials) else Pending()
+    return SweepStatus(_blocked([_with_pending(t, pending) for t in trials], write), pending.trouble)
 
 
 def narrow_submission(submission: Submission, trials: Sequence[Trial]) -> Submission:
@@ -95,20 +101,29 @@ def _superseded(planned: Sequence[Planned]) -> dict[str, str]:
     }
 
 
-def _trial(out: Path, planned: Planned, seed: int, pending: Pending, write: bool) -> Trial:
+def _trial(out: Path, planned: Planned, seed: int, write: bool) -> Trial:
+    """As its files have it."""
     folder = out / planned.arm.id / f"seed-{seed}"
     try:
         now = trial_status.of(folder, planned.config["lease"], write)
     except OSError as e:  # one folder that cannot be read must not hide the others
         now = TrialStatus("failed", "damaged", str(e))
-    decision = pending.decisions.get((planned.arm.id, seed))
-    again = decision is not None and decision.decision in (RETRY, RESET) and decision.time > now.time
-    if (planned.arm.id, seed) in pending.awaited:
-        if now.kind in _WAITING or (now.kind == "failed" and again):
-            now = replace(now, kind="queued", cause=decision.cause if decision and again else "", message="")
-    elif now.kind in _WAITING and decision is not None and decision.decision in (STOP, HOLD):
-        now = replace(now, kind="failed", cause=decision.cause or decision.decision, message=decision.reason)
     return Trial(planned, seed, folder, now)
+
+
+def _with_pending(t: Trial, pending: Pending) -> Trial:
+    now, decision = t.state, pending.decisions.get((t.planned.arm.id, t.seed))
+    newer = decision.decision if decision is not None and decision.time > now.time else ""
+    if now.kind not in _UNSETTLED:
+        return t
+    if (t.planned.arm.id, t.seed) in pending.awaited:
+        again = newer in (RETRY, REFUSED, RESET)
+        if now.kind in _WAITING or again:
+            cause = decision.cause if decision is not None and again else ""
+            now = replace(now, kind="queued", cause=cause, message="")
+    elif decision is not None and (newer == REFUSED or (now.kind in _WAITING and decision.decision in (STOP, HOLD))):
+        now = replace(now, kind="failed", cause=decision.cause or decision.decision, message=decision.reason)
+    return t._replace(state=now)
 
 
 def _blocked(trials: Sequence[Trial], write: bool) -> list[Trial]:

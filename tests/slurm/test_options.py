@@ -16,9 +16,9 @@ from ablation.errors import AblationError, ConfigError
 from launch.compose.arm import Work
 from launch.compose.units import mebibytes, seconds
 from launch.slurm import rounds
-from launch.slurm.commands import _tasks
 from launch.slurm.job import slots
 from launch.slurm.job_batches import draft_arrays
+from launch.slurm.jobs import _tasks
 from launch.slurm.options import read
 from launch.slurm.sbatch import clean_environment
 from launch.status.retry_policy import Resources

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -71,9 +73,27 @@ def test_without_slurms_commands_the_files_still_tell(
 ) -> None:
     """As on a laptop that mounts the cluster's file system."""
     lab = Lab(tmp_path)
-    submission, _ = lab.submit(lab.arms(1))
+    lab.brake("error", arm=1)
+    submission, _ = lab.submit(lab.arms(2))
     rounds(submission)
     monkeypatch.setenv("PATH", "/nowhere")
     code, printed = asked(capsys, lab, "status")
-    assert (code, printed["totals"]) == (0, {"done": 1})
-    assert "squeue" in printed["trouble"][0]
+    assert (code, printed["totals"]) == (1, {"done": 1, "failed": 1})
+    (trouble,) = printed["trouble"]  # of what failed it is not known whether it is to be tried again
+    assert "squeue: no such command" in trouble
+
+
+def test_retry_from_three_shells_at_once_is_one(cluster: Cluster, tmp_path: Path) -> None:
+    """A trial that always fails; whoever was slower saw what the first did not: that it was tried again."""
+    lab = Lab(tmp_path)
+    lab.brake("error")
+    submission, _ = lab.submit(lab.arms(1))
+    rounds(submission)
+    assert attempts(submission) == [1]
+    command = [sys.executable, "-m", "launch", "retry", "--out", str(lab.out)]
+    shells = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
+    said = [shell.communicate(timeout=120)[0] for shell in shells]
+    assert [shell.returncode for shell in shells] == [0, 0, 0], said
+    rounds(submission)
+    assert attempts(submission) == [2]
+    assert not any("Traceback" in text for text in said)
