@@ -116,10 +116,9 @@ def _reset(view: SubmissionView, again: Collection[str], seen: int | None) -> No
     records.append_decisions(
         view.submission.folder,
         [
-            Decision(work, RESET, array=assignments[work].array.number if work in assignments else newest[work])
+            Decision(work, RESET, array=assignments[work].array.number if work in assignments else 0)
             for work in view.submission.works
-            if work in newest
-            and (seen is None or newest[work] <= seen)
+            if (seen is None or newest.get(work, 0) <= seen)
             and wanted & {work.label, *(f"{work.id}/seed-{seed}" for seed in work.seeds)}
         ],
     )

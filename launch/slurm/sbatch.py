@@ -73,7 +73,9 @@ def submit(
         raise AblationError(f"cannot call sbatch: {e}; run this where SLURM's commands are") from e
     except subprocess.TimeoutExpired as e:
         raise PerhapsSubmitted(f"sbatch did not answer within {_TIMEOUT} s") from e
-    message = " ".join(done.stderr.split())
+    message = "; ".join(
+        line.removeprefix("sbatch: error: ") for line in map(str.strip, done.stderr.splitlines()) if line
+    )
     if done.returncode:
         path.unlink()  # nobody will read it
         raise (
