@@ -10,9 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ablation.store import attempt
-from ablation.store.journal import JOURNAL, events, settled
+from ablation.store.journal import JOURNAL, events, settled, tail
 from ablation.store.result import RESULT
-from ablation.track.ready import check
+from ablation.track.ready import check, reason
+from ablation.track.server import without_password
 from ablation.track.sink import Sink
 from ablation.track.trial_files import numbers
 
@@ -23,6 +24,9 @@ State = tuple[int, int]
 _SLOWEST = 300.0  # seconds between two attempts on a tracker that is down
 _LAST_ATTEMPTS = 3  # once the training is over: `sync` can do it later, the next trial should not wait
 _LAST_PAUSE = 0.5  # seconds between those
+_STOPPED = 5.0  # seconds to wait for them in a process that was asked to stop, and is perhaps killed soon
+_BRIEFLY = 1.0  # seconds that later trials of a process wait for a tracker that let one wait in vain
+_silent: set[str] = set()  # URIs of such trackers
 
 
 def mlflow(uri: str, interval: float = 10.0, timeout: float = 30.0) -> Sink:
@@ -60,17 +64,30 @@ class MlflowFeed(Sink):
         """Upload what is left, for at most the shorter of `timeout` and the sink's own timeout, in seconds."""
         if self._thread.ident is None:
             return []
-        patience = min(timeout, self._timeout)
         self._closing.set()
+        patience = min(timeout, self._timeout, self._most())
         self._thread.join(patience)
+        (_silent.add if self._thread.is_alive() else _silent.discard)(self._uri)
         if not self._thread.is_alive() and not self._trouble:
             return []
-        reason = self._trouble or f"no answer within {patience:g} s"
         missing = self._missing()
         what = f"{missing} points" if missing else "the end of the run"
+        why = self._trouble or f"no answer within {patience:g} s"
+        return [f"mlflow: {what} not uploaded to {without_password(self._uri, self._uri)}: {why}; run: {self._sync()}"]
+
+    def _most(self) -> float:
+        """Seconds that are worth waiting."""
+        if self._uri in _silent:
+            return _BRIEFLY
+        newest = (attempt.folder(folder, attempt.latest(folder)) for folder in self._seen)
+        return _STOPPED if any(last["event"] == "stopped" for f in newest for last in tail(f)[-1:]) else inf
+
+    def _sync(self) -> str:
+        """What is to be typed to upload the rest."""
         out = next(iter(self._seen)).parents[1]
-        command = shlex.join(["ablation", "sync", "--out", str(out), "--uri", self._uri])
-        return [f"mlflow: {what} not uploaded: {reason}; run: {command}"]
+        # A password is left to the trial's own configuration.
+        uri = ["--uri", self._uri] if without_password(self._uri, self._uri) == self._uri else []
+        return shlex.join(["ablation", "sync", "--out", str(out), *uri])
 
     def _missing(self) -> int:
         """How many points of the journals are not known to be uploaded."""
@@ -109,7 +126,7 @@ class MlflowFeed(Sink):
                     self._safe[folder] = epochs[-1]["epoch"] if epochs else -1
                     self._seen[folder] = state
         except Exception as e:  # trackers fail in every way there is; none may reach the training
-            return f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
+            return reason(self._uri, e)
         return ""
 
 

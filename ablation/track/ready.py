@@ -6,17 +6,15 @@ told: trials are recorded in their own files, and `ablation sync` uploads them l
 
 from __future__ import annotations
 
-import json
 import os
 import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
-from urllib.error import HTTPError, URLError
-from urllib.parse import quote, urlsplit
-from urllib.request import urlopen
+from urllib.parse import urlsplit
 
 from ablation.build import near
+from ablation.track import server
 
 SQLITE = "sqlite:///"
 _SCHEMES = ("sqlite", "http", "https", "postgresql", "mysql", "mssql", "databricks", "uc")
@@ -28,6 +26,11 @@ _NEW = "track.mlflow.uri=sqlite:///results/mlflow.db"
 def database(uri: str) -> Path | None:
     """The file behind a `sqlite:///` URI, absolute; None for other trackers."""
     return Path(uri.removeprefix(SQLITE).partition("?")[0]).absolute() if uri.startswith(SQLITE) else None
+
+
+def where_to_look(uri: str) -> str:
+    """What shows people a tracker: a server's own pages, or the command that makes some."""
+    return server.without_password(uri, uri) if server.is_server(uri) else f"mlflow ui --backend-store-uri {uri}"
 
 
 def check(uri: str) -> str:
@@ -63,23 +66,35 @@ def check(uri: str) -> str:
 
 def trouble(uri: str, experiment: str) -> str:
     """Why nothing could be recorded in this experiment now, and the way out; empty if nothing is known against it."""
+    why = _fault(uri, experiment)
+    return f"MLflow at {server.without_password(uri, uri)}: {why}; {_LATER}" if why else ""
+
+
+def reason(uri: str, e: Exception) -> str:
+    """Why MLflow raised this, in one line: what is wrong with the tracker, or else what MLflow said."""
+    said = f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
+    return _fault(uri) or server.without_password(said, uri)
+
+
+def _fault(uri: str, experiment: str = "") -> str:
+    """What is wrong with a tracker, or with this experiment of it; empty if nothing is known against them."""
     file = database(uri)
     try:
         if file is not None:
             return _of_file(file, uri, experiment)
-        return _of_server(uri, experiment) if uri.startswith(("http://", "https://")) else ""
+        return _of_server(uri, experiment) if server.is_server(uri) else ""
     except (OSError, ValueError, sqlite3.Error) as e:
-        return f"MLflow at {uri}: cannot be asked ({e}); {_LATER}"
+        return f"cannot be asked ({e})"
 
 
 def _of_file(file: Path, uri: str, experiment: str) -> str:
     place = next(path for path in (file, *file.parents) if path.exists())
     if place != file and not place.is_dir():
-        return f"MLflow at {uri}: {place} is a file and no folder; name another by track.mlflow.uri; {_LATER}"
+        return f"{place} is a file and no folder; name another by track.mlflow.uri"
     for path in {file, file.parent} if place == file else {place}:
         if not os.access(path, os.W_OK):
             way = f"make it so (chmod u+w {shlex.quote(str(path))}), or name another file by track.mlflow.uri"
-            return f"MLflow at {uri}: {path} may not be written; {way}; {_LATER}"
+            return f"{path} may not be written; {way}"
     if place != file:
         return ""
     query = "SELECT experiment_id, lifecycle_stage FROM experiments WHERE name = ?"
@@ -91,26 +106,14 @@ def _of_file(file: Path, uri: str, experiment: str) -> str:
 
 
 def _of_server(uri: str, experiment: str) -> str:
-    asked = f"{uri.rstrip('/')}/api/2.0/mlflow/experiments/get-by-name?experiment_name={quote(experiment, safe='')}"
-    try:
-        with urlopen(asked, timeout=_PATIENCE) as answer:
-            found = json.loads(answer.read())["experiment"]
-    except HTTPError as e:
-        e.close()
-        if e.code >= 500:
-            return f"MLflow at {uri}: answers with error {e.code}; see to the server; {_LATER}"
-        return ""  # no such experiment yet, or one has to log in, as MLflow will
-    except (URLError, TimeoutError, ConnectionError) as e:
-        why = getattr(e, "reason", e)
-        return f"MLflow at {uri}: cannot be reached ({why}); start it, or name another by track.mlflow.uri; {_LATER}"
-    except (KeyError, TypeError):
-        return f"MLflow at {uri}: what answers there is not MLflow; name it by track.mlflow.uri; {_LATER}"
-    return _binned(uri, experiment, found["experiment_id"]) if found.get("lifecycle_stage") == "deleted" else ""
+    why, found = server.look(uri, experiment or "Default")
+    binned = experiment and found.get("lifecycle_stage") == "deleted"
+    return _binned(uri, experiment, found["experiment_id"]) if binned else why
 
 
 def _binned(uri: str, experiment: str, number: str) -> str:
     back = f"MLFLOW_TRACKING_URI={shlex.quote(uri)} mlflow experiments restore --experiment-id {number}"
     return (
-        f"MLflow at {uri}: the experiment {experiment!r} is in the bin, so that nothing can be recorded in it; "
-        f"bring it back by {back}, or take another by sweep=NAME; {_LATER}"
+        f"the experiment {experiment!r} is in the bin, so that nothing can be recorded in it; "
+        f"bring it back by {back}, or take another by sweep=NAME"
     )

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
 from ablation.store import attempt
-from ablation.track.ready import SQLITE, database, trouble
+from ablation.track.ready import SQLITE, database, reason, trouble
+from ablation.track.server import without_password
 from ablation.track.trial_files import SWEEPS
 from launch.compose.arm import Work
 from launch.compose.overrides import verb_command
@@ -82,25 +83,28 @@ def upload_news(out: Path, folders: Sequence[Path]) -> None:
 
 
 def upload_submission(submission: Submission) -> list[str]:
-    """Upload what a submission's jobs left alone, see `offline`; returns what went wrong: later calls make it good."""
-    trouble = []
+    """Upload what a submission's jobs left alone, see `offline`, or could not bring to a server.
+
+    Returns what went wrong, a line each, with the way out: later calls make it good.
+    """
     by_uri: dict[str, list[Path]] = {}
     for work in submission.works:
-        if uri := _database(submission, work.id):
-            by_uri.setdefault(uri, []).extend(_begun(submission, work))
+        if uri := tracker(submission.arms[work.id].config, submission.cwd):
+            by_uri.setdefault(uri, []).extend(_begun(submission, work, live=bool(database(uri))))
+    trouble = []
     for uri, folders in by_uri.items():
         try:
             trouble += [str(o) for o in sync(submission.out, uri, folders) if o.error]
         except AblationError as e:
             trouble.append(str(e))
-    return trouble
+    return [f"{each}; run: {verb_command('sync', submission.out)}" for each in trouble]
 
 
 def offline(submission: Submission) -> bool:
     """Whether the jobs of this submission are to leave MLflow alone, as they do if it is an SQLite file.
 
     Such a file does not bear many nodes writing to it through a network file system. Whoever makes the next round
-    uploads instead. To a server the jobs upload live.
+    uploads instead. To a server the jobs upload live, and whoever makes the next round what they could not.
     """
     return any(_database(submission, arm) for arm in submission.arms)
 
@@ -137,9 +141,12 @@ def _database(submission: Submission, arm: str) -> str:
     return uri if database(uri) else ""
 
 
-def _begun(submission: Submission, work: Work) -> list[Path]:
+def _begun(submission: Submission, work: Work, live: bool) -> list[Path]:
+    """Seeds' folders that have something to tell; without `live` those that are trained now tell it themselves."""
     folders = [submission.out / work.id / f"seed-{seed}" for seed in work.seeds]
-    return [folder for folder in folders if attempt.latest(folder)]
+    lease = float(submission.arms[work.id].config["lease"])
+    newest = {folder: attempt.folder(folder, attempt.latest(folder)) for folder in folders if attempt.latest(folder)}
+    return [folder for folder, own in newest.items() if live or not attempt.live(own, lease)]
 
 
 def _upload_all(uri: str, folders: Iterable[Path], titles: Mapping[str, str]) -> Iterator[Uploaded]:
@@ -164,9 +171,8 @@ def _reach(uri: str) -> MlflowClient:
     try:
         return connect(uri)
     except Exception as e:
-        raise AblationError(
-            f"cannot reach MLflow at {uri}: {_one_line(e)}; the run folders are safe, try again later"
-        ) from e
+        safe = "the run folders are safe, try again later"
+        raise AblationError(f"cannot upload to MLflow at {without_password(uri, uri)}: {reason(uri, e)}; {safe}") from e
 
 
 def _upload(client: MlflowClient, folder: Path, title: str) -> Uploaded:

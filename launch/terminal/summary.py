@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from ablation.track.ready import where_to_look
 from launch.compose.overrides import verb_command
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.trial_status import done_at, format_ago
@@ -95,7 +96,7 @@ def _where_to_look(submission: Submission, progress: Progress) -> Iterator[str]:
     yield from _done_before(submission, progress)
     yield f"run folders {_relative(submission)}, logs of the workers {submission.folder / 'logs'}"
     for uri in sorted(_trackers(submission)):
-        yield f"compare     mlflow ui --backend-store-uri {uri}"
+        yield f"compare     {where_to_look(uri)}"
 
 
 def _done_before(submission: Submission, progress: Progress) -> Iterator[str]:

@@ -15,6 +15,7 @@ from rich.text import Text
 
 from ablation.errors import AblationError, Blocked, Cancelled
 from ablation.store.attempt import Busy, Fenced
+from ablation.track.ready import where_to_look
 from ablation.trial.observer import Leg, Watch
 from launch.status.trial_status import format_ago
 
@@ -96,7 +97,7 @@ class TrialLines(Watch):
         lines = [_nothing_run(outcomes, before), *doubts] if before else [*doubts]
         lines += [f"images      {images}"] if images else []
         lines += [f"run folder  {self.folder}"]
-        lines += [f"compare     mlflow ui --backend-store-uri {self.tracker}"] if self.tracker else []
+        lines += [f"compare     {where_to_look(self.tracker)}"] if self.tracker else []
         body = Group(table, "", *(Text(line) for line in lines))
         self.console.print(Panel(body, title=Text(self.name), title_align="left", expand=False))
 

@@ -15,6 +15,8 @@ from mlflow.entities import Run as Recorded
 from mlflow.exceptions import MlflowException
 
 from ablation.errors import AblationError, ConfigError
+from ablation.track.ready import reason
+from ablation.track.server import without_password
 from results.trackers.frame import RESULT, Point, RecordedRun
 
 _PAGE = 5000  # runs
@@ -32,14 +34,15 @@ def asked(uri: str) -> Iterator[Tracker]:
         AblationError: It stops answering, or answers with an error.
     """
     _exists(uri)
+    shown = without_password(uri, uri)
     try:
         tracker = Tracker(MlflowClient(uri))
     except Exception as error:  # of many kinds: MLflow's, the driver's of a database, the system's
-        raise ConfigError(f"{uri} is no tracker of MLflow: {error}") from error
+        raise ConfigError(f"{shown} is no tracker of MLflow that can be read: {reason(uri, error)}") from error
     try:
         yield tracker
     except MlflowException as error:
-        raise AblationError(f"{uri} cannot be read: {error}") from error
+        raise AblationError(f"{shown} cannot be read: {reason(uri, error)}") from error
 
 
 class Tracker:
@@ -113,7 +116,10 @@ def _exists(uri: str) -> None:
         try:
             socket.create_connection(address, _PATIENCE).close()
         except OSError as error:
-            raise ConfigError(f"{uri} does not answer: {error}. Start the server, or name another tracker.") from error
+            shown = without_password(uri, uri)
+            raise ConfigError(
+                f"{shown} does not answer: {error}. Start the server, or name another tracker."
+            ) from error
     memory = parts.scheme.startswith("sqlite") and not uri.startswith("sqlite:///")
     if memory or (parts.scheme in ("", "file") and uri != "databricks" and not Path(parts.path).is_dir()):
         raise ConfigError(f"{uri} is no tracker: name one, such as sqlite:///results/mlflow.db or http://HOST:5000.")

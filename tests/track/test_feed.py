@@ -118,7 +118,7 @@ def test_a_server_that_never_answers_is_left_after_the_timeout(silent: str, tmp_
     began = time.monotonic()
     (warning,) = sink.close(60.0)
     assert time.monotonic() - began < 5.0
-    assert "12 points not uploaded: no answer within 0.5 s" in warning
+    assert f"12 points not uploaded to {silent}: no answer within 0.5 s" in warning
 
 
 def test_the_interpreter_exits_while_a_server_hangs(silent: str, tmp_path: Path) -> None:

@@ -8,11 +8,9 @@ import shlex
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from threading import Thread
 
 import pytest
 from tiny import config
@@ -122,56 +120,6 @@ def test_a_database_that_may_not_be_written(
     )
     monkeypatch.setattr(os, "access", lambda path, mode: Path(path) != tmp_path)
     assert f"{tmp_path} may not be written" in trouble(f"sqlite:///{tmp_path / 'a' / 'b.db'}", "main")
-
-
-@contextmanager
-def server(code: int, body: str) -> Iterator[str]:
-    class Answer(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(code)
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Answer) as made:
-        Thread(target=made.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{made.server_port}"
-        made.shutdown()
-
-
-ANSWERS = {
-    "alive": (200, '{"experiment": {"experiment_id": "3", "lifecycle_stage": "active"}}', ""),
-    "new": (404, '{"error_code": "RESOURCE_DOES_NOT_EXIST"}', ""),
-    "a door": (401, "", ""),
-    "binned": (
-        200,
-        '{"experiment": {"experiment_id": "3", "lifecycle_stage": "deleted"}}',
-        "restore --experiment-id 3",
-    ),
-    "broken": (503, "", "answers with error 503"),
-    "another": (200, "[1]", "is not MLflow"),
-    "a page": (200, "<html>", "cannot be asked"),
-}
-
-
-@pytest.mark.parametrize("kind", ANSWERS)
-def test_servers(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    code, body, said = ANSWERS[kind]
-    with server(code, body) as uri:
-        found = trouble(uri, "main")
-    assert (said in found) if said else found == ""
-
-
-def test_a_server_that_is_down(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("no_proxy", "127.0.0.1")
-    with server(200, "") as uri:
-        pass
-    said = trouble(uri, "main")
-    assert "cannot be reached" in said
-    assert "trials are kept in their files, and `ablation sync` uploads them later" in said
 
 
 @pytest.mark.slow

@@ -70,7 +70,7 @@ def test_an_unreachable_tracker_is_a_message(tmp_path: Path, capsys: Capture) ->
     finished_trials(tmp_path, 2)
     uri = f"http://127.0.0.1:{free_port()}"
     assert cli.main(["sync", "--out", str(tmp_path), "--uri", uri]) == 1
-    assert f"cannot reach MLflow at {uri}" in capsys.readouterr().err
+    assert f"cannot upload to MLflow at {uri}: cannot be reached (" in capsys.readouterr().err
 
 
 def test_no_trials_is_no_error(client: MlflowClient, uri: str, tmp_path: Path, capsys: Capture) -> None:
