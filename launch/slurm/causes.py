@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -49,6 +50,10 @@ def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ende
     if written and work.label in written.failed and job.state not in _CAUSES:
         cause, message = written.failed[work.label]
         return Ended(AttemptFailure(_valid_cause(cause), step, job.node, on_gpu(message)), message)
+    if written and work.label not in written.failed and job.state == "OUT_OF_MEMORY":
+        job = replace(
+            job, state="FAILED"
+        )  # another trial took too much: who left word lived on, and names those killed
     word = written.word if written else ""
     if not started and (word == records.LEFT or _other_works_advanced(submission, assignment, work)):
         return None

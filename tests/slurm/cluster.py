@@ -18,9 +18,10 @@ class Cluster:
     SCRIPT = Path(__file__).with_name("cluster.sh")
     ARRAY = 6  # tasks an array may have
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, **settings: str) -> None:
         self.folder = folder
-        self.env = {**os.environ, "SLURM_TEST_DIR": str(folder), "SLURM_TEST_MAXARRAY": str(self.ARRAY)}
+        settings = {"DIR": str(folder), "MAXARRAY": str(self.ARRAY), **settings}
+        self.env = os.environ | {f"SLURM_TEST_{name}": value for name, value in settings.items()}
 
     def script(self, *arguments: str) -> None:
         done = subprocess.run(

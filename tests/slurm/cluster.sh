@@ -8,11 +8,13 @@
 #   cluster.sh kill DAEMON       SIGKILL munged, slurmdbd or slurmctld
 #   cluster.sh start DAEMON
 #   cluster.sh purge             end what `up` started and every process of its jobs, remove the folder
-# Settings of `up`: SLURM_TEST_DIR, and the ones below.
+# Settings of `up`: SLURM_TEST_DIR, and the ones below. SLURM_TEST_MEMORY=1: jobs get the memory they ask for and no more,
+# by control groups of version 1, which are to be there.
 set -u
 [ "${1:-}" = install ] && SLURM_TEST_DIR=/nonexistent  # it needs none
 D=${SLURM_TEST_DIR:?a folder for all state}
 NODES=${SLURM_TEST_NODES:-3} GPUS=${SLURM_TEST_GPUS:-4} CPUS=32 MAXARRAY=${SLURM_TEST_MAXARRAY:-1001}
+MEMORY=${SLURM_TEST_MEMORY:-0} MEMORIES=/sys/fs/cgroup/memory
 ETC=$D/etc RUN=$D/run LOG=$D/log
 export SLURM_CONF=$ETC/slurm.conf
 PATH=$PATH:/usr/sbin:/sbin
@@ -119,6 +121,9 @@ PartitionName=preempt Nodes=ALL Default=NO  MaxTime=INFINITE State=UP PriorityTi
 PartitionName=cancel  Nodes=ALL Default=NO  MaxTime=INFINITE State=UP PriorityTier=1   PreemptMode=CANCEL  GraceTime=3
 C
   echo "# none" > $ETC/cgroup.conf; : > $ETC/gres.conf
+  if [ $MEMORY = 1 ]; then
+    sed -i 's|^TaskPlugin=.*|TaskPlugin=task/cgroup|; s|^\(SelectTypeParameters=.*\)|\1_Memory\nDefMemPerNode=1500|' $SLURM_CONF
+    printf 'CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nConstrainRAMSpace=yes\n' > $ETC/cgroup.conf; fi
   local i g
   for i in $(seq $NODES); do
     mkdir -p $D/spool/n$i $D/dev/n$i
@@ -193,6 +198,7 @@ purge() {
   stop $(cd $RUN && ls slurmd-*.pid 2>/dev/null | sed 's/\.pid$//')
   for i in 1 2 3; do p=$(orphans); [ -z "$p" ] && break; kill -KILL $p 2>/dev/null; sleep 0.1; done
   stop slurmctld; stop slurmdbd; stop mariadbd; stop munged
+  find $MEMORIES/slurm_n* -depth -type d -exec rmdir {} + 2>/dev/null # those of other clusters are busy
   rm -rf "${D:?}"; }
 
 case ${1:-} in

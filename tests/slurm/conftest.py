@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -22,16 +23,23 @@ def slurm_installed() -> None:
         pytest.skip(f"needs root and, once, `bash tests/slurm/cluster.sh install` (missing: {', '.join(missing)})")
 
 
-@pytest.fixture(scope="session")
-def session_cluster(slurm_installed: None) -> Iterator[Cluster]:
+@contextmanager
+def running(name: str, **settings: str) -> Iterator[Cluster]:
+    """A cluster of its own."""
     with pytest.MonkeyPatch.context() as patch:
-        cluster = Cluster(Path("/dev/shm") / f"slurm-test-{os.getpid()}")
+        cluster = Cluster(Path("/dev/shm") / f"slurm-{name}-{os.getpid()}", **settings)
         patch.setenv("SLURM_CONF", str(cluster.folder / "etc/slurm.conf"))
         try:
             cluster.script("up")
             yield cluster
         finally:
             subprocess.run(["bash", str(cluster.SCRIPT), "purge"], env=cluster.env, timeout=60, check=True)
+
+
+@pytest.fixture(scope="session")
+def session_cluster(slurm_installed: None) -> Iterator[Cluster]:
+    with running("test") as cluster:
+        yield cluster
 
 
 @pytest.fixture
