@@ -81,6 +81,16 @@ def cancel_jobs(ids: Sequence[str], patience: Patience = ROUND) -> None:
         call(["scancel", "-Q", *part], patience)
 
 
+def release_jobs(ids: Sequence[str]) -> None:
+    """Let jobs start that are held.
+
+    Raises:
+        AblationError: SLURM refuses.
+    """
+    for id_ in ids:
+        call(["scontrol", "release", id_])
+
+
 def update_job(id_: str, **values: str) -> None:
     """Change a waiting job.
 

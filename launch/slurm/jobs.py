@@ -23,6 +23,13 @@ _ENDED = frozenset(
 # SLURM requeues these by itself, moments after it shows them as ended.
 _MAY_RETURN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL"})
 _RETURN_SECONDS = 20
+# SLURM could not start it and will not try again before somebody releases it: a node or its prolog was at fault.
+_STUCK = ("launch failed requeued held", "JobHoldMaxRequeue")
+# Why jobs wait that will start by themselves.
+_ORDINARY = frozenset(
+    {"", "None", "Priority", "Resources", "Dependency", "BeginTime", "JobArrayTaskLimit", "Licenses", "Reservation"}
+    | {"Cleaning", "Prolog", "WaitingForScheduling"}
+)
 # One line a job, with a word at each end: a site's greeting is told from it, and so is a line that was cut off.
 _BEGIN, _END = "job|", "|end"
 _QUEUE_FORM = f"{_BEGIN}%F|%K|%T|%N|%e|%r|%j|%k{_END}"
@@ -69,6 +76,16 @@ class Job:
         """Whether it waits or runs, or may be put back to do so."""
         recent = self.ended is not None and time.time() - self.ended < _RETURN_SECONDS
         return self.state not in _ENDED or (self.state in _MAY_RETURN and recent)
+
+    @property
+    def stuck(self) -> bool:
+        """Whether SLURM has put it aside, since it could not be started."""
+        return self.state == "PENDING" and self.reason.startswith(_STUCK)
+
+    @property
+    def obstacle(self) -> str:
+        """Why it waits, in SLURM's words, if that may not pass by itself."""
+        return self.reason if self.state == "PENDING" and self.reason not in _ORDINARY else ""
 
     @property
     def accepted(self) -> bool:

@@ -31,9 +31,10 @@ class Keeper:
     def submit(cls, view: SubmissionView, me: str) -> Keeper:
         """Submit a keeper, unless one waits already. `me`: the job we are, which does not count."""
         known = jobs.queue([records.read_keeper(view.submission)]).values()
-        waiting = [job.id for job in known if job.state == "PENDING" and job.id != me]
+        waiting = [job for job in known if job.state == "PENDING" and job.id != me]
         if waiting:
-            return cls(view, waiting[0])
+            commands.release_jobs([job.id for job in waiting if job.stuck])
+            return cls(view, waiting[0].id)
         name = records.new_job_name(view.submission, "keeper")
         records.write_keeper(view.submission.folder, JobKey(name))
         flags = {**view.options.keeper_flags(), "begin": f"now+{_DELAY_MINUTES}minutes"}

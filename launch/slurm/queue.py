@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ablation.errors import AblationError
@@ -12,10 +12,13 @@ from launch.slurm.causes import seed_folders
 from launch.slurm.job_batches import Works
 from launch.slurm.jobs import Job
 from launch.slurm.records import LOST, Array
+from launch.status.outcome import TrialKey
 from launch.status.retry_policy import HOLD, STOP
 from launch.status.sweep_status import Pending
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
+
+_NAMED = 3  # jobs of which one thing is said
 
 
 def pending(submissions: Sequence[Submission]) -> Pending:
@@ -30,12 +33,15 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     except AblationError as e:
         found.trouble.append(f"what waits in SLURM's queue is not known, the rest is what files say: {e}")
         return found
+    found.trouble += _obstacles(queue.values())
     for submission, own, keeper in zip(submissions, arrays, keepers, strict=True):
-        for batch in _active_batches(own, queue).values():
-            found.awaited |= {(work.id, seed) for work in batch for seed in work.seeds}
+        stuck = set[TrialKey]()  # a person has to have them tried again, even if a keeper waits for them
+        for job, batch in _active_batches(own, queue).items():
+            (stuck if queue[job].stuck else found.awaited).update((w.id, seed) for w in batch for seed in w.seeds)
         if any(job.active and job.name == keeper.name for job in queue.values()):
             given_up = {key for key, v in found.decisions.items() if v.decision in (STOP, HOLD)}
             found.awaited |= submission.trials - given_up
+        found.awaited -= stuck
     return found
 
 
@@ -66,6 +72,23 @@ def strays(submission: Submission) -> list[str]:
     known = [array.key for folder in folders for array in records.read_arrays(folder)]
     known += [records.read_keeper(sweep.load(folder)) for folder in folders]
     return sorted({job.number for job in jobs.strays(records.name_prefix(submission), known)})
+
+
+def _obstacles(queue: Iterable[Job]) -> Iterator[str]:
+    """What keeps jobs waiting that may not pass by itself, a line for each reason."""
+    by_reason: dict[str, list[Job]] = {}
+    for job in queue:
+        if job.obstacle:
+            by_reason.setdefault(job.obstacle, []).append(job)
+    for reason, waiting in by_reason.items():
+        ids = [job.id for job in waiting]
+        named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
+        way_out = ""
+        if waiting[0].stuck:
+            way_out = "; `ablation retry` or `ablation watch` lets SLURM try to start them again"
+        elif "Held" in reason:
+            way_out = f"; `scontrol release {','.join(sorted({job.number for job in waiting}))}` lets them start"
+        yield f"SLURM jobs {named} wait: {reason}{way_out}"
 
 
 def _arrays(folder: Path) -> list[Array]:

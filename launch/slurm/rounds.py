@@ -152,7 +152,18 @@ def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -
     elif keeper.job:
         arrays = {*view.arrays_in_queue, *(a.job for a in submitter.arrays)}
         keeper.follow(sorted(arrays), any_of_them=bool(submitter.not_submitted))
-    return replace(report, notes=tuple(filter(None, [keeper.trouble, _note_on_limit(submitter)])))
+    notes = [keeper.trouble, _note_on_limit(submitter), _release(view, found)]
+    return replace(report, notes=tuple(filter(None, notes)))
+
+
+def _release(view: SubmissionView, found: Triage) -> str:
+    """Let SLURM try again to start jobs which it has put aside; what it says of them if that may be in vain."""
+    jobs = sorted({view.assignments[work].job for work in found.in_queue})
+    stuck = [job for job in jobs if view.stuck(job)]
+    if not stuck:
+        return ""
+    commands.release_jobs(stuck)
+    return f"SLURM could not start jobs {', '.join(stuck)} and held them; they are released"
 
 
 def _note_on_limit(submitter: Submitter) -> str:
@@ -229,6 +240,8 @@ class Rounds:
                 self._print_once(f"{labels}: refused, {words}; SLURM is asked again")
             for labels, reason in _grouped(report.given_up):
                 self._print_once(f"{labels}: given up, {reason}")
+            for note in report.notes:
+                self._print_once(f"note: {note}")
             if report.over:
                 self._open.remove(folder)
         self._failures = self._failures + 1 if trouble else 0

@@ -75,6 +75,10 @@ class SubmissionView:
         """Whether a job waits or runs."""
         return job in self._queue and self._queue[job].active
 
+    def stuck(self, job: str) -> bool:
+        """Whether SLURM could not start a job and has put it aside."""
+        return job in self._queue and self._queue[job].stuck
+
     @property
     def arrays_in_queue(self) -> set[str]:
         """Our arrays with a job that waits or runs: until then it counts against limits, be its trials done or not."""

@@ -1,0 +1,93 @@
+"""Jobs that wait for what may not pass by itself: SLURM's reason is told, and what it put aside can be released."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from slurm.cluster import Cluster, call, until
+from slurm.lab import Lab, attempts, check, rounds
+
+from launch.cli import main
+from launch.slurm import queue
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def failing_prolog(cluster: Cluster) -> Iterator[Path]:
+    """Every node's prolog fails while the file is there; SLURM drains a node on which it does."""
+    conf, broken = cluster.folder / "etc/slurm.conf", cluster.folder / "etc/broken"
+    prolog = cluster.folder / "etc/prolog.sh"
+    prolog.write_text(f"#!/bin/bash\n! [ -e {broken} ]\n")
+    prolog.chmod(0o755)
+    before = conf.read_text()
+    conf.write_text(f"{before}Prolog={prolog}\n")
+    call("scontrol", "reconfigure")
+    broken.touch()
+    yield broken
+    broken.unlink(missing_ok=True)
+    conf.write_text(before)
+    call("scontrol", "reconfigure")
+    _resume()
+
+
+def _resume() -> None:
+    for node in set(call("sinfo", "-h", "-N", "-t", "drain,drng,down", "-o", "%N").split()):
+        call("scontrol", "update", f"NodeName={node}", "State=RESUME")
+
+
+def asked(capsys: Capture, lab: Lab, verb: str) -> dict[str, Any]:
+    capsys.readouterr()
+    main([verb, "--out", str(lab.out), "--json"])
+    printed: dict[str, Any] = json.loads(capsys.readouterr().out)
+    return printed
+
+
+def test_a_job_that_slurm_could_not_start_is_named_and_released(
+    cluster: Cluster, tmp_path: Path, capsys: Capture, failing_prolog: Path
+) -> None:
+    lab = Lab(tmp_path)
+    submission, report = lab.submit(lab.arms(1), keeper=True)
+    job = f"{report.jobs[0]}_0"
+    until(
+        lambda: "launch failed" in call("squeue", "-h", "-r", "-j", report.jobs[0], "-o", "%r"), "a failed launch", 60
+    )
+    failing_prolog.unlink()
+    _resume()
+    printed = asked(capsys, lab, "status")
+    assert any(f"{job} wait: launch failed requeued held; `ablation retry`" in text for text in printed["trouble"])
+    assert printed["totals"] == {"new": 1}  # and so `retry` chooses it, though a keeper waits for it
+    assert asked(capsys, lab, "retry")["retried"] == [f"{submission.works[0].id}/seed-0"]
+    assert rounds(submission)[-1].done == 1
+    assert attempts(submission) == [1]
+    check(submission)
+
+
+def test_held_jobs_are_told_with_what_releases_them(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    submission, report = lab.submit(lab.arms(2), resources={"hold": True})
+    found = queue.pending([submission])
+    ids = f"{report.jobs[0]}_0, {report.jobs[0]}_1"
+    assert found.trouble == [f"SLURM jobs {ids} wait: JobHeldUser; `scontrol release {report.jobs[0]}` lets them start"]
+    assert found.awaited == submission.trials
+    call("scontrol", "release", report.jobs[0])
+    assert rounds(submission)[-1].done == 2
+
+
+def test_what_no_node_serves_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    for node in ("n1", "n2", "n3"):
+        call("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+    try:
+        submission, report = lab.submit(lab.arms(1))
+        until(lambda: queue.pending([submission]).trouble, "SLURM's reason", 30)
+        (trouble,) = queue.pending([submission]).trouble
+        assert f"SLURM jobs {report.jobs[0]}_0 wait: " in trouble
+        assert "DRAINED" in trouble or "UnavailableNodes" in trouble
+    finally:
+        _resume()
+    assert rounds(submission)[-1].done == 1
