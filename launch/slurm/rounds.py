@@ -21,7 +21,7 @@ from launch.slurm.job_batches import CanaryState, draft_arrays, stages
 from launch.slurm.keeper import Keeper
 from launch.slurm.state import SubmissionView
 from launch.slurm.submitter import JOBS, Submitter
-from launch.slurm.triage import Triage, triage
+from launch.slurm.triage import TAKEN_OVER, Triage, triage
 from launch.status.retry_policy import RESET, RETRY, Decision
 from launch.sweep.submission import Submission
 
@@ -60,7 +60,11 @@ class RoundReport:
             ConfigError: so it is, and nothing of the submission is in the queue.
         """
         if self.refused and not (self.in_queue or self.owned_by_other):
-            raise ConfigError(f"SLURM takes none of these jobs: {'; '.join(sorted(set(self.refused.values())))}")
+            words = "; ".join(sorted(set(self.refused.values())))
+            raise ConfigError(
+                f"SLURM takes none of these jobs: {words}\nchange hydra.launcher.resources to what `sinfo` shows, and "
+                "submit the sweep again: what is done is kept"
+            )
 
 
 def newest_array(folder: Path) -> int:
@@ -238,7 +242,8 @@ class Rounds:
                 self._print_once(f"{labels}: {cause}, is tried again")
             for labels, words in _grouped(report.refused):
                 self._print_once(f"{labels}: refused, {words}; SLURM is asked again")
-            for labels, reason in _grouped(report.given_up):
+            given_up = {label: reason for label, reason in report.given_up.items() if reason != TAKEN_OVER}
+            for labels, reason in _grouped(given_up):
                 self._print_once(f"{labels}: given up, {reason}")
             for note in report.notes:
                 self._print_once(f"note: {note}")

@@ -18,6 +18,7 @@ from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
 from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision, GiveUp, Resources, decide
 
+TAKEN_OVER = "asked for again by a later submission"
 _MESSAGE_LENGTH = 500  # characters of a message that are kept
 _REFUSALS = 3  # in a row, in as many rounds, after which a trial is given up: it may have been a passing trouble
 PastDecisions = Mapping[Work, list[Decision]]
@@ -58,7 +59,7 @@ def _judge(
     elif assignment and view.active(assignment.job):
         found.in_queue.append(work)
     elif work in view.taken_over:
-        found.given_up[work] = "asked for again by a later submission"
+        found.given_up[work] = TAKEN_OVER
     elif any((folder / attempt.CANCEL).exists() for folder in folders):
         found.given_up[work] = "cancelled"
     elif any(kind == "running" and not _orphaned(view, folder, found) for folder, kind in kinds.items()):
