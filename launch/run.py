@@ -29,6 +29,7 @@ from launch.compose.teachers import stages
 from launch.status import trial_status
 from launch.sweep import earlier_arms, edited_code, membership, provenance, snapshot, upload
 from launch.terminal import trial_progress
+from launch.terminal.output import drop_what_finds_no_room
 from launch.workers.devices import Load, give_way
 
 
@@ -53,7 +54,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
         Stopped: on Ctrl-C or SIGTERM, after saving.
     """
     arm, config = planned.arm, planned.config
-    folder = paths.make_out(config) / arm.id
+    folder = paths.make_out(config, membership.places(planned)) / arm.id
     watch = trial_progress.choose_watch(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edited_code.notes([planned])
     earlier = earlier_arms.notes(arm, config, folder.parent)
@@ -105,7 +106,10 @@ def _stop_on_signal() -> Iterator[Event]:
 def cli() -> None:
     """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    drop_what_finds_no_room()
     try:
+        paths.ensure_home()
+        paths.require_tmp()
         hydra_version.check()
         check_threads()
         sys.argv[1:] = for_hydra(sys.argv[1:])

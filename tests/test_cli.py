@@ -204,7 +204,7 @@ def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     limited = ["bash", "-c", 'ulimit -f 200; trap "" XFSZ; exec "$@"', "bash", *line]
     full = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert full.returncode == 1
-    assert "File too large" in full.stderr
+    assert "next.pt: the file is larger than a file may be here (ulimit -f: 200 KiB)" in full.stderr
     assert "the same command resumes" in full.stderr
     assert "Traceback" not in full.stderr
     assert not list(tmp_path.glob("*/seed-0/*/*.pt"))

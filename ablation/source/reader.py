@@ -18,12 +18,11 @@ from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
-from uuid import uuid4
 
 from ablation.source import syntax
 from ablation.source.installed import installed
 from ablation.source.moved_digests import BEFORE
-from ablation.store.atomic import read_mapping
+from ablation.store.atomic import read_mapping, write_atomic
 from ablation.store.cache import directory
 from ablation.store.code import READING, Modules
 from ablation.store.identity import flatten
@@ -118,9 +117,7 @@ class Reader:
             self._new = False
             with suppress(OSError):  # a folder that cannot be written is done without
                 self._store.parent.mkdir(parents=True, exist_ok=True)
-                scratch = self._store.with_name(f"{self._store.name}.{uuid4().hex}.tmp")
-                scratch.write_text(json.dumps(self._known))
-                scratch.replace(self._store)
+                write_atomic(self._store, json.dumps(self._known).encode())
 
 
 def joined(parts: Mapping[str, Modules]) -> Modules:

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from ablation.store.file_errors import naming
 
 
 def write_atomic(path: Path, content: bytes) -> None:
     """Write a file so that at every moment the old or the new content is there, also after a power cut."""
     scratch = path.with_name(f"{path.name}.{uuid4().hex}.tmp")  # processes of several machines may share a pid
     try:
-        with scratch.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        scratch.replace(path)
-        _sync_folder(path.parent)
+        with naming(path):
+            with scratch.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            scratch.replace(path)
+            _sync_folder(path.parent)
     finally:
-        scratch.unlink(missing_ok=True)
+        with suppress(OSError):  # where nothing can be removed either, what went wrong first is what is told
+            scratch.unlink(missing_ok=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -165,7 +165,7 @@ class Attempt:
         """The attempt has ended. May be called again."""
         self._ended.set()
         self._thread.join()
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # one that stays, on a disk gone read-only, is not live without its process
             (self.folder / BEAT).unlink()
 
     def _beat(self, every: float) -> None:
@@ -182,14 +182,15 @@ class Attempt:
 def _age(attempt_folder: Path, write: bool) -> float:
     """Seconds since the last heartbeat, on the file server's clock: a file made now tells what that says.
 
-    Who may not write there cannot claim either, and only wants to know: for them the local clock is good enough.
+    Where no file can be made nobody can claim either, and only wants to know: for them the local clock is good enough.
     """
     seed_folder, now = attempt_folder.parent, time.time()
-    if write and os.access(seed_folder, os.W_OK):
+    if write:
         probe = seed_folder / f".probe-{uuid4().hex}"
-        probe.touch()
-        now = probe.stat().st_mtime
-        probe.unlink()
+        with suppress(OSError):
+            probe.touch()
+            now = probe.stat().st_mtime
+            probe.unlink()
     return now - _touched(attempt_folder / BEAT)
 
 

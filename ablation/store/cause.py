@@ -7,8 +7,7 @@ import sys
 
 from ablation.errors import ConfigError, DataError, DeviceError, Diverged
 from ablation.machine.faults import blamed
-
-_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+from ablation.store.file_errors import of_disk
 
 
 def cause(e: BaseException) -> str:
@@ -24,4 +23,4 @@ def cause(e: BaseException) -> str:
         return "diverged"
     if isinstance(e, ConfigError | DataError):
         return "config"
-    return "disk" if number in _DISK else blamed(str(e)) or "error"
+    return "disk" if of_disk(e) else blamed(str(e)) or "error"

@@ -7,6 +7,7 @@ import io
 import pickle
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 from typing import Any
@@ -50,7 +51,8 @@ def discard(seed_folder: Path, before: int) -> None:
     for number in attempt.numbers(seed_folder):
         if number < before:
             for path in attempt.folder(seed_folder, number).glob("*.pt*"):
-                path.unlink(missing_ok=True)
+                with suppress(OSError):  # another user's may have to stay
+                    path.unlink()
 
 
 def load(folder: Path) -> Iterator[dict[str, Any]]:

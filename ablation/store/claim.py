@@ -6,13 +6,14 @@ import errno
 import json
 import shutil
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
 from pathlib import Path
 from uuid import uuid4
 
 from ablation.errors import AblationError, Cancelled
 from ablation.store.attempt import BEAT, CANCEL, OWNER, Attempt, Busy, Owner, folder, latest, live, numbers, owner
+from ablation.store.file_errors import naming
 from ablation.store.result import finished
 
 _SCRATCH = ".claim-"
@@ -61,7 +62,8 @@ def _take(seed_folder: Path, lease: float, supersede: Collection[str]) -> int:
 def _end_earlier(seed_folder: Path, number: int) -> None:
     """Whoever made an earlier attempt, and was killed or will be fenced, holds it no more."""
     for earlier in (n for n in numbers(seed_folder) if n < number):
-        (folder(seed_folder, earlier) / BEAT).unlink(missing_ok=True)
+        with suppress(OSError):  # another user's may have to stay
+            (folder(seed_folder, earlier) / BEAT).unlink()
 
 
 def refuse_if_held(newest: Path, lease: float, me: Owner, supersede: Collection[str]) -> None:
@@ -81,11 +83,13 @@ def _make(seed_folder: Path, number: int, me: Owner) -> bool:
     """Make this attempt's folder, with its owner in it from the first moment; False if another process was faster."""
     scratch, target = seed_folder / f"{_SCRATCH}{number}-{uuid4().hex}", folder(seed_folder, number)
     try:
-        scratch.mkdir()
-        (scratch / OWNER).write_text(json.dumps(asdict(me)))
-        (scratch / BEAT).touch()
-        scratch.rename(target)  # fails if there is one
+        with naming(target):
+            scratch.mkdir()
+            (scratch / OWNER).write_text(json.dumps(asdict(me)))
+            (scratch / BEAT).touch()
+            scratch.rename(target)  # fails if there is one
     except OSError as e:
+        shutil.rmtree(scratch, ignore_errors=True)
         if e.errno not in _TAKEN or not target.exists():
             raise
     for old in seed_folder.glob(f"{_SCRATCH}*"):  # of claims that were killed; none of a number that exists can succeed

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ablation.store import attempt
+from ablation.store.file_errors import naming
 
 Event = dict[str, Any]
 JOURNAL = "journal.jsonl"  # in an attempt's folder
@@ -35,10 +36,11 @@ class Journal:
         """Append one event, stamped with the time in seconds since 1970; on disk when this returns."""
         line = {"event": event, "time": round(time.time(), 3), **values}
         text = (b"\n" if self._torn else b"") + json.dumps(line).encode() + b"\n"
-        self._torn = os.write(self._file, text) < len(text)
-        if self._torn:  # a full disk takes part of a line and says nothing
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.path))
-        os.fsync(self._file)
+        with naming(self.path):
+            self._torn = os.write(self._file, text) < len(text)
+            if self._torn:  # a full disk takes part of a line and says nothing
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(self._file)
         return line
 
     def close(self) -> None:

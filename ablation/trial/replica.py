@@ -13,6 +13,7 @@ from ablation.source import reader
 from ablation.store import checkpoint, code, journal, result
 from ablation.store.attempt import Attempt, Fenced
 from ablation.store.cause import cause
+from ablation.store.file_errors import in_words
 from ablation.trial import trace
 
 _MESSAGE, _TRACE = 2000, 8000  # characters that are kept
@@ -131,8 +132,10 @@ class Lane:
     def broken(self, e: BaseException) -> None:
         """Journal that an error ended the attempt; on a full disk even that may be impossible."""
         if self.outcome is None:
+            # Of what the disk refuses, its path says more than the lines of the code.
+            trace = "" if cause(e) == "disk" else "".join(traceback.format_exception(e))[-_TRACE:]
             with suppress(OSError, Fenced):
-                self._failed(e, trace="".join(traceback.format_exception(e))[-_TRACE:])
+                self._failed(e, trace=trace)
 
     def done(self, facts: Mapping[str, Any]) -> result.Result:
         """Journal the result and write it, the last of all."""
@@ -149,7 +152,7 @@ class Lane:
         self.attempt.release()
 
     def _failed(self, e: BaseException, **values: Any) -> None:
-        self.write("failed", cause=cause(e), message=str(e)[:_MESSAGE] or type(e).__name__, **values)
+        self.write("failed", cause=cause(e), message=in_words(e)[:_MESSAGE] or type(e).__name__, **values)
 
 
 @contextmanager

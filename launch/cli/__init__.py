@@ -12,6 +12,8 @@ import click
 
 from ablation.build import near
 from ablation.errors import AblationError, ConfigError
+from ablation.store.file_errors import in_words
+from launch.compose import paths
 
 _ORDER = ("status", "watch", "cancel", "retry", "redo", "explain", "logs", "sync", "table", "fill", "check", "lr")
 
@@ -51,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code."""
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
+        paths.ensure_home()
         code: Any = group.main(typed, prog_name="ablation", standalone_mode=False)
     except click.UsageError as e:
         return _refuse(typed, f"{e.format_message()}\n{_hint(e)}", 2)
@@ -59,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except AblationError as e:
         return _refuse(typed, str(e), 1)
     except OSError as e:
-        return _refuse(typed, str(e), 1)
+        return _refuse(typed, in_words(e), 1)
     except (click.Abort, KeyboardInterrupt):
         return 130
     return code if isinstance(code, int) else 0

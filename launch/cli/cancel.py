@@ -10,7 +10,7 @@ import click
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from launch.cli import options
-from launch.cli.selection import SelectedSweep
+from launch.cli.selection import SelectedSweep, refuse_what_is_closed
 from launch.slurm import queue
 from launch.status.sweep_status import Trial
 
@@ -31,6 +31,7 @@ def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
     running = sum(t.state.kind == "running" for t in chosen)
     if len(chosen) > 1 and not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
         click.confirm(f"cancel {len(chosen)} trials of {sweep.name}, {running} of them running?", abort=True)
+    refuse_what_is_closed(sweep.out, chosen)
     write_cancel_markers(chosen)
     try:
         jobs = cancel_jobs(sweep)

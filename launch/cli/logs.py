@@ -15,6 +15,7 @@ from launch.cli.selection import Filter, SelectedSweep, select
 from launch.compose.naming import common_and_distinct
 from launch.status import failures, trial_status
 from launch.status.failures import TrialFailure
+from launch.status.sweep_status import UNREADABLE
 from launch.status.trial_status import TrialStatus
 from launch.sweep.lookup import Archive, find_trial
 from launch.sweep.submission import submissions
@@ -66,7 +67,8 @@ def _histories(sweep: SelectedSweep) -> list[dict[str, Any]]:
 
 
 def _history(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: TrialStatus) -> dict[str, Any]:
-    lines, files = list(describe_attempts(folder)), [str(path) for path in logs.get((id_, seed), [])]
+    lines = [now.message] if now.cause == UNREADABLE else list(describe_attempts(folder))
+    files = [str(path) for path in logs.get((id_, seed), [])]
     facts = {"state": now.kind, "cause": now.cause, "message": now.message}
     return {"id": id_, "seed": seed, "name": name, **facts, "story": lines, "logs": files}
 

@@ -23,7 +23,7 @@ URI = "sqlite:///results/mlflow.db"  # as conf/track/mlflow.yaml
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object on standard output, nothing else.")
 out = click.option(
     "--out",
-    type=click.Path(file_okay=False, path_type=Path),
+    type=click.Path(file_okay=False, readable=False, path_type=Path),  # why it is not is said where it is read
     default=overrides.DEFAULT_OUT,
     show_default=True,
     help="Where the runs are.",

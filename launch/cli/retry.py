@@ -11,7 +11,7 @@ import click
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from launch.cli import options
-from launch.cli.selection import SelectedSweep
+from launch.cli.selection import SelectedSweep, refuse_what_is_closed
 from launch.slurm.rounds import make_round, newest_array, next_commands, report_lines
 from launch.status import outcome
 from launch.status.sweep_status import Trial, narrow_submission
@@ -42,6 +42,7 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
             raise AblationError(
                 f"{sweep.name} is still being run by {owner}: wait for it, or stop it with Ctrl-C there"
             )
+    refuse_what_is_closed(sweep.out, chosen)
     for t in chosen:
         (t.folder / CANCEL).unlink(missing_ok=True)
     facts: dict[str, Any] = {

@@ -12,6 +12,7 @@ from hydra.errors import HydraException
 from ablation.build import near
 from ablation.config import MANY
 from ablation.errors import AblationError, ConfigError
+from ablation.store.file_errors import unwritable
 from ablation.store.identity import flatten
 from launch.backends import status_of
 from launch.compose.overrides import parsed
@@ -92,6 +93,17 @@ def select(out: Path, name: str | None, chosen: Filter) -> SelectedSweep:
         raise AblationError("; ".join(damaged))
     trials, trouble = status_of(loaded)
     return SelectedSweep(name, out, loaded, chosen(trials), [*damaged, *trouble])
+
+
+def refuse_what_is_closed(out: Path, trials: Sequence[Trial]) -> None:
+    """Refuse to change trials before any is changed, if the files of one are another user's.
+
+    Raises:
+        AblationError: some are; the message says whose.
+    """
+    for folder in (folder for t in trials for folder in (t.folder.parent, t.folder) if folder.exists()):
+        if why := unwritable(folder, out):
+            raise AblationError(f"{folder}: {why}")
 
 
 def _has_prefix(t: Trial, prefix: str) -> bool:

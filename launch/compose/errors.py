@@ -6,7 +6,6 @@ keys that the command line chooses, those on the user's own search path too.
 
 from __future__ import annotations
 
-import errno
 import re
 import shlex
 import sys
@@ -23,6 +22,7 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
+from ablation.store.file_errors import in_words
 from ablation.store.identity import flatten
 from launch.compose.hydra_version import running
 from launch.compose.overrides import parsed, search_paths, suggest_override
@@ -32,7 +32,6 @@ _OPTIONS = (*GROUPS, *MANY, "recipe")
 ALL_GROUPS = (*_OPTIONS, "table")
 OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
 _AXES = "hydra.sweeper.params"
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)  # what a disk says during training
 
 
 def print_error(e: Exception) -> None:
@@ -54,8 +53,8 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
         return f"{group}={option}: no such option; {near(option, offered(group, typed))}"
     if isinstance(e, OverrideParseException):
         return f"{e.override}: is not an override: Hydra cannot read it; {suggest_override(str(e.override))}"
-    if isinstance(e, OSError) and e.errno in _FULL:
-        return f"{e}; checkpoints written before are whole, and the same command resumes from there"
+    if isinstance(e, OSError):
+        return in_words(e)
     unknown = re.search(r"Could not override '([^']+)'", str(e))
     return _unknown_key(unknown[1], typed) if unknown else str(e)
 

@@ -4,17 +4,42 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterable, Mapping
+from itertools import chain
 from pathlib import Path
+from tempfile import gettempdir
 from typing import Any
 
 from ablation.errors import ConfigError
+from ablation.store.file_errors import in_words, unwritable
 
 ROOT = Path(__file__).resolve().parents[2]  # of the project, or of a frozen copy of it
 
 
-def make_out(config: Mapping[str, Any]) -> Path:
-    """The folder that `out` names, which is there now.
+def ensure_home() -> None:
+    """Set HOME where there is none, as for a user without a name in a container: libraries look for `~`."""
+    if os.path.expanduser("~") == "~":
+        os.environ["HOME"] = os.path.join(gettempdir(), f"home-{os.geteuid()}")
+        print(f"note: HOME is not set and user {os.geteuid()} has none; it is {os.environ['HOME']}", file=sys.stderr)
+
+
+def require_tmp() -> None:
+    """Refuse to begin where no temporary file can be written, which torch wants before anything else.
+
+    Raises:
+        ConfigError: there is no such folder.
+    """
+    try:
+        gettempdir()
+    except FileNotFoundError as e:
+        raise ConfigError(f"{e.strerror}; set TMPDIR to a folder that you may write to, and that is not full") from e
+
+
+def make_out(config: Mapping[str, Any], inside: Iterable[str] = ()) -> Path:
+    """The folder that `out` names, which is there now. What is `inside` of it already can be written to as well.
+
+    So nothing is begun where a part of it is another user's, or a file system does not let itself be written to.
 
     Raises:
         ConfigError: it cannot be made or written to.
@@ -23,12 +48,16 @@ def make_out(config: Mapping[str, Any]) -> Path:
     out = Path(config["out"])
     try:
         out.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as e:
+        why = "it is a file" if out.is_file() else f"it cannot be made: {e.strerror}"
+        why += "; give out= a folder that you may write to, such as out=results/runs"
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             raise
-        why = "it is a file" if out.is_file() else f"it cannot be made: {e.strerror}"
+        why = in_words(e)
     else:
-        if os.access(out, os.W_OK | os.X_OK):
-            return out
-        why = "it cannot be written to"
-    raise ConfigError(f"out={out}: {why}; give out= a folder that you may write to, such as out=results/runs")
+        there = (out / name for name in inside if (out / name).exists())
+        why = next(filter(None, (unwritable(path, out) for path in chain([out], there))), "")
+    if why:
+        raise ConfigError(f"out={out}: {why}")
+    return out

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from ablation.errors import AblationError
 from ablation.store import process
+from ablation.store.file_errors import in_words, of_disk
 from ablation.store.result import look
 from launch.compose.arm import Work
 from launch.slurm import jobs, options, records
@@ -29,6 +30,7 @@ from launch.status.outcome import Event, Outcome, TrialKey
 from launch.sweep import submission as sweep
 from launch.sweep import upload
 from launch.sweep.submission import Submission
+from launch.terminal.output import drop_what_finds_no_room
 from launch.workers.pool import Pool
 from launch.workers.process import OFFLINE, Slot
 
@@ -40,6 +42,9 @@ def main(folder: Path, number: int, name: str = "") -> int:
     """Train one batch; returns the exit code. `name`: of the array; in the submission's files it has to be the same."""
     try:
         submission, array = sweep.load(folder), records.read_array(folder, number)
+    except (sweep.Unreadable, PermissionError) as e:
+        print(f"error: {in_words(e)}")
+        return 1
     except (AblationError, FileNotFoundError):
         print(f"nothing to train: {folder} was deleted")
         return 0
@@ -55,13 +60,17 @@ def main(folder: Path, number: int, name: str = "") -> int:
     works = array.batches[batch.index]
     try:
         outcomes = batch.run()
-    except AblationError as e:  # no worker can be started here, so perhaps elsewhere
-        outcomes = {(w.id, seed): Outcome("failed", "node", str(e)) for w in works for seed in w.seeds}
+    except (AblationError, OSError) as e:  # no worker can be started here, so perhaps elsewhere
+        ended = Outcome("failed", "disk" if of_disk(e) else "node", in_words(e))
+        outcomes = {(w.id, seed): ended for w in works for seed in w.seeds}
     summary = _summary(works, outcomes)
     print("\n".join(f"{label}: {text}" for label, text in summary.items()))
     code = _exit_code(works, outcomes)
     word = batch.signal or (records.LEFT if code == _LEFT else "")
-    records.write_exit(folder, process.job(), records.JobExit(word, code, _failures(works, outcomes)))
+    try:
+        records.write_exit(folder, process.job(), records.JobExit(word, code, _failures(works, outcomes)))
+    except OSError as e:  # the next round goes by SLURM's accounts
+        print(f"how this job ended is not kept: {in_words(e)}")
     if code == _LEFT and (batch.advanced or array.canary) and _may_run_later(batch.signal):
         _requeue()
     return code
@@ -200,4 +209,5 @@ def _cores() -> int:
 
 
 if __name__ == "__main__":
+    drop_what_finds_no_room()
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:4]))

@@ -8,8 +8,10 @@ from pathlib import Path
 
 from ablation.errors import AblationError
 from ablation.store import process
+from ablation.store.file_errors import in_words
 from launch.slurm.rounds import make_round, report_lines
 from launch.sweep import submission, upload
+from launch.terminal.output import drop_what_finds_no_room
 
 _PAUSES = (30, 60, 120, 240, 480)  # seconds after which SLURM is asked again, if it does not answer
 
@@ -18,6 +20,9 @@ def main(folder: Path) -> int:
     """Exit code 0 unless the round could not be made."""
     try:
         made = submission.load(folder)
+    except submission.Unreadable as e:
+        print(f"error: {e}")
+        return 1
     except AblationError as e:
         print(f"nothing to follow: {e}")
         return 0
@@ -28,12 +33,12 @@ def main(folder: Path) -> int:
 
 
 def _round(folder: Path) -> int:
-    """Make a round: now, or as soon as SLURM answers. Nobody else may come who would."""
+    """Make a round: now, or as soon as SLURM answers, and the disk takes it. Nobody else may come who would."""
     for pause in (*_PAUSES, None):
         try:
             print("\n".join(report_lines(make_round(folder, me=process.job()))), flush=True)
-        except AblationError as e:
-            print(f"error: {e}", flush=True)
+        except (AblationError, OSError) as e:
+            print(f"error: {in_words(e)}", flush=True)
         else:
             return 0
         if pause is not None:
@@ -42,4 +47,5 @@ def _round(folder: Path) -> int:
 
 
 if __name__ == "__main__":
+    drop_what_finds_no_room()
     sys.exit(main(Path(sys.argv[1])))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ablation.store import attempt
 from ablation.store.journal import tail
-from launch.status.sweep_status import Trial
+from launch.status.sweep_status import UNREADABLE, Trial
 
 _PLACE = re.compile(r'^\s*File "(.+)", line (\d+), in (\S+)', re.MULTILINE)
 _RAISED = re.compile(r"^([A-Za-z_][\w.]*)(?::|$)", re.MULTILINE)
@@ -44,7 +44,7 @@ def failed(trial: Trial) -> bool:
 
 def read_failure(trial: Trial) -> TrialFailure:
     """Why a trial failed, by its state and the last line of its journal."""
-    trace = "" if trial.state.cause == "damaged" else _read_trace(trial)
+    trace = "" if trial.state.cause in ("damaged", UNREADABLE) else _read_trace(trial)
     frames = _PLACE.findall(trace)
     raised = _RAISED.findall(trace[trace.rfind("\n  File") + 1 :]) if frames else []
     kind = raised[0].rpartition(".")[2] if raised else trial.state.cause

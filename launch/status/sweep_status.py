@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple
 
+from ablation.store.file_errors import in_words
 from ablation.store.identity import difference
 from launch.compose.arm import Planned
 from launch.compose.naming import rules
@@ -20,6 +21,7 @@ from launch.sweep.submission import Submission
 _WAITING = ("new", "stopped")  # what a driver may still start
 _UNSETTLED = (*_WAITING, "failed")  # only of these it matters what is still to come
 _ENDED = ("failed", "blocked", "cancelled")  # what a student's teacher must not be
+UNREADABLE = "unreadable"  # the cause of one whose files are another user's, or on a disk that fails
 
 
 class Trial(NamedTuple):
@@ -104,11 +106,15 @@ def _superseded(planned: Sequence[Planned]) -> dict[str, str]:
 def _trial(out: Path, planned: Planned, seed: int, write: bool) -> Trial:
     """As its files have it."""
     folder = out / planned.arm.id / f"seed-{seed}"
+    return Trial(planned, seed, folder, _status(folder, planned.config["lease"], write))
+
+
+def _status(folder: Path, lease: float, write: bool) -> TrialStatus:
+    """One folder that cannot be read must not hide the others."""
     try:
-        now = trial_status.of(folder, planned.config["lease"], write)
-    except OSError as e:  # one folder that cannot be read must not hide the others
-        now = TrialStatus("failed", "damaged", str(e))
-    return Trial(planned, seed, folder, now)
+        return trial_status.of(folder, lease, write)
+    except OSError as e:
+        return TrialStatus("failed", "damaged" if isinstance(e, NotADirectoryError) else UNREADABLE, in_words(e))
 
 
 def _with_pending(t: Trial, pending: Pending) -> Trial:
@@ -137,7 +143,7 @@ def _blocked(trials: Sequence[Trial], write: bool) -> list[Trial]:
         if key in by_key:
             teacher = judged(by_key[key]).state
         else:
-            teacher = trial_status.of(t.folder.parents[1] / key[0] / t.folder.name, write=write)
+            teacher = _status(t.folder.parents[1] / key[0] / t.folder.name, t.planned.config["lease"], write)
         if teacher.kind not in _ENDED:
             return t
         why = f"its teacher {key[0]}/seed-{t.seed} is {teacher.kind}"

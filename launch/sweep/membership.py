@@ -16,6 +16,7 @@ from filelock import FileLock
 from ablation.store.atomic import read_mapping, write_atomic
 from ablation.store.result import RESULT
 from ablation.track.trial_files import SWEEPS
+from launch.compose.arm import Planned
 from launch.compose.naming import short_names
 
 _DESCRIPTION = "arm.json"
@@ -43,6 +44,12 @@ def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path
                 write_atomic(out / id_ / SWEEPS / file, json.dumps(now).encode())
                 news += [result.parent for result in (out / id_).glob(f"seed-*/{RESULT}")]
     return sorted(news)
+
+
+def places(planned: Planned) -> list[str]:
+    """The files and folders below `out` that whoever runs an arm writes to, or in, be they there or not."""
+    inner = [SWEEPS, *(f"seed-{seed}" for seed in planned.seeds)]
+    return [_LOCK, planned.arm.id, *(f"{planned.arm.id}/{name}" for name in inner)]
 
 
 def short_names_of(out: Path) -> dict[str, str]:

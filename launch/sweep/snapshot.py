@@ -22,6 +22,7 @@ from uuid import uuid4
 from ablation.errors import ConfigError
 from ablation.source.installed import installed
 from ablation.store.atomic import write_atomic
+from ablation.store.file_errors import naming
 from ablation.store.identity import flatten
 from launch.compose.paths import ROOT
 from launch.sweep.provenance import FLOORS, SOURCE, commit_of, digest, git, source
@@ -141,18 +142,20 @@ def _holds(folder: Path, content: Files) -> bool:
 def _write_copy(content: Files, folder: Path) -> bool:
     """Write all files, then give the folder its name: it is whole or not there. False: another process was faster."""
     scratch = folder.with_name(f"{folder.name}.{uuid4().hex}.tmp")
-    for name, data in content.items():
-        path = scratch / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-    write_atomic(scratch / SOURCE, json.dumps(source(), indent=1).encode())
     try:
-        scratch.rename(folder)
+        with naming(folder):
+            for name, data in content.items():
+                path = scratch / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(data)
+            write_atomic(scratch / SOURCE, json.dumps(source(), indent=1).encode())
+            scratch.rename(folder)
     except OSError:
-        shutil.rmtree(scratch)
         if not folder.exists():
             raise
         return False
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
     return True
 
 

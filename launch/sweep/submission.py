@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext, suppress
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Any
 
 from ablation.errors import AblationError
 from ablation.store.atomic import write_atomic
+from ablation.store.file_errors import in_words
 from launch.compose import own_data, paths
 from launch.compose.arm import Arm, Planned, Work
 from launch.compose.teachers import order
@@ -26,6 +28,10 @@ STORE = ".sweeps"
 CODE = ".code"
 _ARMS, _SUBMISSION = "arms.jsonl", "submission.json"
 _WRITERS = 16  # of arms' folders, at once
+
+
+class Unreadable(AblationError):
+    """A submission that is there and cannot be read: another user's, or on a disk that fails."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +73,9 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
         OSError: it cannot be written.
     """
     own_data.require(p.config for p in planned)
-    out = paths.make_out(planned[0].config).resolve()
     name = planned[0].arm.sweep
+    inside = [CODE, STORE, f"{STORE}/{name}", *(place for p in planned for place in membership.places(p))]
+    out = paths.make_out(planned[0].config, inside).resolve()
     code = snapshot.freeze(out / CODE, [p.config for p in planned])
     number, folder = _claim(out / STORE / name)
     lines = [json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher}) for p in planned]
@@ -123,16 +130,26 @@ def load(folder: Path) -> Submission:
             arms={p.arm.id: p for p in arms},
         )
     except (OSError, ValueError, KeyError, TypeError) as e:
+        if isinstance(e, OSError) and not isinstance(e, FileNotFoundError):
+            raise Unreadable(in_words(e)) from e
         raise AblationError(
             f"{folder}: not a whole submission ({type(e).__name__}: {e}); submit the sweep again"
         ) from e
 
 
 def submissions(out: Path, name: str | None = None) -> list[Path]:
-    """The folders of all whole submissions, of one sweep or of all, oldest first."""
-    stores = [out / STORE / name] if name else sorted((out / STORE).glob("*"))
-    found = [folder for store in stores for _, folder in _numbered(store) if (folder / _SUBMISSION).exists()]
-    return sorted(found, key=lambda folder: (folder / _SUBMISSION).stat().st_mtime_ns)
+    """The folders of all whole submissions, of one sweep or of all that may be read, oldest first.
+
+    Raises:
+        PermissionError: this one, or `out`, may not be read.
+    """
+    found: dict[Path, int] = {}
+    for store in [out / STORE / name] if name else _listed(out / STORE):
+        with nullcontext() if name else suppress(PermissionError):
+            for _, folder in _numbered(store):
+                with suppress(FileNotFoundError):
+                    found[folder] = (folder / _SUBMISSION).stat().st_mtime_ns
+    return sorted(found, key=lambda folder: found[folder])
 
 
 def _write_arm(folder: Path, planned: Planned) -> None:
@@ -159,5 +176,12 @@ def _planned(line: Mapping[str, Any]) -> Planned:
 
 
 def _numbered(store: Path) -> Iterator[tuple[int, Path]]:
-    if store.is_dir():
-        yield from sorted((int(p.name), p) for p in store.iterdir() if p.name.isdigit())
+    yield from sorted((int(p.name), p) for p in _listed(store) if p.name.isdigit())
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What is in a folder; nothing if it is none."""
+    try:
+        return sorted(folder.iterdir())
+    except (FileNotFoundError, NotADirectoryError):
+        return []

@@ -17,6 +17,7 @@ from typing import Any
 from ablation.errors import AblationError, Blocked, Cancelled, Stopped
 from ablation.store.attempt import Busy, Fenced, seed_folder
 from ablation.store.cause import cause
+from ablation.store.file_errors import in_words
 from ablation.store.result import Result, look
 from ablation.trial.observer import Leg, Watch
 from ablation.trial.program import program_of
@@ -76,9 +77,12 @@ class Trainer:
             ended = Outcome("stopped", message=str(e))
         elif isinstance(e, AblationError):
             ended = _outcome(e)
+        elif cause(e) == "disk":
+            print(in_words(e), file=sys.stderr)
+            ended = Outcome("failed", "disk", in_words(e))
         else:
             traceback.print_exc()
-            ended = Outcome("failed", cause(e), f"{type(e).__name__}: {' '.join(str(e).split())}")
+            ended = Outcome("failed", cause(e), f"{type(e).__name__}: {' '.join(in_words(e).split())}")
         results = {seed: look(seed_folder(self._submission.out / requested.id, seed)) for seed in requested.seeds}
         return {seed: ended if result is None else _outcome(result) for seed, result in results.items()}
 

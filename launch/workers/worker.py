@@ -22,6 +22,7 @@ from queue import SimpleQueue
 from typing import Any
 
 from launch.status.outcome import encode
+from launch.terminal.output import drop_what_finds_no_room
 
 _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
@@ -76,6 +77,7 @@ def main() -> None:
     arguments = parser.parse_args()
     faulthandler.enable()
     channel = Channel()
+    drop_what_finds_no_room()
     from launch.workers.trainer import Trainer  # only now: what it imports may print
 
     trainer = Trainer(arguments.submission, arguments.memory_share, channel.send, channel.stop.is_set)

@@ -87,7 +87,7 @@ def test_what_a_person_had_tried_again_has_not_failed(s: Submission) -> None:
     asked_again = {key: Decision(Work(key[0], (key[1],)), RESET, time=time.time()) for key in (bad, new)}
 
     def states(*awaited: TrialKey) -> list[str]:
-        return [t.state.kind for t in sweep_status([s], Pending({*awaited}, asked_again)).trials[2:]]
+        return [t.state.kind for t in sweep_status([s], lambda: Pending({*awaited}, asked_again)).trials[2:]]
 
     assert states(bad, new) == ["queued", "queued"]
     assert states() == ["failed", "new"]  # and nobody does it

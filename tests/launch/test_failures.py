@@ -147,9 +147,10 @@ def test_hints_name_the_folder_unless_it_is_the_default(tmp_path: Path, monkeypa
     assert verb_command("retry s", Path("/runs")) == "ablation retry s --out /runs"
 
 
-@pytest.mark.parametrize(("number", "resumes"), [(errno.ENOSPC, True), (errno.EACCES, False)])
-def test_only_a_full_disk_is_said_to_have_left_checkpoints(number: int, resumes: bool) -> None:
-    assert ("checkpoints" in message(OSError(number, os.strerror(number)))) is resumes
+def test_what_the_file_system_refuses_is_told_in_words(tmp_path: Path) -> None:
+    told = message(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "x")))
+    assert told.startswith(f"{tmp_path / 'x'}: ")
+    assert "the same command resumes" in told
 
 
 def test_axes_on_the_command_line_are_added() -> None:

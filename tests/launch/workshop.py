@@ -113,13 +113,13 @@ def until(what: Callable[[], Any], seconds: float = 120) -> Any:
 class Worker:
     """A worker process and the driver's end of its line."""
 
-    def __init__(self, made: Submission) -> None:
+    def __init__(self, made: Submission, log: Any = subprocess.PIPE) -> None:
         line = [sys.executable, "-P", "-m", made.entries[entry_points.WORKER], str(made.folder)]
         self.process = subprocess.Popen(
             line,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stderr=log,
             cwd=made.cwd,
             env={**os.environ, "PYTHONPATH": str(made.code)},
         )
