@@ -29,6 +29,7 @@ from launch.sweep.submission import Submission
 _FOLDER = TemporaryDirectory()
 SCRATCH = Path(_FOLDER.name)  # the undisturbed runs, and a user's trick
 LONG = "epochs=30"  # with a brake of a second, so that nothing is done before a test has had its way
+_PLAIN = {"track": {}, "checkpoint": {"epochs": 0, "seconds": 0}}  # of runs that nothing happens to
 RATES = ("0.1", "0.2", "0.3", "0.4", "0.5", "0.6", "0.7", "0.8")
 
 
@@ -142,7 +143,7 @@ def undisturbed(planned: Planned) -> Path:
     os.environ["BRAKE"] = "/none"
     try:
         planned.arm.write(SCRATCH / planned.arm.id, planned.config)  # its students read it
-        run({**planned.config, "out": str(SCRATCH), "track": {}}, SCRATCH / planned.arm.id)
+        run({**planned.config, "out": str(SCRATCH), **_PLAIN}, SCRATCH / planned.arm.id)
     finally:
         torch.set_num_threads(threads)
         os.environ["BRAKE"] = brakes

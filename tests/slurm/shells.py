@@ -17,7 +17,7 @@ from launch.compose.paths import ROOT
 
 LIMIT = 60.0  # seconds that a command may take on a machine with nothing else to do
 _SCREEN = 24, 3000  # lines and characters of what a command says on standard error
-_CODES = {0, 1, 2, 130}
+_CODES = {0, 1, 2, 130, -signal.SIGINT}
 
 Judge = Callable[["Typed"], list[str]]  # what is wrong with what a command said
 
@@ -91,7 +91,7 @@ class Shells:
     def _leave(self, process: subprocess.Popen[str], typed: Typed, asked: bool) -> None:
         """End it: by Ctrl-C, where that is how it is left, else at once."""
         if asked:
-            process.send_signal(signal.SIGINT)
+            process.send_signal(signal.SIGINT)  # exit code 130; while Python starts, also the signal itself
         else:
             process.kill()
         try:
@@ -117,7 +117,7 @@ def _wrong(typed: Typed) -> list[str]:
         found.append(f"{len(typed.err.splitlines())} lines on standard error")
     if typed.code in (1, 2) and not (typed.err + typed.out).strip():
         found.append("failed without a word")
-    if "--json" in typed.words and typed.code != 130:
+    if "--json" in typed.words and typed.code not in (130, -signal.SIGINT):
         try:
             json.loads(typed.out)
         except ValueError:
