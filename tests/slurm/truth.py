@@ -21,6 +21,7 @@ from ablation.store.result import finished
 from launch.slurm.records import read_arrays
 
 _ABANDONED = {"failed", "blocked", "stopped", "cancelled", "new"}
+_HELD = "held"  # SLURM could not start it, and does not try again
 _ACTIVE = {"PENDING", "CONFIGURING", "RUNNING", "SUSPENDED", "COMPLETING", "REQUEUED", "STOPPED", "REQUEUE_HOLD"}
 
 
@@ -79,12 +80,16 @@ def _held(folder: Path) -> bool:
 
 def _queue() -> dict[str, str] | None:
     try:
-        done = subprocess.run(["squeue", "-h", "-r", "--states=all", "-o", "%F_%K %T"], capture_output=True, text=True,
-                              timeout=5, check=True)  # fmt: skip
+        command = ["squeue", "-h", "-r", "--states=all", "-o", "%F_%K %T %r"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
     except (subprocess.SubprocessError, OSError):
         return None
-    lines = dict(line.split() for line in done.stdout.splitlines())
-    return {job.removesuffix("_N/A"): state for job, state in lines.items() if state in _ACTIVE}
+    lines = [line.split(maxsplit=2) for line in done.stdout.splitlines()]
+    return {
+        job.removesuffix("_N/A"): _HELD if state == "PENDING" and "held" in "".join(reason).lower() else state
+        for job, state, *reason in lines
+        if state in _ACTIVE
+    }
 
 
 def judge(site: Site) -> Judge:
@@ -136,7 +141,7 @@ def _trial(label: str, t: dict[str, Any], before: Facts, after: Facts) -> str:
     placed = before.in_jobs.get(label, []), after.in_jobs.get(label, [])
     if state == "queued" and not any(placed) and not (before.keepers or after.keepers):
         return f"{about} and no job of its had been in the queue"
-    same = set(placed[0]) & set(placed[1])
+    same = {job for job in set(placed[0]) & set(placed[1]) if _HELD not in (before.jobs[job], after.jobs[job])}
     cancelled = label in before.cancelled | after.cancelled
     if state in ("new", "stopped") and same and not moved and not cancelled:
         return f"{about} and was in {', '.join(sorted(same))}"
