@@ -49,7 +49,7 @@ def main() -> int:
 def run(seed: int, minutes: float, keep: Path | None = None) -> Soak:
     """The whole of it."""
     with site() as ground:
-        soak = Soak(seed, minutes, ground)
+        soak = Soak(seed, minutes, ground, ground.slurm_version())
         try:
             _stream(soak)
             _heal(soak)
@@ -67,10 +67,10 @@ def site() -> Iterator[Site]:
     folder = Path("/dev/shm") / f"soak-{os.getpid()}"
     cluster = Cluster(folder / "slurm")
     os.environ["SLURM_CONF"] = str(cluster.folder / "etc/slurm.conf")
-    folder.mkdir()
-    cluster.script("up")
     ground = Site(folder, cluster)
     try:
+        cluster.script("up")
+        ground.began = time.monotonic()
         yield ground
     finally:
         subprocess.run(["bash", str(cluster.SCRIPT), "purge"], env=cluster.env, timeout=120, check=False)

@@ -59,7 +59,6 @@ class Site:
         for mount, size in ((self.disk, _DISK), (self.tracker.parent, _TRACKER)):
             mount.mkdir()
             subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(mount)], check=True)
-        self.slurm = subprocess.run(["sinfo", "-V"], capture_output=True, text=True).stdout.strip()
         self._loaded: dict[Path, Submission] = {}
 
     def clear(self) -> None:
@@ -71,6 +70,10 @@ class Site:
     def clock(self) -> float:
         """Seconds since the soak began."""
         return time.monotonic() - self.began
+
+    def slurm_version(self) -> str:
+        """As SLURM tells it."""
+        return subprocess.run(["sinfo", "-V"], capture_output=True, text=True).stdout.strip()
 
     @property
     def brake(self) -> Path:

@@ -24,6 +24,7 @@ class Soak:
     seed: int
     minutes: float
     site: Site
+    slurm: str = ""  # version
     events: list[tuple[float, str, str]] = field(default_factory=list)  # seconds, fault, whom it hit
     retries: int = 0  # typed after the faults had ceased
     finished: float = float("inf")  # seconds from then on
@@ -79,7 +80,7 @@ def _lines(soak: Soak) -> list[str]:
         f"{max(attempts, default=0)} at one trial. Once the faults had ceased, all was done and the queue empty after "
         f"{soak.finished:.0f} s, with {soak.retries} `ablation retry`.",
         "",
-        _place(soak.site.slurm),
+        _place(soak.slurm),
         "",
         "| fault | times | of which hit nobody |",
         "|---|---|---|",
