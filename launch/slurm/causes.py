@@ -10,7 +10,7 @@ from ablation.machine.faults import on_gpu
 from ablation.store import attempt
 from ablation.store.journal import tail
 from launch.compose.arm import Work
-from launch.slurm import records
+from launch.slurm import records, sbatch
 from launch.slurm.jobs import Job
 from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
@@ -47,6 +47,9 @@ def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ende
         cause, step = _valid_cause(now.cause), _checkpoint_step(folder)
         return Ended(AttemptFailure(cause, step, job.node, on_gpu(now.message)), now.message)
     step = _checkpoint_step(folder) if started else 0
+    if never_ran := sbatch.read_failure(submission.folder, assignment.job):
+        cause, message = never_ran
+        return Ended(AttemptFailure(_valid_cause(cause), step, job.node), message)
     if written and work.label in written.failed and job.state not in _CAUSES:
         cause, message = written.failed[work.label]
         return Ended(AttemptFailure(_valid_cause(cause), step, job.node, on_gpu(message)), message)
@@ -57,7 +60,10 @@ def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ende
     word = written.word if written else ""
     if not started and (word == records.LEFT or _other_works_advanced(submission, assignment, work)):
         return None
-    return Ended(AttemptFailure(_cause_by_slurm(job, word), step, job.node))
+    cause = _cause_by_slurm(job, word)
+    wordless = cause == "killed" and not started and not written
+    message = sbatch.last_words(submission.folder, assignment.job) if wordless else ""
+    return Ended(AttemptFailure(cause, step, job.node), message)
 
 
 def _cause_by_slurm(job: Job, word: str) -> str:

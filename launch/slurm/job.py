@@ -40,6 +40,9 @@ _WAIT_SECONDS = 60.0  # in which nothing happens but waiting for trials that oth
 
 def main(folder: Path, number: int, name: str = "") -> int:
     """Train one batch; returns the exit code. `name`: of the array; in the submission's files it has to be the same."""
+    if (task := os.environ.get("SLURM_PROCID", "0")) != "0":
+        print(f"this job is one process, and task {task} of it is one too many: left to task 0")
+        return 0
     try:
         submission, array = sweep.load(folder), records.read_array(folder, number)
     except (sweep.Unreadable, PermissionError) as e:

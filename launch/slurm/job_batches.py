@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from launch.checks import canary
 from launch.compose.arm import Work
-from launch.slurm import commands, records
+from launch.slurm import commands, records, sbatch
 from launch.slurm.options import SlurmOptions
 from launch.slurm.records import LOST
 from launch.slurm.state import SubmissionView
@@ -97,9 +97,12 @@ def canary_state(view: SubmissionView, retried: bool) -> CanaryState:
 
 def _probe_failure(view: SubmissionView, job: str) -> str:
     """What went wrong in a probe's job; empty if nothing did."""
-    ended = records.read_exit(view.submission.folder, job)
+    folder = view.submission.folder
+    if never_ran := sbatch.read_failure(folder, job):
+        return never_ran[1]
+    ended = records.read_exit(folder, job)
     if ended is None:
-        return f"job {job} ended without a word"
+        return f"job {job} ended without a word" + (f"; {words}" if (words := sbatch.last_words(folder, job)) else "")
     failures = [f"{label}: {cause}, {message}" for label, (cause, message) in ended.failed.items()]
     return "; ".join(failures) or (f"job {job} was told to stop" if ended.code else "")
 

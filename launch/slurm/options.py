@@ -19,9 +19,10 @@ from launch.workers.process import TAKE_TURNS
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
 _FLAGS = {"gpus": "gpus-per-node", "cpus": "cpus-per-task"}
 _RESERVED = (
-    "array", "dependency", "job-name", "signal", "output", "error", "chdir", "export", "nodes", "ntasks", "wrap",
+    "array", "dependency", "job-name", "signal", "output", "error", "open-mode", "chdir", "export", "nodes", "wrap",
     "parsable", "quiet", "test-only", "wait",
 )  # fmt: skip
+_TASKS = ("ntasks", "ntasks-per-node", "tasks-per-node", "ntasks-per-gpu")
 _TIMES = ("time", "time-min")
 _SIZES = ("mem", "mem-per-cpu", "mem-per-gpu", "tmp")
 _SWITCHES = (
@@ -149,6 +150,11 @@ def _check_resource(path: str, name: str, value: Any) -> None:
         raise ConfigError(f"{path}: should be the plain name of one of sbatch's long options, such as reservation")
     if name.replace("_", "-") in _RESERVED:
         raise ConfigError(f"{path}: is set by the launcher; leave it out")
+    if name.replace("_", "-") in _TASKS:
+        raise ConfigError(
+            f"{path}: a job is one task, which starts a process for each of its trials (hydra.launcher.pack on each "
+            "GPU); leave it out"
+        )
     if isinstance(value, Mapping | list):
         raise ConfigError(f"{path}={value!r}: should be one value, as sbatch takes it")
     if isinstance(value, str) and "\n" in value:

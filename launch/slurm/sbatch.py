@@ -1,25 +1,30 @@
 """Handing a job to SLURM: submitit writes the file, sbatch is called once, and its answer is never guessed at.
 
 The job is a command that reads its part from the submission's files, not a pickle: nothing has to be moved into place
-after sbatch has answered, so a job that was accepted runs even if we die before we hear of it.
+after sbatch has answered, so a job that was accepted runs even if we die before we hear of it. submitit's public way
+submits pickles and moves them then; so only the method is used that writes the file, of the releases that pyproject
+names. A test knows every line of it, and CI runs that with the newest release.
+
+What goes wrong before Python runs, in the job's own shell, is told in its log and in a file beside it (`read_failure`).
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from submitit import SlurmExecutor
-
 from ablation.errors import AblationError
 from launch.slurm.options import Flags
 
+JOBS = "jobs"  # in a submission's folder: the files for sbatch, and the jobs' own logs
 _TIMEOUT = 120  # seconds that sbatch may take
 # Of an allocation that we may be in ourselves. They would be taken for the new job's.
 _INHERITED_PREFIXES = ("SLURM_", "SBATCH_", "SRUN_", "SALLOC_", "PMIX_", "PMI_", "OMPI_", "SUBMITIT_")
@@ -27,10 +32,13 @@ _INHERITED_NAMES = frozenset(
     {"RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "NODE_RANK", "GROUP_RANK", "MASTER_ADDR", "MASTER_PORT"}
     | {"CUDA_VISIBLE_DEVICES", "GPU_DEVICE_ORDINAL", "ROCR_VISIBLE_DEVICES"}
 )
+_TO_REACH_SLURM = frozenset({"SLURM_CONF", "SLURM_CONF_SERVER", "SLURM_JWT", "SLURM_CLUSTERS"})  # squeue reads them too
 _LIMIT_MESSAGES = (
     "job submit limit", "MaxSubmit", "GrpSubmit", "MaxJobCount", "temporarily unable to accept job",
     "Reached maximum number of jobs", "JobLimit",
 )  # fmt: skip
+_NUMBER = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+| on cluster \S+)?")
+_JOB = "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"  # as SLURM calls it
 
 
 class LimitReached(AblationError):
@@ -51,22 +59,29 @@ def submit(
     code: Path,
     setup: Sequence[str] = (),
     srun: bool = True,
+    python: Sequence[str] = (),
 ) -> str:
     """Submit `python -m module...`, run in `cwd` with the frozen code; returns SLURM's number of the job.
 
+    The file and the job's log lie in `folder`. `python`: the command that starts the job's interpreter, if that is not
+    this process's own.
+
     Raises:
         LimitReached: a limit on the number of jobs.
-        PerhapsSubmitted: anything else; look the name up before trying again.
+        PerhapsSubmitted: sbatch has been called; look the name up before trying again.
+        AblationError: it could not be called; nothing was submitted.
     """
+    _check_folders(folder, cwd)
     path = folder / f"{name}-{uuid4().hex[:6]}.sh"
-    path.write_text(_text(folder, name, module, flags, cwd=cwd, code=code, setup=setup, srun=srun))
+    path.write_text(_text(folder, name, module, flags, cwd=cwd, code=code, setup=setup, srun=srun, python=python))
     try:
         done = subprocess.run(
-            ["sbatch", str(path)],
+            ["sbatch", "--parsable", str(path)],
             env=_environment(code),
-            cwd=cwd,
+            cwd=folder,
             capture_output=True,
             text=True,
+            errors="replace",
             timeout=_TIMEOUT,
         )
     except OSError as e:
@@ -83,16 +98,64 @@ def submit(
             if any(limit in message for limit in _LIMIT_MESSAGES)
             else PerhapsSubmitted(message or f"sbatch: exit code {done.returncode}")
         )
-    return _Writer._get_job_id_from_submission_command(done.stdout)
+    return _job_number(done.stdout)
+
+
+def log_file(folder: Path, job: str) -> Path:
+    """The log of a job that was submitted with this folder."""
+    return folder / f"{job}_log.out"
+
+
+def read_failure(submission: Path, job: str) -> tuple[str, str] | None:
+    """Cause and message of what kept a job of this submission from running Python at all; None if nothing did."""
+    jobs = submission / JOBS
+    try:
+        cause, _, message = (jobs / f"{job}.error").read_text(errors="replace").partition("\n")
+    except OSError:
+        return None
+    return cause, f"{message.strip()} (log: {log_file(jobs, job)})"
+
+
+def last_words(submission: Path, job: str) -> str:
+    """How the log of a job of this submission ends that left no other word; empty if it has none."""
+    log = log_file(submission / JOBS, job)
+    try:
+        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    except OSError:
+        return ""
+    return f"its log ends with {lines[-1].strip()[:200]!r} (log: {log})" if lines else ""
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """Without what an allocation or a launcher set; SLURM_CONF is how SLURM is reached at all."""
+    """Without what an allocation or a launcher set, but for how SLURM is reached at all."""
     return {
         k: v
         for k, v in environ.items()
-        if k == "SLURM_CONF" or not (k.startswith(_INHERITED_PREFIXES) or k in _INHERITED_NAMES)
+        if k in _TO_REACH_SLURM or not (k.startswith(_INHERITED_PREFIXES) or k in _INHERITED_NAMES)
     }
+
+
+def _check_folders(folder: Path, cwd: Path) -> None:
+    if not cwd.is_dir():
+        raise AblationError(
+            f"{cwd}: the folder in which this sweep was submitted is gone, and its jobs run in it, since paths in "
+            f"configurations may be relative to it; make it again (mkdir -p {shlex.quote(str(cwd))}), or submit the "
+            "sweep again from another folder: what is done is kept"
+        )
+    if {*str(folder)} & {*"\\\n"}:
+        raise AblationError(f"out: SLURM writes no log below {str(folder)!r}, a name with a backslash or a line's end")
+
+
+def _job_number(answer: str) -> str:
+    """Of `123` or `123;cluster`, also if a site's sbatch greets before, or says `Submitted batch job 123`.
+
+    Raises:
+        PerhapsSubmitted: there is no number.
+    """
+    found = [match[1] for line in answer.splitlines() if (match := _NUMBER.fullmatch(line.strip()))]
+    if not found:
+        raise PerhapsSubmitted(f"sbatch named no job: {answer.strip()[-200:]!r}")
+    return found[-1]
 
 
 def _environment(code: Path) -> dict[str, str]:
@@ -112,31 +175,92 @@ def _text(
     code: Path,
     setup: Sequence[str],
     srun: bool,
+    python: Sequence[str],
 ) -> str:
-    """The sbatch file. Logs of a job that is requeued are appended to."""
-    writer = _Writer(folder)
-    parameters: dict[str, Any] = {
-        "job_name": name,
-        "comment": name,
-        "time": None,  # submitit's defaults are no limits that a user has asked for
-        "wckey": None,
-        "setup": [
-            *setup,
+    """The sbatch file: one job of one process, whatever else is allocated. Logs of a requeued job are appended to."""
+    log = log_file(Path(str(folder).replace("%", "%%")), "%A_%a" if "array" in flags else "%j")
+    interpreter = shlex.join(python or [sys.executable])
+    return _submitits_text(
+        folder,
+        f"{interpreter} -m {shlex.join(module)}",
+        job_name=name,
+        comment=name,
+        time=None,  # submitit's defaults are no limits that a user has asked for
+        wckey=None,
+        setup=[
+            *_setup(folder, cwd, setup),
             f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
             "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1",
             # Since 22.05 srun does not take it from the job.
             '[ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK',
+            *_check_interpreter(interpreter),
         ],
-        "stderr_to_stdout": True,
-        "use_srun": srun,
-        "additional_parameters": {"chdir": str(cwd), **flags},
-    }
-    writer.update_parameters(**parameters)
-    return writer.text(shlex.join([sys.executable, "-m", *module]))
+        stderr_to_stdout=True,
+        use_srun=srun,
+        # Left to itself srun starts a task for each core of a node that is not shared or has two threads a core.
+        srun_args=["--nodes=1", "--ntasks=1", "--open-mode=append", f"--output={log}"],
+        additional_parameters={"ntasks": 1, "output": str(log), **flags},
+    )
 
 
-class _Writer(SlurmExecutor):
-    """submitit's sbatch file for a command of ours."""
+def _setup(folder: Path, cwd: Path, lines: Sequence[str]) -> list[str]:
+    """Shell lines: into the folder of the submission, then a user's setup, none of which may fail unnoticed.
 
-    def text(self, command: str) -> str:
-        return self._make_submission_file_text(command, "")
+    Where the folder is gone SLURM itself starts the job in /tmp.
+    """
+    gone = f"{cwd}: the folder in which this sweep was submitted is not there on"
+    start = [
+        f'failure={shlex.quote(str(folder))}/{_JOB}.error && rm -f "$failure"',
+        'give_up() { echo "error: $2"; printf "%s\\n%s\\n" "$1" "$2" > "$failure"; exit 1; }',
+        f'cd -- {shlex.quote(str(cwd))} || give_up node {shlex.quote(gone)}" $SLURMD_NODENAME"',
+    ]
+    if not lines:
+        return start
+    way_out = "correct it and submit again, or let the line end with || true if that does not matter"
+    return [
+        *start,
+        "setup_failed() {",
+        "  [ $3 -gt 1 ] && return  # in a script that a line sources: only how that ends counts",
+        f'  give_up config "hydra.launcher.setup: $2: exit code $1 on $SLURMD_NODENAME; {way_out}"',
+        "}",
+        "trap 'setup_failed $? \"$BASH_COMMAND\" ${#BASH_SOURCE[@]}' ERR",
+        *lines,
+        "trap - ERR",
+    ]
+
+
+def _check_interpreter(python: str) -> list[str]:
+    """Shell lines: say which interpreter it is, or that it does not run."""
+    again = "`ablation retry`, typed in the environment as it is now, runs the trials with that one"
+    gone = f"{python}: the interpreter of this job does not run on"
+    return [
+        f"version=$({python} --version 2>&1) ||",
+        f'  give_up node {shlex.quote(gone)}" $SLURMD_NODENAME (${{version##*: line *: }}); "{shlex.quote(again)}',
+        f'echo "$version, "{shlex.quote(python)}", on $SLURMD_NODENAME"',
+    ]
+
+
+def _submitits_text(folder: Path, command: str, **parameters: Any) -> str:
+    """What submitit writes for a command.
+
+    Raises:
+        AblationError: this submitit is none that we know.
+    """
+    try:
+        from submitit import SlurmExecutor
+
+        class Writer(SlurmExecutor):
+            """Knows of no SLURM: sbatch will tell."""
+
+            @classmethod
+            def affinity(cls) -> int:
+                return 1
+
+        writer = Writer(folder)
+        writer.update_parameters(**parameters)
+        return writer._make_submission_file_text(command, "")
+    except (ImportError, AttributeError, TypeError, ValueError) as e:
+        raise AblationError(
+            f"submitit {version('submitit')} does not write job files as it did ({type(e).__name__}: {e}); "
+            "install one of the releases that pyproject.toml names: pip install 'submitit>=1.5.2,<1.6'"
+        ) from e

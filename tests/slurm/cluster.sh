@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A real SLURM on one machine for tests: munge, mariadbd, slurmdbd, slurmctld and NODES x slurmd with fake GPUs.
+# A real SLURM on one machine for tests: munge, mariadbd, slurmdbd, slurmctld and NODES + 1 x slurmd with fake GPUs.
 # As root on Debian or Ubuntu, without systemd; all state under one folder, all ports on loopback.
 #   cluster.sh install           apt-get the packages, start no service
 #   cluster.sh up                idempotent; then: export SLURM_CONF=$SLURM_TEST_DIR/etc/slurm.conf
@@ -55,7 +55,8 @@ settings() { # chosen at the first `up`, kept in the folder
     for PORT in $(seq 17800 50 19750); do
       port_open $PORT || port_open $((PORT+1)) || port_open $((PORT+2)) || port_open $((PORT+11)) || break; done
   fi
-  CLUSTER=test$PORT; }
+  CLUSTER=test$PORT
+  LAST=$((NODES+1)); }  # one node more, with two threads a core, in a partition of its own
 
 install_() {
   local mine=0 rc=0
@@ -116,19 +117,21 @@ AccountingStoragePort=$((PORT+1))
 AccountingStoragePass=$RUN/munge.socket
 AccountingStorageTRES=gres/gpu
 AccountingStorageEnforce=limits,qos
-PartitionName=gpu     Nodes=ALL Default=YES MaxTime=INFINITE State=UP PriorityTier=100 PreemptMode=OFF
-PartitionName=preempt Nodes=ALL Default=NO  MaxTime=INFINITE State=UP PriorityTier=1   PreemptMode=REQUEUE GraceTime=3
-PartitionName=cancel  Nodes=ALL Default=NO  MaxTime=INFINITE State=UP PriorityTier=1   PreemptMode=CANCEL  GraceTime=3
+PartitionName=gpu     Nodes=n[1-$NODES] Default=YES MaxTime=INFINITE State=UP PriorityTier=100 PreemptMode=OFF
+PartitionName=preempt Nodes=n[1-$NODES] Default=NO  MaxTime=INFINITE State=UP PriorityTier=1   PreemptMode=REQUEUE GraceTime=3
+PartitionName=cancel  Nodes=n[1-$NODES] Default=NO  MaxTime=INFINITE State=UP PriorityTier=1   PreemptMode=CANCEL  GraceTime=3
+PartitionName=threads Nodes=n$LAST Default=NO  MaxTime=INFINITE State=UP PriorityTier=100 PreemptMode=OFF
 C
   echo "# none" > $ETC/cgroup.conf; : > $ETC/gres.conf
   if [ $MEMORY = 1 ]; then
     sed -i 's|^TaskPlugin=.*|TaskPlugin=task/cgroup|; s|^\(SelectTypeParameters=.*\)|\1_Memory\nDefMemPerNode=1500|' $SLURM_CONF
     printf 'CgroupPlugin=cgroup/v1\nCgroupMountpoint=/sys/fs/cgroup\nConstrainRAMSpace=yes\n' > $ETC/cgroup.conf; fi
-  local i g
-  for i in $(seq $NODES); do
+  local i g cores
+  for i in $(seq $LAST); do
+    cores=CPUs=$CPUS; [ $i = $LAST ] && cores="Sockets=1 CoresPerSocket=$((CPUS/2)) ThreadsPerCore=2"
     mkdir -p $D/spool/n$i $D/dev/n$i
     for g in $(seq 0 $((GPUS-1))); do mknod $D/dev/n$i/nvidia$g c 1 3; done # clones of /dev/null
-    echo "NodeName=n$i NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((PORT+10+i)) CPUs=$CPUS RealMemory=16000 Gres=gpu:fake:$GPUS" >> $SLURM_CONF
+    echo "NodeName=n$i NodeHostname=localhost NodeAddr=127.0.0.1 Port=$((PORT+10+i)) $cores RealMemory=16000 Gres=gpu:fake:$GPUS" >> $SLURM_CONF
     echo "NodeName=n$i Name=gpu Type=fake File=$D/dev/n$i/nvidia[0-$((GPUS-1))] Flags=nvidia_gpu_env" >> $ETC/gres.conf
   done
   (umask 077; cat > $ETC/slurmdbd.conf <<C
@@ -175,7 +178,7 @@ start_slurmctld() { start slurmctld slurmctld -D -f $SLURM_CONF; wait_for 20 slu
 start_node() { start slurmd-$1 slurmd -D -N $1 -f $SLURM_CONF; }
 kill_() { local p; p=$(alive $1) && kill -KILL $p && rm -f $RUN/$1.pid; }
 add_cluster() { sacctmgr -n -P show cluster format=cluster | grep -qx $CLUSTER || sacctmgr -i -Q add cluster $CLUSTER; }
-ready() { [ "$(sinfo -h -N -p gpu -o %T | grep -cE '^(idle|mixed|allocated|completing)')" = $NODES ]; }
+ready() { [ "$(sinfo -h -N -p gpu,threads -o %T | grep -cE '^(idle|mixed|allocated|completing)')" = $LAST ]; }
 
 up() {
   [ "$(id -u)" = 0 ] || die "run as root"
@@ -187,7 +190,7 @@ up() {
   wait_for 10 sacctmgr add_cluster # before slurmctld's first start
   sacctmgr -i -Q add account root >/dev/null 2>&1; sacctmgr -i -Q add user root account=root >/dev/null 2>&1
   start_slurmctld
-  local i; for i in $(seq $NODES); do start_node n$i; done
+  local i; for i in $(seq $LAST); do start_node n$i; done
   wait_for 20 nodes ready; }
 
 purge() {
