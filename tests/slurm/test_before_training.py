@@ -1,0 +1,96 @@
+"""What keeps a job on the cluster from its trials, before Python runs: who looks is told, and what to do about it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from slurm.cluster import Cluster, call, until
+from slurm.lab import Lab, attempts, check, rounds
+from slurm.test_verbs import asked
+from tiny import SMALL_MODEL, TINY
+
+from ablation.errors import AblationError
+from launch.compose.paths import ROOT
+from launch.slurm.rounds import make_round
+from launch.sweep.submission import Submission
+
+
+def start(cluster: Cluster, submission: Submission) -> None:
+    """Let the jobs begin that were to begin later, and end."""
+    for job in {id_.partition("_")[0] for id_ in cluster.queue()}:
+        call("scontrol", "update", f"JobId={job}", "StartTime=now")
+    until(lambda: not cluster.queue(), "the jobs to end")
+
+
+def test_a_line_of_the_setup_that_fails(cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lab = Lab(tmp_path)
+    submission, _ = lab.submit(lab.arms(1), setup=["module load cuda"])
+    last = rounds(submission)[-1]
+    (reason,) = last.given_up.values()
+    assert "hydra.launcher.setup: module load cuda: exit code 127 on n" in reason
+    assert (last.done, last.retried, attempts(submission)) == (0, {}, [0])
+    code, told = asked(capsys, lab, "status")
+    (trial,) = told["trials"]
+    assert (code, trial["state"], trial["cause"]) == (1, "failed", "config")
+    assert "module load cuda" in asked(capsys, lab, "logs", "--failed")[1]["groups"][0]["message"]
+
+
+def test_an_environment_that_was_moved_after_the_submission(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The next round's jobs run with the interpreter of who makes it."""
+    lab, gone = Lab(tmp_path), tmp_path / "venv" / "bin" / "python"
+    with monkeypatch.context() as before:
+        before.setattr(sys, "executable", str(gone))
+        submission, report = lab.submit(lab.arms(1))
+    until(lambda: not cluster.queue(), "the job to end")
+    log = submission.folder / "jobs" / f"{report.jobs[0]}_0_log.out"
+    assert f"error: {gone}: the interpreter of this job does not run on n" in log.read_text()
+    first, *_, last = rounds(submission)
+    assert (list(first.retried.values()), last.done) == (["node"], 1)
+    (log,) = {*log.parent.glob("*.out")} - {log}
+    assert log.read_text().startswith(f"Python {sys.version.split()[0]}, {sys.executable}, on n")
+    check(submission)
+
+
+def test_the_folder_in_which_a_sweep_was_submitted_is_gone(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lab, cwd = Lab(tmp_path), tmp_path / "here"
+    cwd.mkdir()
+    with monkeypatch.context() as there:
+        there.chdir(cwd)
+        submission, _ = lab.submit(lab.arms(1), resources={"begin": "now+1hour"})
+    cwd.rmdir()
+    start(cluster, submission)
+    with pytest.raises(AblationError, match=rf"^{cwd}: the folder in which this sweep was submitted is gone.*\(mkdir"):
+        make_round(submission.folder)
+    assert cluster.queue() == []
+    cwd.mkdir()
+    make_round(submission.folder)
+    start(cluster, submission)
+    last = rounds(submission)[-1]
+    assert (last.done, attempts(submission)) == (1, [1])
+    check(submission)
+
+
+def test_what_a_job_wrote_is_told_where_srun_starts_nothing(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    setup = ["export SLURM_NTASKS_PER_GPU=9"]
+    submission, _ = lab.submit(lab.arms(1), setup=setup, retry={"killed": {"tries": 0}})
+    (reason,) = rounds(submission)[-1].given_up.values()
+    assert reason.startswith("killed")
+    assert "its log ends with 'srun: error: Unable to create step" in reason
+
+
+def test_a_container_is_asked_of_sbatch_which_says_that_it_has_none(cluster: Cluster, tmp_path: Path) -> None:
+    line = [sys.executable, "launch/run.py", "-m", "hydra/launcher=slurm", *TINY, *SMALL_MODEL, f"out={tmp_path}/runs"]
+    line += ['+hydra.launcher.resources.container-image="nvcr.io#nvidia/pytorch:24.01"', "hydra.launcher.keeper=false"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode in (1, 2)
+    assert "unrecognized option '--container-image=nvcr.io#nvidia/pytorch:24.01'" in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    assert cluster.queue() == []
