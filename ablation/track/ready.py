@@ -30,7 +30,9 @@ def database(uri: str) -> Path | None:
 
 def where_to_look(uri: str) -> str:
     """What shows people a tracker: a server's own pages, or the command that makes some."""
-    return server.without_password(uri, uri) if server.is_server(uri) else f"mlflow ui --backend-store-uri {uri}"
+    if server.is_server(uri):
+        return server.without_password(uri, uri)
+    return shlex.join(["mlflow", "ui", "--backend-store-uri", uri])
 
 
 def check(uri: str) -> str:

@@ -24,7 +24,6 @@ from launch.compose.warnings import config_notes
 _LISTED = 20  # refused arms that a message lists
 _MOST_ARMS = 12  # arms; a line with more is hard to read
 _ROWS = "hydra.sweeper.rows"
-_ONE_SWEEP = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it
 
 
 class Refused(ConfigError):
@@ -198,7 +197,7 @@ def _ignored_settings(first: Planned, second: Planned) -> list[str]:
 
 
 def _check_common(planned: Sequence[Planned]) -> None:
-    for key in _ONE_SWEEP:
+    for key in overrides.ONE_VALUE:
         values = sorted({str(p.config[key]) for p in planned})
         if len(values) > 1:
             raise ConfigError(f"{key}: has the values {', '.join(values)} in one sweep; give one, or start two sweeps")

@@ -24,6 +24,7 @@ from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.store.file_errors import in_words
 from ablation.store.identity import flatten
+from launch.compose import launcher_keys
 from launch.compose.hydra_version import running
 from launch.compose.overrides import parsed, search_paths, suggest_override
 from launch.compose.paths import ROOT
@@ -103,6 +104,8 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     if key.startswith(_AXES):
         return f"{key}: axes are new keys, which ++ adds: '++{_AXES}={{optim.lr: \"0.1,0.2\"}}'"
     keys = _keys(overrides)
+    if meant := _of_another_launcher(key, keys, overrides):
+        return f"{key}: no such key; {meant}"
     text, key, inside = _find_typed(key, keys, overrides)
     head, _, rest = key.partition(".")
     option = rest.partition(".")[0]
@@ -123,6 +126,14 @@ def _unknown_key(key: str, overrides: Sequence[str]) -> str:
     group = key.rpartition(".")[0] if head == "hydra" else head
     beside = [k for k in keys if k.startswith(f"{group}.") and not k.endswith("_target_")]
     return f"{key}: no such key; {near(key, beside if rest and beside else [*ALL_GROUPS, *SCALARS])}"
+
+
+def _of_another_launcher(key: str, keys: Sequence[str], overrides: Sequence[str]) -> str:
+    """What an option of sbatch or of submitit's launcher is called in ours."""
+    typed = next((text for text in overrides if text.startswith(f"{key}=")), "")
+    if not typed.startswith("hydra.launcher."):
+        return ""
+    return launcher_keys.suggest(key, parsed(typed).value(), slurm="hydra.launcher.resources.partition" in keys)
 
 
 def _find_typed(key: str, keys: Sequence[str], overrides: Sequence[str]) -> tuple[str, str, list[str]]:

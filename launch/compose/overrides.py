@@ -15,6 +15,7 @@ from hydra.errors import HydraException
 from ablation.errors import ConfigError
 
 DEFAULT_OUT = Path("results/runs")  # where verbs look unless they are told
+ONE_VALUE = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it
 _FLAGS = ("-m", "--multirun")  # options without a value that overrides may follow
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
 _NULLS = "null,null"  # choice(null) is refused by Hydra
@@ -102,7 +103,8 @@ def suggest_override(text: str) -> str:
         return "give key=value"
     if value[:1] in "[{'\"(" and value:
         return "close its brackets and quotes; what has letters outside a-z stands in double quotes: 'key=[\"ü\"]'"
-    typed = f"{key}={','.join(map(_quote_value, value.split(',')))}"
+    values = [value] if key in ONE_VALUE else value.split(",")
+    typed = f"{key}={','.join(map(quote_value, values))}"
     return f"type {shlex.quote(typed)}" if _is_override(typed) else "give key=value"
 
 
@@ -162,11 +164,13 @@ def _without_sweep(text: str) -> str:
     return f"{choice['key']}={choice['value']}" if one else text
 
 
-def _quote_value(value: str) -> str:
-    """One value of a sweep, in quotes if it needs them."""
+def quote_value(value: str) -> str:
+    """One value as Hydra reads it: in its quotes, unless it is read as this very text, or as a number, without."""
     if _is_override(f"key={value}"):
-        return value
-    escaped = re.sub(r'(\\*)"', r'\1\1\\"', value)
+        read = parsed(f"key={value}").value()
+        if read == value or isinstance(read, int | float | None):
+            return value
+    escaped = re.sub(r'(\\*)("|$)', lambda found: 2 * found[1] + ('\\"' if found[2] else ""), value)
     return f'"{escaped}"'
 
 

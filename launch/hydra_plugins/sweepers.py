@@ -22,11 +22,12 @@ class Grid(Sweeper):
         self._sweeper = sweeper
         self._context: HydraContext | None = None
         self._launcher: Launcher | None = None
+        self._config: DictConfig | None = None
         self._typed: Sequence[str] = ()  # Hydra's own overrides
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Make the launcher."""
-        self._context = hydra_context
+        self._context, self._config = hydra_context, config
         self._typed = list(config.hydra.overrides.hydra)
         self._launcher = Plugins.instance().instantiate_launcher(hydra_context, task_function, config)
 
@@ -44,9 +45,11 @@ class Grid(Sweeper):
         from launch.tables.definition import composable
         from launch.tables.file import read_table
         from launch.tables.request import split_table
+        from launch.terminal import other_launchers
 
         assert self._context is not None
         assert self._launcher is not None
+        assert self._config is not None
         table, others = split_table(overrides.as_typed(arguments))
         about, grid = read_table(self._sweeper, table)
         language = Language(self._context.config_loader)
@@ -55,7 +58,10 @@ class Grid(Sweeper):
             print(f"note: {note}", file=sys.stderr)
         rows = composable(rows, self._typed) if about.incomplete == "skip" else rows
         try:
-            returns = self._launcher.launch([list(row.overrides) for row in rows], initial_job_idx=0)
+            lists = [list(row.overrides) for row in rows]
+            if other_launchers.is_one(self._config):
+                return other_launchers.launch(self._launcher, self._config, lists)
+            returns = self._launcher.launch(lists, initial_job_idx=0)
         except Refused as e:
             if not table:
                 told = one_by_one([row.overrides for row in rows], self._typed)

@@ -10,7 +10,7 @@ from typing import Any
 from ablation.build import near
 from ablation.errors import ConfigError
 from launch.checks import no_effect
-from launch.compose import units
+from launch.compose import launcher_keys, units
 from launch.compose.units import mebibytes, seconds, size
 from launch.status import retry_policy
 from launch.status.retry_policy import Policy, Resources
@@ -118,7 +118,8 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
     """
     for key in node:
         if key not in _KEYS and not str(key).startswith("_"):
-            raise ConfigError(f"hydra.launcher.{key}: no such option; {near(str(key), _KEYS)}")
+            meant = launcher_keys.suggest(str(key), node[key], slurm=True) or near(str(key), _KEYS)
+            raise ConfigError(f"hydra.launcher.{key}: no such option; {meant}")
     for key in ("resources", "keeper_resources"):
         for name, value in (node.get(key) or {}).items():
             _check_resource(f"hydra.launcher.{key}.{name}", str(name), value)

@@ -96,10 +96,14 @@ class TrialLines(Watch):
         images = ", ".join(f"{k} {v}" for k, v in about.items() if k in ("name", "train", "val", "test"))
         lines = [_nothing_run(outcomes, before), *doubts] if before else [*doubts]
         lines += [f"images      {images}"] if images else []
-        lines += [f"run folder  {self.folder}"]
-        lines += [f"compare     {where_to_look(self.tracker)}"] if self.tracker else []
-        body = Group(table, "", *(Text(line) for line in lines))
+        places = [f"run folder  {self.folder}"]
+        places += [f"compare     {where_to_look(self.tracker)}"] if self.tracker else []
+        # What is to be copied stays in one piece.
+        below = [line for line in places if len(line) > self.console.width - 4]
+        body = Group(table, "", *(Text(line) for line in [*lines, *places] if line not in below))
         self.console.print(Panel(body, title=Text(self.name), title_align="left", expand=False))
+        for line in below:
+            self.console.print(line, markup=False, soft_wrap=True)
 
 
 class TrialBar(TrialLines):

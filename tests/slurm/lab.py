@@ -22,6 +22,7 @@ from ablation.store.result import finished
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.compose.overrides import quote_value
 from launch.slurm.rounds import RoundReport, make_round
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
@@ -69,7 +70,7 @@ class Lab:
 
     def arms(self, count: int = 1, *more: str) -> list[Planned]:
         rows = [
-            [*TINY, *SMALL_MODEL, f"optim.lr={rate}", f"out={self.out}", "lease=6", *more,
+            [*TINY, *SMALL_MODEL, f"optim.lr={rate}", f"out={quote_value(str(self.out))}", "lease=6", *more,
              "+aug.brake._target_=brake.brake", f"+aug.brake.arm={k}"]
             for k, rate in enumerate(RATES[:count])
         ]  # fmt: skip
