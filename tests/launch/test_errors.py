@@ -133,7 +133,7 @@ def test_text_that_hydra_cannot_read_is_typed_as_is_said(value: str) -> None:
 
 
 def test_values_of_a_sweep_are_quoted_one_by_one() -> None:
-    assert overrides.suggest_override("sweep=a,ü") == """type 'sweep=a,"ü"'"""
+    assert overrides.suggest_override("model.name=a,ü") == """type 'model.name=a,"ü"'"""
     assert overrides.suggest_override("größe=1") == overrides.suggest_override("größe") == "give key=value"
 
 
