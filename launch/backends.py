@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from functools import cache
 
 from launch.slurm import queue
+from launch.slurm.causes import never_ran
 from launch.status.sweep_status import AskPending, Pending, SweepStatus, sweep_status
 from launch.sweep.submission import Submission
 from launch.workers import driver
@@ -18,6 +19,8 @@ def pending(submissions: Sequence[Submission]) -> AskPending:
     def ask() -> Pending:
         on_slurm = [s for s in submissions if s.launcher.get("kind") == "slurm"]
         found = queue.pending(on_slurm) if on_slurm else Pending()
+        for submission in on_slurm:
+            found.decisions |= never_ran(submission)
         for submission in (s for s in submissions if s not in on_slurm):
             found.awaited |= driver.pending(submission).awaited
         return found

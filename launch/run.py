@@ -108,6 +108,7 @@ def cli() -> None:
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     drop_what_finds_no_room()
     try:
+        paths.require_working_folder()
         paths.ensure_home()
         paths.require_tmp()
         hydra_version.check()

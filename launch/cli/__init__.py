@@ -54,6 +54,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
         paths.ensure_home()
+        if not {"-h", "--help"} & set(typed):
+            paths.require_working_folder()
         code: Any = group.main(typed, prog_name="ablation", standalone_mode=False)
     except click.UsageError as e:
         return _refuse(typed, f"{e.format_message()}\n{_hint(e)}", 2)

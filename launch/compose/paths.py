@@ -36,6 +36,19 @@ def require_tmp() -> None:
         raise ConfigError(f"{e.strerror}; set TMPDIR to a folder that you may write to, and that is not full") from e
 
 
+def require_working_folder() -> None:
+    """Refuse to start where nothing relative can be found.
+
+    Raises:
+        ConfigError: the folder that this process is in was deleted.
+    """
+    try:
+        os.getcwd()
+    except FileNotFoundError as e:
+        was = os.environ.get("PWD", "the folder that you are in")
+        raise ConfigError(f"{was}: was deleted while you are in it; cd to a folder that is there, and try again") from e
+
+
 def make_out(config: Mapping[str, Any], inside: Iterable[str] = ()) -> Path:
     """The folder that `out` names, which is there now. What is `inside` of it already can be written to as well.
 

@@ -14,7 +14,8 @@ from launch.slurm import records, sbatch
 from launch.slurm.jobs import Job
 from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
-from launch.status.retry_policy import CAUSES, AttemptFailure
+from launch.status.outcome import TrialKey
+from launch.status.retry_policy import CAUSES, STOP, AttemptFailure, Decision
 from launch.sweep.submission import Submission
 
 _CAUSES = {
@@ -64,6 +65,25 @@ def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ende
     wordless = cause == "killed" and not started and not written
     message = sbatch.last_words(submission.folder, assignment.job) if wordless else ""
     return Ended(AttemptFailure(cause, step, job.node), message)
+
+
+def never_ran(submission: Submission) -> dict[TrialKey, Decision]:
+    """Of trials whose newest job did not get as far as Python, and of which no round has decided yet, what went wrong.
+
+    Its keeper may have failed in the same way, so that nobody makes a round before somebody looks.
+    """
+    past, found = records.read_decisions(submission.folder), dict[TrialKey, Decision]()
+    arrays = [
+        array for array in records.read_arrays(submission.folder) if not array.canary and array.job != records.LOST
+    ]
+    newest = {work: (array, k) for array in arrays for k, batch in enumerate(array.batches) for work in batch}
+    for work, (array, k) in newest.items():
+        failure = sbatch.read_failure(submission.folder, array.task(k))
+        if failure and not any(decision.array == array.number for decision in past.get(work, [])):
+            cause, message = failure
+            decision = Decision(work, STOP, message, array.number, cause)
+            found |= {(work.id, seed): decision for seed in work.seeds}
+    return found
 
 
 def _cause_by_slurm(job: Job, word: str) -> str:

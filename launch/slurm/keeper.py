@@ -48,6 +48,7 @@ class Keeper:
                 cwd=view.submission.cwd,
                 code=view.submission.code,
                 setup=view.options.setup,
+                python=view.options.python,
                 srun=False,
             )
         except AblationError as e:

@@ -41,7 +41,7 @@ _SWITCHES = (
 _WARNING_EARLY = 60  # seconds by which SLURM may send it too early
 _KEYS = (
     "kind", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check", "grace",
-    "setup", "retry",
+    "setup", "python", "retry",
 )  # fmt: skip
 
 Flags = dict[str, Any]  # sbatch's long options without the dashes
@@ -62,6 +62,7 @@ class SlurmOptions:
     check: no_effect.Budget  # for switches that change nothing; auto: not on a login node
     grace: int  # seconds before the time limit at which trials save and stop
     setup: tuple[str, ...]  # shell lines before the trials, such as `module load cuda`
+    python: str  # the shell's words that start a job's interpreter; empty: the one that submits
     policy: Policy
 
     @property
@@ -141,7 +142,8 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
         canary=_truth(node, "canary"),
         check=no_effect.NO_CHECK if node.get("check", "auto") == "auto" else no_effect.read(node),
         grace=grace,
-        setup=tuple(node.get("setup") or ()),
+        setup=_lines(node.get("setup") or ()),
+        python=_command(node.get("python")),
         policy=retry_policy.read(node.get("retry") or {}),
     )
 
@@ -201,6 +203,22 @@ def _whole(node: Mapping[str, Any], key: str, least: int) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ConfigError(f"hydra.launcher.{key}={value!r}: should be a whole number of {least} or more")
     return value
+
+
+def _lines(setup: Any) -> tuple[str, ...]:
+    if isinstance(setup, str) or not all(isinstance(line, str) for line in setup):
+        raise ConfigError(
+            f"hydra.launcher.setup={setup!r}: should be a list of shell lines, such as ['module load cuda']"
+        )
+    return tuple(setup)
+
+
+def _command(python: Any) -> str:
+    if python is None:
+        return ""
+    if not isinstance(python, str) or not python.strip() or "\n" in python:
+        raise ConfigError(f"hydra.launcher.python={python!r}: should be a command such as /path/to/venv/bin/python")
+    return python
 
 
 def _truth(node: Mapping[str, Any], key: str) -> bool:

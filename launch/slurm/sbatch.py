@@ -59,12 +59,12 @@ def submit(
     code: Path,
     setup: Sequence[str] = (),
     srun: bool = True,
-    python: Sequence[str] = (),
+    python: str = "",
 ) -> str:
     """Submit `python -m module...`, run in `cwd` with the frozen code; returns SLURM's number of the job.
 
-    The file and the job's log lie in `folder`. `python`: the command that starts the job's interpreter, if that is not
-    this process's own.
+    The file and the job's log lie in `folder`. `python`: the shell's words that start the job's interpreter, if that is
+    not this process's own.
 
     Raises:
         LimitReached: a limit on the number of jobs.
@@ -175,11 +175,11 @@ def _text(
     code: Path,
     setup: Sequence[str],
     srun: bool,
-    python: Sequence[str],
+    python: str,
 ) -> str:
     """The sbatch file: one job of one process, whatever else is allocated. Logs of a requeued job are appended to."""
     log = log_file(Path(str(folder).replace("%", "%%")), "%A_%a" if "array" in flags else "%j")
-    interpreter = shlex.join(python or [sys.executable])
+    interpreter = python or shlex.quote(sys.executable)
     return _submitits_text(
         folder,
         f"{interpreter} -m {shlex.join(module)}",

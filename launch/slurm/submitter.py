@@ -135,6 +135,7 @@ class Submitter:
                 cwd=submission.cwd,
                 code=submission.code,
                 setup=self.view.options.setup,
+                python=self.view.options.python,
             )
         except sbatch.LimitReached:
             records.delete_array(submission.folder, array.number)

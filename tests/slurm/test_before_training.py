@@ -39,14 +39,17 @@ def test_a_line_of_the_setup_that_fails(cluster: Cluster, tmp_path: Path, capsys
 
 
 def test_an_environment_that_was_moved_after_the_submission(
-    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The next round's jobs run with the interpreter of who makes it."""
+    """The next round's jobs run with the interpreter of who makes it; before it, status tells."""
     lab, gone = Lab(tmp_path), tmp_path / "venv" / "bin" / "python"
     with monkeypatch.context() as before:
         before.setattr(sys, "executable", str(gone))
         submission, report = lab.submit(lab.arms(1))
     until(lambda: not cluster.queue(), "the job to end")
+    code, told = asked(capsys, lab, "status")
+    assert (code, told["trials"][0]["state"], told["trials"][0]["cause"]) == (1, "failed", "node")
+    assert f"{gone}: the interpreter of this job does not run" in told["trials"][0]["message"]
     log = submission.folder / "jobs" / f"{report.jobs[0]}_0_log.out"
     assert f"error: {gone}: the interpreter of this job does not run on n" in log.read_text()
     first, *_, last = rounds(submission)

@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 from slurm.cluster import Cluster, call, until
 from slurm.lab import BRAKE, Lab, attempts, check, done, saved
 from tiny import SMALL_MODEL, TINY
@@ -29,9 +30,9 @@ class Shell:
         self.lab = Lab(folder)
         self.out = out
 
-    def start(self, *more: str) -> subprocess.Popen[str]:
+    def start(self, *more: str, rates: str = "0.1,0.2") -> subprocess.Popen[str]:
         line = [sys.executable, "launch/run.py", "-m", "hydra/launcher=slurm", "hydra.launcher.resources.cpus=1"]
-        line += [*TINY, *SMALL_MODEL, "optim.lr=0.1,0.2", f"out={self.out}", "lease=6"]
+        line += [*TINY, *SMALL_MODEL, f"optim.lr={rates}", f"out={self.out}", "lease=6"]
         line += ["+aug.brake._target_=brake.brake", "+aug.brake.arm=0", *more]
         env = {**os.environ, "PYTHONPATH": str(self.checkout), "BRAKE": str(self.lab.folder / "brake")}
         return subprocess.Popen(
@@ -83,3 +84,25 @@ def test_ctrl_c_while_waiting_leaves_the_jobs_and_the_same_command_waits_again(c
     assert "2 of 2 done" in said
     assert attempts(submission) == [1, 1]
     check(submission)
+
+
+def test_an_option_that_is_edited_between_two_submissions_changes_the_second(cluster: Cluster, shell: Shell) -> None:
+    """Both of one name; the jobs of the first wait meanwhile."""
+    option = shell.checkout / "conf" / "optim" / "sgd.yaml"
+    before = option.read_text()
+    assert "momentum: 0.9" in before
+    for text in (before, before.replace("momentum: 0.9", "momentum: 0.5")):
+        option.write_text(text)
+        left = shell.start("hydra.launcher.keeper=false", "+hydra.launcher.resources.begin=now+1hour", rates="0.1")
+        said, _ = left.communicate(timeout=120)
+        assert left.returncode == 0, said
+    first, second = (sweep.load(folder) for folder in sweep.submissions(shell.out))
+    option.write_text(before.replace("momentum: 0.9", "momentum: none of these"))
+    for job in {id_.partition("_")[0] for id_ in cluster.queue()}:
+        call("scontrol", "update", f"JobId={job}", "StartTime=now")
+    until(lambda: done(first) and done(second), "the jobs")
+    for submission, momentum in ((first, 0.9), (second, 0.5)):
+        (planned,) = submission.arms.values()
+        assert planned.config["optim"]["momentum"] == momentum
+        assert yaml.safe_load((shell.out / planned.arm.id / "config.yaml").read_text()) == planned.config
+        check(submission)  # against a run of this configuration

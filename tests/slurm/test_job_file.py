@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -105,9 +106,9 @@ def test_a_job_says_which_python_it_is_and_runs_where_it_was_submitted(jobs: Pat
 
 
 def test_another_interpreter_may_be_asked_for(jobs: Path) -> None:
-    done = run(submit(jobs, python=["env", "A=b c", sys.executable]))
+    done = run(submit(jobs, f"where={Path(sys.executable).parent}", python='env "A=b c" $where/python'))
     assert done.returncode == 0
-    assert done.stdout.startswith(f"Python {sys.version.split()[0]}, env 'A=b c' {sys.executable}, on n9\n")
+    assert done.stdout.startswith(f'Python {sys.version.split()[0]}, env "A=b c" $where/python, on n9\nin ')
 
 
 @pytest.mark.parametrize(
@@ -134,7 +135,7 @@ def test_a_line_of_the_setup_that_fails_ends_the_job(jobs: Path, line: str, said
 
 def test_an_interpreter_that_is_gone_is_named_and_is_no_news_once_it_is_back(jobs: Path, tmp_path: Path) -> None:
     python = tmp_path / "moved venv" / "bin" / "python"
-    file = submit(jobs, python=[str(python)])
+    file = submit(jobs, python=shlex.quote(str(python)))
     done = run(file)
     assert done.returncode == 1
     gone = f"'{python}': the interpreter of this job does not run on n9 (No such file or directory); `ablation retry`"

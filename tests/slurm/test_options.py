@@ -29,6 +29,8 @@ from launch.status.retry_policy import Resources
     [
         ({"pak": 2}, "hydra.launcher.pak: no such option; did you mean pack?"),
         ({"check": "maybe"}, "hydra.launcher.check=maybe: give auto, true, false, strict"),
+        ({"setup": "module load cuda"}, "hydra.launcher.setup='module load cuda': should be a list of shell lines"),
+        ({"python": " "}, "hydra.launcher.python=' ': should be a command such as /path/to/venv/bin/python"),
         ({"pack": 0}, "hydra.launcher.pack=0: should be a whole number of 1 or more"),
         ({"wait": "yes"}, "hydra.launcher.wait='yes'"),
         ({"resources": {"array": "0-3"}}, "resources.array: is set by the launcher"),

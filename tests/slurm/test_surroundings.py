@@ -50,14 +50,17 @@ def test_submitted_from_a_task_of_an_array_inside_an_allocation(cluster: Cluster
         assert not [name for name in names if name.startswith(("SBATCH_", "SRUN_")) or name == "SLURM_NTASKS_PER_GPU"]
 
 
-def test_out_may_have_any_name(cluster: Cluster, tmp_path: Path) -> None:
+def test_out_and_the_interpreter_may_have_any_name(cluster: Cluster, tmp_path: Path) -> None:
     """In job files, in names of logs, where SLURM puts numbers for %j, and in a job's own shell."""
     (folder := tmp_path / 'it\'s 100%j [a] $HOME, "q" ü #1').mkdir()
+    (python := folder / "my python").write_text(f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python.chmod(0o755)
     lab = Lab(folder)
-    submission, report = lab.submit(lab.arms(1))
+    submission, report = lab.submit(lab.arms(1), python=shlex.quote(str(python)))
     assert rounds(submission)[-1].done == 1
     (log,) = (submission.folder / "jobs").glob("*.out")
     assert log.name == f"{report.jobs[0]}_0_log.out"
+    assert log.read_text().startswith(f"Python {sys.version.split()[0]}, {shlex.quote(str(python))}, on n")
     check(submission)
 
 
