@@ -17,6 +17,7 @@ from omegaconf import DictConfig
 from rich.console import Console
 
 from ablation.errors import AblationError
+from ablation.store.file_errors import in_words
 from launch.compose import launcher_keys, overrides
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_rows
@@ -79,8 +80,9 @@ def _error(failed: Sequence[BaseException], number: int) -> AblationError:
 
 
 def _in_a_line(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, AblationError) else f"{type(error).__name__}: {text}"
+    if isinstance(error, AblationError | OSError):
+        return in_words(error)
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _show(planned: Sequence[Planned]) -> None:

@@ -38,6 +38,13 @@ def test_a_line_of_the_setup_that_fails(cluster: Cluster, tmp_path: Path, capsys
     assert "module load cuda" in asked(capsys, lab, "logs", "--failed")[1]["groups"][0]["message"]
 
 
+def test_a_canary_that_does_not_get_as_far_as_python(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    submission, _ = lab.submit(lab.arms(1), setup=["module load cuda"], canary=True)
+    (reason,) = rounds(submission)[-1].given_up.values()
+    assert reason.startswith("held, since a canary failed: hydra.launcher.setup: module load cuda: exit code 127 on n")
+
+
 def test_an_environment_that_was_moved_after_the_submission(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
