@@ -22,15 +22,15 @@ def write_atomic(path: Path, content: bytes) -> None:
                 file.flush()
                 os.fsync(file.fileno())
             scratch.replace(path)
-            _sync_folder(path.parent)
+            sync(path.parent)
     finally:
         with suppress(OSError):  # where nothing can be removed either, what went wrong first is what is told
             scratch.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Without it the name may be lost in a power cut though the content is not."""
-    handle = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Let a file, or the names in a folder, outlast a power cut, which else leaves files empty or without names."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:

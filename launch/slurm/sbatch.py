@@ -22,6 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 from ablation.errors import AblationError
+from ablation.store.atomic import write_atomic
 from launch.slurm.options import Flags
 
 JOBS = "jobs"  # in a submission's folder: the files for sbatch, and the jobs' own logs
@@ -73,7 +74,8 @@ def submit(
     """
     _check_folders(folder, cwd)
     path = folder / f"{name}-{uuid4().hex[:6]}.sh"
-    path.write_text(_text(folder, name, module, flags, cwd=cwd, code=code, setup=setup, srun=srun, python=python))
+    text = _text(folder, name, module, flags, cwd=cwd, code=code, setup=setup, srun=srun, python=python)
+    write_atomic(path, text.encode())
     try:
         done = subprocess.run(
             ["sbatch", "--parsable", str(path)],

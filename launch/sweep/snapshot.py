@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from itertools import count
@@ -21,7 +22,7 @@ from uuid import uuid4
 
 from ablation.errors import ConfigError
 from ablation.source.installed import installed
-from ablation.store.atomic import write_atomic
+from ablation.store.atomic import sync
 from ablation.store.file_errors import naming
 from ablation.store.identity import flatten
 from launch.compose.paths import ROOT
@@ -29,6 +30,7 @@ from launch.sweep.provenance import FLOORS, SOURCE, commit_of, digest, git, sour
 
 _READERS, _CODE = "results", (".py", ".j2")  # the floor that reads runs, without the runs and notes that lie there
 _MOST = 100 * 2**20  # bytes of one package
+_SYNCS = 16  # files at once, which takes a disk little longer than one
 _PASSED_OVER = ("__pycache__", "tests")  # folders; hidden files and folders too
 _PROJECT = tuple(ROOT / name for name in (*FLOORS, "results", "tests"))
 Files = dict[str, bytes]  # path in the copy -> content
@@ -144,12 +146,14 @@ def _write_copy(content: Files, folder: Path) -> bool:
     scratch = folder.with_name(f"{folder.name}.{uuid4().hex}.tmp")
     try:
         with naming(folder):
-            for name, data in content.items():
+            for name, data in (content | {SOURCE: json.dumps(source(), indent=1).encode()}).items():
                 path = scratch / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(data)
-            write_atomic(scratch / SOURCE, json.dumps(source(), indent=1).encode())
+            with ThreadPoolExecutor(_SYNCS) as pool:
+                list(pool.map(sync, [scratch, *scratch.rglob("*")]))
             scratch.rename(folder)
+            sync(folder.parent)
     except OSError:
         if not folder.exists():
             raise

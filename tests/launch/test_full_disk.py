@@ -48,6 +48,17 @@ def test_a_run_whose_log_home_and_temporary_files_find_no_room(tmp_path: Path) -
         assert len(list(tmp_path.glob("runs/*/seed-0/result.json"))) == 1
 
 
+def test_what_was_submitted_outlasts_a_disk_that_breaks(tmp_path: Path) -> None:
+    """As a power cut does: what is not on the disk by then is lost."""
+    with mounted(Broken, tmp_path / "disk") as disk:
+        made = submission(disk.folder / "runs", [])
+        files = {path: path.read_bytes() for path in made.out.rglob("*") if path.is_file()}
+        disk.fill()
+        disk.free()
+        assert len(files) > 100
+        assert [path for path, content in files.items() if not path.exists() or path.read_bytes() != content] == []
+
+
 @pytest.mark.parametrize("kind", [Space, Quota, Broken])
 def test_a_sweep_that_cannot_be_begun(tmp_path: Path, kind: type[Disk]) -> None:
     """One line, nothing half done, and with room again it runs."""
