@@ -55,7 +55,7 @@ class Soak:
 
     @property
     def clean(self) -> bool:
-        return not any(self.verdict.values())
+        return bool(self.trials) and self.finished < float("inf") and not any(self.verdict.values())
 
 
 def write(soak: Soak, path: Path) -> None:
