@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 from threading import Event
 
@@ -29,8 +28,9 @@ from launch.compose.teachers import stages
 from launch.status import trial_status
 from launch.sweep import earlier_arms, edited_code, membership, provenance, snapshot, upload
 from launch.terminal import trial_progress
-from launch.terminal.output import drop_what_finds_no_room
+from launch.terminal.streams import outlive_output
 from launch.workers.devices import Load, give_way
+from launch.workers.signals import StopSignals, limit_saving
 
 
 @hydra.main(**hydra_version.BASE, config_path="../conf", config_name="config")
@@ -40,10 +40,11 @@ def main(config: DictConfig) -> None:
     typed = HydraConfig.get().overrides
     planned = compose_arms([list(typed.task)], overrides.search_paths(typed.hydra))
     depth = stages(planned)
-    with _stop_on_signal() as stop:
+    with StopSignals() as signals:
+        signals.direct_to(limit_saving, _interrupt)
         notes = give_way(load)
         for arm in sorted(planned, key=lambda p: depth[p.arm.id]):
-            run_arm(arm, stop, notes)
+            run_arm(arm, signals.received, notes)
 
 
 def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
@@ -51,7 +52,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
 
     Raises:
         AblationError: refused, or a seed failed.
-        Stopped: on Ctrl-C or SIGTERM, after saving.
+        Stopped: asked to stop, after saving.
     """
     arm, config = planned.arm, planned.config
     folder = paths.make_out(config, membership.places(planned)) / arm.id
@@ -86,27 +87,14 @@ def _tell_range_test(folder: Path, seeds: Sequence[int], name: str) -> None:
             print(line)
 
 
-@contextmanager
-def _stop_on_signal() -> Iterator[Event]:
-    """Ctrl-C and SIGTERM ask the training to save and stop; a second Ctrl-C ends it at once."""
-    stop = Event()
-
-    def ask(number: int, _: object) -> None:
-        stop.set()
-        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _interrupt() -> None:
+    raise KeyboardInterrupt
 
 
 def cli() -> None:
     """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    drop_what_finds_no_room()
+    outlive_output()
     try:
         paths.require_working_folder()
         paths.ensure_home()

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from ablation.errors import AblationError, Cancelled
+from ablation.store import heartbeat
 from ablation.store.attempt import Attempt, Busy, Fenced, Owner, folder, latest, live, numbers, owner
 from ablation.store.claim import Finished, claim
 from ablation.store.result import Damaged, finished, look, write
@@ -126,6 +127,13 @@ def foreign(seed_folder: Path, holder: Owner | None = None, beat_ago: float = 0)
     return made
 
 
+@pytest.fixture
+def short_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before somebody is replaced, a heartbeat is waited for; here not for long."""
+    monkeypatch.setattr(heartbeat, "_WATCHED", 0.01)
+
+
+@pytest.mark.usefixtures("short_look")
 def test_a_holder_on_another_host_is_replaced_after_the_lease(tmp_path: Path) -> None:
     made = foreign(tmp_path, beat_ago=50)
     assert live(made, lease=60)
@@ -137,6 +145,7 @@ def test_a_holder_on_another_host_is_replaced_after_the_lease(tmp_path: Path) ->
     assert [p.name for p in tmp_path.iterdir() if p.name.startswith(".")] == []
 
 
+@pytest.mark.usefixtures("short_look")
 def test_the_holder_s_own_lease_counts_if_it_is_longer(tmp_path: Path) -> None:
     elsewhere = replace(Owner.here(lease=300), host="elsewhere", boot="another")
     made = foreign(tmp_path, elsewhere, beat_ago=200)
@@ -168,6 +177,41 @@ def test_ages_are_of_the_file_server_s_clock(tmp_path: Path, monkeypatch: pytest
         monkeypatch.setattr(time, "time", lambda wrong=wrong: wrong)
         assert live(made, lease=60)
         assert not live(made, lease=20)
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_clock_that_was_set_frees_nobody_who_lives_and_keeps_nobody_who_died(
+    tmp_path: Path, hours: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after a laptop has slept too: until the next heartbeat the last one is of hours ago, or of hours to come."""
+    monkeypatch.setattr(heartbeat, "_WATCHED", 6)  # so that a busy machine is not too late
+    with claim(tmp_path, lease=0.6) as attempt:
+        held = json.loads((attempt.folder / "owner.json").read_text())
+        (attempt.folder / "owner.json").write_text(json.dumps(held | {"host": "elsewhere"}))
+        set_clock(attempt.folder / "beat", hours)
+        assert live(attempt.folder, lease=0.6, watch=True)
+        set_clock(attempt.folder / "beat", hours)
+        with pytest.raises(Busy, match="on elsewhere"), claim(tmp_path, lease=0.6):
+            pass
+    set_clock(foreign(tmp_path) / "beat", hours)
+    with claim(tmp_path, lease=0.6) as attempt:
+        assert attempt.number == 3
+
+
+def set_clock(beat: Path, hours: float) -> None:
+    """Let a file have been touched so much later than now."""
+    then = time.time() + 3600 * hours
+    os.utime(beat, (then, then))
+
+
+def test_what_killed_attempts_leave_is_cleared_up_by_the_next(tmp_path: Path) -> None:
+    with process(HOLDER, tmp_path) as holder:
+        assert said(holder) == "1"
+        holder.kill()
+        holder.wait()
+    (folder(tmp_path, 1) / "result.json.0123.tmp").touch()
+    with claim(tmp_path, lease=60):
+        assert {p.name for p in folder(tmp_path, 1).iterdir()} == {"owner.json"}
 
 
 @pytest.mark.parametrize("text", [None, "", "{", '{"host": 1}', "[]"])
@@ -265,6 +309,53 @@ def test_whoever_was_superseded_may_write_nothing(tmp_path: Path) -> None:
         with pytest.raises(Fenced):
             write(attempt, {"test_acc": 1.0})
         assert not (tmp_path / "result.json").exists()
+
+
+SLEEPER = """
+import os, signal, sys
+from pathlib import Path
+from ablation.store.attempt import Fenced
+from ablation.store.claim import claim
+from ablation.store.result import write
+
+act = {name: getattr(os, name) for name in ("link", "replace", "rename")}
+
+def asleep(name):
+    def call(source, target, *rest, **others):  # the last moment before the result is there
+        if str(target) == str(Path(sys.argv[1]) / "result.json"):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        return act[name](source, target, *rest, **others)
+    return call
+
+with claim(Path(sys.argv[1]), lease=60) as attempt:
+    for name in act:
+        setattr(os, name, asleep(name))
+    try:
+        write(attempt, {"attempt": attempt.number, "test_acc": 1.0})
+        print("written")
+    except Fenced as e:
+        print(f"fenced: {e}")
+"""
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_who_slept_while_it_wrote_its_result_does_not_hide_another_s(tmp_path: Path, over: bool) -> None:
+    """Suspended after its last look, until another process was given the seed, and has ended it or not yet."""
+    with process(SLEEPER, tmp_path) as sleeper:
+        while not os.WIFSTOPPED(os.waitpid(sleeper.pid, os.WNOHANG | os.WUNTRACED)[1]):
+            time.sleep(0.01)
+        held = json.loads((folder(tmp_path, 1) / "owner.json").read_text())
+        (folder(tmp_path, 1) / "owner.json").write_text(json.dumps(held | {"job": "7"}))
+        with claim(tmp_path, lease=60, supersede={"7"}) as attempt:
+            result = {"attempt": attempt.number, "test_acc": 2.0}
+            if over:
+                write(attempt, result)
+            sleeper.send_signal(signal.SIGCONT)
+            assert said(sleeper).startswith("fenced: " if over else "written")
+            assert finished(tmp_path) == (result if over else None)
+            if not over:
+                write(attempt, result)
+    assert finished(tmp_path) == result
 
 
 def test_a_result_counts_unless_there_is_a_later_attempt(tmp_path: Path) -> None:

@@ -16,15 +16,13 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 from ablation.errors import AblationError
-from ablation.store import process
+from ablation.store import heartbeat, process
 
 CANCEL = "cancel"  # in the seed's folder: whoever trains it shall save and stop, and nobody start
 OWNER, BEAT = "owner.json", "beat"  # in an attempt's folder
 _PREFIX = "attempt-"
-_BEATS = 6  # in one lease
 
 
 @dataclass(frozen=True)
@@ -113,17 +111,23 @@ def owner(attempt_folder: Path) -> Owner | None:
         return None
 
 
-def live(attempt_folder: Path, lease: float, write: bool = True) -> bool:
+def live(attempt_folder: Path, lease: float, write: bool = True, watch: bool = False) -> bool:
     """Whether an attempt is being made: it has not ended, and its process runs.
 
     Where that cannot be seen from here: and its last heartbeat is younger than the longer of `lease` and its owner's,
     in seconds. Telling the time of the file server takes writing a file; without `write` the local clock has to do.
+    With `watch` none is taken for dead for whom a heartbeat comes while one waits for it, a quarter of the lease: after
+    a clock was set or a laptop woke up, all look dead until their next.
     """
-    if not (attempt_folder / BEAT).exists():
+    beat = attempt_folder / BEAT
+    if not beat.exists():
         return False
     holder = owner(attempt_folder)
     runs = holder.runs() if holder else None
-    return _age(attempt_folder, write) < max(lease, holder.lease if holder else 0) if runs is None else runs
+    if runs is not None:
+        return runs
+    longer = max(lease, holder.lease if holder else 0)
+    return heartbeat.fresh(beat, longer, write) or (watch and heartbeat.comes(beat, longer))
 
 
 class Attempt:
@@ -135,7 +139,9 @@ class Attempt:
         self._ended = threading.Event()
         self._look()
         # A daemon: no heartbeat keeps an interpreter alive.
-        self._thread = threading.Thread(target=self._beat, args=(lease / _BEATS,), name="heartbeat", daemon=True)
+        self._thread = threading.Thread(
+            target=self._beat, args=(lease / heartbeat.BEATS,), name="heartbeat", daemon=True
+        )
         self._thread.start()
 
     @property
@@ -170,34 +176,11 @@ class Attempt:
 
     def _beat(self, every: float) -> None:
         while not self._ended.wait(every):
-            with suppress(OSError):  # a file server that is away for a while: `check` is the judge
+            with suppress(OSError):  # a file server that is away for a while, or a later attempt took it away
+                os.utime(self.folder / BEAT)
+            with suppress(OSError):  # `check` is the judge
                 self._look()
-                os.utime(self.folder / BEAT)  # fails if a later attempt has taken it away
 
     def _look(self) -> None:
         self._cancelled = (self.seed_folder / CANCEL).exists()
         self._lost = latest(self.seed_folder) > self.number
-
-
-def _age(attempt_folder: Path, write: bool) -> float:
-    """Seconds since the last heartbeat, on the file server's clock: a file made now tells what that says.
-
-    Where no file can be made nobody can claim either, and only wants to know: for them the local clock is good enough.
-    """
-    seed_folder, now = attempt_folder.parent, time.time()
-    if write:
-        probe = seed_folder / f".probe-{uuid4().hex}"
-        with suppress(OSError):
-            probe.touch()
-            now = probe.stat().st_mtime
-            probe.unlink()
-    return now - _touched(attempt_folder / BEAT)
-
-
-def _touched(path: Path) -> float:
-    """When a file was last touched; NFS looks it up anew when a file is opened, and may be a minute late otherwise."""
-    try:
-        with path.open("rb") as file:
-            return os.fstat(file.fileno()).st_mtime
-    except FileNotFoundError:  # released meanwhile
-        return float("-inf")

@@ -28,9 +28,9 @@ class Finished(AblationError):
 def claim(seed_folder: Path, lease: float, supersede: Collection[str] = ()) -> Iterator[Attempt]:
     """Hold a new attempt at this seed.
 
-    Whoever has shown no life for `lease` seconds, or its own lease if that is longer, is replaced; at once where its
-    process is known to be gone. So are the SLURM jobs in `supersede`, and earlier incarnations of this process's own
-    job, whatever they do.
+    Whoever has shown no life for `lease` seconds, or its own lease if that is longer, is replaced, after a last look
+    that takes a quarter of that; at once where its process is known to be gone. So are the SLURM jobs in `supersede`,
+    and earlier incarnations of this process's own job, whatever they do.
 
     Raises:
         Busy: another process trains it.
@@ -39,6 +39,7 @@ def claim(seed_folder: Path, lease: float, supersede: Collection[str] = ()) -> I
     """
     seed_folder.mkdir(parents=True, exist_ok=True)
     attempt = Attempt(seed_folder, _take(seed_folder, lease, supersede), lease)
+    _clear_up(seed_folder, attempt.number)
     try:
         yield attempt
     finally:
@@ -48,34 +49,35 @@ def claim(seed_folder: Path, lease: float, supersede: Collection[str] = ()) -> I
 def _take(seed_folder: Path, lease: float, supersede: Collection[str]) -> int:
     me, number = Owner.here(lease), latest(seed_folder)
     while True:
-        refuse_if_held(folder(seed_folder, number), lease, me, supersede)
+        refuse_if_held(folder(seed_folder, number), lease, me, supersede, watch=True)
         if finished(seed_folder) is not None:  # looked at after its owner was seen to have ended
             raise Finished(f"{seed_folder}: has a result")
         if (seed_folder / CANCEL).exists():
             raise Cancelled(f"{seed_folder}: is cancelled; submit it again, or delete {seed_folder / CANCEL}")
         number += 1
         if _make(seed_folder, number, me):
-            _end_earlier(seed_folder, number)
             return number
 
 
-def _end_earlier(seed_folder: Path, number: int) -> None:
-    """Whoever made an earlier attempt, and was killed or will be fenced, holds it no more."""
-    for earlier in (n for n in numbers(seed_folder) if n < number):
-        with suppress(OSError):  # another user's may have to stay
-            (folder(seed_folder, earlier) / BEAT).unlink()
+def _clear_up(seed_folder: Path, number: int) -> None:
+    """Remove what attempts before this one were killed over: heartbeats, and files that were half written."""
+    for earlier in numbers(seed_folder):
+        if earlier < number:
+            for left in (path for name in (BEAT, "*.tmp") for path in folder(seed_folder, earlier).glob(name)):
+                with suppress(OSError):  # of an orphan that still runs, or another user's
+                    left.unlink()
 
 
-def refuse_if_held(newest: Path, lease: float, me: Owner, supersede: Collection[str]) -> None:
-    """Look whether the newest attempt leaves room for another.
+def refuse_if_held(newest: Path, lease: float, me: Owner, supersede: Collection[str], watch: bool = False) -> None:
+    """Look whether the newest attempt leaves room for another; `watch` as in `attempt.live`.
 
     Raises:
         Busy: it does not.
     """
-    if not live(newest, lease):
-        return
     holder = owner(newest)
-    if holder is None or not (holder.job in supersede or me.replaces(holder)):
+    if holder is not None and (holder.job in supersede or me.replaces(holder)):
+        return
+    if live(newest, lease, watch=watch):
         raise Busy(f"{newest.parent}: another process is training it, {holder}; wait for it or stop it", holder)
 
 

@@ -31,10 +31,15 @@ class Journal:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
         self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._opened = time.monotonic()
 
     def write(self, event: str, **values: Any) -> Event:
-        """Append one event, stamped with the time in seconds since 1970; on disk when this returns."""
-        line = {"event": event, "time": round(time.time(), 3), **values}
+        """Append one event, stamped with the time in seconds since 1970; on disk when this returns.
+
+        Also with the seconds since the journal was opened, since clocks may be set meanwhile.
+        """
+        elapsed = round(time.monotonic() - self._opened, 3)
+        line = {"event": event, "time": round(time.time(), 3), "elapsed": elapsed, **values}
         text = (b"\n" if self._torn else b"") + json.dumps(line).encode() + b"\n"
         with naming(self.path):
             self._torn = os.write(self._file, text) < len(text)
@@ -64,6 +69,16 @@ def read(path: Path) -> list[Event]:
 def events(seed_folder: Path) -> list[Event]:
     """The events of all attempts at a seed, one attempt after the other."""
     return [e for n in attempt.numbers(seed_folder) for e in read(attempt.folder(seed_folder, n) / JOURNAL)]
+
+
+def seconds_between(earlier: Event, later: Event) -> float:
+    """How long an attempt took from one of its events to another, whatever clocks were set to; sleep left out.
+
+    Journals from before that was kept have the times of day alone.
+    """
+    if "elapsed" in earlier and "elapsed" in later:
+        return float(later["elapsed"] - earlier["elapsed"])
+    return max(0.0, float(later["time"] - earlier["time"]))
 
 
 def attempts(events: list[Event]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,7 +80,12 @@ def write(attempt: Attempt, result: Result) -> None:
     Raises:
         Fenced: the result of a higher attempt is the one that counts.
     """
-    own = attempt.folder / RESULT
+    own, final = attempt.folder / RESULT, attempt.seed_folder / RESULT
     write_atomic(own, json.dumps(result, indent=1).encode() + b"\n")
     attempt.check()
-    own.replace(attempt.seed_folder / RESULT)
+    try:
+        os.link(own, final)  # fails if there is one: of a higher attempt, if this process has slept since it checked
+        own.unlink()
+    except OSError:  # there is one, or files have no second names here
+        attempt.check()
+        own.replace(final)

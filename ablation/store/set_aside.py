@@ -18,7 +18,7 @@ def put(folder: Path, lease: float) -> Path:
         AblationError: the trial is being trained.
     """
     newest = attempt.folder(folder, attempt.latest(folder))
-    if attempt.live(newest, lease):
+    if attempt.live(newest, lease, watch=True):
         raise AblationError(f"{folder}: is being trained by {attempt.owner(newest)}; stop that first")
     store = folder.parents[1] / ASIDE / folder.parent.name
     store.mkdir(parents=True, exist_ok=True)

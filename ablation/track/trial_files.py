@@ -81,8 +81,8 @@ class Record:
 
     @property
     def ended(self) -> int | None:
-        """When the last attempt ended, ms since 1970; None while it runs."""
-        return None if self.status == "RUNNING" else stamp(self.last)
+        """When the last attempt ended, ms since 1970; None while it runs. Never before it began: clocks are set."""
+        return None if self.status == "RUNNING" else max(self.started, stamp(self.last))
 
     @property
     def tags(self) -> dict[str, str]:

@@ -14,6 +14,7 @@ from ablation.build import near
 from ablation.errors import AblationError, ConfigError
 from ablation.store.file_errors import in_words
 from launch.compose import paths
+from launch.terminal.streams import outlive_output
 
 _ORDER = ("status", "watch", "cancel", "retry", "redo", "explain", "logs", "sync", "table", "fill", "check", "lr")
 
@@ -51,6 +52,8 @@ def group() -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code."""
+    if arguments is None:
+        outlive_output()
     typed = list(sys.argv[1:] if arguments is None else arguments)
     try:
         paths.ensure_home()

@@ -8,16 +8,15 @@ from typing import Any
 
 import click
 
-from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from launch.cli import options
 from launch.cli.selection import SelectedSweep, refuse_what_is_closed
 from launch.slurm.rounds import make_round, newest_array, next_commands, report_lines
 from launch.status import outcome
-from launch.status.sweep_status import Trial, narrow_submission
+from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission
 from launch.workers import local
-from launch.workers.driver import living_driver
+from launch.workers.driver import refuse_if_driven
 
 _STOPPED = 130  # exit code
 _AGAIN = ("failed", "stopped", "cancelled", "blocked", "new")
@@ -38,10 +37,7 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
     chosen = [t for t in sweep.trials if t.state.kind in _AGAIN and (stale or not t.stale)]
     by_submission = _by_submission(sweep.submissions, chosen)
     for submission in by_submission:
-        if owner := living_driver(sweep.submissions[submission].folder):
-            raise AblationError(
-                f"{sweep.name} is still being run by {owner}: wait for it, or stop it with Ctrl-C there"
-            )
+        refuse_if_driven(sweep.submissions[submission])
     refuse_what_is_closed(sweep.out, chosen)
     for t in chosen:
         (t.folder / CANCEL).unlink(missing_ok=True)
@@ -89,6 +85,6 @@ def _run(
         if not as_json:
             click.echo("\n".join(next_commands(submission)))
         return 1 if report.refused else 0
-    outcomes = local.resume(submission, narrow_submission(submission, trials), options.console(err=as_json))
+    outcomes = local.resume(submission, trials, options.console(err=as_json))
     facts["outcomes"] |= {f"{id_}/seed-{seed}": vars(o) for (id_, seed), o in outcomes.items()}
     return outcome.exit_code(outcomes)

@@ -30,7 +30,7 @@ from launch.status.outcome import Event, Outcome, TrialKey
 from launch.sweep import submission as sweep
 from launch.sweep import upload
 from launch.sweep.submission import Submission
-from launch.terminal.output import drop_what_finds_no_room
+from launch.terminal.streams import outlive_output
 from launch.workers.pool import Pool
 from launch.workers.process import OFFLINE, Slot
 
@@ -212,5 +212,5 @@ def _cores() -> int:
 
 
 if __name__ == "__main__":
-    drop_what_finds_no_room()
+    outlive_output(hang_up=False)
     sys.exit(main(Path(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:4]))

@@ -11,7 +11,7 @@ from ablation.store import process
 from ablation.store.file_errors import in_words
 from launch.slurm.rounds import make_round, report_lines
 from launch.sweep import submission, upload
-from launch.terminal.output import drop_what_finds_no_room
+from launch.terminal.streams import outlive_output
 
 _PAUSES = (30, 60, 120, 240, 480)  # seconds after which SLURM is asked again, if it does not answer
 
@@ -47,5 +47,5 @@ def _round(folder: Path) -> int:
 
 
 if __name__ == "__main__":
-    drop_what_finds_no_room()
+    outlive_output(hang_up=False)
     sys.exit(main(Path(sys.argv[1])))

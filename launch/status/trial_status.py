@@ -12,9 +12,10 @@ from pathlib import Path
 
 from ablation.store import attempt
 from ablation.store.attempt import CANCEL
-from ablation.store.journal import Event, ends, last_epoch, tail
+from ablation.store.journal import Event, ends, last_epoch, seconds_between, tail
 from ablation.store.result import RESULT, Damaged, finished, look
 
+_SAME_TIME = 60.0  # seconds by which clocks of two machines may differ
 KINDS = ("done", "running", "queued", "new", "stopped", "cancelled", "blocked", "failed")
 
 
@@ -63,8 +64,11 @@ def done_at(seed_folder: Path) -> float | None:
 
 
 def format_ago(times: Iterable[float]) -> str:
-    """How long ago the last of these was: `12 min ago`."""
-    return f"{format_duration(max(0.0, time.time() - max(times)), decimals=0)} ago"
+    """How long ago the last of these was: `12 min ago`. After a clock was set back it may be still to come."""
+    ago = time.time() - max(times)
+    if ago < -_SAME_TIME:
+        return f"{format_duration(-ago, decimals=0)} from now, by this machine's clock"
+    return f"{format_duration(max(0.0, ago), decimals=0)} ago"
 
 
 def format_duration(seconds: float, decimals: int = 1) -> str:
@@ -96,7 +100,8 @@ def _unfinished(folder: Path, lease: float, write: bool) -> TrialStatus:
     newest = attempt.folder(folder, number)
     live, events, owner = attempt.live(newest, lease, write), tail(newest), attempt.owner(newest)
     began = owner.time if owner else 0.0
-    last: Event = events[-1] if events else {"event": "claimed", "time": began}
+    claimed: Event = {"event": "claimed", "time": began, "elapsed": 0.0}  # the journal is opened a moment later
+    last = events[-1] if events else claimed
     epoch = last_epoch(folder, number, events)
     status = TrialStatus(
         "running",
@@ -106,7 +111,7 @@ def _unfinished(folder: Path, lease: float, write: bool) -> TrialStatus:
         attempts=number,
         test_acc=epoch["metrics"].get("test_acc"),
         owner=str(owner or ""),
-        seconds=last["time"] - began if owner else 0.0,
+        seconds=seconds_between(claimed, last) if owner else 0.0,
         time=last["time"],
     )
     if live:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ablation.store import attempt
-from ablation.store.journal import Event, ends, tail
+from ablation.store.journal import Event, ends, seconds_between, tail
 from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission
 
@@ -56,15 +56,15 @@ def _attempts(trial: Trial, submissions: Sequence[Submission]) -> Iterator[tuple
         if start is None or last is None or start["event"] != "start":
             continue  # it ended before it had begun
         final = number == numbers[-1] and trial.state.kind in ("done", "running")
-        kept = last["time"] if final else _saved(folder, start)
+        kept = last if final else _saved(folder, start)
         device = "GPU" if str(start.get("device")).startswith("cuda") else "CPU"
         share = lanes * (_sharing(submissions, start["time"]) if device == "GPU" else 1)
-        yield device, (last["time"] - start["time"]) / share, (last["time"] - kept) / share
+        yield device, seconds_between(start, last) / share, seconds_between(kept, last) / share
 
 
-def _saved(folder: Path, start: Event) -> float:
-    """When an attempt saved last, or else began: what it trained since is lost."""
-    return next((float(e["time"]) for e in reversed(tail(folder)) if e["event"] == "saved"), start["time"])
+def _saved(folder: Path, start: Event) -> Event:
+    """That an attempt saved last, or else began: what it trained since is lost."""
+    return next((e for e in reversed(tail(folder)) if e["event"] == "saved"), start)
 
 
 def _sharing(submissions: Sequence[Submission], began: float) -> int:

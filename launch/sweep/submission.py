@@ -140,16 +140,20 @@ def load(folder: Path) -> Submission:
 def submissions(out: Path, name: str | None = None) -> list[Path]:
     """The folders of all whole submissions, of one sweep or of all that may be read, oldest first.
 
+    Of one sweep they are in the order of their numbers, whatever the clock was set to meanwhile.
+
     Raises:
         PermissionError: this one, or `out`, may not be read.
     """
-    found: dict[Path, int] = {}
+    found: list[tuple[int, Path]] = []
     for store in [out / STORE / name] if name else _listed(out / STORE):
         with nullcontext() if name else suppress(PermissionError):
+            newest = 0
             for _, folder in _numbered(store):
                 with suppress(FileNotFoundError):
-                    found[folder] = (folder / _SUBMISSION).stat().st_mtime_ns
-    return sorted(found, key=lambda folder: found[folder])
+                    newest = max(newest, (folder / _SUBMISSION).stat().st_mtime_ns)
+                    found.append((newest, folder))
+    return [folder for _, folder in sorted(found, key=lambda pair: pair[0])]
 
 
 def _write_arm(folder: Path, planned: Planned) -> None:

@@ -100,9 +100,10 @@ def _where_to_look(submission: Submission, progress: Progress) -> Iterator[str]:
 
 
 def _done_before(submission: Submission, progress: Progress) -> Iterator[str]:
-    """What was done before the sweep was submitted. Others that were found done may be the work of its own jobs."""
+    """What was done before this run. On SLURM, what was found done may be the work of the sweep's own jobs."""
     times = [done_at(submission.out / arm / f"seed-{seed}") for arm, seed in progress.before]
-    earlier = [at for at in times if at is not None and at < submission.time]
+    jobs = submission.launcher.get("kind") == "slurm"
+    earlier = [at for at in times if at is not None and (at < submission.time or not jobs)]
     ago = format_ago(earlier) if earlier else ""
     if earlier and len(earlier) == progress.trials:
         yield f"            already done {ago}; nothing was run"

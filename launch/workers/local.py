@@ -5,34 +5,28 @@
 
 from __future__ import annotations
 
-import json
-import os
-import signal
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from typing import Any
 
 from rich.console import Console
 
-from ablation.store.atomic import write_atomic
 from launch.checks import canary, no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned, Work
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, TrialKey
+from launch.status.sweep_status import Trial, narrow_submission
 from launch.sweep import edited_code, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 from launch.terminal import live_table, summary
 from launch.terminal.sweep_progress import Progress
 from launch.workers import devices
-from launch.workers.driver import DRIVER, driver_record
+from launch.workers.driver import driving
 from launch.workers.pool import Pool
 from launch.workers.process import Slot
-
-_TOUCH_SECONDS = 10.0  # between two touches of the driver file
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from launch.workers.signals import StopSignals
 
 
 def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> dict[TrialKey, Outcome]:
@@ -55,14 +49,18 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     return outcomes
 
 
-def resume(submission: Submission, part: Submission, console: Console) -> dict[TrialKey, Outcome]:
-    """Train a part of an earlier submission, with that one's configuration, code and number of threads.
+def resume(submission: Submission, trials: Sequence[Trial], console: Console) -> dict[TrialKey, Outcome]:
+    """Train trials of an earlier submission, with that one's configurations, code and number of threads.
+
+    What somebody else has tried since they stood as `trials` says, and failed in, is not tried once more.
 
     Raises:
-        AblationError: workers cannot be started.
+        AblationError: workers cannot be started, or another process trains them.
     """
     options, planned = submission.launcher, list(submission.arms.values())
-    return _drive(part, retry_policy.read(options["retry"]), devices.choose_slots(options, planned), console)
+    seen = {(t.planned.arm.id, t.seed): t.state.attempts for t in trials}
+    part, retry = narrow_submission(submission, trials), retry_policy.read(options["retry"])
+    return _drive(part, retry, devices.choose_slots(options, planned), console, seen=seen)
 
 
 def _drive(
@@ -73,9 +71,10 @@ def _drive(
     canary_first: bool = False,
     found: no_effect.CheckResult = no_effect.NOT_CHECKED,
     edit_notes: Sequence[str] = (),
+    seen: Mapping[TrialKey, int] | None = None,
 ) -> dict[TrialKey, Outcome]:
-    progress, signals = Progress(submission, len(slots)), SignalHandler()
-    with closing(live_table.choose_view(progress, console)) as view, _driver_file(submission) as touch, signals:
+    progress, signals = Progress(submission, len(slots)), StopSignals()
+    with closing(live_table.choose_view(progress, console)) as view, driving(submission) as touch, signals:
         arms = list(submission.arms.values())
         notes = [*devices.notes(slots), *warnings.sweep_notes(arms), *edit_notes, *found.notes, *provenance.notes()]
         for note in notes:
@@ -89,11 +88,14 @@ def _drive(
             touch()
             view.tick()
 
+        def run_pool(pool: Pool, works: list[Work]) -> dict[TrialKey, Outcome]:
+            """One that is run after the first signal begins nothing."""
+            signals.direct_to(pool.stop, pool.kill)
+            return pool.run(works)
+
         def probe(works: list[Work]) -> dict[TrialKey, Outcome]:
             view.print_line(f"canary: a few steps of {len(works)} trials, one of every shape")
-            return signals.run(
-                Pool(submission, slots, view.update_probe, retry_policy.read({}), touch, probe=True), works
-            )
+            return run_pool(Pool(submission, slots, view.update_probe, retry_policy.read({}), touch, probe=True), works)
 
         held = canary.failed_outcomes(submission, probe) if canary_first else {}
         for work, ends in held.items():
@@ -101,59 +103,6 @@ def _drive(
         if held:
             outcomes = {(work.id, seed): outcome for work, ends in held.items() for seed, outcome in ends.items()}
         else:
-            outcomes = signals.run(Pool(submission, slots, show, retry, tick), submission.works)
+            outcomes = run_pool(Pool(submission, slots, show, retry, tick, seen=seen or {}), submission.works)
     summary.show(submission, progress, console, [*found.dead, *edit_notes])
     return outcomes
-
-
-@contextmanager
-def _driver_file(submission: Submission) -> Iterator[Callable[[], None]]:
-    """Keep the file that names this process as the sweep's driver; what is given is to be called again and again."""
-    path = submission.folder / DRIVER
-    write_atomic(path, json.dumps(driver_record(submission)).encode())
-    touched = time.monotonic()
-
-    def touch() -> None:
-        nonlocal touched
-        if time.monotonic() - touched > _TOUCH_SECONDS:
-            touched = time.monotonic()
-            with suppress(OSError):  # a disk that takes nothing more must not end those who only read
-                os.utime(path)
-
-    try:
-        yield touch
-    finally:
-        with suppress(OSError):
-            path.unlink(missing_ok=True)
-
-
-class SignalHandler:
-    """The first Ctrl-C, SIGTERM or SIGHUP lets the workers save and stop; a second ends them at once.
-
-    A pool that is run after the first begins nothing. What is ignored already stays so, as SIGHUP under nohup.
-    """
-
-    def __init__(self) -> None:
-        self._stop_requested = False
-        self._pool: Pool | None = None
-        self._before: dict[signal.Signals, Any] = {}
-
-    def run(self, pool: Pool, works: Sequence[Work]) -> dict[TrialKey, Outcome]:
-        """Run a pool that the signals stop."""
-        self._pool = pool
-        if self._stop_requested:
-            pool.stop()
-        return pool.run(works)
-
-    def __enter__(self) -> None:
-        handled = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
-        self._before = {number: signal.signal(number, self._on_signal) for number in handled}
-
-    def __exit__(self, *_: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
-
-    def _on_signal(self, _: int, __: object) -> None:
-        if self._pool is not None:
-            self._pool.kill() if self._stop_requested else self._pool.stop()
-        self._stop_requested = True

@@ -6,7 +6,7 @@ The local launcher and the inside of a SLURM job run their works in a `Pool`; wh
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ablation.errors import AblationError
 from launch.compose.arm import Work
@@ -24,7 +24,8 @@ class Pool:
     """Runs works of a submission on slots. `emit` gets every event, `tick` is called every moment.
 
     `supersede` are SLURM jobs whose attempts are taken over. With `probe` a few steps of each work are tried, whatever
-    its state, and nothing is kept.
+    its state, and nothing is kept. With `seen` what others have tried since, and failed in, is not tried again: it has
+    the newest attempt at a trial when that was asked for; where it has none, that is now.
     """
 
     def __init__(
@@ -36,9 +37,10 @@ class Pool:
         tick: Callable[[], None] = lambda: None,
         supersede: Collection[str] = (),
         probe: bool = False,
+        seen: Mapping[TrialKey, int] | None = None,
     ) -> None:
         self._submission, self._slots, self._emit, self._tick = submission, slots, emit, tick
-        self._retry, self._supersede, self._probe = retry, supersede, probe
+        self._retry, self._supersede, self._probe, self._seen = retry, supersede, probe, seen
         self._workers: dict[Slot, WorkerProcess] = {}
         self._selector = selectors.DefaultSelector()
         self._stopping = self._stop_sent = False
@@ -51,7 +53,9 @@ class Pool:
         Raises:
             AblationError: workers cannot be started.
         """
-        scheduler = Scheduler(self._submission, works, self._retry, self._emit, self._supersede, self._probe)
+        scheduler = Scheduler(
+            self._submission, works, self._retry, self._emit, self._supersede, self._probe, self._seen
+        )
         try:
             while not scheduler.over:
                 if self._stopping:

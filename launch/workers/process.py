@@ -130,8 +130,9 @@ class WorkerProcess:
         return Outcome("failed", cause, f"the worker was ended {how}{memory}{last} (log: {self.log})")
 
     def stop(self) -> None:
-        """Ask it to save, stop and end."""
+        """Ask it to save, stop and end, even if somebody has suspended it."""
         self._signal(signal.SIGTERM)
+        self._signal(signal.SIGCONT)
 
     def kill(self) -> None:
         """End it and all it started, at once."""

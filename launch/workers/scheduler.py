@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,9 +12,9 @@ from ablation.store.attempt import CANCEL, Busy, Owner, folder, latest
 from ablation.store.claim import refuse_if_held
 from ablation.store.result import look
 from launch.compose.arm import Work
-from launch.status import retry_policy
+from launch.status import retry_policy, trial_status
 from launch.status.outcome import NOT_STARTED, Event, Outcome, Outcomes, TrialKey, done_outcome
-from launch.status.retry_policy import AttemptFailure, Policy, Resources, Retry
+from launch.status.retry_policy import CAUSES, AttemptFailure, Policy, Resources, Retry
 from launch.sweep.submission import Submission
 
 _POLL_SECONDS = 2.0  # between two looks at a trial that another process trains
@@ -31,12 +31,14 @@ class Scheduler:
         emit: Callable[[Event], None],
         supersede: Collection[str] = (),
         probe: bool = False,
+        seen: Mapping[TrialKey, int] | None = None,
     ) -> None:
-        """`probe`: every work is taken, whatever is known of it."""
+        """`probe`: every work is taken, whatever is known of it; `seen`: see `Pool`."""
         self.outcomes: dict[TrialKey, Outcome] = {}
         self._submission, self._retry, self._emit, self._supersede = submission, retry, emit, supersede
         self._todo = dict.fromkeys(works, 0.0)  # in order; the time (monotonic) before which it is not taken
         self._open = {(work.id, seed) for work in self._todo for seed in work.seeds}
+        self._seen = None if seen is None else {key: seen.get(key, self._newest(key)) for key in self._open}
         self._failures: dict[Work, list[AttemptFailure]] = {}
         self._rooms: dict[Work, Resources] = {}
         self._announced: set[Work] = set()
@@ -70,7 +72,10 @@ class Scheduler:
         failed = [o for o in outcomes.values() if o.state == "failed"]
         if busy:
             self._postpone(work, busy[0])
-        elif not failed:
+            return
+        if self._seen is not None:
+            self._seen |= {(work.id, seed): self._newest((work.id, seed)) for seed in work.seeds}
+        if not failed:
             self._finalize(work, outcomes)
         elif reason := self._retry_or_reason(work, failed[0], room):
             explained = {
@@ -103,9 +108,12 @@ class Scheduler:
 
     def _results(self, work: Work) -> Outcomes | None:
         """Of a work whose trials are all done. A result that is damaged is left to the worker to report."""
-        results = {seed: look(self._folder(work, seed)) for seed in work.seeds}
-        found = {seed: done_outcome(result) for seed, result in results.items() if isinstance(result, dict)}
-        return found if len(found) == len(results) else None
+        found = {seed: done for seed in work.seeds if (done := self._done(work, seed)) is not None}
+        return found if len(found) == len(work.seeds) else None
+
+    def _done(self, work: Work, seed: int) -> Outcome | None:
+        result = look(self._folder(work.id, seed))
+        return done_outcome(result) if isinstance(result, dict) else None
 
     def _waits_for_teacher(self, work: Work) -> bool:
         """Whether it needs a trial of this backlog that is not over."""
@@ -116,7 +124,7 @@ class Scheduler:
         """What becomes of a work without training it; None: it is to be trained."""
         if (results := self._results(work)) is not None:
             return results
-        folders = [self._folder(work, seed) for seed in work.seeds]
+        folders = [self._folder(work.id, seed) for seed in work.seeds]
         if all((f / CANCEL).exists() for f in folders):
             return dict.fromkeys(work.seeds, Outcome("cancelled", message="cancelled before it began"))
         if (missing := self._missing_teacher(work)) is not None:
@@ -125,8 +133,23 @@ class Scheduler:
         try:
             for f in folders:
                 refuse_if_held(folder(f, latest(f)), lease, Owner.here(), self._supersede)
-        except Busy:
-            return dict.fromkeys(work.seeds, Outcome("busy", message="another process is training it: waiting for it"))
+        except Busy as e:
+            who = e.owner or "another process"
+            return dict.fromkeys(work.seeds, Outcome("busy", message=f"{who} is training it: waiting for it"))
+        return None if self._seen is None else self._failed_meanwhile(work, self._seen)
+
+    def _failed_meanwhile(self, work: Work, seen: Mapping[TrialKey, int]) -> Outcomes | None:
+        """If somebody else has tried it since this was asked for, and failed: so it stands, and the policy decides.
+
+        Else each of several shells that ask for the same would try it anew after the one before.
+        """
+        lease = float(self._submission.arms[work.id].config["lease"])
+        for seed in work.seeds:
+            now = trial_status.of(self._folder(work.id, seed), lease)
+            ended_badly = now.kind == "failed" or now.cause == "killed"
+            if ended_badly and now.cause in CAUSES and now.attempts > seen[work.id, seed]:
+                failed = Outcome("failed", now.cause, f"{now.message} (tried meanwhile by {now.owner})")
+                return {s: self._done(work, s) or failed for s in work.seeds}
         return None
 
     def _missing_teacher(self, work: Work) -> str | None:
@@ -159,11 +182,15 @@ class Scheduler:
 
     def _saved_step(self, work: Work) -> int:
         """The step from which it can go on."""
-        events = [e for seed in work.seeds for e in journal.events(self._folder(work, seed))]
+        events = [e for seed in work.seeds for e in journal.events(self._folder(work.id, seed))]
         return max((e["step"] for e in events if e["event"] == "saved"), default=0)
 
-    def _folder(self, work: Work, seed: int) -> Path:
-        return self._submission.out / work.id / f"seed-{seed}"
+    def _newest(self, key: TrialKey) -> int:
+        """The newest attempt at a trial."""
+        return latest(self._folder(*key))
+
+    def _folder(self, id_: str, seed: int) -> Path:
+        return self._submission.out / id_ / f"seed-{seed}"
 
     def _finalize(self, work: Work, outcomes: Outcomes) -> None:
         self._record(work, outcomes)

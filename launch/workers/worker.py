@@ -5,7 +5,7 @@
 On its standard input it reads lines `{"work": [id, [seeds]], "supersede": [jobs], "probe": false}` or
 `{"close": true}`, on its standard output it writes the events of `launch.workers.trainer`; what libraries print goes to
 standard error. If its driver dies (its input ends without `close`) or it gets SIGTERM, SIGINT or SIGUSR2, it saves,
-stops and ends.
+stops and ends; whatever it hangs in, it is not there for ever.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from queue import SimpleQueue
 from typing import Any
 
 from launch.status.outcome import encode
-from launch.terminal.output import drop_what_finds_no_room
+from launch.terminal.streams import outlive_output
+from launch.workers.signals import limit_saving
 
 _STOP = (signal.SIGTERM, signal.SIGINT, signal.SIGUSR2)
 
@@ -56,6 +57,8 @@ class Channel:
         return None if self.stop.is_set() else order
 
     def _leave(self) -> None:
+        if not self.stop.is_set():
+            limit_saving()
         self.stop.set()
         self._orders.put(None)
 
@@ -77,7 +80,7 @@ def main() -> None:
     arguments = parser.parse_args()
     faulthandler.enable()
     channel = Channel()
-    drop_what_finds_no_room()
+    outlive_output(hang_up=False)
     from launch.workers.trainer import Trainer  # only now: what it imports may print
 
     trainer = Trainer(arguments.submission, arguments.memory_share, channel.send, channel.stop.is_set)

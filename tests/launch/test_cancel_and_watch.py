@@ -169,9 +169,9 @@ def test_ctrl_c_in_one_submission_is_not_followed_by_the_next(
     sweep(s.out, "optim.lr=0.3", "optim.lr=0.4", name="s")
     begun = []
 
-    def stop(_: Submission, part: Submission, __: Console) -> dict[tuple[str, int], Outcome]:
-        begun.append(part)
-        return {(work.id, seed): Outcome("stopped") for work in part.works for seed in work.seeds}
+    def stop(_: Submission, trials: Sequence[Trial], __: Console) -> dict[tuple[str, int], Outcome]:
+        begun.append(trials)
+        return {(t.planned.arm.id, t.seed): Outcome("stopped") for t in trials}
 
     monkeypatch.setattr(local, "resume", stop)
     assert asked(capsys, s, "retry")[0] == 130

@@ -68,6 +68,11 @@ def linger():
         time.sleep(600)
     os.kill(os.getpid(), signal.SIGKILL)
 
+def hog():
+    held = []
+    while True:
+        held.append(b"x" * (32 << 20))
+
 def stay():
     threading.Thread(target=time.sleep, args=(600,)).start()  # for which Python waits at its end
     os.kill(os.getpid(), signal.SIGTERM)
@@ -75,7 +80,7 @@ def stay():
 DEEDS = {
     "exit": lambda: os._exit(3), "kill": lambda: os.kill(os.getpid(), signal.SIGKILL), "raise": fail,
     "segfault": lambda: ctypes.string_at(0), "leave": lambda: sys.exit("I leave"), "print": lambda: print("and prints"),
-    "ecc": ecc, "ecc_abort": ecc_abort, "memory": lambda: bytearray(1 << 60), "stay": stay,
+    "ecc": ecc, "ecc_abort": ecc_abort, "memory": lambda: bytearray(1 << 60), "stay": stay, "hog": hog,
     "linger": linger, "wait": lambda: time.sleep(5), "sleep": lambda: (print("asleep", flush=True), time.sleep(600)),
 }
 """
