@@ -20,6 +20,7 @@ from typing import Any
 from uuid import uuid4
 
 from ablation.store.atomic import write_atomic
+from ablation.store.file_errors import naming
 from launch.compose.arm import Work
 from launch.slurm.jobs import JobKey
 from launch.status.retry_policy import RESET, Decision, Resources
@@ -130,7 +131,7 @@ def append_decisions(folder: Path, decisions: Iterable[Decision]) -> None:
     lines = [json.dumps({**asdict(v), "work": [v.work.id, list(v.work.seeds)], "time": now}) for v in decisions]
     if not lines:
         return
-    with (folder / _DECISIONS).open("a") as file:
+    with naming(folder / _DECISIONS), (folder / _DECISIONS).open("a") as file:
         file.write("\n" + "\n".join(lines) + "\n")  # an empty line first: the last one may be torn
         file.flush()
         os.fsync(file.fileno())

@@ -15,6 +15,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from ablation.errors import AblationError, ConfigError
+from ablation.store.file_errors import in_words
 from launch.compose.overrides import verb_command
 from launch.slurm import commands, job_batches, records
 from launch.slurm.job_batches import CanaryState, draft_arrays, stages
@@ -234,9 +235,9 @@ class Rounds:
         for folder in list(self._open):
             try:
                 report = make_round(folder)
-            except AblationError as e:
-                trouble = str(e)
-                self._print_once(f"warning: {e}; it is asked again")
+            except (AblationError, OSError) as e:
+                trouble = in_words(e)
+                self._print_once(f"warning: {trouble}; it is tried again")
                 continue
             for labels, cause in _grouped(report.retried):
                 self._print_once(f"{labels}: {cause}, is tried again")
