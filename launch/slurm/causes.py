@@ -55,15 +55,13 @@ def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ende
         cause, message = written.failed[work.label]
         return Ended(AttemptFailure(_valid_cause(cause), step, job.node, on_gpu(message)), message)
     if written and work.label not in written.failed and job.state == "OUT_OF_MEMORY":
-        job = replace(
-            job, state="FAILED"
-        )  # another trial took too much: who left word lived on, and names those killed
+        job = replace(job, state="FAILED")  # another trial took too much: its job lived on, and left word of that one
     word = written.word if written else ""
     if not started and (word == records.LEFT or _other_works_advanced(submission, assignment, work)):
         return None
-    cause = _cause_by_slurm(job, word)
-    wordless = cause == "killed" and not started and not written
-    message = sbatch.last_words(submission.folder, assignment.job) if wordless else ""
+    cause, message = _cause_by_slurm(job, word), ""
+    if cause == "killed" and not written and not _began(submission, assignment):  # SLURM itself could not start it
+        cause, message = "node", sbatch.last_words(submission.folder, assignment.job)
     return Ended(AttemptFailure(cause, step, job.node), message)
 
 
@@ -108,6 +106,13 @@ def _checkpoint_step(folder: Path) -> int:
     """Of the newest checkpoint: the attempt's own, or the one it began from."""
     events = tail(attempt.folder(folder, attempt.latest(folder)))
     return max((e["step"] for e in events if e["event"] in ("start", "saved")), default=0)
+
+
+def _began(submission: Submission, assignment: Assignment) -> bool:
+    """Whether the job got as far as to train anything."""
+    folders = [f for work in assignment.array.batches[assignment.index] for f in seed_folders(submission, work)]
+    owners = [attempt.owner(attempt.folder(folder, attempt.latest(folder))) for folder in folders]
+    return any(owner is not None and owner.job == assignment.job for owner in owners)
 
 
 def _other_works_advanced(submission: Submission, assignment: Assignment, work: Work) -> bool:

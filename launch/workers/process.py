@@ -13,8 +13,8 @@ import time
 from collections.abc import Collection, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from ablation.machine import allowance
 from ablation.machine.faults import RESERVED, blamed
 from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome, decode, encode
@@ -29,7 +29,6 @@ TAKE_TURNS = (
 )
 _GRACE = 60.0  # seconds that a worker is given to save and end
 _LOG_LINES = 400  # lines of a log; what torch says of an error of the GPU that ends a process is long
-_VMSTAT = Path("/proc/vmstat")
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ class WorkerProcess:
 
     def send(self, work: Work, room: Resources, supersede: Collection[str], probe: bool) -> None:
         """Send it a work to train, or only to try; whether it still lives is seen later, by the end of its events."""
-        self.work, self.room, self._kills = work, room, _oom_kills()
+        self.work, self.room, self._kills = work, room, allowance.oom_kills()
         self._write({"event": "train", "work": work, "supersede": list(supersede), "probe": probe})
 
     def finish_work(self, leaving: bool) -> None:
@@ -122,7 +121,7 @@ class WorkerProcess:
             with suppress(OSError):
                 pipe.close()
         how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        oom = code == -signal.SIGKILL and _oom_kills() > self._kills
+        oom = code == -signal.SIGKILL and allowance.oom_kills() > self._kills
         memory, lines = "; the machine was out of memory" if oom else "", self._log_tail()
         cause = "oom" if oom else blamed("\n".join(lines)) or "killed"
         telling = [line for line in lines if blamed(line)] or lines[-1:]  # what Python writes of a crash comes last
@@ -162,11 +161,3 @@ class WorkerProcess:
         lines = [line for line in self.log.read_text(errors="replace").splitlines()[-_LOG_LINES:] if line.strip()]
         about = [n for n, line in enumerate(lines) if line.startswith("---")]
         return lines[about[-1] + 1 :] if about else lines
-
-
-def _oom_kills() -> int:
-    """How many processes the kernel has killed for lack of memory since the machine was started; Linux only."""
-    if not _VMSTAT.exists():
-        return 0
-    counted = [line.split()[1] for line in _VMSTAT.read_text().splitlines() if line.startswith("oom_kill ")]
-    return int(counted[0]) if counted else 0

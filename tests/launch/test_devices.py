@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -163,3 +164,24 @@ def test_workers_have_no_more_threads_than_the_user_says(monkeypatch: pytest.Mon
     assert {s.env["OMP_NUM_THREADS"] for s in devices.choose_slots({**OPTIONS, "workers": "auto"}, six)} == {"3"}
     monkeypatch.setenv("OMP_NUM_THREADS", "9")
     assert {s.env["OMP_NUM_THREADS"] for s in devices.choose_slots({**OPTIONS, "workers": "auto"}, six)} == {"4"}
+
+
+def test_only_what_the_kernel_killed_in_our_group_is_counted(tmp_path: Path) -> None:
+    """Another job on the node that was out of memory does not make ours so."""
+    own, root, machine = tmp_path / "own", tmp_path / "root", tmp_path / "vmstat"
+    machine.write_text("nr_free_pages 1\noom_kill 7\n")
+
+    def counted(groups: str, file: str, text: str) -> int:
+        shutil.rmtree(root, ignore_errors=True)
+        (root / file).parent.mkdir(parents=True)
+        (root / file).write_text(text)
+        own.write_text(groups)
+        return allowance.oom_kills(root, own, machine)
+
+    first, second = "oom_kill_disable 0\nunder_oom 0\noom_kill 2\n", "low 0\noom 3\noom_kill 2\n"
+    assert counted("4:memory:/job\n0::/\n", "memory/job/memory.oom_control", first) == 2
+    assert counted("4:memory:/outside\n", "memory/memory.oom_control", first) == 2, "a container's is the root"
+    assert counted("0::/job\n", "job/memory.events", second) == 2
+    assert counted("0::/outside\n", "memory.events", second) == 2
+    assert counted("0::/\n", "cpu.stat", "") == 7
+    assert allowance.oom_kills(root, tmp_path / "none", tmp_path / "none") == 0

@@ -90,9 +90,9 @@ def test_the_folder_in_which_a_sweep_was_submitted_is_gone(
 def test_what_a_job_wrote_is_told_where_srun_starts_nothing(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     setup = ["export SLURM_NTASKS_PER_GPU=9"]
-    submission, _ = lab.submit(lab.arms(1), setup=setup, retry={"killed": {"tries": 0}})
+    submission, _ = lab.submit(lab.arms(1), setup=setup, retry={"node": {"tries": 0}})
     (reason,) = rounds(submission)[-1].given_up.values()
-    assert reason.startswith("killed")
+    assert reason.startswith("node")
     assert "its log ends with 'srun: error: Unable to create step" in reason
 
 

@@ -8,10 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from slurm.cluster import Cluster, call, until
-from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
+from slurm.lab import LONG, Lab, attempts, check, done, folders, options, parent, rounds, saved, worker
 
 from launch.slurm.records import read_arrays
 from launch.slurm.rounds import make_round
+from launch.sweep import submission as sweep
 
 StandIn = Callable[[str, str], Path]
 
@@ -111,6 +112,23 @@ def test_a_lost_node_whose_processes_go_on(cluster: Cluster, tmp_path: Path) -> 
         assert rounds(submission)[-1].done == 2
     finally:
         cluster.script("start-node", node)
+    check(submission)
+
+
+def test_a_node_that_is_lost_before_slurm_knows_it(cluster: Cluster, tmp_path: Path) -> None:
+    """SLURM runs the job again elsewhere, but this one (22.05) without its GPUs, so that srun starts nothing there."""
+    lab = Lab(tmp_path)
+    submission = sweep.create(lab.arms(1), options(), "the command")
+    cluster.script("kill-node", "n1")
+    try:
+        report = make_round(submission.folder)
+        until(lambda: f"{report.jobs[0]}_0" not in cluster.queue(), "the job to end")
+        made = rounds(submission)
+    finally:
+        cluster.script("start-node", "n1")
+    assert {cause for m in made for cause in m.retried.values()} <= {"node"}
+    assert made[-1].done == 1
+    assert attempts(submission) == [1]
     check(submission)
 
 

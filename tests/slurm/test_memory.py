@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.conftest import running
-from slurm.lab import LONG, Lab, attempts, check, folders, rounds
+from slurm.lab import LONG, Lab, attempts, check, folders, rounds, worker
 
 from launch.slurm import records
+from launch.slurm.rounds import make_round
 from launch.status import trial_status
 from launch.sweep.submission import Submission
 
@@ -105,4 +106,22 @@ def test_everything_in_a_jobs_group_is_killed(cluster: Cluster, tmp_path: Path) 
     made = rounds(submission)
     assert list(made[0].retried.values()) == ["killed", "killed"]
     assert attempts(submission) == [2, 2]
+    check(submission)
+
+
+def test_a_kill_while_another_job_is_out_of_memory_is_a_kill(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, _ = lab.submit(lab.arms(1, LONG))
+    lab.begun(submission)
+    memory = "import time; kept = [bytearray(1 << 20) for _ in range(300) if not time.sleep(0.005)]"
+    other = call(
+        "sbatch", "--parsable", "--mem=100M", "-o", "/dev/null", "--wrap", f"srun python3 -c '{memory}'"
+    ).strip()
+    until(lambda: call("sacct", "-n", "-P", "-j", f"{other}.0", "--format=State").split() == ["OUT_OF_MEMORY"], "it")
+    os.kill(worker(submission, 0), signal.SIGKILL)
+    lab.brake(None)
+    until(lambda: not cluster.queue(), "the job")
+    assert list(make_round(submission.folder).retried.values()) == ["killed"]
+    assert rounds(submission)[-1].done == 1
     check(submission)
