@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from ablation.errors import AblationError
 from launch.slurm import commands, jobs, records, sbatch
 from launch.slurm.jobs import JobKey
+from launch.slurm.sbatch import JOBS
 from launch.slurm.state import SubmissionView
-from launch.slurm.submitter import JOBS
 from launch.sweep import entry_points
 
 _DELAY_MINUTES = 10  # minutes after which a keeper begins that waits for nothing

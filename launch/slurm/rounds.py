@@ -20,8 +20,9 @@ from launch.compose.overrides import verb_command
 from launch.slurm import commands, job_batches, records
 from launch.slurm.job_batches import CanaryState, draft_arrays, stages
 from launch.slurm.keeper import Keeper
+from launch.slurm.sbatch import JOBS
 from launch.slurm.state import SubmissionView
-from launch.slurm.submitter import JOBS, Submitter
+from launch.slurm.submitter import Submitter
 from launch.slurm.triage import TAKEN_OVER, Triage, triage
 from launch.status.retry_policy import RESET, RETRY, Decision
 from launch.sweep.submission import Submission

@@ -15,11 +15,10 @@ from launch.compose.arm import Work
 from launch.slurm import records, sbatch
 from launch.slurm.job_batches import ArrayDraft, Works, teachers
 from launch.slurm.records import LOST, Array
+from launch.slurm.sbatch import JOBS
 from launch.slurm.state import SubmissionView, find_job
 from launch.status.retry_policy import REFUSED, Decision
 from launch.sweep import entry_points
-
-JOBS = "jobs"  # in the submission's folder: sbatch files and the jobs' own logs
 
 
 class Refused(AblationError):

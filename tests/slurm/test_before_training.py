@@ -50,17 +50,21 @@ def test_an_environment_that_was_moved_after_the_submission(
 ) -> None:
     """The next round's jobs run with the interpreter of who makes it; before it, status tells."""
     lab, gone = Lab(tmp_path), tmp_path / "venv" / "bin" / "python"
+    gone.parent.mkdir(parents=True)
+    gone.symlink_to(sys.executable)
     with monkeypatch.context() as before:
         before.setattr(sys, "executable", str(gone))
-        submission, report = lab.submit(lab.arms(1))
-    until(lambda: not cluster.queue(), "the job to end")
+        submission, report = lab.submit(lab.arms(1), resources={"begin": "now+1hour"})
+    (tmp_path / "venv").rename(tmp_path / "moved")
+    start(cluster, submission)
     code, told = asked(capsys, lab, "status")
     assert (code, told["trials"][0]["state"], told["trials"][0]["cause"]) == (1, "failed", "node")
     assert f"{gone}: the interpreter of this job does not run" in told["trials"][0]["message"]
     log = submission.folder / "jobs" / f"{report.jobs[0]}_0_log.out"
     assert f"error: {gone}: the interpreter of this job does not run on n" in log.read_text()
-    first, *_, last = rounds(submission)
-    assert (list(first.retried.values()), last.done) == (["node"], 1)
+    assert list(make_round(submission.folder).retried.values()) == ["node"]
+    start(cluster, submission)
+    assert rounds(submission)[-1].done == 1
     (log,) = {*log.parent.glob("*.out")} - {log}
     assert log.read_text().startswith(f"Python {sys.version.split()[0]}, {sys.executable}, on n")
     check(submission)
