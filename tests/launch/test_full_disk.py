@@ -64,6 +64,7 @@ def test_a_sweep_that_cannot_be_begun(tmp_path: Path, kind: type[Disk]) -> None:
     """One line, nothing half done, and with room again it runs."""
     with mounted(kind, tmp_path / "disk") as disk:
         (disk.folder / "runs").mkdir()
+        os.sync()  # what is only in memory cannot be read any more once the disk has broken
         disk.fill()
         with pytest.raises(OSError, match=str(disk.folder)) as refused:
             submission(disk.folder / "runs", [])
