@@ -30,7 +30,7 @@ NURSERY = """
 import json, os, sys
 from pathlib import Path
 from ablation.errors import Stopped
-from launch.run import _stop_on_signal
+from launch.workers.signals import StopSignals
 from tiny import Silent, run
 
 class Asked(Silent):
@@ -43,10 +43,10 @@ for _ in sys.stdin:
     child = os.fork()
     if child == 0:
         os.setpgid(0, 0)
-        with _stop_on_signal() as event:
+        with StopSignals() as signals:
             print(os.getpid(), flush=True)
             watch = Asked()
-            watch.event = event
+            watch.event = signals.received
             code = 0
             try:
                 run(settings, folder, watch)

@@ -39,7 +39,9 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
 
     def poll() -> Sequence[Trial]:
         rounds.make_due()
-        return read_again().trials
+        now = read_again()
+        rounds.tell(now.trouble)
+        return now.trials
 
     try:
         follow(poll, rounds.over, sweep.submissions[-1], options.console(err=as_json))

@@ -6,6 +6,7 @@ its place in the queue is safe before limits are reached, and if whoever submits
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -13,10 +14,11 @@ from ablation.errors import AblationError
 from launch.slurm import commands, jobs, records, sbatch
 from launch.slurm.jobs import JobKey
 from launch.slurm.sbatch import JOBS
-from launch.slurm.state import SubmissionView
+from launch.slurm.state import SubmissionView, find_number
 from launch.sweep import entry_points
 
 _DELAY_MINUTES = 10  # minutes after which a keeper begins that waits for nothing
+_NONE = "no job follows the others to try again what fails"
 
 
 @dataclass
@@ -39,6 +41,7 @@ class Keeper:
         records.write_keeper(view.submission.folder, JobKey(name))
         flags = {**view.options.keeper_flags(), "begin": f"now+{_DELAY_MINUTES}minutes"}
         module = [view.submission.entries[entry_points.KEEPER], str(view.submission.folder)]
+        began = time.time()
         try:
             job = sbatch.submit(
                 view.submission.folder / JOBS,
@@ -51,8 +54,12 @@ class Keeper:
                 python=view.options.python,
                 srun=False,
             )
+        except sbatch.PerhapsSubmitted as e:
+            job = find_number(JobKey(name), began)
+            if not job:
+                return cls(view, trouble=f"{_NONE} ({e})")
         except AblationError as e:
-            return cls(view, trouble=f"no job follows the others to try again what fails ({e})")
+            return cls(view, trouble=f"{_NONE} ({e})")
         records.write_keeper(view.submission.folder, JobKey(name, job))
         return cls(view, job)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -19,6 +20,20 @@ from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 
 _NAMED = 3  # jobs of which one thing is said
+_ASK_FOR_LESS = "they never start as they are: `ablation cancel` the sweep, and submit it again with "
+# By SLURM's reasons (squeue's manual lists them), the first that fits: what helps.
+_WAYS_OUT = (
+    ("JobHeldAdmin", "an administrator holds them, and can say why"),
+    ("Held", "`scontrol release {jobs}` lets them start"),
+    ("TimeLimit|MaxWall", _ASK_FOR_LESS + "a shorter hydra.launcher.resources.time"),
+    ("Minutes", "they start when the budget of the account or qos allows it; `sshare` shows it"),
+    ("PerUser|PerAccount|Grp|JobsLimit", "they start as other jobs end"),
+    ("PerJob|PerNode|NodeLimit|BadConstraints|PartitionConfig", _ASK_FOR_LESS + "hydra.launcher.resources that fit"),
+    ("Account|InvalidQOS|QOSNotAllowed", _ASK_FOR_LESS + "another hydra.launcher.resources.account or qos"),
+    ("DependencyNeverSatisfied", "`ablation cancel` the sweep, then `ablation retry` submits what is not done"),
+    ("Partition|Node|Unavailable|Drain|Down", "they start when an administrator brings it back; `sinfo -R` says why"),
+    ("", "`scontrol show job {jobs}` tells more"),
+)
 
 
 def pending(submissions: Sequence[Submission]) -> Pending:
@@ -83,12 +98,15 @@ def _obstacles(queue: Iterable[Job]) -> Iterator[str]:
     for reason, waiting in by_reason.items():
         ids = [job.id for job in waiting]
         named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
-        way_out = ""
-        if waiting[0].stuck:
-            way_out = "; `ablation retry` or `ablation watch` lets SLURM try to start them again"
-        elif "Held" in reason:
-            way_out = f"; `scontrol release {','.join(sorted({job.number for job in waiting}))}` lets them start"
-        yield f"SLURM jobs {named} wait: {reason}{way_out}"
+        yield f"SLURM jobs {named} wait: {reason}; {_way_out(waiting)}"
+
+
+def _way_out(waiting: Sequence[Job]) -> str:
+    """What helps jobs that wait for the same reason."""
+    if waiting[0].stuck:
+        return "`ablation retry` or `ablation watch` lets SLURM try to start them again"
+    numbers = ",".join(sorted({job.number for job in waiting}))
+    return next(words for pattern, words in _WAYS_OUT if re.search(pattern, waiting[0].reason)).format(jobs=numbers)
 
 
 def _arrays(folder: Path) -> list[Array]:

@@ -158,7 +158,7 @@ def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -
     elif keeper.job:
         arrays = {*view.arrays_in_queue, *(a.job for a in submitter.arrays)}
         keeper.follow(sorted(arrays), any_of_them=bool(submitter.not_submitted))
-    notes = [keeper.trouble, _note_on_limit(submitter), _release(view, found)]
+    notes = [keeper.trouble, *submitter.notes, _note_on_limit(submitter), _release(view, found)]
     return replace(report, notes=tuple(filter(None, notes)))
 
 
@@ -256,6 +256,11 @@ class Rounds:
             self.trouble = f"no round could be made {_TRIES} times in a row: {trouble}"
         now = time.monotonic()
         self._due = now + max(PAUSE * _GROWTH**self._failures, _PAUSE_FACTOR * (now - began))
+
+    def tell(self, troubles: Iterable[str]) -> None:
+        """Print why something cannot go on or be known, each once."""
+        for trouble in troubles:
+            self._print_once(f"warning: {trouble}")
 
     def _print_once(self, text: str) -> None:
         if text not in self._printed:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from launch.compose.arm import Work
 from launch.slurm import jobs, options, records
-from launch.slurm.jobs import Job
+from launch.slurm.jobs import Job, JobKey
 from launch.slurm.options import SlurmOptions
 from launch.slurm.records import LOST, Array
 from launch.sweep import submission
@@ -97,17 +97,23 @@ class SubmissionView:
 
 
 def find_job(folder: Path, array: Array, since: float) -> Array:
-    """Find an array by its name, in case it was accepted after all; without a trace it is written off as lost.
-
-    SLURM also keeps records of what it refused. These are no trace.
-    """
-    for wait in (_SEARCH_PAUSE, 0):
-        known = [*jobs.queue([array.key]).values(), *jobs.accounts([array.key], since).values()]
-        if accepted := [job for job in known if job.accepted]:
-            found = replace(array, job=accepted[0].number)
-            break
-        time.sleep(wait)
-    else:
-        found = replace(array, job=LOST)
+    """Find an array by its name, in case it was accepted after all; without a trace it is written off as lost."""
+    found = replace(array, job=find_number(array.key, since) or LOST)
     records.write_array(folder, found)
     return found
+
+
+def find_number(key: JobKey, since: float) -> str:
+    """SLURM's number of a job that was perhaps accepted, submitted after `since`; empty if there is no trace of it.
+
+    SLURM also keeps records of what it refused. These are no trace.
+
+    Raises:
+        AblationError: SLURM cannot be asked.
+    """
+    for wait in (_SEARCH_PAUSE, 0):
+        known = [*jobs.queue([key]).values(), *jobs.accounts([key], since).values()]
+        if accepted := [job for job in known if job.accepted]:
+            return accepted[0].number
+        time.sleep(wait)
+    return ""

@@ -41,10 +41,13 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     found = no_effect.check(planned, chosen.check)
     submission = sweep.create(planned, node, command)
     print(f"sweep {submission.name}, submission {submission.number}: {submission.folder}")
-    dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
-    if dropped:
-        print(f"note: not passed on to the jobs: {', '.join(dropped)}; what jobs ask for is hydra.launcher.resources")
-    notes = [*chosen.notes, *warnings.sweep_notes(planned), *edited_code.notes(planned), *found.notes]
+    notes = [
+        *_dropped_notes(),
+        *chosen.notes,
+        *warnings.sweep_notes(planned),
+        *edited_code.notes(planned),
+        *found.notes,
+    ]
     for note in [*notes, *provenance.notes()]:
         print(f"note: {note}")
     report = make_round(submission.folder)
@@ -56,6 +59,17 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     if chosen.wait:
         return wait_for_end(submission)
     return 1 if report.refused else {}
+
+
+def _dropped_notes() -> list[str]:
+    """Of variables that jobs do not get. What SLURM itself has set in an allocation is only counted."""
+    dropped = sorted(set(os.environ) - set(sbatch.clean_environment(os.environ)))
+    if not dropped:
+        return []
+    chosen = [name for name in dropped if not name.startswith("SLURM_")]
+    of_slurm = len(dropped) - len(chosen)
+    named = ", ".join([*chosen, *([f"{of_slurm} of SLURM's own"] if of_slurm else [])])
+    return [f"not passed on to the jobs: {named}; what jobs ask for is hydra.launcher.resources"]
 
 
 def _stray_notes(submission: Submission) -> list[str]:
@@ -84,7 +98,9 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
 
     def poll() -> Sequence[Trial]:
         rounds.make_due()
-        return sweep_status([submission], ask).trials
+        now = sweep_status([submission], ask)
+        rounds.tell(now.trouble)
+        return now.trials
 
     try:
         follow(poll, rounds.over, submission, console)

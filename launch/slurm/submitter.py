@@ -20,6 +20,8 @@ from launch.slurm.state import SubmissionView, find_job
 from launch.status.retry_policy import REFUSED, Decision
 from launch.sweep import entry_points
 
+_AGAIN = "what failed there is tried there again"
+
 
 class Refused(AblationError):
     """SLURM does not take a job, in its own words."""
@@ -36,6 +38,7 @@ class Submitter:
     not_submitted: int = 0  # works that SLURM does not take for now
     limit: str = ""  # on the number of jobs, in SLURM's words
     refused: list[Decision] = field(default_factory=list)  # works that SLURM does not take as they are
+    notes: list[str] = field(default_factory=list)
     _canary_refusal: str = ""
 
     def __post_init__(self) -> None:
@@ -60,6 +63,10 @@ class Submitter:
                     self.limit, size = str(e), size // 2
                     continue
                 except Refused as e:
+                    if draft.room.exclude:  # by our own wish, which may leave no node that is fit
+                        self.notes.append(f"without {', '.join(draft.room.exclude)} SLURM takes no job, so {_AGAIN}")
+                        draft = replace(draft, room=replace(draft.room, exclude=()))
+                        continue
                     self._refuse([work for batch in rest for work in batch], str(e))
                     break
                 jobs |= {work: array.job for batch in array.batches for work in batch}

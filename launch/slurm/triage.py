@@ -110,15 +110,15 @@ def _decide(view: SubmissionView, assignment: Assignment, work: Work, past: list
         found.todo[work] = room
         return
     failed = ended.failure
-    if room.mem_mib is None:
-        room = replace(room, mem_mib=view.ended(assignment.job).mem_mib)
+    mem = view.ended(assignment.job).mem_mib if room.mem_mib is None else room.mem_mib
     earlier = [v.failure for v in past if v.decision == RETRY and v.array != assignment.array.number]
-    decision = decide([*earlier, failed], room, view.options.policy)
+    decision = decide([*earlier, failed], replace(room, mem_mib=mem), view.options.policy)
     reason = ""
     if isinstance(decision, GiveUp):
         found.given_up[work] = reason = ": ".join(filter(None, [decision.reason, ended.message[:_MESSAGE_LENGTH]]))
     else:
-        found.todo[work] = decision.room
+        grown = decision.room.mem_mib != mem  # else the cluster's default stays the cluster's
+        found.todo[work] = decision.room if grown else replace(decision.room, mem_mib=room.mem_mib)
     found.decisions.append(
         Decision(
             work,

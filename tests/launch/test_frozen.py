@@ -39,10 +39,11 @@ TRAIN = """
 import sys
 from pathlib import Path
 from rich.console import Console
+from launch.status.sweep_status import Pending, sweep_status
 from launch.sweep import submission
 from launch.workers import local
 made = submission.load(Path(sys.argv[1]))
-print(local.resume(made, made, Console(file=sys.stderr)))
+print(local.resume(made, sweep_status([made], Pending).trials, Console(file=sys.stderr)))
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def test_what_no_node_can_give_is_refused_in_slurms_words(
     (folder,) = sweep.submissions(lab.out)
     assert [array.job for array in read_arrays(folder)] == [LOST]
     assert cluster.queue() == []  # nor is a keeper left that has nothing to follow
-    assert list((folder / "jobs").glob("*1-1-*.sh")) == []
+    assert [path for path in (folder / "jobs").glob("*.sh") if "-keeper-" not in path.name] == []
 
 
 def test_the_verbs_tell_it_and_end(
@@ -132,4 +133,24 @@ def test_a_passing_refusal_is_none(cluster: Cluster, tmp_path: Path, stand_in: S
     closed.unlink()
     assert rounds(submission)[-1].done == 2
     assert attempts(submission) == [1, 1]
+    check(submission)
+
+
+def test_where_only_one_node_fits_what_failed_there_is_tried_there_again(cluster: Cluster, tmp_path: Path) -> None:
+    """A retry keeps away from the node that was at fault; without that one no node is left, and SLURM refuses."""
+    lab, mended = Lab(tmp_path), tmp_path / "mended"
+    (python := tmp_path / "python").write_text(f'#!/bin/sh\n[ -e {mended} ] && exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    submission, report = lab.submit(lab.arms(1), resources={"nodelist": "n1"}, python=str(python))
+    cluster.gone(f"{report.jobs[0]}_0")
+    mended.touch()
+    tried = make_round(submission.folder)
+    assert list(tried.retried.values()) == ["node"]
+    assert tried.refused == {}
+    assert tried.notes == ("without n1 SLURM takes no job, so what failed there is tried there again",)
+    assert [array.job for array in read_arrays(submission.folder)] == [report.jobs[0], LOST, *tried.jobs]
+    assert [array.room.exclude for array in read_arrays(submission.folder)] == [(), ("n1",), ()]
+    assert {array.room.mem_mib for array in read_arrays(submission.folder)} == {None}  # still the cluster's default
+    assert rounds(submission)[-1].done == 1
+    assert attempts(submission) == [1]
     check(submission)

@@ -13,7 +13,7 @@ from slurm.lab import Lab, attempts, check, done, options, rounds
 
 from ablation.errors import ConfigError
 from launch.slurm import submit
-from launch.slurm.records import read_arrays
+from launch.slurm.records import read_arrays, read_keeper
 from launch.slurm.rounds import make_round
 from launch.sweep import submission as sweep
 
@@ -23,9 +23,12 @@ StandIn = Callable[[str, str], Path]
 def test_sbatch_that_fails_after_accepting(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
     lab = Lab(tmp_path)
     stand_in("sbatch", '"$REAL" "$@" > /dev/null; echo "sbatch: error: Socket timed out" >&2; exit 1')
-    submission, report = lab.submit(lab.arms(2))
+    submission, report = lab.submit(lab.arms(2), keeper=True)
     assert [array.job for array in read_arrays(submission.folder)] == list(report.jobs)
-    assert len(cluster.queue()) == 2
+    assert report.notes == ()
+    keeper = read_keeper(submission).number
+    assert f"afterany:{report.jobs[0]}_*" in call("squeue", "-h", "-j", keeper, "-o", "%E")
+    assert len(cluster.queue()) == 3
     assert rounds(submission)[-1].done == 2
     assert attempts(submission) == [1, 1]
     check(submission)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from slurm.lab import Lab, attempts, check, rounds
 
 from launch.cli import main
 from launch.slurm import queue
+from launch.slurm.jobs import Job
 
 Capture = pytest.CaptureFixture[str]
 
@@ -74,8 +77,41 @@ def test_held_jobs_are_told_with_what_releases_them(cluster: Cluster, tmp_path: 
     ids = f"{report.jobs[0]}_0, {report.jobs[0]}_1"
     assert found.trouble == [f"SLURM jobs {ids} wait: JobHeldUser; `scontrol release {report.jobs[0]}` lets them start"]
     assert found.awaited == submission.trials
-    call("scontrol", "release", report.jobs[0])
+    watch = [sys.executable, "-m", "launch", "watch", "--out", str(lab.out)]
+    with subprocess.Popen(watch, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as shell:
+        assert shell.stdout is not None
+        said = next(line for line in shell.stdout if "JobHeldUser" in line)
+        assert said == f"warning: {found.trouble[0]}\n"
+        call("scontrol", "release", report.jobs[0])
+        assert "2 done" in shell.stdout.read()
+        assert shell.wait() == 0
     assert rounds(submission)[-1].done == 2
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("PartitionTimeLimit", "a shorter hydra.launcher.resources.time"),
+        ("QOSMaxWallDurationPerJobLimit", "a shorter hydra.launcher.resources.time"),
+        ("AssocGrpCPUMinutesLimit", "budget"),
+        ("QOSMaxCpuPerUserLimit", "as other jobs end"),
+        ("QOSMaxJobsPerAccountLimit", "as other jobs end"),
+        ("QOSGrpNodeLimit", "as other jobs end"),
+        ("QOSMaxCpuPerJobLimit", "hydra.launcher.resources that fit"),
+        ("PartitionNodeLimit", "hydra.launcher.resources that fit"),
+        ("InvalidAccount", "another hydra.launcher.resources.account"),
+        ("JobHeldAdmin", "administrator"),
+        ("JobHeldUser", "`scontrol release 7,9` lets them start"),
+        ("PartitionInactive", "`sinfo -R`"),
+        ("ReqNodeNotAvail, UnavailableNodes:n1", "`sinfo -R`"),
+        ("SomethingNew", "`scontrol show job 7,9`"),
+    ],
+)
+def test_each_reason_has_a_way_out(reason: str, words: str) -> None:
+    jobs = [Job("7_0", "a", "PENDING", reason=reason), Job("9_1", "a", "PENDING", reason=reason)]
+    (line,) = queue._obstacles(jobs)
+    assert line.startswith(f"SLURM jobs 7_0, 9_1 wait: {reason}; ")
+    assert words in line
 
 
 def test_what_no_node_serves_is_told(cluster: Cluster, tmp_path: Path) -> None:
