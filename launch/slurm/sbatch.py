@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from ablation.errors import AblationError
+from ablation.errors import AblationError, ConfigError
 from ablation.store.atomic import write_atomic
 from launch.slurm.options import Flags
 
@@ -72,7 +72,7 @@ def submit(
         PerhapsSubmitted: sbatch has been called; look the name up before trying again.
         AblationError: it could not be called; nothing was submitted.
     """
-    _check_folders(folder, cwd)
+    _check_cwd(cwd)
     path = folder / f"{name}-{uuid4().hex[:6]}.sh"
     text = _text(folder, name, module, flags, cwd=cwd, code=code, setup=setup, srun=srun, python=python)
     write_atomic(path, text.encode())
@@ -137,15 +137,23 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _check_folders(folder: Path, cwd: Path) -> None:
+def check_out(out: Path) -> None:
+    """Refuse a folder for runs in which SLURM cannot write its logs.
+
+    Raises:
+        ConfigError: so it is.
+    """
+    if {*str(out)} & {*"\\\n"}:
+        raise ConfigError(f"out: SLURM writes no log below {str(out)!r}, a name with a backslash or a line's end")
+
+
+def _check_cwd(cwd: Path) -> None:
     if not cwd.is_dir():
         raise AblationError(
             f"{cwd}: the folder in which this sweep was submitted is gone, and its jobs run in it, since paths in "
             f"configurations may be relative to it; make it again (mkdir -p {shlex.quote(str(cwd))}), or submit the "
             "sweep again from another folder: what is done is kept"
         )
-    if {*str(folder)} & {*"\\\n"}:
-        raise AblationError(f"out: SLURM writes no log below {str(folder)!r}, a name with a backslash or a line's end")
 
 
 def _job_number(answer: str) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -38,6 +39,7 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
         AblationError: SLURM is not there, or does not answer.
     """
     chosen = options.read(node)
+    sbatch.check_out(Path(planned[0].config["out"]).resolve())
     found = no_effect.check(planned, chosen.check)
     submission = sweep.create(planned, node, command)
     print(f"sweep {submission.name}, submission {submission.number}: {submission.folder}")

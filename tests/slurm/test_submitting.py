@@ -56,6 +56,14 @@ def test_an_impossible_option_writes_nothing(cluster: Cluster, tmp_path: Path) -
     assert sweep.submissions(lab.out) == []
 
 
+def test_a_folder_that_slurm_cannot_write_to_is_refused_before_it_is_made(tmp_path: Path) -> None:
+    lab = Lab(tmp_path / "back\\slash")
+    lab.folder.mkdir()
+    with pytest.raises(ConfigError, match="out: SLURM writes no log below"):
+        submit.run(lab.arms(1), options(), "the command")
+    assert not lab.out.exists()
+
+
 @pytest.fixture
 def three_jobs_at_most(cluster: Cluster) -> Iterator[None]:
     call("sacctmgr", "-i", "-Q", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=3")
