@@ -105,7 +105,7 @@ def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:
 
 def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of `conf/hydra/launcher/plan.yaml`, checked."""
-    given = {key: value for key, value in options.items() if key != "kind" and not key.startswith("_")}
+    given = {key: value for key, value in options.items() if key != "run" and not key.startswith("_")}
     for key, value in given.items():
         if key not in _OPTIONS:
             raise ConfigError(f"hydra.launcher.{key}: no such option of plan; {near(key, _OPTIONS)}")

@@ -9,9 +9,9 @@ import click
 
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
+from launch.backends import backend_of
 from launch.cli import options
 from launch.cli.selection import SelectedSweep, refuse_what_is_closed
-from launch.slurm import queue
 from launch.status.sweep_status import Trial
 
 _NOT_DONE = ("running", "queued", "new", "stopped", "blocked", "failed")
@@ -62,16 +62,15 @@ def write_cancel_markers(trials: Sequence[Trial]) -> None:
 
 
 def cancel_jobs(sweep: SelectedSweep) -> list[str]:
-    """Cancel the SLURM jobs that have nothing left to do; returns their ids.
+    """Cancel the jobs that have nothing left to do; returns their ids.
 
     Raises:
         AblationError: SLURM cannot be asked; the markers are there, so that its jobs will stop by themselves.
     """
-    submitted = [s for s in sweep.submissions if s.launcher.get("kind") == "slurm"]
-    return [job for submission in submitted for job in queue.cancel(submission.folder)]
+    return [job for submission in sweep.submissions for job in backend_of(submission).cancel(submission)]
 
 
 def stray_jobs(sweep: SelectedSweep) -> list[str]:
-    """SLURM jobs of this sweep's name and place that no submission knows any more; they are a person's to cancel."""
+    """Jobs of this sweep's name and place that no submission knows any more; they are a person's to cancel."""
     last = sweep.submissions[-1]
-    return queue.strays(last) if last.launcher.get("kind") == "slurm" else []
+    return backend_of(last).strays(last)

@@ -14,7 +14,7 @@ from ablation.config import MANY
 from ablation.errors import AblationError, ConfigError
 from ablation.store.file_errors import unwritable
 from ablation.store.identity import flatten
-from launch.backends import status_of
+from launch.backends import backend_of, status_of
 from launch.compose.overrides import parsed
 from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission, load, submissions
@@ -29,6 +29,7 @@ class SelectedSweep:
     submissions: list[Submission]  # oldest first
     trials: list[Trial]  # those that were chosen
     trouble: list[str] = field(default_factory=list)  # what could not be read or asked, and why
+    newest: list[int] = field(default_factory=list)  # of each submission, before its trials were looked at: see Backend
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,9 @@ def select(out: Path, name: str | None, chosen: Filter) -> SelectedSweep:
                 damaged.append(str(e))
     if not loaded:
         raise AblationError("; ".join(damaged))
+    newest = [backend_of(submission).newest(submission) for submission in loaded]
     trials, trouble = status_of(loaded)
-    return SelectedSweep(name, out, loaded, chosen(trials), [*damaged, *trouble])
+    return SelectedSweep(name, out, loaded, chosen(trials), [*damaged, *trouble], newest)
 
 
 def refuse_what_is_closed(out: Path, trials: Sequence[Trial]) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 import click
 
 from ablation.errors import AblationError
+from launch.backends import backend_of, by_backend
 from launch.cli import options
 from launch.cli.selection import Filter, SelectedSweep, select
 from launch.cli.status import show
 from launch.compose.overrides import verb_command
-from launch.slurm.rounds import Rounds
 from launch.status.sweep_status import Trial
-from launch.sweep import upload
-from launch.terminal.follow import follow
+from launch.terminal.follow import OncePrinter, follow
 
 
 @click.command(short_help="Follow a sweep live until it is over.")
@@ -29,8 +28,8 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
     Without a terminal it prints a line when something changes. The exit code is that of status.
     """
     sweep = select(out, name, chosen)
-    on_slurm = [s.folder for s in sweep.submissions if s.launcher.get("kind") == "slurm"]
-    rounds, labels = Rounds(on_slurm, lambda text: click.echo(text, err=True)), {t.label for t in sweep.trials}
+    print_line, labels = OncePrinter(lambda text: click.echo(text, err=True)), {t.label for t in sweep.trials}
+    rounds = [backend.rounds(own, print_line) for backend, own in by_backend(sweep.submissions)]
 
     def read_again() -> SelectedSweep:
         """As it is now, of the trials that were chosen at the beginning."""
@@ -38,22 +37,24 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
         return replace(now, trials=[t for t in now.trials if t.label in labels])
 
     def poll() -> Sequence[Trial]:
-        rounds.make_due()
+        for each in rounds:
+            each.make_due()
         now = read_again()
-        rounds.tell(now.trouble)
+        for trouble in now.trouble:
+            print_line(f"warning: {trouble}")
         return now.trials
 
+    def over() -> bool:
+        return all(each.over() for each in rounds)
+
     try:
-        follow(poll, rounds.over, sweep.submissions[-1], options.console(err=as_json))
+        follow(poll, over, sweep.submissions[-1], options.console(err=as_json))
     except KeyboardInterrupt:
         click.echo(f"left; the sweep goes on: {verb_command(f'watch {sweep.name}', sweep.out)}", err=True)
         return 130
-    if rounds.trouble:
-        raise AblationError(
-            f"{rounds.trouble}\nthe jobs go on; {verb_command(f'watch {sweep.name}', sweep.out)} asks again"
-        )
+    if trouble := next((each.trouble for each in rounds if each.trouble), ""):
+        raise AblationError(f"{trouble}\nthe jobs go on; {verb_command(f'watch {sweep.name}', sweep.out)} asks again")
     for submission in sweep.submissions:
-        if submission.launcher.get("kind") == "slurm":
-            for line in upload.upload_submission(submission):
-                click.echo(f"MLflow: {line}", err=True)
+        for line in backend_of(submission).upload(submission):
+            click.echo(f"MLflow: {line}", err=True)
     return show(read_again(), rows=0, as_json=as_json)

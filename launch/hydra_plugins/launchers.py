@@ -1,18 +1,14 @@
-"""Hydra's launchers: `plan`, `local`, `slurm`, `report`. Imported at every start, so what is heavy comes late."""
+"""Hydra's launchers: `Sweep` for all that run arms, and `Report`. Imported at every start: what is heavy comes late."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from hydra.core.utils import JobReturn
 from hydra.plugins.launcher import Launcher
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig
-
-if TYPE_CHECKING:
-    from launch.multirun import Runner
 
 
 class _Configured(Launcher):
@@ -27,8 +23,8 @@ class _Configured(Launcher):
         self._config = config
 
 
-class _Sweep(_Configured):
-    """Gathers the arms and hands them to what runs them."""
+class Sweep(_Configured):
+    """Gathers the arms and hands them to the function that the launcher's YAML names as `run`."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """One return for each of these override lists.
@@ -36,41 +32,12 @@ class _Sweep(_Configured):
         Raises:
             ConfigError: some arms are refused; nothing was started.
         """
+        from hydra.utils import get_method
+
         from launch.multirun import launch
 
         assert self._config is not None
-        return launch(self._run(), self._config, job_overrides)
-
-    @abstractmethod
-    def _run(self) -> Runner:
-        """What runs the arms."""
-
-
-class Plan(_Sweep):
-    """Shows, and starts nothing."""
-
-    def _run(self) -> Runner:
-        from launch.plan import run
-
-        return run
-
-
-class Local(_Sweep):
-    """Worker processes on this machine."""
-
-    def _run(self) -> Runner:
-        from launch.workers.local import run
-
-        return run
-
-
-class Slurm(_Sweep):
-    """Jobs of a SLURM cluster."""
-
-    def _run(self) -> Runner:
-        from launch.slurm.submit import run
-
-        return run
+        return launch(get_method(self._config.hydra.launcher.run), self._config, job_overrides)
 
 
 class Report(_Configured):

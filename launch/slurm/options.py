@@ -40,8 +40,8 @@ _SWITCHES = (
 )
 _WARNING_EARLY = 60  # seconds by which SLURM may send it too early
 _KEYS = (
-    "kind", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check", "grace",
-    "setup", "python", "retry",
+    "run", "backend", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check",
+    "grace", "setup", "python", "retry",
 )  # fmt: skip
 
 Flags = dict[str, Any]  # sbatch's long options without the dashes

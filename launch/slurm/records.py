@@ -113,8 +113,12 @@ def read_array(folder: Path, number: int) -> Array:
 
 def read_arrays(folder: Path) -> list[Array]:
     """Every array of a submission, oldest first."""
-    numbers = sorted(int(path.stem) for path in (folder / _ARRAYS).glob("*.json"))
-    return [read_array(folder, number) for number in numbers]
+    return [read_array(folder, number) for number in array_numbers(folder)]
+
+
+def array_numbers(folder: Path) -> list[int]:
+    """The numbers of a submission's arrays, in order."""
+    return sorted(int(path.stem) for path in (folder / _ARRAYS).glob("*.json"))
 
 
 def _path(folder: Path, number: int) -> Path:

@@ -71,7 +71,7 @@ class RoundReport:
 
 def newest_array(folder: Path) -> int:
     """The number of the newest array of jobs: what somebody has seen who then asks to try trials again."""
-    return max((array.number for array in records.read_arrays(folder)), default=0)
+    return max(records.array_numbers(folder), default=0)
 
 
 def make_round(folder: Path, again: Collection[str] = (), seen: int | None = None, me: str = "") -> RoundReport:
@@ -216,11 +216,11 @@ def next_commands(submission: Submission) -> list[str]:
 
 
 class Rounds:
-    """The rounds of these submissions while somebody looks on; `print_line` gets each thing that happens once."""
+    """The rounds of these submissions while somebody looks on; `print_line` gets what happens, in each round."""
 
     def __init__(self, folders: Iterable[Path], print_line: Callable[[str], None]) -> None:
         self._open, self._print_line = list(folders), print_line
-        self._due, self._printed, self._failures = 0.0, set[str](), 0
+        self._due, self._failures = 0.0, 0
         self.trouble = ""  # why no more rounds are made although something is left to judge
 
     def over(self) -> bool:
@@ -238,17 +238,17 @@ class Rounds:
                 report = make_round(folder)
             except (AblationError, OSError) as e:
                 trouble = in_words(e)
-                self._print_once(f"warning: {trouble}; it is tried again")
+                self._print_line(f"warning: {trouble}; it is tried again")
                 continue
             for labels, cause in _grouped(report.retried):
-                self._print_once(f"{labels}: {cause}, is tried again")
+                self._print_line(f"{labels}: {cause}, is tried again")
             for labels, words in _grouped(report.refused):
-                self._print_once(f"{labels}: refused, {words}; SLURM is asked again")
+                self._print_line(f"{labels}: refused, {words}; SLURM is asked again")
             given_up = {label: reason for label, reason in report.given_up.items() if reason != TAKEN_OVER}
             for labels, reason in _grouped(given_up):
-                self._print_once(f"{labels}: given up, {reason}")
+                self._print_line(f"{labels}: given up, {reason}")
             for note in report.notes:
-                self._print_once(f"note: {note}")
+                self._print_line(f"note: {note}")
             if report.over:
                 self._open.remove(folder)
         self._failures = self._failures + 1 if trouble else 0
@@ -256,13 +256,3 @@ class Rounds:
             self.trouble = f"no round could be made {_TRIES} times in a row: {trouble}"
         now = time.monotonic()
         self._due = now + max(PAUSE * _GROWTH**self._failures, _PAUSE_FACTOR * (now - began))
-
-    def tell(self, troubles: Iterable[str]) -> None:
-        """Print why something cannot go on or be known, each once."""
-        for trouble in troubles:
-            self._print_once(f"warning: {trouble}")
-
-    def _print_once(self, text: str) -> None:
-        if text not in self._printed:
-            self._printed.add(text)
-            self._print_line(text)

@@ -17,7 +17,7 @@ from launch.checks import no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned
 from launch.slurm import options, sbatch
-from launch.slurm.queue import pending, strays
+from launch.slurm.backend import pending, strays
 from launch.slurm.rounds import Rounds, make_round, next_commands, report_lines
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.sweep_status import Pending, Trial, sweep_status
@@ -25,7 +25,7 @@ from launch.sweep import edited_code, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
 from launch.terminal import summary
-from launch.terminal.follow import follow
+from launch.terminal.follow import OncePrinter, follow
 from launch.terminal.sweep_progress import Progress
 
 
@@ -93,7 +93,8 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
         AblationError: SLURM could not be asked for minutes; the jobs go on.
     """
     console = Console(highlight=False)
-    rounds = Rounds([submission.folder], lambda text: console.print(text, markup=False, soft_wrap=True))
+    print_line = OncePrinter(lambda text: console.print(text, markup=False, soft_wrap=True))
+    rounds = Rounds([submission.folder], print_line)
 
     def ask() -> Pending:
         return pending([submission])
@@ -101,7 +102,8 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
     def poll() -> Sequence[Trial]:
         rounds.make_due()
         now = sweep_status([submission], ask)
-        rounds.tell(now.trouble)
+        for trouble in now.trouble:
+            print_line(f"warning: {trouble}")
         return now.trials
 
     try:
@@ -117,7 +119,7 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
     outcomes = {(t.planned.arm.id, t.seed): _outcome(t) for t in trials}
     for (id_, seed), outcome in outcomes.items():
         progress.rows[id_].outcomes[seed] = outcome
-    summary.show(submission, progress, console)
+    summary.show(submission, progress, console, own_since=submission.time)
     return outcomes
 
 

@@ -44,7 +44,7 @@ class Submission:
     out: Path
     cwd: Path  # relative paths in configurations are relative to it
     command: str
-    launcher: dict[str, Any]  # the launcher's resolved options; `kind` is local or slurm
+    launcher: dict[str, Any]  # the launcher's resolved options; `backend` is its module
     code: Path  # to be first on PYTHONPATH
     entries: entry_points.Entries  # the modules in it that are run
     time: float  # seconds since 1970

@@ -102,7 +102,7 @@ def read_options(node: Mapping[str, Any]) -> ReportOptions:
     Raises:
         ConfigError: names key, value and the way out.
     """
-    given = {key: value for key, value in node.items() if key != "kind" and not key.startswith("_")}
+    given = {key: value for key, value in node.items() if not key.startswith("_")}
     for key, value in given.items():
         if key not in ReportOptions.__annotations__:
             way = near(key, ReportOptions.__annotations__)

@@ -26,6 +26,19 @@ _POLL_FACTOR = 10  # so many times as long as a reading takes
 _PENDING, _FINAL = {"running", "queued"}, {"done", "cancelled"}
 
 
+class OncePrinter:
+    """Prints each line once, however often it is told."""
+
+    def __init__(self, print_line: Callable[[str], object]) -> None:
+        self._print_line, self._printed = print_line, set[str]()
+
+    def __call__(self, text: str) -> None:
+        """Print a line, if it is a new one."""
+        if text not in self._printed:
+            self._printed.add(text)
+            self._print_line(text)
+
+
 def follow(
     poll: Callable[[], Sequence[Trial]], over: Callable[[], bool], submission: Submission, console: Console
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
@@ -20,12 +21,22 @@ from launch.terminal.sweep_progress import ArmProgress, Progress
 _REASONS = 8  # kinds of failure that are listed
 
 
-def show(submission: Submission, progress: Progress, console: Console, doubts: Sequence[str] = ()) -> None:
-    """Print it; on a terminal, of more arms than fit the best ones. `doubts` are about what the numbers mean."""
+def show(
+    submission: Submission,
+    progress: Progress,
+    console: Console,
+    doubts: Sequence[str] = (),
+    own_since: float = math.inf,
+) -> None:
+    """Print it; on a terminal, of more arms than fit the best ones. `doubts` are about what the numbers mean.
+
+    What was found done when it was looked at first was done before, unless that was later than `own_since` (seconds
+    since 1970): then the sweep's own jobs may have done it.
+    """
     below = [
         *_failures(submission, progress),
         *(f"note        {d}" for d in doubts),
-        *_where_to_look(submission, progress),
+        *_where_to_look(submission, progress, own_since),
     ]
     rows, title = (
         list(progress.rows.values()),
@@ -87,23 +98,22 @@ def _kind(outcome: Outcome) -> tuple[str, str]:
     return outcome.cause or outcome.state, re.sub(r"\S*/\S+|[0-9a-f]{16}|\d+(\.\d+)?", "#", outcome.message)
 
 
-def _where_to_look(submission: Submission, progress: Progress) -> Iterator[str]:
+def _where_to_look(submission: Submission, progress: Progress, own_since: float) -> Iterator[str]:
     """The totals, and where the runs, the logs and the tracker are."""
     total, counts = progress.trials, progress.counts
     yield f"trials      {counts['done']} of {total} done" + "".join(
         f", {n} {state}" for state, n in sorted(counts.items()) if state != "done"
     )
-    yield from _done_before(submission, progress)
+    yield from _done_before(submission, progress, own_since)
     yield f"run folders {_relative(submission)}, logs of the workers {submission.folder / 'logs'}"
     for uri in sorted(_trackers(submission)):
         yield f"compare     {where_to_look(uri)}"
 
 
-def _done_before(submission: Submission, progress: Progress) -> Iterator[str]:
-    """What was done before this run. On SLURM, what was found done may be the work of the sweep's own jobs."""
+def _done_before(submission: Submission, progress: Progress, own_since: float) -> Iterator[str]:
+    """What was done before this run."""
     times = [done_at(submission.out / arm / f"seed-{seed}") for arm, seed in progress.before]
-    jobs = submission.launcher.get("kind") == "slurm"
-    earlier = [at for at in times if at is not None and (at < submission.time or not jobs)]
+    earlier = [at for at in times if at is not None and at < own_since]
     ago = format_ago(earlier) if earlier else ""
     if earlier and len(earlier) == progress.trials:
         yield f"            already done {ago}; nothing was run"

@@ -14,7 +14,7 @@ from slurm.lab import LONG, Lab, attempts, check, rounds
 
 from ablation.errors import AblationError
 from launch.cli import main
-from launch.slurm import commands, jobs, queue
+from launch.slurm import backend, commands, jobs
 from launch.slurm.jobs import JobKey
 from launch.slurm.rounds import make_round
 
@@ -83,7 +83,7 @@ def test_watch_ends_when_slurm_cannot_be_asked(
     assert code == 1
     assert "5 times in a row: squeue: slurm_load_jobs error: Unable to contact slurm controller" in printed["error"]
     gone.unlink()
-    assert queue.cancel(submission.folder) == []
+    assert backend.cancel(submission) == []
     assert len(cluster.queue()) == 1
 
 
@@ -142,7 +142,7 @@ def test_a_persons_settings_change_no_answer(cluster: Cluster, tmp_path: Path, m
         monkeypatch.setenv(name, value)
     lab = Lab(tmp_path)
     submission, _ = lab.submit(lab.arms(1))
-    assert queue.pending([submission]).awaited == submission.trials
+    assert backend.pending([submission]).awaited == submission.trials
     assert rounds(submission)[-1].done == 1
     assert attempts(submission) == [1]
     check(submission)

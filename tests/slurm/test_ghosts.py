@@ -11,7 +11,7 @@ from slurm.lab import Lab, attempts, check, options, rounds
 
 from ablation.errors import ConfigError
 from launch.cli import main
-from launch.slurm import queue, submit
+from launch.slurm import backend, submit
 from launch.slurm.records import read_arrays
 from launch.slurm.rounds import make_round
 from launch.sweep import submission as sweep
@@ -70,8 +70,8 @@ def test_a_number_that_is_somebody_elses_job_now_is_not_ours(cluster: Cluster, t
     other = call("sbatch", "--parsable", "--hold", "--array=0-0", "--wrap", "true").strip()
     path = submission.folder / "arrays/1.json"
     path.write_text(path.read_text().replace(f'"{report.jobs[0]}"', f'"{other}"'))
-    assert queue.cancel(submission.folder) == []
-    assert queue.pending([submission]).awaited == set()
+    assert backend.cancel(submission) == []
+    assert backend.pending([submission]).awaited == set()
     assert f"{other}_0" in cluster.queue()
 
 
@@ -79,7 +79,7 @@ def test_a_job_that_somebody_renamed_is_still_ours(cluster: Cluster, tmp_path: P
     lab = Lab(tmp_path)
     submission, report = lab.submit(lab.arms(1), **HELD)
     call("scontrol", "update", f"JobId={report.jobs[0]}", "JobName=mine|now")
-    assert queue.pending([submission]).awaited == submission.trials
+    assert backend.pending([submission]).awaited == submission.trials
     call("scontrol", "release", report.jobs[0])
     assert rounds(submission)[-1].done == 1
     assert (len(read_arrays(submission.folder)), attempts(submission)) == (1, [1])

@@ -14,7 +14,7 @@ from slurm.cluster import Cluster, call, until
 from slurm.lab import Lab, attempts, check, rounds
 
 from launch.cli import main
-from launch.slurm import queue
+from launch.slurm import backend
 from launch.slurm.jobs import Job
 
 Capture = pytest.CaptureFixture[str]
@@ -73,7 +73,7 @@ def test_a_job_that_slurm_could_not_start_is_named_and_released(
 def test_held_jobs_are_told_with_what_releases_them(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     submission, report = lab.submit(lab.arms(2), resources={"hold": True})
-    found = queue.pending([submission])
+    found = backend.pending([submission])
     ids = f"{report.jobs[0]}_0, {report.jobs[0]}_1"
     assert found.trouble == [f"SLURM jobs {ids} wait: JobHeldUser; `scontrol release {report.jobs[0]}` lets them start"]
     assert found.awaited == submission.trials
@@ -109,7 +109,7 @@ def test_held_jobs_are_told_with_what_releases_them(cluster: Cluster, tmp_path: 
 )
 def test_each_reason_has_a_way_out(reason: str, words: str) -> None:
     jobs = [Job("7_0", "a", "PENDING", reason=reason), Job("9_1", "a", "PENDING", reason=reason)]
-    (line,) = queue._obstacles(jobs)
+    (line,) = backend._obstacles(jobs)
     assert line.startswith(f"SLURM jobs 7_0, 9_1 wait: {reason}; ")
     assert words in line
 
@@ -120,8 +120,8 @@ def test_what_no_node_serves_is_told(cluster: Cluster, tmp_path: Path) -> None:
         call("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
     try:
         submission, report = lab.submit(lab.arms(1))
-        until(lambda: queue.pending([submission]).trouble, "SLURM's reason", 30)
-        (trouble,) = queue.pending([submission]).trouble
+        until(lambda: backend.pending([submission]).trouble, "SLURM's reason", 30)
+        (trouble,) = backend.pending([submission]).trouble
         assert f"SLURM jobs {report.jobs[0]}_0 wait: " in trouble
         assert "DRAINED" in trouble or "UnavailableNodes" in trouble
     finally:

@@ -1,22 +1,27 @@
-"""What the rest of the launcher asks of submissions on SLURM: which trials are still to come, and to cancel some."""
+"""SLURM as the verbs see it (`launch.backends.Backend`): what is still to come, what to cancel and to retry."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+
+from rich.console import Console
 
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
+from launch.backends import Retried
 from launch.slurm import commands, jobs, records
-from launch.slurm.causes import seed_folders
+from launch.slurm.causes import never_ran, seed_folders
 from launch.slurm.job_batches import Works
 from launch.slurm.jobs import Job
 from launch.slurm.records import LOST, Array
+from launch.slurm.rounds import Rounds, make_round, newest_array, next_commands, report_lines
 from launch.status.outcome import TrialKey
 from launch.status.retry_policy import HOLD, STOP
-from launch.status.sweep_status import Pending
+from launch.status.sweep_status import Pending, Trial
 from launch.sweep import submission as sweep
+from launch.sweep import upload as uploads
 from launch.sweep.submission import Submission
 
 _NAMED = 3  # jobs of which one thing is said
@@ -36,6 +41,11 @@ _WAYS_OUT = (
 )
 
 
+def newest(submission: Submission) -> int:
+    """The number of its newest array of jobs."""
+    return newest_array(submission.folder)
+
+
 def pending(submissions: Sequence[Submission]) -> Pending:
     """What their jobs will start: those in the queue, and those that a keeper is to submit. SLURM is asked once."""
     found, keepers = Pending(), [records.read_keeper(submission) for submission in submissions]
@@ -43,6 +53,7 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     for submission in submissions:
         past = records.read_decisions(submission.folder)
         found.decisions |= {(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds}
+        found.decisions |= never_ran(submission)
     try:
         queue = jobs.queue([*keepers, *(a.key for own in arrays for a in own)], commands.LOOK)
     except AblationError as e:
@@ -60,7 +71,7 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     return found
 
 
-def cancel(folder: Path) -> list[str]:
+def cancel(submission: Submission) -> list[str]:
     """Cancel the jobs all of whose trials carry the cancel marker, which is to be written before; returns their ids.
 
     Jobs that hold other trials too go on: who trains a marked one sees the marker, saves and stops.
@@ -68,7 +79,7 @@ def cancel(folder: Path) -> list[str]:
     Raises:
         AblationError: SLURM cannot be asked.
     """
-    submission, arrays = sweep.load(folder), _arrays(folder)
+    arrays = _arrays(submission.folder)
     queue = jobs.queue([array.key for array in arrays], commands.LOOK)
     found = [job for job, batch in _active_batches(arrays, queue).items() if _all_cancelled(submission, batch)]
     commands.cancel_jobs(found, commands.LOOK)
@@ -87,6 +98,34 @@ def strays(submission: Submission) -> list[str]:
     known = [array.key for folder in folders for array in records.read_arrays(folder)]
     known += [records.read_keeper(sweep.load(folder)) for folder in folders]
     return sorted({job.number for job in jobs.strays(records.name_prefix(submission), known)})
+
+
+def retry(submission: Submission, trials: Sequence[Trial], seen: int, console: Console) -> Retried:
+    """Submit them again, by a round of their submission.
+
+    Raises:
+        ConfigError: SLURM takes none of the jobs.
+        AblationError: SLURM cannot be asked.
+    """
+    report = make_round(submission.folder, again=[t.label for t in trials], seen=seen)
+    _print(console, report_lines(report))
+    report.require_accepted()
+    _print(console, next_commands(submission))
+    return Retried(1 if report.refused else 0, report.jobs, report.refused)
+
+
+def rounds(submissions: Sequence[Submission], print_line: Callable[[str], None]) -> Rounds:
+    """The rounds in which what has ended is judged and tried again."""
+    return Rounds([submission.folder for submission in submissions], print_line)
+
+
+def upload(submission: Submission) -> list[str]:
+    """Upload what jobs could not."""
+    return list(uploads.upload_submission(submission))
+
+
+def _print(console: Console, lines: Sequence[str]) -> None:
+    console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def _obstacles(queue: Iterable[Job]) -> Iterator[str]:

@@ -1,0 +1,69 @@
+"""A launcher of one's own, outside the checkout: a YAML and a module, and every verb works on what it has begun."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from tiny import SMALL_MODEL, TINY
+
+ROOT = Path(__file__).resolve().parents[2]
+YAML = """
+_target_: hydra_plugins.launchers.Sweep
+run: desk_drawer.run
+backend: desk_drawer
+drawer: top
+"""
+# It writes down what it was given, and trains when it is asked again.
+MODULE = """
+from launch.status.sweep_status import Pending
+from launch.sweep import submission as sweep
+from launch.workers.backend import newest, retry, rounds, strays, upload
+
+def run(planned, options, command):
+    made = sweep.create(planned, options, command)
+    (made.folder / "drawer").write_text(options["drawer"])
+    print("put into the", options["drawer"], "drawer")
+    return {}
+
+def pending(submissions):
+    lying = [s for s in submissions if (s.folder / "drawer").exists()]
+    trouble = ["somebody has to open the drawer"] if lying else []
+    return Pending({key for s in lying for key in s.trials}, trouble=trouble)
+
+def cancel(submission):
+    (submission.folder / "drawer").unlink()
+    return ["drawer"]
+"""
+
+
+def test_a_yaml_and_a_module(tmp_path: Path) -> None:
+    (tmp_path / "conf/hydra/launcher").mkdir(parents=True)
+    (tmp_path / "conf/hydra/launcher/drawer.yaml").write_text(YAML)
+    (tmp_path / "desk_drawer.py").write_text(MODULE)
+    out = f"out={tmp_path / 'out'}"
+
+    def call(*line: str, code: int = 0) -> str:
+        env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+        done = subprocess.run([sys.executable, *line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout
+
+    def ask(verb: str, code: int = 0) -> dict[str, object]:
+        answer: dict[str, object] = json.loads(
+            call("-m", "launch", verb, "--out", str(tmp_path / "out"), "--json", code=code)
+        )
+        return answer
+
+    search = f"hydra.searchpath=[file://{tmp_path}/conf]"
+    said = call("launch/run.py", "-m", "hydra/launcher=drawer", search, *TINY, *SMALL_MODEL, "optim.lr=0.1,0.2", out)
+    assert "put into the top drawer" in said
+    status = ask("status")
+    assert (status["totals"], status["trouble"]) == ({"queued": 2}, ["somebody has to open the drawer"])
+    assert ask("cancel")["jobs"] == ["drawer"]
+    assert ask("status", code=1)["totals"] == {"cancelled": 2}
+    assert len(ask("retry")["outcomes"]) == 2  # type: ignore[arg-type]
+    assert ask("watch")["totals"] == {"done": 2}
