@@ -33,7 +33,7 @@ from launch.workers.devices import Load, give_way
 from launch.workers.signals import StopSignals, limit_saving
 
 
-@hydra.main(**hydra_version.BASE, config_path="../conf", config_name="config")
+@hydra.main(**hydra_version.BASE, config_path=str(paths.CONF), config_name="config")
 def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
     load = Load()
@@ -94,6 +94,7 @@ def _interrupt() -> None:
 def cli() -> None:
     """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
+    _put_this_folder_last()
     outlive_output()
     try:
         paths.require_working_folder()
@@ -119,9 +120,13 @@ def cli() -> None:
         sys.exit(2 if isinstance(e, ConfigError | DataError) else 1)
 
 
+def _put_this_folder_last() -> None:
+    """Hydra finds its plug-ins by sys.path. Python puts the folder of a script first, where our rooms (status, checks,
+    ...) would hide a user's modules of these names.
+    """
+    here = Path(__file__).resolve().parent
+    sys.path[:] = [*(place for place in sys.path if not place or Path(place).resolve() != here), str(here)]
+
+
 if __name__ == "__main__":
-    # Python puts this folder first, where our rooms (status, checks, ...) would hide a user's modules of these names.
-    # Hydra finds its plug-ins by it, so it goes last.
-    if Path(sys.path[0]).resolve() == Path(__file__).resolve().parent:
-        sys.path.append(sys.path.pop(0))
     cli()

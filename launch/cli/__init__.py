@@ -1,4 +1,4 @@
-"""`ablation VERB [SWEEP]`, beside `launch/run.py`: one verb, one file of its name here, and its word in _ORDER."""
+"""`ablation VERB [SWEEP]`: one verb, one file of its name here, and its word in _ORDER."""
 
 from __future__ import annotations
 
@@ -16,7 +16,21 @@ from ablation.store.file_errors import in_words
 from launch.compose import paths
 from launch.terminal.streams import outlive_output
 
-_ORDER = ("status", "watch", "cancel", "retry", "redo", "explain", "logs", "sync", "table", "fill", "check", "lr")
+_ORDER = (
+    "run",
+    "status",
+    "watch",
+    "cancel",
+    "retry",
+    "redo",
+    "explain",
+    "logs",
+    "sync",
+    "table",
+    "fill",
+    "check",
+    "lr",
+)
 
 
 class Verbs(click.Group):
@@ -36,7 +50,7 @@ class Verbs(click.Group):
 
 @click.command(cls=Verbs, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def group() -> None:
-    """Look after sweeps that were started with `launch/run.py -m`: from any shell, at any time.
+    """Train, and look after sweeps that were started with `ablation run -m`: from any shell, at any time.
 
     \b
     Verbs take a sweep's name; without one they take the sweep submitted last.

@@ -26,7 +26,7 @@ from ablation.store.identity import PATH, canonical, flatten, identify, theirs
 from ablation.store.result import RESULT
 from launch.compose.naming import full_name, rules
 from launch.compose.overrides import parsed
-from launch.compose.paths import ROOT
+from launch.compose.paths import CONF
 
 _Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the one in C is six times as fast
 Config = dict[str, Any]
@@ -203,7 +203,7 @@ def _labels(config: Config, choices: Mapping[str, Any], overrides: Sequence[str]
     typed, users = _typed_keys(overrides), theirs(config)
 
     def label(group: str, option: str, key: str, node: Mapping[str, Any]) -> str:
-        shipped = (ROOT / "conf" / group / f"{option}.yaml").is_file()
+        shipped = (CONF / group / f"{option}.yaml").is_file()
         foreign = shipped and f"{key}.".startswith(users)  # a recipe may have put it there
         other = f"{key}._target_" in typed and (shipped or key == group)  # else `+aug.mine._target_=` makes that name
         return str(node["_target_"]) if foreign or other else option

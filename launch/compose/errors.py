@@ -27,7 +27,7 @@ from ablation.store.identity import flatten
 from launch.compose import launcher_keys
 from launch.compose.hydra_version import running
 from launch.compose.overrides import parsed, search_paths, suggest_override
-from launch.compose.paths import ROOT
+from launch.compose.paths import CONF
 
 _OPTIONS = (*GROUPS, *MANY, "recipe")
 ALL_GROUPS = (*_OPTIONS, "table")
@@ -70,7 +70,7 @@ def short_reason(error: Exception, overrides: Sequence[str]) -> str:
 
 def options(group: str) -> list[str]:
     """The names of a group's options, with their folder if they lie deeper: mixup, lab/postact_mixup."""
-    folder = ROOT / "conf" / group
+    folder = CONF / group
     names = (path.relative_to(folder).with_suffix("") for path in folder.rglob("*.yaml"))
     return sorted(name.as_posix() for name in names if not name.name.startswith("_"))
 
@@ -86,7 +86,7 @@ def absent_options(overrides: Sequence[str]) -> list[str]:
     One look at the files, where composing takes Hydra tens of milliseconds and tells the first only.
     """
     chosen = [pair for text in overrides for pair in _chosen(parsed(text).key_or_group, parsed(text).value())]
-    missing = [pair for pair in chosen if not (ROOT / "conf" / pair[0] / f"{pair[1]}.yaml").exists()]
+    missing = [pair for pair in chosen if not (CONF / pair[0] / f"{pair[1]}.yaml").exists()]
     return list(dict.fromkeys(f"{group}={option}: no such option" for group, option in missing))
 
 

@@ -10,7 +10,7 @@ from hydra import __version__, initialize_config_dir
 from hydra.core.global_hydra import GlobalHydra
 
 from ablation.errors import ConfigError
-from launch.compose.paths import ROOT
+from launch.compose.paths import CONF
 
 _OLD = tuple(map(int, __version__.split(".")[:2])) < (1, 4)
 # 1.3 warns if its base is not named, 1.4 if it is.
@@ -32,7 +32,7 @@ def check(python: tuple[int, int] = sys.version_info[:2], old: bool = _OLD) -> N
 
 def initialized() -> initialize_config_dir:
     """Inside, Hydra composes the configurations of this project."""
-    return initialize_config_dir(str(ROOT / "conf"), **BASE)
+    return initialize_config_dir(str(CONF), **BASE)
 
 
 def running() -> AbstractContextManager[Any]:

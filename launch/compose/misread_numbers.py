@@ -19,7 +19,7 @@ from omegaconf import OmegaConf
 
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
-from launch.compose.paths import ROOT
+from launch.compose.paths import CONF
 from launch.compose.units import TEXTS
 
 _CHEAP = re.compile(r"\d:[0-5]?\d|(?<![\w.])[-+]?0[0-9_]+(?![\w.])")  # what cannot be misread lacks this
@@ -65,7 +65,7 @@ def misread_values(folder: Path) -> tuple[str, ...]:
 @cache
 def shadowed(folder: Path) -> tuple[str, ...]:
     """A sentence on every file in one's own folder that Hydra passes over: the project has an option of that name."""
-    ours = ROOT / "conf"
+    ours = CONF
     if folder.resolve() == ours:
         return ()
     files = [file for group in _GROUPS for file in sorted((folder / group).rglob("*.yaml")) if file.is_file()]

@@ -14,7 +14,7 @@ import yaml
 from ablation.config import GROUPS, MANY
 from ablation.store.identity import Rules, surrounding, theirs
 from launch.compose.overrides import key_value_pairs
-from launch.compose.paths import ROOT
+from launch.compose.paths import CONF
 
 _NEXT = re.compile(r",(?=[^,=\[\]{}]+=)")  # a comma before `key=`, not one within a value
 _FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
@@ -24,7 +24,7 @@ _LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same
 @cache
 def rules() -> Rules:
     """The rules of `conf/identity.yaml`."""
-    return Rules(**yaml.safe_load((ROOT / "conf" / "identity.yaml").read_text()))
+    return Rules(**yaml.safe_load((CONF / "identity.yaml").read_text()))
 
 
 def full_name(overrides: Sequence[str], config: Mapping[str, Any]) -> str:

@@ -13,7 +13,9 @@ from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
 from hydra.errors import HydraException
 
 from ablation.errors import ConfigError
+from launch.compose.paths import CHECKOUT
 
+_RUN = ("python", "launch/run.py") if CHECKOUT else ("ablation", "run")
 DEFAULT_OUT = Path("results/runs")  # where verbs look unless they are told
 ONE_VALUE = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it
 _FLAGS = ("-m", "--multirun")  # options without a value that overrides may follow
@@ -110,14 +112,12 @@ def suggest_override(text: str) -> str:
 
 def arm_command(overrides: Sequence[str]) -> str:
     """The line that runs one arm again."""
-    return shlex.join(["python", "launch/run.py", *overrides])
+    return shlex.join([*_RUN, *overrides])
 
 
 def sweep_command(task: Sequence[str], hydra: Sequence[str]) -> str:
     """The line that asks for a sweep again: overrides of the configuration, then of Hydra's own."""
-    return shlex.join(
-        ["python", "launch/run.py", "-m", *as_typed(task), *(text for text in hydra if text != _MULTIRUN)]
-    )
+    return shlex.join([*_RUN, "-m", *as_typed(task), *(text for text in hydra if text != _MULTIRUN)])
 
 
 def run_command(command: str) -> str:

@@ -14,7 +14,10 @@ from typing import Any
 from ablation.errors import ConfigError
 from ablation.store.file_errors import in_words, unwritable
 
-ROOT = Path(__file__).resolve().parents[2]  # of the project, or of a frozen copy of it
+ROOT = Path(__file__).resolve().parents[2]  # of the project, or of a frozen copy of it, or where pip has installed it
+_IN_CHECKOUT, _IN_WHEEL = ROOT / "conf", ROOT / "launch" / "conf"  # setup.py puts it there
+CHECKOUT = _IN_CHECKOUT.is_dir() and not _IN_WHEEL.is_dir()  # or a copy of one
+CONF = _IN_CHECKOUT if CHECKOUT else _IN_WHEEL  # the options, one YAML each
 
 
 def ensure_home() -> None:

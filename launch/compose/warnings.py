@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from launch.compose.arm import Planned
-from launch.compose.paths import ROOT
+from launch.compose.paths import CONF
 
 _NAMED = 3  # arms that a note names
 # Option -> the values at which it changes nothing, if all others are as in its YAML; tests/test_neutral.py trains each
@@ -83,7 +83,7 @@ def _part_of_the_test_set(data: Mapping[str, Any]) -> list[str]:
 
 @cache
 def _file_values(group: str, name: str) -> dict[str, Any]:
-    node: dict[str, Any] = yaml.safe_load((ROOT / "conf" / group / f"{name}.yaml").read_text())[name]
+    node: dict[str, Any] = yaml.safe_load((CONF / group / f"{name}.yaml").read_text())[name]
     return node
 
 

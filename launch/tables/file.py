@@ -23,9 +23,9 @@ import yaml
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch.compose.paths import ROOT
+from launch.compose.paths import CONF
 
-TABLES = ROOT / "conf" / "table"
+TABLES = CONF / "table"
 FIRST = "first"  # as baseline: the first row
 SEQUENCES = {
     "rounds": "the numbers are those of successive rounds, each taught by the one before",

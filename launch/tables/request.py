@@ -14,7 +14,7 @@ from ablation.errors import ConfigError
 from launch.compose import overrides
 from launch.compose.errors import options
 from launch.compose.grid import Grid, GridRow
-from launch.compose.paths import ROOT
+from launch.compose.paths import CONF
 from launch.tables.file import TABLES, TableHead, read_table
 from launch.tables.labels import labels
 
@@ -79,7 +79,7 @@ def _sweeper_node(name: str, hydra: Sequence[str]) -> dict[str, Any]:
 
     From the two files if nothing else is said, which is what Hydra would make of them in ten times the time.
     """
-    file, defaults = TABLES / f"{name}.yaml", OmegaConf.load(ROOT / "conf" / "hydra" / "sweeper" / "grid.yaml")
+    file, defaults = TABLES / f"{name}.yaml", OmegaConf.load(CONF / "hydra" / "sweeper" / "grid.yaml")
     if not hydra and (not name or file.exists()):
         node = OmegaConf.merge(defaults, OmegaConf.load(file)) if name else defaults
     else:
