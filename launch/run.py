@@ -110,7 +110,8 @@ def cli() -> None:
         main()
     except Stopped as e:
         sys.exit(errors.print_stopped(e))
-    except KeyboardInterrupt:  # before anything was trained
+    except KeyboardInterrupt:
+        print("stopped before anything was trained; the same command begins anew", file=sys.stderr)
         sys.exit(130)
     except (HydraException, OmegaConfBaseException) as e:
         errors.print_error(e)

@@ -19,7 +19,7 @@ _NOT_DONE = ("running", "queued", "new", "stopped", "blocked", "failed")
 
 @click.command()
 @options.sweep
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--yes", is_flag=True, help="Do not ask. On a terminal one is asked before several are cancelled.")
 @options.as_json
 def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
     """Cancel trials that are not done.

@@ -80,7 +80,10 @@ def _print_histories(histories: Sequence[dict[str, Any]], trouble: Sequence[str]
     for s in histories:
         cause = f" ({s['cause']})" if s["cause"] else ""
         click.echo(f"{s['id']}/seed-{s['seed']}  {s['name']}: {s['state']}{cause}")
-        for line in [*s["story"], *(f"log {path}" for path in s["logs"])]:
+        story, message = s["story"], " ".join(s["message"].split())
+        if message and message not in " ".join(" ".join(story).split()):
+            story = [*story, message if message.startswith(s["cause"]) else f"{s['cause']}: {message}"]
+        for line in [*story, *(f"log {path}" for path in s["logs"])]:
             click.echo(f"  {line}")
     options.print_warnings(trouble)
     return 0

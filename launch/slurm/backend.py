@@ -10,11 +10,13 @@ from rich.console import Console
 
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
+from ablation.store.result import finished
 from launch.backends import Retried
+from launch.compose.arm import Work
 from launch.slurm import commands, jobs, records
 from launch.slurm.causes import never_ran, seed_folders
 from launch.slurm.job_batches import Works
-from launch.slurm.jobs import Job
+from launch.slurm.jobs import Job, JobKey
 from launch.slurm.records import LOST, Array
 from launch.slurm.rounds import Rounds, make_round, newest_array, next_commands, report_lines
 from launch.status.outcome import TrialKey
@@ -53,13 +55,12 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     for submission in submissions:
         past = records.read_decisions(submission.folder)
         found.decisions |= {(work.id, seed): known[-1] for work, known in past.items() for seed in work.seeds}
-        found.decisions |= never_ran(submission)
     try:
         queue = jobs.queue([*keepers, *(a.key for own in arrays for a in own)], commands.LOOK)
     except AblationError as e:
         found.trouble.append(f"what waits in SLURM's queue is not known, the rest is what files say: {e}")
-        return found
-    found.trouble += _obstacles(queue.values())
+        queue = {}
+    found.trouble += _obstacles(queue.values(), keepers)
     for submission, own, keeper in zip(submissions, arrays, keepers, strict=True):
         stuck = set[TrialKey]()  # a person has to have them tried again, even if a keeper waits for them
         for job, batch in _active_batches(own, queue).items():
@@ -68,20 +69,28 @@ def pending(submissions: Sequence[Submission]) -> Pending:
             given_up = {key for key, v in found.decisions.items() if v.decision in (STOP, HOLD)}
             found.awaited |= submission.trials - given_up
         found.awaited -= stuck
+    for submission in submissions:
+        found.decisions |= never_ran(submission)
     return found
 
 
 def cancel(submission: Submission) -> list[str]:
     """Cancel the jobs all of whose trials carry the cancel marker, which is to be written before; returns their ids.
 
-    Jobs that hold other trials too go on: who trains a marked one sees the marker, saves and stops.
+    Jobs that hold other trials too go on: who trains a marked one sees the marker, saves and stops. The keeper goes too
+    if it follows none that goes on.
 
     Raises:
         AblationError: SLURM cannot be asked.
     """
     arrays = _arrays(submission.folder)
-    queue = jobs.queue([array.key for array in arrays], commands.LOOK)
-    found = [job for job, batch in _active_batches(arrays, queue).items() if _all_cancelled(submission, batch)]
+    keeper = records.read_keeper(submission)
+    queue = jobs.queue([keeper, *(array.key for array in arrays)], commands.LOOK)
+    active = _active_batches(arrays, queue)
+    found = [job for job, batch in active.items() if _all_over(submission, batch)]
+    if all(queue[job].state == "PENDING" for job in active) and len(found) == len(active):
+        waiting = [job.id for job in queue.values() if job.name == keeper.name and job.state == "PENDING"]
+        found += waiting if _all_over(submission, submission.works) else []
     commands.cancel_jobs(found, commands.LOOK)
     return found
 
@@ -128,24 +137,31 @@ def _print(console: Console, lines: Sequence[str]) -> None:
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
-def _obstacles(queue: Iterable[Job]) -> Iterator[str]:
+def _obstacles(queue: Iterable[Job], keepers: Iterable[JobKey] = ()) -> Iterator[str]:
     """What keeps jobs waiting that may not pass by itself, a line for each reason."""
-    by_reason: dict[str, list[Job]] = {}
+    names, by_reason = {keeper.name for keeper in keepers}, dict[tuple[str, bool], list[Job]]()
     for job in queue:
         if job.obstacle:
-            by_reason.setdefault(job.obstacle, []).append(job)
-    for reason, waiting in by_reason.items():
+            by_reason.setdefault((job.obstacle, job.name in names), []).append(job)
+    for (reason, keeper), waiting in by_reason.items():
         ids = [job.id for job in waiting]
         named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
-        yield f"SLURM jobs {named} wait: {reason}; {_way_out(waiting)}"
+        if keeper:
+            yield f"the keeper (SLURM job {named}) waits: {reason}; {_way_out(waiting, keeper)}"
+        else:
+            yield f"SLURM jobs {named} wait: {reason}; {_way_out(waiting, keeper)}"
 
 
-def _way_out(waiting: Sequence[Job]) -> str:
+def _way_out(waiting: Sequence[Job], keeper: bool) -> str:
     """What helps jobs that wait for the same reason."""
     if waiting[0].stuck:
         return "`ablation retry` or `ablation watch` lets SLURM try to start them again"
     numbers = ",".join(sorted({job.number for job in waiting}))
-    return next(words for pattern, words in _WAYS_OUT if re.search(pattern, waiting[0].reason)).format(jobs=numbers)
+    words = next(words for pattern, words in _WAYS_OUT if re.search(pattern, waiting[0].reason)).format(jobs=numbers)
+    if not keeper:
+        return words
+    words = words.replace(_ASK_FOR_LESS, "it starts with ").replace(".resources", ".keeper_resources")
+    return f"meanwhile what fails is tried again by `ablation watch` or retry; {words}"
 
 
 def _arrays(folder: Path) -> list[Array]:
@@ -159,6 +175,7 @@ def _active_batches(arrays: Sequence[Array], queue: Mapping[str, Job]) -> dict[s
     return {job.id: by_name[job.name].batches[job.task] for job in sorted(active, key=lambda job: job.task)}
 
 
-def _all_cancelled(submission: Submission, batch: Works) -> bool:
-    folders = [folder for work in batch for folder in seed_folders(submission, work)]
-    return all((folder / CANCEL).exists() for folder in folders)
+def _all_over(submission: Submission, works: Iterable[Work]) -> bool:
+    """Whether all of these are cancelled, or done."""
+    folders = [folder for work in works for folder in seed_folders(submission, work)]
+    return all((folder / CANCEL).exists() or finished(folder) for folder in folders)

@@ -60,8 +60,12 @@ def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ende
     if not started and (word == records.LEFT or _other_works_advanced(submission, assignment, work)):
         return None
     cause, message = _cause_by_slurm(job, word), ""
-    if cause == "killed" and not written and not _began(submission, assignment):  # SLURM itself could not start it
-        cause, message = "node", sbatch.last_words(submission.folder, assignment.job)
+    if cause == "killed" and not written:
+        words = sbatch.last_words(submission.folder, assignment.job)
+        if records.NOT_KEPT in words:
+            cause, message = "disk", words
+        elif not _began(submission, assignment):  # SLURM itself could not start it
+            cause, message = "node", words
     return Ended(AttemptFailure(cause, step, job.node), message)
 
 

@@ -73,7 +73,7 @@ def main(folder: Path, number: int, name: str = "") -> int:
     try:
         records.write_exit(folder, process.job(), records.JobExit(word, code, _failures(works, outcomes)))
     except OSError as e:  # the next round goes by SLURM's accounts
-        print(f"how this job ended is not kept: {in_words(e)}")
+        print(f"{records.NOT_KEPT}: {in_words(e)}")
     if code == _LEFT and (batch.advanced or array.canary) and _may_run_later(batch.signal):
         _requeue()
     return code

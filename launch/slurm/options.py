@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +39,7 @@ _SWITCHES = (
     "no-kill",
     "reboot",
 )
+_KEEPER_MINUTES = 60  # it waits for SLURM and for a tracker, should they be away
 _WARNING_EARLY = 60  # seconds by which SLURM may send it too early
 _KEYS = (
     "run", "backend", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check",
@@ -108,7 +110,14 @@ class SlurmOptions:
     def keeper_flags(self) -> Flags:
         """What the keeper asks for: its own, and of the trials' only where and for whom."""
         shared = {key: self.resources.get(key) for key in ("partition", "qos", "account")}
-        return _flags({**shared, **self.keeper_resources})
+        flags = _flags({**shared, **self.keeper_resources})
+        return {"time": self._keeper_minutes(), **flags}
+
+    def _keeper_minutes(self) -> int:
+        """No longer than a job of trials may take, since a partition that allows no more would never start it."""
+        time = self.resources.get("time")
+        longest = math.inf if time is None else seconds("hydra.launcher.resources.time", time) // 60
+        return int(max(1, min(_KEEPER_MINUTES, longest)))
 
 
 def read(node: Mapping[str, Any]) -> SlurmOptions:

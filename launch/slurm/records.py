@@ -27,6 +27,7 @@ from launch.status.retry_policy import RESET, Decision, Resources
 from launch.sweep.submission import Submission
 
 LOST = "lost"  # the job number of an array that SLURM refused, or does not know
+NOT_KEPT = "how this job ended is not kept"  # with what the disk said, in the log of a job that could not write it
 LEFT = "left"  # not by a signal: others train what is left, or its teachers are not done
 _ARRAYS = "arrays"
 _KEEPER = "keeper.json"

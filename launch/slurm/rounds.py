@@ -6,6 +6,7 @@ them again and again while somebody looks on; `report_lines` is what people read
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -63,8 +64,10 @@ class RoundReport:
         """
         if self.refused and not (self.in_queue or self.owned_by_other):
             words = "; ".join(sorted(set(self.refused.values())))
+            who = re.search(r"\b(qos|account|association)\b", words, re.IGNORECASE)
+            shown = "`sacctmgr show assoc user=$USER`" if who else "`sinfo`"
             raise ConfigError(
-                f"SLURM takes none of these jobs: {words}\nchange hydra.launcher.resources to what `sinfo` shows, and "
+                f"SLURM takes none of these jobs: {words}\nchange hydra.launcher.resources to what {shown} shows, and "
                 "submit the sweep again: what is done is kept"
             )
 

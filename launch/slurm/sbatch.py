@@ -203,7 +203,7 @@ def _text(
             "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1",
             # Since 22.05 srun does not take it from the job.
             '[ -z "${SLURM_CPUS_PER_TASK:-}" ] || export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK',
-            *_check_interpreter(interpreter),
+            *_check_interpreter(interpreter, chosen=bool(python)),
         ],
         stderr_to_stdout=True,
         use_srun=srun,
@@ -239,13 +239,16 @@ def _setup(folder: Path, cwd: Path, lines: Sequence[str]) -> list[str]:
     ]
 
 
-def _check_interpreter(python: str) -> list[str]:
-    """Shell lines: say which interpreter it is, or that it does not run."""
+def _check_interpreter(python: str, chosen: bool) -> list[str]:
+    """Shell lines: say which interpreter it is, or that it does not run. `chosen`: by hydra.launcher.python."""
     again = "`ablation retry`, typed in the environment as it is now, runs the trials with that one"
-    gone = f"{python}: the interpreter of this job does not run on"
+    cause, gone = "node", f"{python}: the interpreter of this job does not run on"
+    if chosen:
+        cause, gone = "config", f"hydra.launcher.python={python}: does not run on"
+        again = "correct it, and submit the sweep again"
     return [
         f"version=$({python} --version 2>&1) ||",
-        f'  give_up node {shlex.quote(gone)}" $SLURMD_NODENAME (${{version##*: line *: }}); "{shlex.quote(again)}',
+        f'  give_up {cause} {shlex.quote(gone)}" $SLURMD_NODENAME (${{version##*: line *: }}); "{shlex.quote(again)}',
         f'echo "$version, "{shlex.quote(python)}", on $SLURMD_NODENAME"',
     ]
 

@@ -113,16 +113,16 @@ def _decide(view: SubmissionView, assignment: Assignment, work: Work, past: list
     mem = view.ended(assignment.job).mem_mib if room.mem_mib is None else room.mem_mib
     earlier = [v.failure for v in past if v.decision == RETRY and v.array != assignment.array.number]
     decision = decide([*earlier, failed], replace(room, mem_mib=mem), view.options.policy)
-    reason = ""
+    reason, stopped = ended.message[:_MESSAGE_LENGTH], isinstance(decision, GiveUp)
     if isinstance(decision, GiveUp):
-        found.given_up[work] = reason = ": ".join(filter(None, [decision.reason, ended.message[:_MESSAGE_LENGTH]]))
+        found.given_up[work] = reason = ": ".join(filter(None, [decision.reason, reason]))
     else:
         grown = decision.room.mem_mib != mem  # else the cluster's default stays the cluster's
         found.todo[work] = decision.room if grown else replace(decision.room, mem_mib=room.mem_mib)
     found.decisions.append(
         Decision(
             work,
-            STOP if reason else RETRY,
+            STOP if stopped else RETRY,
             reason,
             assignment.array.number,
             failed.cause,

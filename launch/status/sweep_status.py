@@ -125,8 +125,8 @@ def _with_pending(t: Trial, pending: Pending) -> Trial:
     if (t.planned.arm.id, t.seed) in pending.awaited:
         again = newer in (RETRY, REFUSED, RESET)
         if now.kind in _WAITING or again:
-            cause = decision.cause if decision is not None and again else ""
-            now = replace(now, kind="queued", cause=cause, message="")
+            told = decision if again or (decision and not decision.time) else None  # no time: no round has judged it
+            now = replace(now, kind="queued", cause=told.cause if told else "", message=told.reason if told else "")
     elif decision is not None and (newer == REFUSED or (now.kind in _WAITING and decision.decision in (STOP, HOLD))):
         now = replace(now, kind="failed", cause=decision.cause or decision.decision, message=decision.reason)
     return t._replace(state=now)

@@ -31,7 +31,7 @@ class ArmRow:
     id: str
     name: str
     state: str  # the most urgent of its trials
-    cause: str  # of those that failed, stopped or wait for a teacher; each once
+    cause: str  # of those in this state that failed, stopped or wait; each once
     counts: dict[str, int]  # trials by state
     done: int
     total: int
@@ -52,11 +52,12 @@ def _row(trials: Sequence[Trial]) -> ArmRow:
     counts = Counter(s.kind for s in states)
     accuracies = [s.test_acc for s in states if s.kind == "done" and s.test_acc is not None]
     open_ = [s.epoch for s in states if s.kind != "done"]
+    state = next(kind for kind in _URGENT if counts[kind])
     return ArmRow(
         id=planned.arm.id,
         name=planned.arm.name,
-        state=next(kind for kind in _URGENT if counts[kind]),
-        cause=", ".join(dict.fromkeys(s.cause for s in states if s.cause)),
+        state=state,
+        cause=", ".join(dict.fromkeys(s.cause for s in states if s.cause and s.kind == state)),
         counts=dict(counts),
         done=counts["done"],
         total=len(trials),

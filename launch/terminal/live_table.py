@@ -134,9 +134,13 @@ def choose_view(progress: Progress, console: Console) -> ProgressView:
     return (LiveTable if console.is_terminal else ProgressLines)(progress, console)
 
 
+_LONGEST = 1000  # characters of a message, whose end says what helps
+
+
 def describe_outcome(outcome: Outcome) -> str:
     """An outcome in one line."""
     if outcome.state == "done":
         return "done" if outcome.test_acc is None else f"done, test {outcome.test_acc:.2f}%"
-    cause = f" ({outcome.cause})" if outcome.cause else ""
-    return f"{outcome.state}{cause}" + (f": {' '.join(outcome.message.split())[:300]}" if outcome.message else "")
+    message = " ".join(outcome.message.split())[:_LONGEST]
+    cause = f" ({outcome.cause})" if outcome.cause and not message.startswith(outcome.cause) else ""
+    return f"{outcome.state}{cause}" + (f": {message}" if message else "")

@@ -13,7 +13,9 @@ from slurm.test_verbs import asked
 from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import AblationError
+from launch.cli import main
 from launch.compose.paths import ROOT
+from launch.slurm.records import read_arrays
 from launch.slurm.rounds import make_round
 from launch.sweep.submission import Submission
 
@@ -43,6 +45,20 @@ def test_a_canary_that_does_not_get_as_far_as_python(cluster: Cluster, tmp_path:
     submission, _ = lab.submit(lab.arms(1), setup=["module load cuda"], canary=True)
     (reason,) = rounds(submission)[-1].given_up.values()
     assert reason.startswith("held, since a canary failed: hydra.launcher.setup: module load cuda: exit code 127 on n")
+
+
+def test_an_interpreter_of_ones_own_that_does_not_run(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No other node and no retry will help."""
+    lab = Lab(tmp_path)
+    submission, _ = lab.submit(lab.arms(1), python="/nonexistent/python", keeper=True)
+    (reason,) = rounds(submission)[-1].given_up.values()
+    assert reason.startswith("config: hydra.launcher.python=/nonexistent/python: does not run on n")
+    assert "correct it, and submit the sweep again" in reason
+    assert len(read_arrays(submission.folder)) == 1
+    assert main(["logs", "--out", str(lab.out)]) == 0
+    assert reason in " ".join(capsys.readouterr().out.split())
 
 
 def test_an_environment_that_was_moved_after_the_submission(

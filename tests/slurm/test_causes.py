@@ -11,7 +11,7 @@ import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
 
-from launch.slurm import records
+from launch.slurm import records, sbatch
 from launch.slurm.rounds import make_round
 from launch.sweep.submission import Submission
 
@@ -42,6 +42,21 @@ def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster
     cluster.states(last.job)
     assert call("sacct", "-X", "-n", "-P", "-j", last.job, "--format=ReqMem").split() == ["2000M"]
     check(submission)
+
+
+def test_a_job_that_found_no_room_to_say_how_it_ended_failed_by_the_disk(cluster: Cluster, tmp_path: Path) -> None:
+    """All it could write was its log, which SLURM had opened before the disk was full; the sentence is put there."""
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, report = lab.submit(lab.arms(1, LONG))
+    lab.begun(submission)
+    job = f"{report.jobs[0]}_0"
+    kill_job(cluster, submission, job)
+    with sbatch.log_file(submission.folder / sbatch.JOBS, job).open("a") as log:
+        log.write(f"{records.NOT_KEPT}: {tmp_path} is full\n")
+    (reason,) = make_round(submission.folder).given_up.values()
+    assert reason.startswith(f"disk: its log ends with '{records.NOT_KEPT}: {tmp_path} is full'"[:100])
+    lab.brake(None)
 
 
 def test_slurms_out_of_memory_is_one_too(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:

@@ -74,6 +74,8 @@ def test_whatever_sbatch_takes_can_be_asked_for() -> None:
     assert not none.gpu
     assert none.flags(none.room) == {"cpus-per-task": 1, "partition": "p"}
     assert none.keeper_flags() == {"cpus-per-task": 1, "mem": "2G", "time": 60, "partition": "p"}
+    assert read(options(resources={"time": "5:59"})).keeper_flags()["time"] == 5
+    assert read(options(resources={"time": 5}, keeper_resources={"time": 20})).keeper_flags()["time"] == 20
 
 
 @pytest.mark.parametrize(

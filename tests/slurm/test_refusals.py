@@ -136,14 +136,15 @@ def test_a_passing_refusal_is_none(cluster: Cluster, tmp_path: Path, stand_in: S
     check(submission)
 
 
-def test_where_only_one_node_fits_what_failed_there_is_tried_there_again(cluster: Cluster, tmp_path: Path) -> None:
+def test_where_only_one_node_fits_what_failed_there_is_tried_there_again(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A retry keeps away from the node that was at fault; without that one no node is left, and SLURM refuses."""
-    lab, mended = Lab(tmp_path), tmp_path / "mended"
-    (python := tmp_path / "python").write_text(f'#!/bin/sh\n[ -e {mended} ] && exec {sys.executable} "$@"\n')
-    python.chmod(0o755)
-    submission, report = lab.submit(lab.arms(1), resources={"nodelist": "n1"}, python=str(python))
+    lab = Lab(tmp_path)
+    with monkeypatch.context() as moved:
+        moved.setattr(sys, "executable", str(tmp_path / "gone"))
+        submission, report = lab.submit(lab.arms(1), resources={"nodelist": "n1"})
     cluster.gone(f"{report.jobs[0]}_0")
-    mended.touch()
     tried = make_round(submission.folder)
     assert list(tried.retried.values()) == ["node"]
     assert tried.refused == {}

@@ -16,6 +16,7 @@ from slurm.lab import Lab, attempts, check, rounds
 from launch.cli import main
 from launch.slurm import backend
 from launch.slurm.jobs import Job
+from launch.slurm.records import read_keeper
 
 Capture = pytest.CaptureFixture[str]
 
@@ -88,6 +89,25 @@ def test_held_jobs_are_told_with_what_releases_them(cluster: Cluster, tmp_path: 
     assert rounds(submission)[-1].done == 2
 
 
+def test_a_keeper_that_cannot_start_is_told_apart_and_goes_with_its_sweep(
+    cluster: Cluster, tmp_path: Path, capsys: Capture
+) -> None:
+    lab = Lab(tmp_path)
+    call("scontrol", "update", "PartitionName=cancel", "MaxTime=5")
+    try:
+        keeper = {"partition": "cancel", "time": 20}
+        submission, report = lab.submit(lab.arms(1), resources={"hold": True}, keeper=True, keeper_resources=keeper)
+        until(lambda: any("keeper" in line for line in backend.pending([submission]).trouble), "SLURM's reason", 60)
+        (line,) = [line for line in backend.pending([submission]).trouble if "keeper" in line]
+        number = read_keeper(submission).number
+        assert line.startswith(f"the keeper (SLURM job {number}) waits: PartitionTimeLimit; meanwhile what fails")
+        assert line.endswith("it starts with a shorter hydra.launcher.keeper_resources.time")
+        assert asked(capsys, lab, "cancel")["jobs"] == [f"{report.jobs[0]}_0", number]
+        until(lambda: not cluster.queue(), "both to be gone")
+    finally:
+        call("scontrol", "update", "PartitionName=cancel", "MaxTime=UNLIMITED")
+
+
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
@@ -109,7 +129,7 @@ def test_held_jobs_are_told_with_what_releases_them(cluster: Cluster, tmp_path: 
 )
 def test_each_reason_has_a_way_out(reason: str, words: str) -> None:
     jobs = [Job("7_0", "a", "PENDING", reason=reason), Job("9_1", "a", "PENDING", reason=reason)]
-    (line,) = backend._obstacles(jobs)
+    (line,) = backend._obstacles(jobs, [])
     assert line.startswith(f"SLURM jobs 7_0, 9_1 wait: {reason}; ")
     assert words in line
 
