@@ -16,9 +16,11 @@ from datetime import datetime
 from ablation.errors import AblationError
 from launch.slurm.commands import ROUND, Patience, call, split_ids
 
+# The accounts say who cancelled a job. If nobody did, a controller that lost its state has dropped it.
+_LOST = "LOST"
 _ENDED = frozenset(
     {"COMPLETED", "FAILED", "CANCELLED", "TIMEOUT", "NODE_FAIL", "BOOT_FAIL", "DEADLINE", "OUT_OF_MEMORY", "PREEMPTED"}
-    | {"REVOKED"}
+    | {"REVOKED", _LOST}
 )
 # SLURM requeues these by itself, moments after it shows them as ended.
 _MAY_RETURN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL"})
@@ -189,7 +191,7 @@ def _add_account(line: str, by: Sequence[JobKey], found: dict[str, Job]) -> None
         return
     id_, state, node, end, mem, names = fields
     whole, _, step = id_.partition(".")
-    state = _state(state)
+    state = _LOST if state == "CANCELLED" and not step else _state(state)
     if step:
         if state == "OUT_OF_MEMORY" and whole in found:
             found[whole] = replace(found[whole], state=state)

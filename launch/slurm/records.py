@@ -24,7 +24,7 @@ from ablation.store.file_errors import naming
 from launch.compose.arm import Work
 from launch.slurm.jobs import JobKey
 from launch.status.retry_policy import RESET, Decision, Resources
-from launch.sweep.submission import Submission
+from launch.sweep.submission import Submission, Unreadable
 
 LOST = "lost"  # the job number of an array that SLURM refused, or does not know
 NOT_KEPT = "how this job ended is not kept"  # with what the disk said, in the log of a job that could not write it
@@ -76,9 +76,14 @@ def write_keeper(folder: Path, keeper: JobKey) -> None:
 
 
 def read_keeper(submission: Submission) -> JobKey:
-    """The newest keeper's job, if there ever was one. In older folders it has no record, and a name without a token."""
+    """The newest keeper's job, if there ever was one. In older folders it has no record, and a name without a token.
+
+    Of a record that is damaged nothing is known: then there is no keeper.
+    """
     try:
         return JobKey(**json.loads((submission.folder / _KEEPER).read_bytes()))
+    except (ValueError, TypeError):
+        return JobKey(f"{name_prefix(submission)}{submission.number}-keeper-unknown")
     except FileNotFoundError:
         place = sha256(str(submission.folder).encode()).hexdigest()[:8]
         sweep = "".join(c if c.isalnum() or c in "-_" else "_" for c in submission.name)[:40]
@@ -98,18 +103,30 @@ def delete_array(folder: Path, number: int) -> None:
 
 
 def read_array(folder: Path, number: int) -> Array:
-    """One array."""
-    content = json.loads(_path(folder, number).read_bytes())
-    batches = tuple(tuple(Work(id_, tuple(seeds)) for id_, seeds in batch) for batch in content["batches"])
-    room = content["room"]
-    return Array(
-        **{
-            **content,
-            "batches": batches,
-            "room": Resources(**{**room, "exclude": tuple(room["exclude"])}),
-            "supersede": tuple(content["supersede"]),
-        }
-    )
+    """One array.
+
+    Raises:
+        Unreadable: its file is damaged.
+        FileNotFoundError: there is none.
+    """
+    path = _path(folder, number)
+    try:
+        content = json.loads(path.read_bytes())
+        batches = tuple(tuple(Work(id_, tuple(seeds)) for id_, seeds in batch) for batch in content["batches"])
+        room = content["room"]
+        return Array(
+            **{
+                **content,
+                "batches": batches,
+                "room": Resources(**{**room, "exclude": tuple(room["exclude"])}),
+                "supersede": tuple(content["supersede"]),
+            }
+        )
+    except (ValueError, TypeError, KeyError) as e:
+        raise Unreadable(
+            f"{path}: is damaged ({type(e).__name__}: {e}), so that it is not known which trials its job has; cancel "
+            "that job if it waits or runs, remove the file, and `ablation retry` submits what is not done"
+        ) from e
 
 
 def read_arrays(folder: Path) -> list[Array]:
@@ -162,10 +179,10 @@ def read_decisions(folder: Path) -> dict[Work, list[Decision]]:
 def _decision(line: str) -> Decision | None:
     try:
         content = json.loads(line)
-    except ValueError:  # empty, or torn by a kill
+        id_, seeds = content.pop("work")
+        return Decision(Work(id_, tuple(seeds)), **content)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError):  # empty, torn by a kill, or damaged
         return None
-    id_, seeds = content.pop("work")
-    return Decision(Work(id_, tuple(seeds)), **content)
 
 
 @dataclass(frozen=True)

@@ -24,6 +24,7 @@ from uuid import uuid4
 from ablation.errors import AblationError, ConfigError
 from ablation.store.atomic import write_atomic
 from launch.slurm.options import Flags
+from launch.sweep.submission import require_code
 
 JOBS = "jobs"  # in a submission's folder: the files for sbatch, and the jobs' own logs
 _TIMEOUT = 120  # seconds that sbatch may take
@@ -73,6 +74,7 @@ def submit(
         AblationError: it could not be called; nothing was submitted.
     """
     _check_cwd(cwd)
+    require_code(code)
     path = folder / f"{name}-{uuid4().hex[:6]}.sh"
     text = _text(folder, name, module, flags, cwd=cwd, code=code, setup=setup, srun=srun, python=python)
     write_atomic(path, text.encode())
@@ -198,7 +200,7 @@ def _text(
         time=None,  # submitit's defaults are no limits that a user has asked for
         wckey=None,
         setup=[
-            *_setup(folder, cwd, setup),
+            *_setup(folder, cwd, code, setup),
             f"export PYTHONPATH={shlex.quote(str(code))}${{PYTHONPATH:+:$PYTHONPATH}}",
             "export PYTHONSAFEPATH=1 PYTHONUNBUFFERED=1",
             # Since 22.05 srun does not take it from the job.
@@ -213,16 +215,18 @@ def _text(
     )
 
 
-def _setup(folder: Path, cwd: Path, lines: Sequence[str]) -> list[str]:
+def _setup(folder: Path, cwd: Path, code: Path, lines: Sequence[str]) -> list[str]:
     """Shell lines: into the folder of the submission, then a user's setup, none of which may fail unnoticed.
 
     Where the folder is gone SLURM itself starts the job in /tmp.
     """
     gone = f"{cwd}: the folder in which this sweep was submitted is not there on"
+    lost = f"{code}: the code that this sweep was submitted with is not there on"
     start = [
         f'failure={shlex.quote(str(folder))}/{_JOB}.error && rm -f "$failure"',
         'give_up() { echo "error: $2"; printf "%s\\n%s\\n" "$1" "$2" > "$failure"; exit 1; }',
         f'cd -- {shlex.quote(str(cwd))} || give_up node {shlex.quote(gone)}" $SLURMD_NODENAME"',
+        f'[ -d {shlex.quote(str(code))} ] || give_up node {shlex.quote(lost)}" $SLURMD_NODENAME"',
     ]
     if not lines:
         return start

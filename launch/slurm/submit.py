@@ -52,7 +52,11 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     ]
     for note in [*notes, *provenance.notes()]:
         print(f"note: {note}")
-    report = make_round(submission.folder)
+    try:
+        report = make_round(submission.folder)
+    except KeyboardInterrupt as e:
+        lines = ["stopped while it was submitted; jobs that SLURM has taken go on", *next_commands(submission)]
+        raise Stopped("\n".join(lines)) from e
     print("\n".join([*report_lines(report), *_stray_notes(submission)]), flush=True)
     report.require_accepted()
     if not chosen.wait:

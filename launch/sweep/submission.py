@@ -85,7 +85,14 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     state = {"commit": git["commit"], "dirty": bool(git["diff"] or git["untracked"])}
     write_atomic(folder / provenance.SOURCE, json.dumps(git, indent=1).encode())
     frozen = {"code": code.name, "entries": dict(entry_points.NOW), **state}
-    head = {"command": command, "cwd": str(cwd), **frozen, "time": now, "launcher": dict(launcher)}
+    head = {
+        "command": command,
+        "cwd": str(cwd),
+        "arms": len(planned),
+        **frozen,
+        "time": now,
+        "launcher": dict(launcher),
+    }
     write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     with ThreadPoolExecutor(_WRITERS) as pool:  # disks and file servers take many at once faster than in turn
         list(pool.map(lambda p: _write_arm(out / p.arm.id, p), planned))
@@ -115,6 +122,8 @@ def load(folder: Path) -> Submission:
     try:
         head = json.loads((folder / _SUBMISSION).read_bytes())
         arms = [_planned(json.loads(line)) for line in (folder / _ARMS).read_bytes().splitlines()]
+        if len(arms) != head.get("arms", len(arms)):
+            raise ValueError(f"{_ARMS} has {len(arms)} of {head['arms']} arms")
         out = folder.resolve().parents[2]
         return Submission(
             name=folder.parent.name,
@@ -135,6 +144,19 @@ def load(folder: Path) -> Submission:
         raise AblationError(
             f"{folder}: not a whole submission ({type(e).__name__}: {e}); submit the sweep again"
         ) from e
+
+
+def require_code(code: Path) -> None:
+    """Refuse to train without the frozen code: Python would take that of today in its place.
+
+    Raises:
+        AblationError: it is gone.
+    """
+    if not code.is_dir():
+        raise AblationError(
+            f"{code}: the code that this sweep was submitted with is gone; submit the sweep again, and it is trained "
+            "with today's: what is done is kept"
+        )
 
 
 def submissions(out: Path, name: str | None = None) -> list[Path]:

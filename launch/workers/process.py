@@ -20,7 +20,7 @@ from launch.compose.arm import Work
 from launch.status.outcome import Event, Outcome, decode, encode
 from launch.status.retry_policy import Resources
 from launch.sweep import entry_points
-from launch.sweep.submission import Submission
+from launch.sweep.submission import Submission, require_code
 
 OFFLINE = "ABLATION_OFFLINE"  # in a slot's `env`: leave the tracker alone; whoever drives uploads later
 TAKE_TURNS = (
@@ -55,6 +55,7 @@ class WorkerProcess:
         self._text = b""
         self._kills = 0
         self._leaving_since = 0.0  # when (monotonic) it wrote that it is leaving
+        require_code(submission.code)
         path = os.pathsep.join(filter(None, [str(submission.code), os.environ.get("PYTHONPATH")]))
         line = [sys.executable, "-P", "-m", submission.entries[entry_points.WORKER], str(submission.folder)]
         self.log.parent.mkdir(exist_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from launch.compose.arm import Arm, Planned, Work
 from launch.compose.paths import ROOT
 from launch.sweep import snapshot, submission
 from launch.sweep.provenance import SOURCE
+from launch.workers.process import Slot, WorkerProcess
 
 CHOICES = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}
 
@@ -34,6 +36,22 @@ def test_what_is_loaded_is_what_was_created(tmp_path: Path) -> None:
     assert submission.submissions(tmp_path) == [made.folder]
     assert submission.submissions(tmp_path, "main") == [made.folder]
     assert submission.submissions(tmp_path, "other") == []
+
+
+@pytest.mark.parametrize("left", [0, 1])
+def test_arms_that_were_cut_off_are_missed(tmp_path: Path, left: int) -> None:
+    made = submission.create([planned(tmp_path), planned(tmp_path, "optim.lr=0.3")], {}, "x")
+    path = made.folder / "arms.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:left]))
+    with pytest.raises(AblationError, match=f"not a whole submission .*has {left} of 2 arms"):
+        submission.load(made.folder)
+
+
+def test_nothing_is_trained_with_other_code_than_was_frozen(tmp_path: Path) -> None:
+    made = submission.create([planned(tmp_path)], {}, "x")
+    shutil.rmtree(made.code)
+    with pytest.raises(AblationError, match="the code that this sweep was submitted with is gone"):
+        WorkerProcess(made, Slot("cpu-0"), 1.0)
 
 
 def test_every_submission_of_a_name_has_its_number(tmp_path: Path) -> None:

@@ -121,6 +121,7 @@ def test_what_sites_make_of_sacct(stand_in: StandIn) -> None:
         "77_3|FAILED|n1|None|0|ablation-x|",
         "77_3.0|OUT_OF_MEMORY|n1|None||python|",
         "77_4|COMPLETED|n1",
+        "77_5|CANCELLED|n1|None||ablation-x|",
         "Grüße vom Rechenzentrum",
         "",
     ]
@@ -131,6 +132,7 @@ def test_what_sites_make_of_sacct(stand_in: StandIn) -> None:
         "77_1": ("OUT_OF_MEMORY", "n2", None),
         "77_2": ("CANCELLED", "", None),
         "77_3": ("OUT_OF_MEMORY", "n1", None),
+        "77_5": ("LOST", "n1", None),  # nobody cancelled it: the controller lost its state
     }
 
 

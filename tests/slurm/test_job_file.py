@@ -36,6 +36,7 @@ def submit(jobs: Path, *setup: str, flags: sbatch.Flags | None = None, cwd: Path
     """The file of a job that says where it runs."""
     module = ["timeit", "-n1", "-r1", "import os; print('in', os.getcwd())"]
     given = {"array": "0-3%2"} if flags is None else flags
+    (jobs / "code").mkdir(exist_ok=True)
     assert sbatch.submit(jobs, "nm", module, given, cwd=cwd or jobs, code=jobs / "code", setup=setup, **more) == "7"  # type: ignore[arg-type]
     (file,) = jobs.glob("*.sh")
     return file
@@ -163,6 +164,19 @@ def test_a_folder_that_is_gone_is_named_before_and_in_the_job(jobs: Path, tmp_pa
     with pytest.raises(AblationError, match=rf"^{cwd}: the folder .* is gone.*mkdir -p '{cwd}'\), or submit"):
         submit(jobs, cwd=cwd)
     assert not list(jobs.glob("*.sh"))
+
+
+def test_frozen_code_that_is_gone_is_not_replaced_by_todays(jobs: Path) -> None:
+    """Python would import what is installed in its place, and nobody would know."""
+    file, code = submit(jobs), jobs / "code"
+    code.rmdir()
+    done = run(file)
+    assert done.returncode == 1
+    assert f"error: {code}: the code that this sweep was submitted with is not there on" in done.stdout
+    assert "in " not in done.stdout.splitlines()
+    file.unlink()
+    with pytest.raises(AblationError, match=rf"^{code}: the code .* is gone; submit the sweep again"):
+        sbatch.submit(jobs, "nm", ["timeit"], {}, cwd=jobs, code=code)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import Lab, attempts, check, done, options, rounds
 
-from ablation.errors import ConfigError
+from ablation.errors import ConfigError, Stopped
 from launch.slurm import submit
 from launch.slurm.records import read_arrays, read_keeper
 from launch.slurm.rounds import make_round
@@ -47,6 +47,19 @@ def test_kill_9_of_who_submits_right_after_sbatch(cluster: Cluster, tmp_path: Pa
     assert len(cluster.queue()) <= 1
     assert rounds(submission)[-1].done == 1
     assert (len(read_arrays(submission.folder)), attempts(submission)) == (1, [1])
+
+
+def test_ctrl_c_while_it_submits(
+    cluster: Cluster, tmp_path: Path, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lab = Lab(tmp_path)
+    stand_in("sbatch", '"$REAL" "$@"; kill -INT $PPID; sleep 1')
+    with pytest.raises(Stopped, match=r"jobs that SLURM has taken go on\nlook .*\nstop .*\ntry again "):
+        submit.run(lab.arms(1), options(), "the command")
+    (folder,) = sweep.submissions(lab.out)
+    submission = sweep.load(folder)
+    assert rounds(submission)[-1].done == 1
+    assert (len(read_arrays(folder)), attempts(submission)) == (1, [1])
 
 
 def test_an_impossible_option_writes_nothing(cluster: Cluster, tmp_path: Path) -> None:
