@@ -2,6 +2,16 @@
 
 import sys
 
-from launch.cli import main
 
-sys.exit(main())
+def main() -> int:
+    """Run a verb; returns the exit code. Ctrl-C is no error, not even while libraries are imported."""
+    try:
+        from launch.cli import main as cli
+
+        return cli()
+    except KeyboardInterrupt:
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -103,6 +103,7 @@ def pending(submissions: Sequence[Submission]) -> AskPending:
         for backend, own in by_backend(submissions):
             part = backend.pending(own)
             found.awaited |= part.awaited
+            found.waiting |= part.waiting
             found.decisions |= part.decisions
             found.trouble += part.trouble
         return found

@@ -64,7 +64,9 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     for submission, own, keeper in zip(submissions, arrays, keepers, strict=True):
         stuck = set[TrialKey]()  # a person has to have them tried again, even if a keeper waits for them
         for job, batch in _active_batches(own, queue).items():
-            (stuck if queue[job].stuck else found.awaited).update((w.id, seed) for w in batch for seed in w.seeds)
+            trials = {(w.id, seed) for w in batch for seed in w.seeds}
+            (stuck if queue[job].stuck else found.awaited).update(trials)
+            found.waiting |= trials if queue[job].state == "PENDING" else set()
         if any(job.active and job.name == keeper.name for job in queue.values()):
             given_up = {key for key, v in found.decisions.items() if v.decision in (STOP, HOLD)}
             found.awaited |= submission.trials - given_up

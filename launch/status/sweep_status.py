@@ -44,6 +44,7 @@ class Pending:
     """What is still to come of a sweep's submissions, as their drivers or SLURM say now; see `launch.backends`."""
 
     awaited: set[TrialKey] = field(default_factory=set)  # somebody will start them if they are not done by then
+    waiting: set[TrialKey] = field(default_factory=set)  # these whatever went wrong before: their job is put back
     decisions: dict[TrialKey, Decision] = field(default_factory=dict)  # on those that did not finish
     trouble: list[str] = field(default_factory=list)  # why something could not be found out
 
@@ -123,9 +124,9 @@ def _with_pending(t: Trial, pending: Pending) -> Trial:
     if now.kind not in _UNSETTLED:
         return t
     if (t.planned.arm.id, t.seed) in pending.awaited:
-        again = newer in (RETRY, REFUSED, RESET)
+        again = newer in (RETRY, REFUSED, RESET) or (t.planned.arm.id, t.seed) in pending.waiting
         if now.kind in _WAITING or again:
-            told = decision if again or (decision and not decision.time) else None  # no time: no round has judged it
+            told = decision if newer or (decision and not decision.time) else None  # no time: no round has judged it
             now = replace(now, kind="queued", cause=told.cause if told else "", message=told.reason if told else "")
     elif decision is not None and (newer == REFUSED or (now.kind in _WAITING and decision.decision in (STOP, HOLD))):
         now = replace(now, kind="failed", cause=decision.cause or decision.decision, message=decision.reason)

@@ -122,7 +122,7 @@ def load(folder: Path) -> Submission:
     try:
         head = json.loads((folder / _SUBMISSION).read_bytes())
         arms = [_planned(json.loads(line)) for line in (folder / _ARMS).read_bytes().splitlines()]
-        if len(arms) != head.get("arms", len(arms)):
+        if "arms" in head and len(arms) != head["arms"]:  # earlier ones do not say how many there are
             raise ValueError(f"{_ARMS} has {len(arms)} of {head['arms']} arms")
         out = folder.resolve().parents[2]
         return Submission(

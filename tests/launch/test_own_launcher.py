@@ -12,10 +12,17 @@ from tiny import SMALL_MODEL, TINY
 
 ROOT = Path(__file__).resolve().parents[2]
 YAML = """
+defaults:
+  - _retry
+  - _self_
+
 _target_: hydra_plugins.launchers.Sweep
 run: desk_drawer.run
 backend: desk_drawer
 drawer: top
+workers: 1
+gpus: []
+per_gpu: 1
 """
 # It writes down what it was given, and trains when it is asked again.
 MODULE = """

@@ -111,7 +111,7 @@ def _wrong(typed: Typed) -> list[str]:
     found = []
     if typed.code not in _CODES:
         found.append(f"exit code {typed.code}")
-    if "Traceback" in typed.err + typed.out:
+    if "Traceback" in typed.err + typed.out and "/launch/" in typed.err + typed.out:  # else Ctrl-C while Python starts
         found.append("a traceback")
     if len(typed.err.splitlines()) > _SCREEN[0] or len(typed.err) > _SCREEN[1]:
         found.append(f"{len(typed.err.splitlines())} lines on standard error")

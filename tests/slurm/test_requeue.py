@@ -11,6 +11,7 @@ from pathlib import Path
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, SCRATCH, Lab, attempts, check, done, folders, rounds, saved, worker
 
+from launch.backends import status_of
 from launch.slurm import sbatch
 from launch.slurm.records import read_arrays, read_decisions
 from launch.slurm.rounds import make_round
@@ -47,6 +48,29 @@ def test_requeued_while_it_runs_while_it_waits_and_while_it_starts(cluster: Clus
     assert rounds(submission)[-1].done == 1
     assert saved(folders(submission)[0]) > 2
     assert (len(read_arrays(submission.folder)), read_decisions(submission.folder)) == (1, {})
+    check(submission)
+
+
+def test_a_job_that_failed_and_is_put_back_by_hand(cluster: Cluster, tmp_path: Path) -> None:
+    """Its trial has failed, and yet it starts again, whatever a policy says."""
+    lab = Lab(tmp_path)
+    lab.brake("error")
+    submission, report = lab.submit(lab.arms(1))
+    job = f"{report.jobs[0]}_0"
+    cluster.gone(job)
+    assert status_of([submission]).trials[0].state.kind == "failed"
+    for node in ("n1", "n2", "n3"):
+        call("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+    try:
+        again(job)
+        until(lambda: cluster.queue("%T") == ["PENDING"], "the job to wait")
+        assert status_of([submission]).trials[0].state.kind == "queued"
+    finally:
+        for node in ("n1", "n2", "n3"):
+            call("scontrol", "update", f"NodeName={node}", "State=RESUME")
+    lab.brake(None)
+    assert rounds(submission)[-1].done == 1
+    assert attempts(submission) == [2]
     check(submission)
 
 
