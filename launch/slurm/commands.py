@@ -81,14 +81,14 @@ def cancel_jobs(ids: Sequence[str], patience: Patience = ROUND) -> None:
         call(["scancel", "-Q", *part], patience)
 
 
-def release_jobs(ids: Sequence[str]) -> None:
-    """Let jobs start that are held.
-
-    Raises:
-        AblationError: SLURM refuses.
-    """
-    for id_ in ids:
-        call(["scontrol", "release", id_])
+def release_jobs(ids: Sequence[str]) -> str:
+    """Let jobs start that are held; returns why that cannot be, as when an administrator holds them."""
+    try:
+        for id_ in ids:
+            call(["scontrol", "release", id_])
+    except AblationError as e:
+        return str(e)
+    return ""
 
 
 def update_job(id_: str, **values: str) -> None:

@@ -26,7 +26,8 @@ _ENDED = frozenset(
 _MAY_RETURN = frozenset({"NODE_FAIL", "PREEMPTED", "BOOT_FAIL"})
 _RETURN_SECONDS = 20
 # SLURM could not start it and will not try again before somebody releases it: a node or its prolog was at fault.
-_STUCK = ("launch failed requeued held", "JobHoldMaxRequeue")
+_PUT_BACK = "put back and held"  # our words: SLURM's own are gone when its controller was restarted since
+_STUCK = ("launch failed requeued held", "JobHoldMaxRequeue", _PUT_BACK)
 # Why jobs wait that will start by themselves.
 _ORDINARY = frozenset(
     {"", "None", "Priority", "Resources", "Dependency", "BeginTime", "JobArrayTaskLimit", "Licenses", "Reservation"}
@@ -109,8 +110,20 @@ def queue(keys: Iterable[JobKey], patience: Patience = ROUND) -> dict[str, Job]:
             if "Invalid job id" in str(e):  # of a single number that it has forgotten
                 continue
             raise
-        found |= {job.id: job for job in _queued(text, by)}
+        found |= {job.id: _explain_hold(job, patience) for job in _queued(text, by)}
     return found
+
+
+def _explain_hold(job: Job, patience: Patience) -> Job:
+    """Of a job that seems to be held by an administrator: SLURM itself may have done so when it was put back."""
+    if job.reason != "JobHeldAdmin":
+        return job
+    try:
+        told = call(["scontrol", "show", "job", "-o", job.id], replace(patience, pauses=()))
+    except AblationError:
+        return job
+    restarts = re.search(r"\bRestarts=(\d+)", told)
+    return replace(job, reason=f"{_PUT_BACK} ({job.reason})") if restarts and int(restarts[1]) else job
 
 
 def accounts(keys: Iterable[JobKey], since: float) -> dict[str, Job]:

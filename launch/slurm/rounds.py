@@ -171,8 +171,9 @@ def _release(view: SubmissionView, found: Triage) -> str:
     stuck = [job for job in jobs if view.stuck(job)]
     if not stuck:
         return ""
-    commands.release_jobs(stuck)
-    return f"SLURM could not start jobs {', '.join(stuck)} and held them; they are released"
+    held = f"SLURM could not start jobs {', '.join(stuck)} and held them"
+    trouble = commands.release_jobs(stuck)
+    return f"{held}, and does not let them go ({trouble})" if trouble else f"{held}; they are released"
 
 
 def _note_on_limit(submitter: Submitter) -> str:

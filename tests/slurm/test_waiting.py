@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from slurm.cluster import Cluster, call, until
-from slurm.lab import Lab, attempts, check, rounds
+from slurm.lab import LONG, Lab, attempts, check, rounds
 
 from launch.cli import main
 from launch.slurm import backend
@@ -68,6 +68,30 @@ def test_a_job_that_slurm_could_not_start_is_named_and_released(
     assert asked(capsys, lab, "retry")["retried"] == [f"{submission.works[0].id}/seed-0"]
     assert rounds(submission)[-1].done == 1
     assert attempts(submission) == [1]
+    check(submission)
+
+
+def test_a_job_that_was_put_back_and_seems_held_by_an_administrator(
+    cluster: Cluster, tmp_path: Path, capsys: Capture
+) -> None:
+    """As SLURM leaves some after a node was lost. Whom an administrator means to hold, a user cannot release."""
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, report = lab.submit(lab.arms(1, LONG))
+    job = f"{report.jobs[0]}_0"
+    lab.begun(submission)
+    for node in ("n1", "n2", "n3"):
+        call("scontrol", "update", f"NodeName={node}", "State=DRAIN", "Reason=test")
+    call("scontrol", "requeue", job)
+    until(lambda: cluster.queue("%T") == ["PENDING"], "the job to be put back")
+    call("scontrol", "hold", job)
+    _resume()
+    printed = asked(capsys, lab, "status")
+    assert any(f"{job} wait: put back and held (JobHeldAdmin); `ablation retry`" in text for text in printed["trouble"])
+    lab.brake(None)
+    asked(capsys, lab, "retry")
+    assert rounds(submission)[-1].done == 1
+    assert attempts(submission) == [2]
     check(submission)
 
 
