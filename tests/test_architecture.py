@@ -156,18 +156,3 @@ def test_a_package_knows_only_its_own_libraries(module: str) -> None:
 def test_nothing_is_re_exported() -> None:
     for path in ROOT.glob("ablation/**/__init__.py"):
         assert not [n for n in ast.parse(path.read_text()).body if isinstance(n, ast.ImportFrom)], path
-
-
-def test_the_readme_lists_every_option() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for path in (ROOT / "conf").glob("*/[!_]*.yaml"):
-        name = path.stem
-        family = name.rstrip("0123456789")
-        sizes = name.removeprefix(family)
-        assert name in readme or (family in readme and f"/{sizes}" in readme), f"{path.parent.name}={name}"
-
-
-def test_the_readme_counts_the_tables() -> None:
-    readme = (ROOT / "README.md").read_text()
-    for folder in (path for path in (ROOT / "conf" / "table").iterdir() if path.is_dir()):
-        assert f"{folder.name}/* ({len(list(folder.glob('*.yaml')))})" in readme

@@ -1,4 +1,4 @@
-"""What README and the comments in conf/ tell people to type composes."""
+"""What README, docs/ and the comments in conf/ tell people to type composes."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from tiny import CONF
 
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.tables.request import parse_request
 from tests.launch.typed import expanded
 
 ROOT = Path(CONF).parent
@@ -33,15 +34,13 @@ COMMENTED = {
 }
 
 
-def _readme() -> Iterator[list[str]]:
-    """The command lines of README that compose: tables have tests of their own."""
-    for line in (ROOT / "README.md").read_text().splitlines():
-        found = re.match(r"(?:\$ )?python launch/run\.py( .*)", line)
-        if found and not found[1].endswith("\\"):
-            words = shlex.split(found[1], comments=True)
-            words = words[: words.index("&&")] if "&&" in words else words
-            if not {"--cfg", "-sc"} & set(words) and not any(word.startswith("table=") for word in words):
-                yield words
+def _typed() -> Iterator[tuple[str, list[str]]]:
+    """The command lines of README and docs/, but for those that need files of one's own or are no whole lines."""
+    for page in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))):
+        text = page.read_text().replace("\\\n", " ")
+        for line in re.findall(r"python launch/run\.py((?:(?!&&)[^`\n])*+)(?!\nerror:)", text):
+            if not re.search(r"-sc |--cfg |\.\.\.|searchpath=|\+aug\.mine|hydra/launcher=basic", line):
+                yield page.name, shlex.split(line, comments=True)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -50,9 +49,15 @@ def hydra() -> Iterator[None]:
         yield
 
 
-@pytest.mark.parametrize("words", list(_readme()), ids=" ".join)
-def test_the_readme_s_lines(words: list[str]) -> None:
-    assert compose_arms(expanded(words))
+@pytest.mark.parametrize(
+    ("page", "words"), list(_typed()), ids=lambda said: said if isinstance(said, str) else " ".join(said)
+)
+def test_the_lines_of_the_pages(page: str, words: list[str]) -> None:
+    arms = expanded([word for word in words if not word.startswith("table=")])
+    if re.search(r"table=|hydra\.sweeper", " ".join(words)):
+        arms = [list(row.overrides) for row in parse_request(words).rows]
+    assert arms
+    assert compose_arms(arms)
 
 
 @pytest.mark.parametrize(("file", "line"), [(file, line) for file, lines in COMMENTED.items() for line in lines])

@@ -1,4 +1,4 @@
-"""A launcher of one's own, outside the checkout: a YAML and a module, and every verb works on what it has begun."""
+"""The launcher of docs/own_launcher.md, outside the checkout: every verb works on what it has begun."""
 
 from __future__ import annotations
 
@@ -8,49 +8,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pages
 from tiny import SMALL_MODEL, TINY
 
 ROOT = Path(__file__).resolve().parents[2]
-YAML = """
-defaults:
-  - _retry
-  - _self_
-
-_target_: hydra_plugins.launchers.Sweep
-run: desk_drawer.run
-backend: desk_drawer
-drawer: top
-workers: 1
-gpus: []
-per_gpu: 1
-"""
-# It writes down what it was given, and trains when it is asked again.
-MODULE = """
-from launch.status.sweep_status import Pending
-from launch.sweep import submission as sweep
-from launch.workers.backend import newest, retry, rounds, strays, upload
-
-def run(planned, options, command):
-    made = sweep.create(planned, options, command)
-    (made.folder / "drawer").write_text(options["drawer"])
-    print("put into the", options["drawer"], "drawer")
-    return {}
-
-def pending(submissions):
-    lying = [s for s in submissions if (s.folder / "drawer").exists()]
-    trouble = ["somebody has to open the drawer"] if lying else []
-    return Pending({key for s in lying for key in s.trials}, trouble=trouble)
-
-def cancel(submission):
-    (submission.folder / "drawer").unlink()
-    return ["drawer"]
-"""
 
 
 def test_a_yaml_and_a_module(tmp_path: Path) -> None:
     (tmp_path / "conf/hydra/launcher").mkdir(parents=True)
-    (tmp_path / "conf/hydra/launcher/drawer.yaml").write_text(YAML)
-    (tmp_path / "desk_drawer.py").write_text(MODULE)
+    (tmp_path / "conf/hydra/launcher/drawer.yaml").write_text(pages.code("own_launcher.md", "yaml")[0])
+    (tmp_path / "desk_drawer.py").write_text(pages.code("own_launcher.md", "python")[0])
     out = f"out={tmp_path / 'out'}"
 
     def call(*line: str, code: int = 0) -> str:

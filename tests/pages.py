@@ -4,7 +4,7 @@
     <!-- options: model resnet_cifar -->     these of them, each with the presets that begin with it
     <!-- end options -->
 
-`python tests/docs.py` writes what stands between the markers; tests/test_docs.py fails when that is out of date.
+`python tests/pages.py` writes what stands between the markers; tests/test_docs.py fails when that is out of date.
 """
 
 from __future__ import annotations
@@ -185,6 +185,13 @@ def _row(*cells: str) -> str:
 def filled(text: str) -> str:
     """A page with its blocks as conf/ and the docstrings have them."""
     return BLOCK.sub(lambda found: f"{found[1]}\n{block(found[2], found[3].split())}\n", text)
+
+
+def code(page: str, language: str) -> list[str]:
+    """What stands in the fenced blocks of a page of docs/."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", (DOCS / page).read_text(), re.MULTILINE | re.DOTALL)
+    assert found, page
+    return found
 
 
 if __name__ == "__main__":
