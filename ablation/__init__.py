@@ -6,6 +6,6 @@
 import os
 
 # OpenMP reads these when torch loads it, so they have to be set before that. By default its threads wait for each other
-# by spinning, which slows a step down beside another busy process (README, Start). Ours spin shortly and then sleep.
+# by spinning, which slows a step down beside another busy process (docs/speed.md). Ours spin shortly and then sleep.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
 os.environ.setdefault("GOMP_SPINCOUNT", "2000")
