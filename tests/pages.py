@@ -109,7 +109,7 @@ def block(group: str, chosen: list[str]) -> str:
     if group in TITLES:
         return "\n".join(["| | |", "|---|---|", *(_title(group, name) for name in names(group))]) + "\n"
     if "/" in group:
-        return "\n".join(_settings(group, chosen)) + "\n"
+        return "\n".join(_settings(group, chosen)).strip("\n") + "\n"
     found = [read(group, name) for name in names(group)]
     heads = [o for o in found if o.parent is None and (not chosen or o.name in chosen)]
     heads.sort(key=lambda o: chosen.index(o.name) if chosen else 0)
