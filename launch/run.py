@@ -94,10 +94,10 @@ def _interrupt() -> None:
 def cli() -> None:
     """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
-    _put_this_folder_last()
     outlive_output()
     try:
         paths.require_working_folder()
+        _put_this_folder_last()
         paths.ensure_home()
         paths.require_tmp()
         hydra_version.check()
