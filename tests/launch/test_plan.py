@@ -62,8 +62,8 @@ def test_it_tells_states_and_costs_and_leaves_no_trace(
     make(seeds[1][0], 1, start(), failed("oom", "no memory left"))
     before = tree(tmp_path)
     report = make_plan(planned, "python launch/run.py -m hydra/launcher=plan aug=x hydra.launcher.json=true")
-    assert plan.run(planned, {"kind": "plan", "json": False, "probe": False, "rows": 60}, "x") == 0
-    assert plan.run(planned, {"kind": "plan", "json": True, "probe": False, "rows": 60}, "x") == 0
+    assert plan.run(planned, {"json": False, "probe": False, "rows": 60}, "x") == 0
+    assert plan.run(planned, {"json": True, "probe": False, "rows": 60}, "x") == 0
     assert tree(tmp_path) == before
     base, mixup, cutout, small = report.arms
     assert [arm.state for arm in report.arms] == ["running", "failed", "new", "new"]

@@ -135,7 +135,7 @@ def outcomes(planned: Sequence[Planned], **cutouts: Any) -> dict[TrialKey, Outco
 def test_a_job_returns_the_mean_accuracy_of_its_arm(config: DictConfig) -> None:
     def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> dict[TrialKey, Outcome]:
         assert [p.seeds for p in planned] == [(0, 1), (0,)]
-        assert options["kind"] == "plan"
+        assert options["run"] == "launch.plan.run"
         assert command == "python launch/run.py -m hydra/launcher=plan"
         return outcomes(planned)
 

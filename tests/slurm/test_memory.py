@@ -42,14 +42,14 @@ def steps(job: str) -> list[str]:
 def test_one_of_two_packed_trials_takes_too_much(cluster: Cluster, tmp_path: Path) -> None:
     """The other goes on in the same job. The one that was killed is tried alone, and then with more memory."""
     lab = Lab(tmp_path)
-    lab.brake("hog 1000", arm=0)
-    submission, report = lab.submit(lab.arms(2, LONG), pack=2, resources={"mem": "1200M"})
+    lab.brake("hog 1400", arm=0)
+    submission, report = lab.submit(lab.arms(2, LONG), pack=2, resources={"mem": "1600M"})  # each has 560 MiB anyway
     until(lambda: not cluster.queue(), "the first job")
     assert [trial_status.of(folder).kind for folder in folders(submission)] == ["stopped", "done"]
     until(lambda: steps(f"{report.jobs[0]}_0") == ["OUT_OF_MEMORY"], "the accounts")
     made = rounds(submission)
     assert [list(m.retried.values()) for m in made if m.retried] == [["oom"], ["oom"]]
-    assert rooms(submission) == [(2, 1200), (1, 1200), (1, 2400)]
+    assert rooms(submission) == [(2, 1600), (1, 1600), (1, 3200)]
     assert attempts(submission) == [3, 1]
     check(submission)
 
