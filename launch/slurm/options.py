@@ -42,6 +42,7 @@ _SWITCHES = (
 _KEEPER_MINUTES = 60  # it waits for SLURM and for a tracker, should they be away
 _WARNING_EARLY = 60  # seconds by which SLURM may send it too early
 _KEYS = (
+    "kind",  # of submissions from before `backend`
     "run", "backend", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check",
     "grace", "setup", "python", "retry",
 )  # fmt: skip

@@ -187,7 +187,7 @@ class Terminal:
         self.text = ""
         # setsid, so that it is the shell's own terminal, which a Ctrl-C in it reaches and whose end sends SIGHUP
         self.shell = subprocess.Popen(
-            ["setsid", "--ctty", "bash", "--norc", "--noprofile", "-i"],
+            ["env", "--default-signal=HUP", "setsid", "--ctty", "bash", "--norc", "--noprofile", "-i"],
             cwd=ROOT,
             env={**place.env, "TERM": "xterm", "PS1": "$ "},
             stdin=inner,

@@ -71,10 +71,10 @@ def test_who_was_stopped_beside_a_trial_that_took_too_much_is_not_blamed(cluster
     """For SLURM the whole job was out of memory."""
     lab = Lab(tmp_path)
     lab.brake(1)
-    submission, report = lab.submit(lab.arms(2, LONG), pack=2, resources={"mem": "1200M"})
+    submission, report = lab.submit(lab.arms(2, LONG), pack=2, resources={"mem": "1600M"})
     guilty, innocent = (work.label for work in submission.works)
     lab.begun(submission)
-    lab.brake("hog 1000", arm=0)
+    lab.brake("hog 1400", arm=0)
     until(lambda: trial_status.of(folders(submission)[0]).kind == "stopped", "the kernel")
     call("scancel", "--signal=USR2", f"{report.jobs[0]}_0")
     until(lambda: not cluster.queue(), "the first job")
@@ -82,7 +82,7 @@ def test_who_was_stopped_beside_a_trial_that_took_too_much_is_not_blamed(cluster
     until(lambda: steps(f"{report.jobs[0]}_0") == ["OUT_OF_MEMORY"], "the accounts")
     made = rounds(submission)
     assert made[0].retried == {guilty: "oom", innocent: "time_limit"}
-    assert sorted(rooms(submission)) == [(1, 1200), (2, 1200), (2, 1200)]
+    assert sorted(rooms(submission)) == [(1, 1600), (2, 1600), (2, 1600)]
     check(submission)
 
 
