@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import Lab, attempts, check, done, options, rounds
+from tiny import SMALL_MODEL, TINY
 
-from ablation.errors import ConfigError, Stopped
+from ablation.errors import ConfigError
+from launch.compose.paths import ROOT
 from launch.slurm import submit
 from launch.slurm.records import read_arrays, read_keeper
 from launch.slurm.rounds import make_round
@@ -49,14 +51,17 @@ def test_kill_9_of_who_submits_right_after_sbatch(cluster: Cluster, tmp_path: Pa
     assert (len(read_arrays(submission.folder)), attempts(submission)) == (1, [1])
 
 
-def test_ctrl_c_while_it_submits(
-    cluster: Cluster, tmp_path: Path, stand_in: StandIn, capsys: pytest.CaptureFixture[str]
-) -> None:
-    lab = Lab(tmp_path)
+def test_ctrl_c_while_it_submits(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
+    out = tmp_path / "runs"
     stand_in("sbatch", '"$REAL" "$@"; kill -INT $PPID; sleep 1')
-    with pytest.raises(Stopped, match=r"jobs that SLURM has taken go on\nlook .*\nstop .*\ntry again "):
-        submit.run(lab.arms(1), options(), "the command")
-    (folder,) = sweep.submissions(lab.out)
+    line = [sys.executable, "launch/run.py", "-m", "hydra/launcher=slurm", *TINY, *SMALL_MODEL, f"out={out}"]
+    line += ["hydra.launcher.resources.cpus=1", "hydra.launcher.keeper=false"]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 130
+    said = [text.split()[0] for text in done.stderr.splitlines()[-4:]]
+    assert said == ["stopped", "look", "stop", "try"], done.stderr
+    assert "jobs that SLURM has taken go on" in done.stderr
+    (folder,) = sweep.submissions(out)
     submission = sweep.load(folder)
     assert rounds(submission)[-1].done == 1
     assert (len(read_arrays(folder)), attempts(submission)) == (1, [1])
