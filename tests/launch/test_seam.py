@@ -61,7 +61,8 @@ def ended(tmp_path: Path) -> Path:
 
 
 def test_verbs_that_only_read_import_nothing_that_computes(ended: Path) -> None:
-    steps = {f"{name} --help": 0 for name in group.list_commands(click.Context(group))}
+    verbs = [name for name in group.list_commands(click.Context(group)) if name != "run"]  # its help is Hydra's
+    steps = {f"{name} --help": 0 for name in verbs}
     steps |= {"status": 1, "watch": 1, "logs": 0, "logs --failed": 0, "explain {0} {1}": 0, "cancel --yes": 0}
     steps |= {"explain {0}": 0}  # to compose is to check, which takes the parts of a network
     ids = sorted(path.parent.name for path in ended.glob("*/arm.json"))
