@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.store.journal import Event, Journal, attempts, history, read, settled
+from ablation.store.journal import Event, Journal, attempts, history, read, seconds_between, settled
 
 
 def start(step: int) -> Event:
@@ -107,3 +108,20 @@ def test_history_is_what_the_last_line_of_attempts_trained(actions: list[str]) -
             events.append(start(now))
     assert steps(history(events)) == list(range(1, now + 1))
     assert steps(settled(events)) == list(range(1, checkpoint + 1))
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_how_long_it_took_is_right_though_the_clock_was_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hours: int
+) -> None:
+    journal = Journal(tmp_path / "journal.jsonl")
+    first = journal.write("start", step=0)
+    set_to = time.time() + 3600 * hours
+    monkeypatch.setattr(time, "time", lambda: set_to)
+    time.sleep(0.05)
+    last = journal.write("done")
+    journal.close()
+    assert last["time"] == round(set_to, 3)
+    assert 0.05 <= seconds_between(first, last) < 60
+    old = [{k: v for k, v in e.items() if k != "elapsed"} for e in (first, last)]
+    assert seconds_between(*old) == pytest.approx(max(0, 3600 * hours), abs=60)

@@ -73,8 +73,14 @@ class Place:
         return self.start(line).wait(code)
 
     def slow(self, seconds: float = 2.0) -> None:
-        """Let each step take so long; that of steps that were begun before too."""
-        self.brake.write_text(str(seconds))
+        """Let each step take so long, also those that were begun before."""
+        self.brake_by(str(seconds))
+
+    def brake_by(self, word: str, arm: int = 0) -> None:
+        """Let the trials of one brake do as its file says."""
+        scratch = self.brake.with_name("brake.new")  # who reads a file that is being written finds it empty
+        scratch.write_text(word)
+        scratch.replace(self.brake.with_name(str(arm)))
 
     def hold(self) -> None:
         """Let no step end until the brake is loosened."""

@@ -46,6 +46,7 @@ def status(place: Place, *words: str) -> dict[str, object]:
     return found
 
 
+@slow
 def test_driver_and_workers_killed_at_once(undisturbed: Path, place: Place) -> None:
     shell = begin(place)
     for pid in [shell.process.pid, *place.workers()]:
@@ -84,6 +85,7 @@ def test_a_suspended_driver_leaves_its_workers_at_work(undisturbed: Path, place:
     assert place.clean()
 
 
+@slow
 def test_a_second_grid_while_one_runs(undisturbed: Path, place: Place, tmp_path: Path) -> None:
     shell = begin(place)
     other = place.start(place.sweep("sweep=other", "aug.brake.arm=1", grid=("optim.lr=0.3", "seeds=1")))
@@ -114,14 +116,14 @@ def test_cancelled_from_another_shell(undisturbed: Path, place: Place) -> None:
     assert place.clean()
 
 
-def test_of_two_shells_with_one_grid_one_tries_what_fails(place: Place, tmp_path: Path) -> None:
+@slow
+def test_of_two_shells_with_one_grid_one_tries_what_fails(place: Place) -> None:
     place.hold()
-    broken = tmp_path / "1"
-    broken.write_text("1000")
+    place.brake_by("1000", arm=1)
     shells = [place.start(place.sweep(grid=PAIR)) for _ in range(2)]
     wait(lambda: sum(shell.said.count("is training it") for shell in shells) == 2)
     place.fast()
-    broken.write_text("error")
+    place.brake_by("error", arm=1)
     said = [shell.wait(1) for shell in shells]
     assert place.numbers() == [[1], [1]]
     assert all("1 of 2 done, 1 failed" in text for text in said)
@@ -130,19 +132,19 @@ def test_of_two_shells_with_one_grid_one_tries_what_fails(place: Place, tmp_path
 
 
 @pytest.fixture
-def broken(place: Place, tmp_path: Path) -> Place:
+def broken(place: Place) -> Place:
     """A sweep of which one trial has failed."""
     place.fast()
-    (tmp_path / "1").write_text("error")
+    place.brake_by("error", arm=1)
     place.finish(place.sweep(grid=PAIR), code=1)
     return place
 
 
-def test_three_shells_that_retry_try_once(broken: Place, tmp_path: Path) -> None:
-    (tmp_path / "1").write_text("1000")
+def test_three_shells_that_retry_try_once(broken: Place) -> None:
+    broken.brake_by("1000", arm=1)
     shells = [broken.start(broken.verb("retry")) for _ in range(3)]
     wait(lambda: sum(shell.process.poll() is not None for shell in shells) == 2)
-    (tmp_path / "1").write_text("error")
+    broken.brake_by("error", arm=1)
     said = [shell.wait(1) for shell in shells]
     assert sum("main is still being run by process" in text for text in said) == 2
     assert sum("1 failed" in text for text in said) == 1
@@ -151,7 +153,7 @@ def test_three_shells_that_retry_try_once(broken: Place, tmp_path: Path) -> None
 
 
 def test_what_failed_since_a_shell_looked_is_not_tried_once_more(
-    broken: Place, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    broken: Place, capsys: pytest.CaptureFixture[str]
 ) -> None:
     looked = select(broken.out, None, Filter(states=("failed",)))
     broken.finish(broken.verb("retry"), code=1)

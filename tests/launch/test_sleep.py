@@ -15,6 +15,7 @@ import pytest
 from tests.launch.shells import Place, Shell, assert_same, wait
 
 LEASE = 1.0  # seconds
+pytestmark = pytest.mark.slow
 # Another machine with the same files: a container, whose processes cannot be seen from here, nor ours from there.
 CONTAINER = ("unshare", "--pid", "--fork", "--kill-child", "--mount-proc")
 
@@ -41,7 +42,6 @@ def begin(place: Place) -> tuple[list[str], Shell]:
     return line, shell
 
 
-@pytest.mark.slow
 def test_alone_it_goes_on(undisturbed: Path, place: Place) -> None:
     _, shell = begin(place)
     with asleep(place):

@@ -61,9 +61,17 @@ def go_on(undisturbed: Path, place: Place, kind: str) -> str:
     return said
 
 
-@kinds
 @pytest.mark.parametrize(
-    "act", [close, *(pytest.param(act, marks=slow) for act in (suspend_and_close, ctrl_c, terminate))]
+    ("act", "kind"),
+    [
+        (close, "single"),
+        pytest.param(close, "sweep", marks=slow),
+        *(
+            pytest.param(act, kind, marks=slow)
+            for act in (suspend_and_close, ctrl_c, terminate)
+            for kind in ("single", "sweep")
+        ),
+    ],
 )
 def test_what_was_trained_is_saved(
     undisturbed: Path, place: Place, kind: str, act: Callable[[Place, Terminal], None]

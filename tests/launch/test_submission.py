@@ -60,6 +60,15 @@ def test_every_submission_of_a_name_has_its_number(tmp_path: Path) -> None:
     assert [int(f.name) for f in submission.submissions(tmp_path)] == list(range(1, 12))
 
 
+def test_a_clock_that_was_set_back_changes_no_order(tmp_path: Path) -> None:
+    made = [planned(tmp_path, f"sweep={name}") for name in ("a", "b", "a")]
+    first, second, third = (submission.create([p], {}, "the command").folder for p in made)
+    for folder, hours in ((first, 5), (second, 1), (third, 2)):
+        os.utime(folder / "submission.json", (3600 * hours,) * 2)
+    assert submission.submissions(tmp_path, "a") == [first, third]
+    assert submission.submissions(tmp_path) == [second, first, third]
+
+
 def test_the_first_seeds_of_all_arms_come_first(tmp_path: Path) -> None:
     a, b = planned(tmp_path, "seeds=3"), planned(tmp_path, "optim.lr=0.3", "seeds=[7,8]")
     assert [(w.id == a.arm.id, w.seeds) for w in teachers.order([a, b])] == [

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
 
 from ablation.store.attempt import CANCEL, Owner
 from ablation.store.journal import JOURNAL, Event
-from launch.status.trial_status import of
+from launch.status.trial_status import format_ago, of
 from tests.launch.handmade import elsewhere, epoch, failed, finish, make, saved, start, stopped
 
 
@@ -122,3 +123,10 @@ def test_a_damaged_result_is_told(seed: Path, text: str) -> None:
     state = of(seed)
     assert (state.kind, state.cause) == ("failed", "damaged")
     assert str(seed) in state.message
+
+
+def test_what_was_done_after_the_clock_was_set_back_is_still_to_come() -> None:
+    now = time.time()
+    assert format_ago([now - 7500, now - 720]) == "12 min ago"
+    assert format_ago([now + 30]) == "0 s ago"  # as between two machines
+    assert format_ago([now + 3.01 * 3600]) == "3 h from now, by this machine's clock"

@@ -94,3 +94,21 @@ def test_asked_to_close_it_finishes_first(tmp_path: Path) -> None:
         worker.order({"close": True})
         assert worker.event("end")["outcomes"]["0"]["state"] == "done"
         assert worker.process.wait(60) == 0
+
+
+@pytest.mark.parametrize("why", ["driver", "signal"])
+def test_whatever_it_hangs_in_it_is_not_there_for_ever(tmp_path: Path, why: str) -> None:
+    made = submission(tmp_path, mischief("sleep"))
+    limits = made.code / "launch" / "workers" / "signals.py"
+    limits.write_text(limits.read_text().replace("SAVE_SECONDS = 600.0", "SAVE_SECONDS = 1.0"))
+    with Worker(made) as worker:
+        worker.train(made.works[0])
+        worker.event("begin")
+        assert worker.process.stderr is not None
+        while b"asleep" not in worker.process.stderr.readline():
+            pass
+        if why == "signal":
+            worker.process.send_signal(signal.SIGTERM)
+            worker.process.wait(60)
+        assert "tricks_of_mine.py" in worker.end(), "it says where it hung"
+        assert worker.process.returncode == 1
