@@ -136,7 +136,8 @@ def upload(submission: Submission) -> list[str]:
 
 
 def _print(console: Console, lines: Sequence[str]) -> None:
-    console.print("\n".join(lines), markup=False, soft_wrap=True)
+    if not console.stderr:  # else a program reads standard output, and gets it as JSON
+        console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 
 def _obstacles(queue: Iterable[Job], keepers: Iterable[JobKey] = ()) -> Iterator[str]:
