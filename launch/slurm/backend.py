@@ -149,10 +149,8 @@ def _obstacles(queue: Iterable[Job], keepers: Iterable[JobKey] = ()) -> Iterator
     for (reason, keeper), waiting in by_reason.items():
         ids = [job.id for job in waiting]
         named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
-        if keeper:
-            yield f"the keeper (SLURM job {named}) waits: {reason}; {_way_out(waiting, keeper)}"
-        else:
-            yield f"SLURM jobs {named} wait: {reason}; {_way_out(waiting, keeper)}"
+        who = f"the keeper (SLURM job {named}) waits" if keeper else f"SLURM jobs {named} wait"
+        yield f"{who}: {reason}; {_way_out(waiting, keeper)}"
 
 
 def _way_out(waiting: Sequence[Job], keeper: bool) -> str:

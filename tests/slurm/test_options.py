@@ -10,16 +10,18 @@ import pytest
 from filelock import FileLock
 from hypothesis import given
 from hypothesis import strategies as st
+from rich.console import Console
 from slurm.lab import options
 
 from ablation.errors import AblationError, ConfigError
 from launch.compose.arm import Work
 from launch.compose.units import mebibytes, seconds
-from launch.slurm import rounds
+from launch.slurm import backend, rounds
 from launch.slurm.job import slots
 from launch.slurm.job_batches import draft_arrays
 from launch.slurm.jobs import _tasks
 from launch.slurm.options import read
+from launch.slurm.rounds import RoundReport
 from launch.slurm.sbatch import clean_environment
 from launch.status.retry_policy import Resources
 
@@ -267,3 +269,24 @@ def test_a_round_that_somebody_else_never_ends_is_not_waited_for_forever(tmp_pat
 @pytest.mark.parametrize(("value", "budget"), [("auto", 0.0), (False, 0.0), (True, 60.0), ("strict", 60.0)])
 def test_a_login_node_does_no_steps_unasked(value: Any, budget: float) -> None:
     assert read(options(check=value)).check.seconds == budget
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        ("Invalid qos specification", "`sacctmgr show assoc user=$USER`"),
+        ("Invalid account or account/partition combination specified", "`sacctmgr show assoc user=$USER`"),
+        ("Requested node configuration is not available", "`sinfo`"),
+    ],
+)
+def test_a_refusal_names_the_command_that_shows_what_there_is(words: str, command: str) -> None:
+    report = RoundReport(0, 0, 0, 0, {}, refused={"a/seed-0": words})
+    with pytest.raises(ConfigError, match=re.escape(f"to what {command} shows")):
+        report.require_accepted()
+
+
+def test_retry_prints_nothing_beside_its_json(capsys: pytest.CaptureFixture[str]) -> None:
+    backend._print(Console(stderr=True), ["1 given up"])
+    assert capsys.readouterr() == ("", "")
+    backend._print(Console(), ["1 given up"])
+    assert capsys.readouterr().out == "1 given up\n"
