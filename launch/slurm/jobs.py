@@ -110,20 +110,24 @@ def queue(keys: Iterable[JobKey], patience: Patience = ROUND) -> dict[str, Job]:
             if "Invalid job id" in str(e):  # of a single number that it has forgotten
                 continue
             raise
-        found |= {job.id: _explain_hold(job, patience) for job in _queued(text, by)}
+        found |= {job.id: job for job in _queued(text, by)}
+    held = _put_back({job.number for job in found.values() if job.reason == "JobHeldAdmin"}, patience)
+    return found | {id_: replace(found[id_], reason=f"{_PUT_BACK} ({found[id_].reason})") for id_ in held & set(found)}
+
+
+def _put_back(numbers: Iterable[str], patience: Patience) -> set[str]:
+    """Of jobs that seem to be held by an administrator, those that SLURM may have held itself: it put them back."""
+    found = set()
+    for number in numbers:  # one answer has all tasks of an array
+        try:
+            told = call(["scontrol", "show", "job", "-o", number], replace(patience, pauses=()))
+        except AblationError:
+            continue
+        for line in told.splitlines():
+            fields = dict(field.split("=", 1) for field in line.split() if "=" in field)
+            if fields.get("Reason") == "JobHeldAdmin" and fields.get("Restarts", "0") != "0":
+                found.add(_id(number, fields.get("ArrayTaskId", "")))
     return found
-
-
-def _explain_hold(job: Job, patience: Patience) -> Job:
-    """Of a job that seems to be held by an administrator: SLURM itself may have done so when it was put back."""
-    if job.reason != "JobHeldAdmin":
-        return job
-    try:
-        told = call(["scontrol", "show", "job", "-o", job.id], replace(patience, pauses=()))
-    except AblationError:
-        return job
-    restarts = re.search(r"\bRestarts=(\d+)", told)
-    return replace(job, reason=f"{_PUT_BACK} ({job.reason})") if restarts and int(restarts[1]) else job
 
 
 def accounts(keys: Iterable[JobKey], since: float) -> dict[str, Job]:
