@@ -45,7 +45,8 @@ FLOORS = [
     ["launch/terminal"],
     ["launch/workers"],
     ["launch/slurm"],
-    ["launch/plan", "launch/run"],
+    ["launch/plan", "launch/one_arm"],
+    ["launch/run"],
     ["launch/cli", "launch/hydra_plugins"],
     ["launch/__main__"],
 ]

@@ -261,6 +261,28 @@ def test_hydra_prints_the_configuration(tmp_path: Path) -> None:
     assert "ablation.aug.cutout.cutout" in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("program", "library", "says"),
+    [
+        (["launch/run.py", "aug=cutout"], "hydra", "stopped before anything was trained"),
+        (["-m", "launch", "run", "aug=cutout"], "hydra", "stopped before anything was trained"),
+        (["-m", "launch", "status"], "click", ""),
+    ],
+)
+def test_ctrl_c_while_libraries_are_imported_is_no_traceback(
+    tmp_path: Path, program: list[str], library: str, says: str
+) -> None:
+    """A library that asks for Ctrl-C as soon as it is imported stands for one that takes long."""
+    (tmp_path / f"{library}.py").write_text(
+        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, *program], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (130, "")
+    assert done.stderr.startswith(says)
+    assert len(done.stderr.splitlines()) == bool(says)
+
+
 def test_tab_completes_groups_and_options() -> None:
     typed = "python launch/run.py aug="
     env = {**os.environ, "COMP_LINE": typed, "COMP_POINT": str(len(typed))}

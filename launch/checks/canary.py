@@ -25,7 +25,7 @@ def is_requested(options: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: neither true nor false.
     """
-    value = options["canary"]
+    value = options.get("canary", False)
     if not isinstance(value, bool):
         raise ConfigError(f"hydra.launcher.canary={value}: give true or false")
     return value

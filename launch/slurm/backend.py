@@ -27,16 +27,17 @@ from launch.sweep import upload as uploads
 from launch.sweep.submission import Submission
 
 _NAMED = 3  # jobs of which one thing is said
-_ASK_FOR_LESS = "they never start as they are: `ablation cancel` the sweep, and submit it again with "
-# By SLURM's reasons (squeue's manual lists them), the first that fits: what helps.
+_TRIALS = "they never start as they are: `ablation cancel` the sweep, and submit it again with", "resources"
+_KEEPER = "it starts with", "keeper_resources"
+# By SLURM's reasons (squeue's manual lists them), the first that fits: what helps. {ask} and {these} are those above.
 _WAYS_OUT = (
     ("JobHeldAdmin", "an administrator holds them, and can say why"),
     ("Held", "`scontrol release {jobs}` lets them start"),
-    ("TimeLimit|MaxWall", _ASK_FOR_LESS + "a shorter hydra.launcher.resources.time"),
+    ("TimeLimit|MaxWall", "{ask} a shorter hydra.launcher.{these}.time"),
     ("Minutes", "they start when the budget of the account or qos allows it; `sshare` shows it"),
     ("PerUser|PerAccount|Grp|JobsLimit", "they start as other jobs end"),
-    ("PerJob|PerNode|NodeLimit|BadConstraints|PartitionConfig", _ASK_FOR_LESS + "hydra.launcher.resources that fit"),
-    ("Account|InvalidQOS|QOSNotAllowed", _ASK_FOR_LESS + "another hydra.launcher.resources.account or qos"),
+    ("PerJob|PerNode|NodeLimit|BadConstraints|PartitionConfig", "{ask} hydra.launcher.{these} that fit"),
+    ("Account|InvalidQOS|QOSNotAllowed", "{ask} another hydra.launcher.{these}.account or qos"),
     ("DependencyNeverSatisfied", "`ablation cancel` the sweep, then `ablation retry` submits what is not done"),
     ("Partition|Node|Unavailable|Drain|Down", "they start when an administrator brings it back; `sinfo -R` says why"),
     ("", "`scontrol show job {jobs}` tells more"),
@@ -112,7 +113,7 @@ def strays(submission: Submission) -> list[str]:
 
 
 def retry(submission: Submission, trials: Sequence[Trial], seen: int, console: Console) -> Retried:
-    """Submit them again, by a round of their submission.
+    """Submit them again, by a round of their submission. What was given up of others is not told once more.
 
     Raises:
         ConfigError: SLURM takes none of the jobs.
@@ -158,11 +159,10 @@ def _way_out(waiting: Sequence[Job], keeper: bool) -> str:
     if waiting[0].stuck:
         return "`ablation retry` or `ablation watch` lets SLURM try to start them again"
     numbers = ",".join(sorted({job.number for job in waiting}))
-    words = next(words for pattern, words in _WAYS_OUT if re.search(pattern, waiting[0].reason)).format(jobs=numbers)
-    if not keeper:
-        return words
-    words = words.replace(_ASK_FOR_LESS, "it starts with ").replace(".resources", ".keeper_resources")
-    return f"meanwhile what fails is tried again by `ablation watch` or retry; {words}"
+    words = next(words for pattern, words in _WAYS_OUT if re.search(pattern, waiting[0].reason))
+    ask, these = _KEEPER if keeper else _TRIALS
+    meanwhile = "meanwhile what fails is tried again by `ablation watch` or retry; " if keeper else ""
+    return meanwhile + words.format(ask=ask, these=these, jobs=numbers)
 
 
 def _arrays(folder: Path) -> list[Array]:

@@ -32,6 +32,7 @@ class Trial(NamedTuple):
     folder: Path  # the seed's
     state: TrialStatus
     stale: str = ""  # a later submission has another arm of this name: the keys that changed
+    given_up: bool = False  # it failed, and it was decided that it is not tried again
 
     @property
     def label(self) -> str:
@@ -123,6 +124,7 @@ def _with_pending(t: Trial, pending: Pending) -> Trial:
     newer = decision.decision if decision is not None and decision.time > now.time else ""
     if now.kind not in _UNSETTLED:
         return t
+    t = t._replace(given_up=newer in (STOP, HOLD))
     if (t.planned.arm.id, t.seed) in pending.awaited:
         again = newer in (RETRY, REFUSED, RESET) or (t.planned.arm.id, t.seed) in pending.waiting
         if now.kind in _WAITING or again:

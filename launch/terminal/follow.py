@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -24,6 +25,7 @@ _TICK = 0.25  # seconds between two drawings
 _POLL_SECONDS = 2.0  # between two readings of all files, or
 _POLL_FACTOR = 10  # so many times as long as a reading takes
 _PENDING, _FINAL = {"running", "queued"}, {"done", "cancelled"}
+_UNDECIDED = "undecided"  # failed, and a round is to decide whether it is tried again
 
 
 class OncePrinter:
@@ -53,13 +55,15 @@ def follow(
         before = _show_done(view, trials)
         while True:
             began = time.monotonic()
+            kinds = {t.state.kind for t in trials}
+            ends = not kinds & _PENDING and (over() or kinds <= _FINAL)
+            now = {t.label: t.state if ends else _undecided(t, over) for t in trials}
             progress.slots = max(1, sum(t.state.kind == "running" for t in trials))
-            for event in (e for t in trials for e in _events(before.get(t.label), t)):
+            for event in (e for t in trials for e in _events(before.get(t.label), now[t.label], t)):
                 progress.update(event)
                 view.update(event)
-            before = {t.label: t.state for t in trials}
-            kinds = {t.state.kind for t in trials}
-            if not kinds & _PENDING and (over() or kinds <= _FINAL):
+            before = now
+            if ends:
                 return
             _wait_for_next_poll(view, began)
             trials = poll()
@@ -83,9 +87,15 @@ def _wait_for_next_poll(view: ProgressView, began: float) -> None:
         time.sleep(_TICK)
 
 
-def _events(before: TrialStatus | None, t: Trial) -> Iterator[Event]:
+def _undecided(t: Trial, over: Callable[[], bool]) -> TrialStatus:
+    """Its state, in which a failure is not the end before it was decided not to try again."""
+    open_ = t.state.kind == "failed" and not t.given_up and not over()
+    return replace(t.state, kind=_UNDECIDED) if open_ else t.state
+
+
+def _events(before: TrialStatus | None, now: TrialStatus, t: Trial) -> Iterator[Event]:
     """What has happened to a trial since the last poll, if there was one."""
-    now, work = t.state, Work(t.planned.arm.id, (t.seed,))
+    work = Work(t.planned.arm.id, (t.seed,))
     was = before or TrialStatus("queued")
     if now.kind == "running" and (was.kind != "running" or now.attempts > was.attempts):
         epochs = t.planned.config["epochs"]
@@ -96,6 +106,10 @@ def _events(before: TrialStatus | None, t: Trial) -> Iterator[Event]:
         yield {"event": "epoch", "work": work, "seed": t.seed, "epoch": now.epoch, "metrics": metrics}
     elif now.kind == "queued" and was.kind == "running":
         yield {"event": "again", "work": work, "text": f"waits to be tried again{f' ({now.cause})' * bool(now.cause)}"}
+    elif now.kind == _UNDECIDED:
+        if now != was:
+            text = describe_outcome(Outcome("failed", now.cause, now.message))
+            yield {"event": "again", "work": work, "text": f"{text}; whether it is tried again is decided next"}
     elif now.kind not in _PENDING and now.kind != was.kind:
         kind = NOT_STARTED if now.kind == "new" else now.kind
         yield {"event": "end", "work": work, "outcomes": {t.seed: Outcome(kind, now.cause, now.message, now.test_acc)}}

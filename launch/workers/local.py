@@ -11,6 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
+from ablation.errors import ConfigError
 from launch.checks import canary, no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned, Work
@@ -28,6 +29,8 @@ from launch.workers.pool import Pool
 from launch.workers.process import Slot
 from launch.workers.signals import StopSignals
 
+_KEYS = ("retry", "gpus", "per_gpu", "workers")  # options that training here needs
+
 
 def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) -> dict[TrialKey, Outcome]:
     """Freeze the sweep, train what is not done, and print how it went; `options` is the node `hydra.launcher`.
@@ -36,6 +39,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
         ConfigError: an impossible option.
         AblationError: workers cannot be started.
     """
+    _require_keys(options)
     retry, slots, canary_first = (
         retry_policy.read(options["retry"]),
         devices.choose_slots(options, planned),
@@ -58,9 +62,23 @@ def resume(submission: Submission, trials: Sequence[Trial], console: Console) ->
         AblationError: workers cannot be started, or another process trains them.
     """
     options, planned = submission.launcher, list(submission.arms.values())
+    _require_keys(options)
     seen = {(t.planned.arm.id, t.seed): t.state.attempts for t in trials}
     part, retry = narrow_submission(submission, trials), retry_policy.read(options["retry"])
     return _drive(part, retry, devices.choose_slots(options, planned), console, seen=seen)
+
+
+def _require_keys(options: Mapping[str, Any]) -> None:
+    """Of a launcher of one's own that trains by these workers, refuse a YAML without their options.
+
+    Raises:
+        ConfigError: some are missing.
+    """
+    if missing := [f"hydra.launcher.{key}" for key in _KEYS if key not in options]:
+        raise ConfigError(
+            f"{', '.join(missing)}: missing, and this launcher trains in worker processes on this machine; begin its "
+            "YAML's defaults list with `local`"
+        )
 
 
 def _drive(

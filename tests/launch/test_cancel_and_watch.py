@@ -240,6 +240,31 @@ def test_it_is_not_over_while_failures_are_to_be_judged(s: Submission, monkeypat
     assert next(film.frames, None) is None  # looked to the end
 
 
+def test_a_failure_that_may_be_tried_again_is_not_told_as_the_end(
+    s: Submission, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(following, "_POLL_SECONDS", 0.01)
+    lost, running = TrialStatus("failed", "node"), TrialStatus("running", attempts=1, owner="process 7 on n1")
+    wrong, done = TrialStatus("failed", "error", "no such file"), TrialStatus("done", test_acc=90.0)
+    film = Film(
+        s, [done, done, lost, wrong], [done, done, lost, wrong], [done, done, running, wrong], [done] * 3 + [wrong]
+    )
+
+    def look() -> list[Trial]:
+        """The last one was given up."""
+        return [t._replace(given_up=t.state == wrong) for t in film.look()]
+
+    written = io.StringIO()
+    follow(look, lambda: "running" in written.getvalue(), s, Console(file=written, width=100, highlight=False))
+    assert written.getvalue().splitlines() == [
+        "2 of 4 trials are done already",
+        "aug=mixup seed 0: failed (node); whether it is tried again is decided next",
+        "[3/4] aug=cutout seed 0: failed (error): no such file",
+        "aug=mixup seed 0: running at epoch 0, process 7 on n1",
+        "[4/4] aug=mixup seed 0: done, test 90.00%",
+    ]
+
+
 def test_watch_of_what_is_over_is_status(capsys: Capture, s: Submission) -> None:
     make(seed_folder(s, 0, 1), 2, start(), failed("error"))
     code, printed = asked(capsys, s, "watch")

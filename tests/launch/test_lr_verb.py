@@ -16,7 +16,7 @@ from ablation.trial import trace
 from launch.cli import main
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
-from launch.run import run_arm
+from launch.one_arm import run_arm
 from launch.sweep.submission import Submission
 from tests.launch.handmade import finish, make, seed_folder, start, sweep
 

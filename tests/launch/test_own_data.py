@@ -17,8 +17,8 @@ from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.naming import rules
+from launch.one_arm import run_arm
 from launch.plan import make_plan
-from launch.run import run_arm
 from launch.sweep import submission
 from tests.launch.handmade import epoch, finish, make, start
 from tests.launch.workshop import Worker

@@ -9,7 +9,11 @@ import sys
 from pathlib import Path
 
 import pages
+import pytest
 from tiny import SMALL_MODEL, TINY
+
+from ablation.errors import ConfigError
+from launch.workers import local
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,3 +45,8 @@ def test_a_yaml_and_a_module(tmp_path: Path) -> None:
     assert ask("status", code=1)["totals"] == {"cancelled": 2}
     assert len(ask("retry")["outcomes"]) == 2  # type: ignore[arg-type]
     assert ask("watch")["totals"] == {"done": 2}
+
+
+def test_a_yaml_without_the_options_of_the_workers_it_uses_is_told_how_to_get_them() -> None:
+    with pytest.raises(ConfigError, match=r"hydra.launcher.retry, .*workers: missing.*defaults list with `local`"):
+        local.run([], {"run": "mine.run", "backend": "launch.workers.backend"}, "launch/run.py -m")

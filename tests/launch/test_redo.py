@@ -22,8 +22,8 @@ from launch.cli import main
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.one_arm import run_arm
 from launch.plan import make_plan
-from launch.run import run_arm
 from launch.sweep import edited_code
 from launch.sweep.submission import Submission
 from launch.workers import local

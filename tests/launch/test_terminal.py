@@ -13,9 +13,11 @@ from launch.compose.arm import Work
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.status.outcome import Event, Outcome
+from launch.status.sweep_status import Trial
+from launch.status.trial_status import TrialStatus
 from launch.sweep import submission
 from launch.sweep.submission import Submission
-from launch.terminal import live_table, summary
+from launch.terminal import arm_table, live_table, summary
 from launch.terminal.sweep_progress import Progress, draw_table, format_time_left
 from tests.launch import handmade
 
@@ -183,3 +185,15 @@ def test_the_summary_says_what_was_done_before(tmp_path: Path) -> None:
     handmade.make(tmp_path / third.id / f"seed-{third.seeds[0]}", 1, handmade.start(), done)
     handmade.finish(tmp_path / third.id / f"seed-{third.seeds[0]}")
     assert "already done 2 h ago; nothing was run" in shown(*made.works)
+
+
+def test_the_end_of_a_long_message_says_what_helps_and_is_shown() -> None:
+    message = "SLURM refuses it " * 50 + "; ask for less"
+    assert live_table.describe_outcome(Outcome("failed", "node", message)).endswith("; ask for less")
+
+
+def test_a_row_names_the_causes_of_the_state_that_it_shows(grid: Submission) -> None:
+    planned = next(iter(grid.arms.values()))
+    states = [TrialStatus("stopped", "asked"), TrialStatus("running")]
+    (row,) = arm_table.arm_rows([Trial(planned, seed, Path(), state) for seed, state in enumerate(states)])
+    assert (row.state, row.cause) == ("running", "")

@@ -33,6 +33,7 @@ class Typed:
     out: str = ""
     err: str = ""
     wrong: list[str] = field(default_factory=list)
+    unasked: str = ""  # it said that it could not ask SLURM, and whether the judge could
 
     @property
     def verb(self) -> str:
@@ -111,13 +112,14 @@ def _wrong(typed: Typed) -> list[str]:
     found = []
     if typed.code not in _CODES:
         found.append(f"exit code {typed.code}")
-    if "Traceback" in typed.err + typed.out and "/launch/" in typed.err + typed.out:  # else Ctrl-C while Python starts
+    text, left = typed.err + typed.out, typed.code in (130, -signal.SIGINT)
+    if "Traceback" in text and not (left and "/launch/" not in text):  # by Ctrl-C before our first line
         found.append("a traceback")
     if len(typed.err.splitlines()) > _SCREEN[0] or len(typed.err) > _SCREEN[1]:
         found.append(f"{len(typed.err.splitlines())} lines on standard error")
-    if typed.code in (1, 2) and not (typed.err + typed.out).strip():
+    if typed.code in (1, 2) and not text.strip():
         found.append("failed without a word")
-    if "--json" in typed.words and typed.code not in (130, -signal.SIGINT):
+    if "--json" in typed.words and not left:
         try:
             json.loads(typed.out)
         except ValueError:

@@ -89,6 +89,7 @@ def _lines(soak: Soak) -> list[str]:
         "| command | times | slowest, s | median, s | exit codes |",
         "|---|---|---|---|---|",
         *_commands(soak),
+        *_unasked(soak),
         *(line for name, found in soak.verdict.items() if found for line in ["", f"## {name}", "",
                                                                             *(f"- {text}" for text in found)]),
     ]  # fmt: skip
@@ -111,6 +112,17 @@ def _commands(soak: Soak) -> list[str]:
         listed = ", ".join(f"{code} ({n} times)" for code, n in sorted(codes.items()))
         rows.append(f"| {verb} | {len(seen)} | {max(seconds):.1f} | {median(seconds):.1f} | {listed} |")
     return rows
+
+
+def _unasked(soak: Soak) -> list[str]:
+    """What `status` says of jobs is not judged where it says that it could not ask of them; so this is counted."""
+    counts = Counter(t.unasked for t in soak.site.shells.typed if t.unasked)
+    return [
+        "",
+        f"`ablation status` said {counts.total()} times that it could not ask SLURM"
+        + "".join(f"; {n} times {who}" for who, n in counts.items())
+        + ".",
+    ]
 
 
 def _place(slurm: str) -> str:

@@ -113,6 +113,7 @@ def judge(site: Site) -> Judge:
 def _status(said: dict[str, Any], typed: Typed, before: Facts, after: Facts) -> list[str]:
     states = {f"{t['id']}/seed-{t['seed']}": t for t in said["trials"]}
     if any(_UNASKED in text for text in said["trouble"]):  # it says itself that it does not know of jobs
+        typed.unasked = "the judge could" if None not in (before.jobs, after.jobs) else "the judge could not either"
         before, after = replace(before, jobs=None), replace(after, jobs=None)
     wrong = [text for label, t in states.items() if (text := _trial(label, t, before, after))]
     counted = Counter(t["state"] for t in states.values())
