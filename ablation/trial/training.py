@@ -12,6 +12,8 @@ from ablation.build import build
 from ablation.data.content import asked, files
 from ablation.sched._end import ending
 from ablation.store.result import Outcomes
+from ablation.track.guarded import sinks
+from ablation.trial import checked
 from ablation.trial import run as seeds
 from ablation.trial.observer import Watch
 from ablation.trial.parts import parts
@@ -26,8 +28,13 @@ def check(config: Mapping[str, Any]) -> list[str]:
     Raises:
         ConfigError: names the key, the value and the way out.
     """
-    notes = parts(config).notes
-    return [*notes, *_ending(json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]]))]
+    if (known := checked.recall(config)) is not None:
+        sinks(config)
+        return known
+    notes = [*parts(config).notes]
+    notes += _ending(json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]]))
+    checked.remember(config, notes)
+    return notes
 
 
 @lru_cache(maxsize=1024)

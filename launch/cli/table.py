@@ -14,10 +14,11 @@ from rich.text import Text
 from ablation.errors import ConfigError
 from launch.cli import options
 from launch.compose import errors
+from launch.compose.hydra_version import running
 from launch.tables import coverage as covering
 from launch.tables.coverage import CoveredRow
-from launch.tables.definition import define
-from launch.tables.request import titles
+from launch.tables.definition import define, table_names
+from launch.tables.request import parse_request
 from results.tables.definition import Definition, Line
 
 
@@ -36,23 +37,25 @@ def table(words: tuple[str, ...], coverage: bool, as_json: bool) -> int:
             return _show_coverage(covering.coverage(list(words) or None), as_json)
         if words:
             return _show_table(define([f"table={words[0].removeprefix('table=')}", *words[1:]]), as_json)
-        return _list_tables(covering.coverage(), as_json)
+        return _list_tables(as_json)
     except HydraException as e:
         raise ConfigError(errors.message(e, words)) from e
 
 
-def _list_tables(rows: Sequence[CoveredRow], as_json: bool) -> int:
-    counted, called = _counted(rows), titles()
+def _list_tables(as_json: bool) -> int:
+    """Nothing is composed for it: which rows can be run takes seconds to find out."""
+    with running():
+        requests = [parse_request([f"table={name}"]) for name in table_names()]
+    found = [(each.name, len(each.rows), each.about.title or each.name) for each in requests]
     if as_json:
-        facts = [{"table": n, "title": called[n], "rows": all_, "composable": ok} for n, (ok, all_) in counted.items()]
-        options.print_json({"tables": facts})
+        options.print_json({"tables": [{"table": name, "title": title, "rows": rows} for name, rows, title in found]})
         return 0
-    view = _empty_table("table", "rows that can be run", "title")
-    for name, (ok, all_) in counted.items():
-        view.add_row(name, f"{ok} of {all_}", Text(called[name]))
+    view = _empty_table("table", "rows", "title")
+    for name, rows, title in found:
+        view.add_row(name, str(rows), Text(title))
     console = options.console()
     console.print(view)
-    console.print("rows of one: ablation table NAME    what is lacking: ablation table --coverage")
+    console.print("rows of one: ablation table NAME    which can be run: ablation table --coverage")
     return 0
 
 

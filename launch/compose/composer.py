@@ -1,8 +1,9 @@
 """Many arms composed quickly, each exactly as `hydra.compose` would compose it alone.
 
-Reading files and resolving the defaults list takes Hydra tens of milliseconds, and depends on the choices of groups
-only. So that is done once for every distinct set of choices, and an arm's values are applied to a copy, by Hydra's own
-code. The two private functions of Hydra that this needs are held to `hydra.compose` by a property test.
+Reading files and resolving the defaults list takes Hydra 0.1 s, and depends on the choices of groups only. So that is
+done once for every distinct set of choices (composition_cache.py keeps it for other processes), and an arm's values are
+applied to a copy, by Hydra's own code. The two private functions of Hydra that this needs are held to `hydra.compose`
+by a property test.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
 
 from launch.compose import misread_numbers
+from launch.compose.composition_cache import CompositionCache, Kept
 from launch.compose.overrides import parsed
 
 CONFIG = "config"  # conf/config.yaml
@@ -41,7 +43,8 @@ class Composer:
         self._search = list(search)
         _, self._files = loader._parse_overrides_and_create_caching_repo(CONFIG, self._search)
         misread_numbers.refuse(self._files.get_sources())
-        self._composed: dict[tuple[str, ...], tuple[bytes, Mapping[str, Any]]] = {}
+        self._cache = CompositionCache(self._files.get_sources())
+        self._composed: dict[tuple[str, ...], Kept] = {}
 
     def __call__(self, overrides: Sequence[str]) -> Composed:
         """Compose one arm; the result is the caller's to change.
@@ -62,12 +65,17 @@ class Composer:
             return True
         return self._files.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
 
-    def _base(self, structure: tuple[str, ...]) -> tuple[bytes, Mapping[str, Any]]:
+    def _base(self, structure: tuple[str, ...]) -> Kept:
         """The configuration of these choices, pickled (a copy is made five times as fast that way), and the choices."""
         if structure not in self._composed:
-            config = compose(CONFIG, [*self._search, *structure], return_hydra_config=True)
-            choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)
-            with open_dict(config):
-                del config["hydra"]
-            self._composed[structure] = pickle.dumps(config), choices
+            self._composed[structure] = self._cache.get(structure) or self._compose(structure)
         return self._composed[structure]
+
+    def _compose(self, structure: tuple[str, ...]) -> Kept:
+        config = compose(CONFIG, [*self._search, *structure], return_hydra_config=True)
+        choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)
+        with open_dict(config):
+            del config["hydra"]
+        kept = pickle.dumps(config), choices
+        self._cache.put(structure, kept)
+        return kept

@@ -24,7 +24,7 @@ from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import Stopped
 from ablation.store.file_errors import in_words
 from ablation.store.identity import flatten
-from launch.compose import launcher_keys
+from launch.compose import sbatch_options
 from launch.compose.hydra_version import running
 from launch.compose.overrides import parsed, search_paths, suggest_override
 from launch.compose.paths import CONF
@@ -133,7 +133,7 @@ def _of_another_launcher(key: str, keys: Sequence[str], overrides: Sequence[str]
     typed = next((text for text in overrides if text.startswith(f"{key}=")), "")
     if not typed.startswith("hydra.launcher."):
         return ""
-    return launcher_keys.suggest(key, parsed(typed).value(), slurm="hydra.launcher.resources.partition" in keys)
+    return sbatch_options.suggest(key, parsed(typed).value(), slurm="hydra.launcher.resources.partition" in keys)
 
 
 def _find_typed(key: str, keys: Sequence[str], overrides: Sequence[str]) -> tuple[str, str, list[str]]:

@@ -20,7 +20,7 @@ from omegaconf import OmegaConf
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
 from launch.compose.paths import CONF
-from launch.compose.units import TEXTS
+from launch.compose.sbatch_options import TEXTS
 
 _CHEAP = re.compile(r"\d:[0-5]?\d|(?<![\w.])[-+]?0[0-9_]+(?![\w.])")  # what cannot be misread lacks this
 _BASE_60, _BASE_8 = re.compile(r"[-+]?[0-9][0-9_]*(:[0-5]?[0-9])+(\.[0-9_]*)?"), re.compile(r"[-+]?0[0-7_]+")

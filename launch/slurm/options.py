@@ -11,8 +11,8 @@ from typing import Any
 from ablation.build import near
 from ablation.errors import ConfigError
 from launch.checks import no_effect
-from launch.compose import launcher_keys, units
-from launch.compose.units import mebibytes, seconds, size
+from launch.compose import sbatch_options
+from launch.compose.sbatch_options import mebibytes, seconds, size
 from launch.status import retry_policy
 from launch.status.retry_policy import Policy, Resources
 from launch.workers.process import TAKE_TURNS
@@ -129,7 +129,7 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
     """
     for key in node:
         if key not in _KEYS and not str(key).startswith("_"):
-            meant = launcher_keys.suggest(str(key), node[key], slurm=True) or near(str(key), _KEYS)
+            meant = sbatch_options.suggest(str(key), node[key], slurm=True) or near(str(key), _KEYS)
             raise ConfigError(f"hydra.launcher.{key}: no such option; {meant}")
     for key in ("resources", "keeper_resources"):
         for name, value in (node.get(key) or {}).items():
@@ -173,21 +173,21 @@ def _check_resource(path: str, name: str, value: Any) -> None:
     if isinstance(value, str) and "\n" in value:
         raise ConfigError(f"{path}={value!r}: should be one line")
     option = name.replace("_", "-")
-    if meant := units.suggest_option(option):
+    if meant := sbatch_options.suggest_option(option):
         raise ConfigError(f"{path}: no such option of sbatch; did you mean {meant}?")
     if isinstance(value, bool) and option not in _SWITCHES:
         raise ConfigError(
             f"{path}={str(value).lower()}: is a truth value, as yes, no, on and off are in YAML; put text in quotes, "
             f"or give null for the cluster's own; switches are {', '.join(_SWITCHES)}"
         )
-    if isinstance(value, float) and option in units.TEXTS:
+    if isinstance(value, float) and option in sbatch_options.TEXTS:
         raise ConfigError(
             f"{path}={value!r}: is a text to SLURM, and was read as a number; put it in quotes: '\"TEXT\"'"
         )
-    if option in units.DEVICES and value is not None:
-        units.check_devices(path, value)
-    if option in units.CORES and value is not None:
-        units.check_cores(path, value)
+    if option in sbatch_options.DEVICES and value is not None:
+        sbatch_options.check_devices(path, value)
+    if option in sbatch_options.CORES and value is not None:
+        sbatch_options.check_cores(path, value)
     if option in _TIMES and value is not None:
         seconds(path, value)
     if option in _SIZES and value is not None:

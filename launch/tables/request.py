@@ -12,7 +12,6 @@ from omegaconf import OmegaConf
 
 from ablation.errors import ConfigError
 from launch.compose import overrides
-from launch.compose.errors import options
 from launch.compose.grid import Grid, GridRow
 from launch.compose.paths import CONF
 from launch.tables.file import TABLES, TableHead, read_table
@@ -54,11 +53,6 @@ def parse_request(arguments: Sequence[str], rows: tuple[GridRow, ...] | None = N
     if rows is None:
         rows = tuple(Grid(GlobalHydra.instance().config_loader()).expand(grid, task))
     return Request(name, about, rows, tuple(labels(rows)), tuple(task), tuple(hydra))
-
-
-def titles() -> dict[str, str]:
-    """Every table's title."""
-    return {name: str(_sweeper_node(name, [])["title"] or name) for name in options("table")}
 
 
 def split_table(arguments: Sequence[str]) -> tuple[str, list[str]]:

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from ablation.errors import AblationError
 from ablation.store.file_errors import in_words
-from launch.compose import launcher_keys, overrides
+from launch.compose import overrides, sbatch_options
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_rows
 from launch.compose.overrides import verb_command
@@ -64,7 +64,7 @@ def _about(name: str, typed: Sequence[str]) -> str:
         for text in typed:
             key = overrides.parsed(text).key_or_group
             if key.startswith("hydra.launcher."):
-                ours += launcher_keys.translated(key, overrides.parsed(text).value())
+                ours += sbatch_options.translated(key, overrides.parsed(text).value())
     return (
         f"hydra/launcher={name} is none of ours: it runs the arms and waits for them, but freezes no code and tries "
         f"nothing again, and `ablation` does not know the sweep; {shlex.join(ours)} does all that"

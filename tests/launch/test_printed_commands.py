@@ -16,8 +16,8 @@ from tiny import SMALL_MODEL, TINY
 from ablation.track.ready import where_to_look
 from launch.cli import main
 from launch.compose import overrides
-from launch.compose.launcher_keys import translated
 from launch.compose.paths import ROOT
+from launch.compose.sbatch_options import translated
 from launch.terminal.trial_progress import TrialLines
 
 Capture = pytest.CaptureFixture[str]

@@ -15,7 +15,7 @@ from slurm.lab import options
 
 from ablation.errors import AblationError, ConfigError
 from launch.compose.arm import Work
-from launch.compose.units import mebibytes, seconds
+from launch.compose.sbatch_options import mebibytes, seconds
 from launch.slurm import backend, rounds
 from launch.slurm.job import slots
 from launch.slurm.job_batches import draft_arrays

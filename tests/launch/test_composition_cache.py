@@ -1,0 +1,118 @@
+"""What is kept of a composition is what Hydra composes, and goes with the files that it was made from."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from omegaconf import OmegaConf
+
+from ablation.store import cache
+from ablation.store.cache import digest
+from launch.compose import composer as composing
+from launch.compose.composer import Composer
+from launch.compose.hydra_version import initialized
+from launch.compose.paths import ROOT
+
+ROW = ["aug=[cutout,mixup]", "optim.lr=0.3"]
+
+
+@pytest.fixture(autouse=True)
+def kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Where compositions are kept."""
+    monkeypatch.setenv("ABLATION_CACHE", str(tmp_path / "cache"))
+    with initialized():
+        yield tmp_path / "cache" / "compositions"
+
+
+def composed(*search: str) -> object:
+    """As a new process would."""
+    found = Composer(search)(ROW)
+    return OmegaConf.to_container(found.config), found.choices
+
+
+def never(*_: object, **__: object) -> None:
+    raise AssertionError("was composed again")
+
+
+def test_it_is_composed_once_for_all_processes(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = composed()
+    assert len([*kept.glob("*/*")]) == 1  # values are no choices, and need no file of their own
+    monkeypatch.setattr(composing, "compose", never)
+    assert composed() == first
+
+
+@pytest.mark.parametrize("content", [b"", b"no pickle", b"\x80\x04\x95\xff"])
+def test_a_damaged_file_is_as_good_as_none(kept: Path, content: bytes) -> None:
+    first = composed()
+    (file,) = kept.glob("*/*")
+    whole = file.read_bytes()
+    file.write_bytes(content)
+    assert composed() == first
+    assert file.read_bytes() == whole
+
+
+def test_nothing_is_kept_of_folders_of_ones_own(kept: Path, tmp_path: Path) -> None:
+    (tmp_path / "aug").mkdir()
+    composed(f"hydra.searchpath=[file://{tmp_path}]")
+    assert not kept.exists()
+
+
+def test_where_nothing_can_be_written_it_is_composed(kept: Path) -> None:
+    kept.parent.write_text("a file, where a folder should be")
+    assert composed() == composed()
+
+
+def test_another_users_file_is_not_read(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    composed()
+    monkeypatch.setattr(os, "geteuid", lambda: 12345)
+    monkeypatch.setattr(composing, "compose", never)
+    with pytest.raises(AssertionError, match="composed again"):
+        composed()
+
+
+def test_an_edited_option_counts_at_once(kept: Path, tmp_path: Path) -> None:
+    for folder in ("ablation", "conf", "launch", "results"):
+        shutil.copytree(ROOT / folder, tmp_path / "code" / folder, ignore=shutil.ignore_patterns("__pycache__", "runs"))
+    line = [sys.executable, "launch/run.py", "-m", "aug=cutout", "hydra/launcher=plan", f"out={tmp_path}/runs"]
+
+    def plan() -> str:
+        env = {**os.environ, "PYTHONPATH": str(tmp_path / "code")}
+        done = subprocess.run(line, cwd=tmp_path / "code", env=env, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    before = plan()
+    assert plan() == before
+    option = tmp_path / "code" / "conf" / "sched" / "multistep.yaml"
+    option.write_text(option.read_text() + "\n# edited\n")
+    assert plan() == before
+    assert len([*kept.iterdir()]) == 2
+    option = tmp_path / "code" / "conf" / "config.yaml"
+    option.write_text(option.read_text().replace("epochs: 20 ", "epochs: 21 "))
+    assert plan() != before  # another id
+
+
+def test_a_digest_is_of_places_and_contents(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").write_text("1")
+    first = digest(tmp_path, "*.yaml")
+    (tmp_path / "a.py").write_text("1")
+    assert digest(tmp_path, "*.yaml") == first != digest(tmp_path, "*.yaml", "another version")
+    (tmp_path / "a.yaml").rename(tmp_path / "b.yaml")
+    second = digest(tmp_path, "*.yaml")
+    (tmp_path / "b.yaml").write_text("2")
+    assert len({first, second, digest(tmp_path, "*.yaml")}) == 3
+
+
+def test_old_entries_are_forgotten(tmp_path: Path) -> None:
+    for n in range(cache._NEWEST + 5):
+        made = tmp_path / str(n)
+        made.mkdir() if n % 2 else made.touch()
+        os.utime(made, (n, n))
+    cache.forget_old(tmp_path)
+    assert sorted(int(path.name) for path in tmp_path.iterdir()) == [*range(5, cache._NEWEST + 5)]
