@@ -1,4 +1,4 @@
-"""`ablation VERB [SWEEP]`: one verb, one file of its name here, and its word in _ORDER."""
+"""`ablation VERB [SWEEP]`: one verb, one file of its name here, and its line in _VERBS."""
 
 from __future__ import annotations
 
@@ -16,34 +16,39 @@ from ablation.store.file_errors import in_words
 from launch.compose import paths
 from launch.terminal.streams import outlive_output
 
-_ORDER = (
-    "run",
-    "status",
-    "watch",
-    "cancel",
-    "retry",
-    "redo",
-    "explain",
-    "logs",
-    "sync",
-    "table",
-    "fill",
-    "check",
-    "lr",
-)
+_VERBS = {  # in the order in which they are needed; here, so that the list of them imports none
+    "run": "Train one arm, or with -m every arm of a grid.",
+    "status": "How a sweep stands: arms, totals, hours.",
+    "watch": "Follow a sweep live until it is over.",
+    "cancel": "Cancel trials that are not done.",
+    "retry": "Run again what failed, stopped, was cancelled or never started.",
+    "redo": "Set trials aside, so that their command trains them again.",
+    "explain": "What a run is and whether it is stale, or how two runs differ.",
+    "logs": "What happened to trials, and what went wrong.",
+    "sync": "Upload to MLflow what it lacks: all trials, or those of a sweep.",
+    "table": "List the tables, show the rows of one, or what rows lack today.",
+    "fill": "Put what the runs say between the markers of notes.",
+    "check": "Tell whether the notes still say what the runs say.",
+    "lr": "The learning rate that a range test (recipe=lr_finder) suggests.",
+}
 
 
 class Verbs(click.Group):
     """Imports a verb when it is used: one need not wait for another's libraries."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        """The verbs, in the order in which they are needed."""
-        return list(_ORDER)
+        """The verbs."""
+        return list(_VERBS)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """A line for each."""
+        with formatter.section("Commands"):
+            formatter.write_dl([*_VERBS.items()])
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
         """The command of this name."""
-        if name not in _ORDER:
-            raise click.UsageError(f"{name}: no such verb; {near(name, _ORDER)}", ctx)
+        if name not in _VERBS:
+            raise click.UsageError(f"{name}: no such verb; {near(name, _VERBS)}", ctx)
         command: click.Command = getattr(importlib.import_module(f"launch.cli.{name}"), name)
         return command
 

@@ -23,7 +23,7 @@ from launch.sweep.lookup import Archive, ArmRecord
 _NAMED = 6  # changed files that a line lists
 
 
-@click.command(short_help="What a run is and whether it is stale, or how two runs differ.")
+@click.command()
 @click.argument("first", metavar="A")
 @click.argument("second", required=False, metavar="[B]")
 @click.option("--sweep", metavar="SWEEP", help="Look only among this sweep's arms.")

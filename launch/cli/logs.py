@@ -25,7 +25,7 @@ Logs = Mapping[tuple[str, int], Sequence[Path]]  # by id and seed
 _SHOWN = 12  # trials that a group of failures lists
 
 
-@click.command(short_help="What happened to trials, and what went wrong.")
+@click.command()
 @click.argument("what", required=False, metavar="[SWEEP | ID[/SEED]]")
 @click.option("--failed", is_flag=True, help="Failures grouped by exception and place, one traceback each.")
 @options.filters

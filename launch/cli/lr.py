@@ -11,7 +11,7 @@ from launch.sweep.lookup import Archive, find_trial
 from results import lr_finder
 
 
-@click.command(short_help="The learning rate that a range test (recipe=lr_finder) suggests, and its picture.")
+@click.command()
 @click.argument("run", metavar="ID[/SEED]")
 @click.option(
     "--to",

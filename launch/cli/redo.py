@@ -22,7 +22,7 @@ from launch.sweep.lookup import Archive, ArmRecord, find_trial
 Chosen = dict[str, tuple[ArmRecord, list[int]]]  # by id, the seeds
 
 
-@click.command(short_help="Set trials aside, so that their command trains them again.")
+@click.command()
 @click.argument("runs", metavar="[RUN]...", nargs=-1)
 @click.option(
     "--edited",

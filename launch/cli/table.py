@@ -22,7 +22,7 @@ from launch.tables.request import parse_request
 from results.tables.definition import Definition, Line
 
 
-@click.command(short_help="List the tables, show the rows of one, or what rows lack today.")
+@click.command()
 @click.argument("words", nargs=-1, metavar="[NAME [OVERRIDE]...]")
 @click.option("--coverage", is_flag=True, help="Which rows can be run today, and what the others lack.")
 @options.as_json

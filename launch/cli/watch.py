@@ -18,7 +18,7 @@ from launch.status.sweep_status import Trial
 from launch.terminal.follow import OncePrinter, follow
 
 
-@click.command(short_help="Follow a sweep live until it is over.")
+@click.command()
 @options.filtered
 @options.as_json
 def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:

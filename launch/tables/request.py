@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hydra import compose
@@ -73,10 +74,15 @@ def _sweeper_node(name: str, hydra: Sequence[str]) -> dict[str, Any]:
 
     From the two files if nothing else is said, which is what Hydra would make of them in ten times the time.
     """
-    file, defaults = TABLES / f"{name}.yaml", OmegaConf.load(CONF / "hydra" / "sweeper" / "grid.yaml")
+    file = TABLES / f"{name}.yaml"
     if not hydra and (not name or file.exists()):
-        node = OmegaConf.merge(defaults, OmegaConf.load(file)) if name else defaults
+        node = OmegaConf.merge(_sweepers_defaults(), OmegaConf.load(file) if name else {})
     else:
         node = compose("config", [f"{_TABLE}{name}"] * bool(name) + list(hydra), return_hydra_config=True).hydra.sweeper
     plain: Any = OmegaConf.to_container(node, resolve=True)
     return dict(plain)
+
+
+@cache
+def _sweepers_defaults() -> Any:
+    return OmegaConf.load(CONF / "hydra" / "sweeper" / "grid.yaml")
