@@ -20,6 +20,7 @@ from launch.compose.arm import Planned
 from launch.compose.arms import compose_rows
 from launch.status.outcome import Outcome, TrialKey, exit_code
 from launch.sweep import upload
+from launch.terminal.working import working
 
 # Takes the arms, the launcher's options and the line that was typed. Returns what became of the trials if it waited for
 # them, else an exit code.
@@ -39,7 +40,9 @@ def launch(run: Runner, config: DictConfig, job_overrides: Sequence[Sequence[str
     typed = config.hydra.overrides
     misread_numbers.refuse_typed(typed.hydra)
     search = overrides.search_paths(typed.hydra)
-    with redirect_stdout(sys.stderr):  # a trick's module may print; standard output may be for a program
+    several = f"{len(job_overrides)} arms" if len(job_overrides) > 1 else "the arm"
+    # A trick's module may print; standard output may be for a program.
+    with redirect_stdout(sys.stderr), working(f"composing and checking {several}"):
         planned, ids = compose_rows(job_overrides, search)
     for note in upload.tracker_problems(p.config for p in planned):
         print(f"note: {note}", file=sys.stderr)

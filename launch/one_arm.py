@@ -29,6 +29,7 @@ from launch.status import trial_status
 from launch.sweep import earlier_arms, edited_code, membership, provenance, snapshot, upload
 from launch.terminal import trial_progress
 from launch.terminal.streams import outlive_output
+from launch.terminal.working import working
 from launch.workers.devices import Load, give_way
 from launch.workers.signals import StopSignals, limit_saving
 
@@ -38,7 +39,8 @@ def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
     load = Load()
     typed = HydraConfig.get().overrides
-    planned = compose_arms([list(typed.task)], overrides.search_paths(typed.hydra))
+    with working("composing and checking the arm"):
+        planned = compose_arms([list(typed.task)], overrides.search_paths(typed.hydra))
     depth = stages(planned)
     with StopSignals() as signals:
         signals.direct_to(limit_saving, _interrupt)

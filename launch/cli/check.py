@@ -9,6 +9,7 @@ import click
 from ablation.errors import ConfigError
 from launch.cli import options
 from launch.tables import notes
+from launch.terminal.working import working
 
 
 @click.command()
@@ -19,7 +20,8 @@ def check(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
 
     Exit code 1: some block no longer matches the runs.
     """
-    made = notes.fill(paths, uri)
+    with working("reading notes, tables and runs"):
+        made = notes.fill(paths, uri)
     total = sum(len(each.note.blocks) for each in made)
     if not total:
         raise ConfigError("no note with a block between markers was found; name notes that have one")

@@ -8,6 +8,7 @@ import click
 
 from launch.cli import options
 from launch.tables import notes as note_files
+from launch.terminal.working import working
 
 
 @click.command()
@@ -23,7 +24,8 @@ def fill(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
 
     What stands outside the markers is yours and stays as it is. Doing it again changes nothing.
     """
-    made = note_files.fill(paths, uri)
+    with working("reading notes, tables and runs"):
+        made = note_files.fill(paths, uri)
     for each in made:
         each.write()
     changed = {each.note.name: [block.name for block in each.changed] for each in made}

@@ -19,6 +19,7 @@ from launch.tables import coverage as covering
 from launch.tables.coverage import CoveredRow
 from launch.tables.definition import define, table_names
 from launch.tables.request import parse_request
+from launch.terminal.working import working
 from results.tables.definition import Definition, Line
 
 
@@ -34,9 +35,13 @@ def table(words: tuple[str, ...], coverage: bool, as_json: bool) -> int:
     """
     try:
         if coverage:
-            return _show_coverage(covering.coverage(list(words) or None), as_json)
+            with working("composing and checking the rows"):
+                rows = covering.coverage(list(words) or None)
+            return _show_coverage(rows, as_json)
         if words:
-            return _show_table(define([f"table={words[0].removeprefix('table=')}", *words[1:]]), as_json)
+            with working("composing and checking the rows"):
+                definition = define([f"table={words[0].removeprefix('table=')}", *words[1:]])
+            return _show_table(definition, as_json)
         return _list_tables(as_json)
     except HydraException as e:
         raise ConfigError(errors.message(e, words)) from e

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import io
+import os
+import pty
+import subprocess
+import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tiny import TINY
+from tiny import SMALL_MODEL, TINY
 
 from launch.compose.arm import Work
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
+from launch.compose.paths import ROOT
 from launch.status.outcome import Event, Outcome
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import TrialStatus
@@ -197,3 +203,32 @@ def test_a_row_names_the_causes_of_the_state_that_it_shows(grid: Submission) -> 
     states = [TrialStatus("stopped", "asked"), TrialStatus("running")]
     (row,) = arm_table.arm_rows([Trial(planned, seed, Path(), state) for seed, state in enumerate(states)])
     assert (row.state, row.cause) == ("running", "")
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (["launch/run.py", *TINY, *SMALL_MODEL, "epochs=-1"], "composing and checking the arm"),
+        (["launch/run.py", "-m", *TINY, "aug=cutout,mixup", "hydra/launcher=plan"], "composing and checking 2 arms"),
+        (["-m", "launch", "table", "start"], "composing and checking the rows"),
+    ],
+)
+def test_what_takes_seconds_is_said_on_a_terminal_and_leaves_nothing_elsewhere(
+    tmp_path: Path, line: list[str], says: str
+) -> None:
+    line = [*line, f"out={tmp_path}/runs"] if line[0] == "launch/run.py" else line
+    ours, theirs = pty.openpty()
+    with subprocess.Popen([sys.executable, *line], cwd=ROOT, stdout=subprocess.PIPE, stderr=theirs) as shell:
+        os.close(theirs)
+        shown = b""
+        with suppress(OSError):  # closed by the other side
+            while read := os.read(ours, 4096):
+                shown += read
+        assert shell.stdout is not None
+        printed = shell.stdout.read().decode()
+    os.close(ours)
+    assert says in shown.decode()
+    assert says not in printed
+    done = subprocess.run([sys.executable, *line], cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert says not in done.stderr
+    assert done.stdout == printed
