@@ -42,7 +42,7 @@ class Space(Disk):
     """A tmpfs of some MiB."""
 
     size = 8
-    said = "(tmpfs) is full, with 0 B of 8 MiB left; free some, then the same command resumes"
+    said = "(tmpfs) is full, with 0 B of 8 MiB left; free some, then the same command goes on"
 
     def mount(self) -> None:
         call("mount", "-t", "tmpfs", "-o", f"size={self.size}m", "tmpfs", self.folder)
@@ -65,7 +65,7 @@ class LargeSpace(Space):
 class Files(Disk):
     """A tmpfs that holds 60 files and folders."""
 
-    said = "(tmpfs) can hold no more files: 60 are the most (df -i); delete some, then the same command resumes"
+    said = "(tmpfs) can hold no more files: 60 are the most (df -i); delete some, then the same command goes on"
 
     def mount(self) -> None:
         call("mount", "-t", "tmpfs", "-o", "nr_inodes=60", "tmpfs", self.folder)
@@ -83,7 +83,7 @@ class Files(Disk):
 class Quota(Disk):
     """A folder of a btrfs, the one of Linux's file systems whose quotas need nothing of the kernel's configuration."""
 
-    said = "(btrfs) is used up, of space or of files (quota -s); free some, then the same command resumes"
+    said = "(btrfs) is used up, of space or of files (quota -s); free some, then the same command goes on"
     needs = "mkfs.btrfs"  # Debian's btrfs-progs
 
     def mount(self) -> None:

@@ -24,7 +24,7 @@ _QUOTED = (
     os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT), os.strerror(errno.EROFS),
 )  # fmt: skip
 _SCARCE = 1 << 20  # bytes; a disk with more left was full for a moment, or of something that it does not tell
-_AGAIN = "then the same command resumes, of a sweep ablation retry"
+_AGAIN = "then the same command goes on, or `ablation retry` for a sweep"
 _UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 

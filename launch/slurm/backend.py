@@ -13,7 +13,7 @@ from ablation.store.attempt import CANCEL
 from ablation.store.result import finished
 from launch.backends import Retried
 from launch.compose.arm import Work
-from launch.slurm import commands, jobs, records
+from launch.slurm import commands, jobs, records, sbatch
 from launch.slurm.causes import never_ran, seed_folders
 from launch.slurm.job_batches import Works
 from launch.slurm.jobs import Job, JobKey
@@ -109,6 +109,8 @@ def strays(submission: Submission) -> list[str]:
     folders = sweep.submissions(submission.out, submission.name)
     known = [array.key for folder in folders for array in records.read_arrays(folder)]
     known += [records.read_keeper(sweep.load(folder)) for folder in folders]
+    # A keeper may still run when it has submitted the next one, of which alone there is a record.
+    known += [JobKey(name) for folder in folders for name in sbatch.submitted_names(folder)]
     return sorted({job.number for job in jobs.strays(records.name_prefix(submission), known)})
 
 

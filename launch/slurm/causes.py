@@ -62,7 +62,8 @@ def find_cause(view: SubmissionView, assignment: Assignment, work: Work) -> Ende
     cause, message = _cause_by_slurm(job, word), ""
     if cause == "killed" and not written:
         words = sbatch.last_words(submission.folder, assignment.job)
-        if records.NOT_KEPT in words:
+        told = [sbatch.last_outcome(submission.folder, assignment.job, f"{work.id}/seed-{s}") for s in work.seeds]
+        if records.NOT_KEPT in words or any(text.startswith("failed disk ") for text in told):
             cause, message = "disk", words
         elif not _began(submission, assignment):  # SLURM itself could not start it
             cause, message = "node", words

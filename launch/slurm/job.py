@@ -57,6 +57,7 @@ def main(folder: Path, number: int, name: str = "") -> int:
     if array.job == LOST:
         print("this array was written off when sbatch did not answer; its trials are in another")
         return 0
+    records.forget_exit(folder, process.job())
     batch = BatchJob(submission, array, int(os.environ["SLURM_ARRAY_TASK_ID"]))
     for stop in (signal.SIGUSR2, signal.SIGTERM):
         signal.signal(stop, batch.on_signal)

@@ -13,6 +13,7 @@ import json
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -199,6 +200,12 @@ def write_exit(folder: Path, job: str, ended: JobExit) -> None:
     path = folder / _EXITS / job
     path.parent.mkdir(exist_ok=True)
     write_atomic(path, json.dumps(asdict(ended)).encode())
+
+
+def forget_exit(folder: Path, job: str) -> None:
+    """Forget how a job ended that begins again: it was put back into the queue."""
+    with suppress(OSError):  # where nothing can be removed, nothing is trained either
+        (folder / _EXITS / job).unlink(missing_ok=True)
 
 
 def read_exit(folder: Path, job: str) -> JobExit | None:

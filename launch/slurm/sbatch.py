@@ -105,6 +105,11 @@ def submit(
     return _job_number(done.stdout)
 
 
+def submitted_names(submission: Path) -> set[str]:
+    """The names of all jobs that SLURM took of this submission: the files that it was given lie there."""
+    return {path.stem.rpartition("-")[0] for path in (submission / JOBS).glob("*.sh")}
+
+
 def log_file(folder: Path, job: str) -> Path:
     """The log of a job that was submitted with this folder."""
     return folder / f"{job}_log.out"
@@ -121,13 +126,27 @@ def read_failure(submission: Path, job: str) -> tuple[str, str] | None:
 
 
 def last_words(submission: Path, job: str) -> str:
-    """How the log of a job of this submission ends that left no other word; empty if it has none."""
+    """How the log of a job of this submission ends that left no other word; empty if it has none.
+
+    What SLURM itself adds is left out: that a task exited is known, and hides why.
+    """
     log = log_file(submission / JOBS, job)
+    lines = [line.strip() for line in _log_lines(log) if line.strip()]
+    own = [line for line in lines if not line.startswith(("srun: ", "slurmstepd: "))] or lines
+    return f"its log ends with {own[-1][:200]!r} (log: {log})" if own else ""
+
+
+def last_outcome(submission: Path, job: str, trial: str) -> str:
+    """What a job of this submission printed last of a trial's end, such as `failed disk ...`; empty if it did not."""
+    told = [line for line in _log_lines(log_file(submission / JOBS, job)) if line.startswith(f"{trial}: ")]
+    return told[-1].removeprefix(f"{trial}: ") if told else ""
+
+
+def _log_lines(log: Path) -> list[str]:
     try:
-        lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
+        return log.read_text(errors="replace").splitlines()
     except OSError:
-        return ""
-    return f"its log ends with {lines[-1].strip()[:200]!r} (log: {log})" if lines else ""
+        return []
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:

@@ -38,8 +38,9 @@ def group(trials: Iterable[Trial]) -> list[list[TrialFailure]]:
 
 
 def failed(trial: Trial) -> bool:
-    """Whether something went wrong: it failed, or its process ended without a word."""
-    return trial.state.kind == "failed" or (trial.state.kind == "stopped" and trial.state.cause == "killed")
+    """Whether something went wrong: it failed, or its process ended without a word, also if it was cancelled then."""
+    kind, cause = trial.state.kind, trial.state.cause
+    return kind == "failed" or (kind in ("stopped", "cancelled") and cause not in ("", "asked"))
 
 
 def read_failure(trial: Trial) -> TrialFailure:

@@ -119,7 +119,9 @@ def _unfinished(folder: Path, lease: float, write: bool) -> TrialStatus:
     if last["event"] == "done" and (done := _done(folder)):  # finished between two looks
         return done
     ended = _ended(status, last)
-    return replace(ended, kind="cancelled") if cancelled and ended.kind == "stopped" else ended
+    if not cancelled or (ended.kind == "failed" and (folder / CANCEL).stat().st_mtime < ended.time):
+        return ended  # who was told to stop, and failed while doing so, has failed
+    return replace(ended, kind="cancelled")
 
 
 def _ended(status: TrialStatus, last: Event) -> TrialStatus:

@@ -139,9 +139,22 @@ def test_cancel_marks_all_that_is_not_done(capsys: Capture, s: Submission) -> No
     code, printed = asked(capsys, s, "cancel")
     assert (code, len(printed["cancelled"]), printed["jobs"]) == (0, 3, [])
     assert not (seed_folder(s, 0, 0) / CANCEL).exists()
-    assert kinds(s) == ["done", "running", "failed", "cancelled"]
+    assert kinds(s) == ["done", "running", "cancelled", "cancelled"]
     make(seed_folder(s, 0, 1), 2, start(), stopped("cancelled"))
     assert kinds(s)[1] == "cancelled"
+
+
+def test_what_failed_before_it_was_cancelled_keeps_its_reason_and_what_failed_while_saving_has_failed(
+    capsys: Capture, s: Submission
+) -> None:
+    said(capsys, s, "cancel", "--yes")
+    third = status_of([s]).trials[2].state
+    assert (third.kind, third.cause) == ("cancelled", "error")
+    assert "1 of 4 trials of s failed" in said(capsys, s, "logs", "--failed")[1]
+    saving = {**failed("disk"), "time": time.time() + 1}
+    make(seed_folder(s, 0, 1), 2, start(), saving)
+    second = status_of([s]).trials[1].state
+    assert (second.kind, second.cause) == ("failed", "disk")
 
 
 def test_cancel_by_filter(capsys: Capture, s: Submission) -> None:

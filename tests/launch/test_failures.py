@@ -150,7 +150,7 @@ def test_hints_name_the_folder_unless_it_is_the_default(tmp_path: Path, monkeypa
 def test_what_the_file_system_refuses_is_told_in_words(tmp_path: Path) -> None:
     told = message(OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(tmp_path / "x")))
     assert told.startswith(f"{tmp_path / 'x'}: ")
-    assert "the same command resumes" in told
+    assert "the same command goes on" in told
 
 
 def test_axes_on_the_command_line_are_added() -> None:

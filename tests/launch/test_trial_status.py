@@ -81,9 +81,11 @@ def test_cancelled_by_its_marker(seed: Path) -> None:
     assert (of(seed).kind, of(seed).message) == ("running", "is being cancelled")
     make(seed, 2, start())
     assert (of(seed).kind, of(seed).cause) == ("cancelled", "killed")
-    make(seed, 3, start(), failed("oom"))
-    assert (of(seed).kind, of(seed).cause) == ("failed", "oom")  # it is not tried again, but it has failed
-    finish(seed, 3)
+    make(seed, 3, start(), failed("oom"))  # long before
+    assert (of(seed).kind, of(seed).cause) == ("cancelled", "oom")
+    make(seed, 4, start(), {**failed("oom"), "time": time.time() + 1})  # while it saved
+    assert (of(seed).kind, of(seed).cause) == ("failed", "oom")
+    finish(seed, 4)
     assert of(seed).kind == "done"
 
 

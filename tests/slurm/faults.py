@@ -31,6 +31,7 @@ class Fault(NamedTuple):
 
     act: Callable[[Site, Random], str]  # returns whom it hit
     weight: int = 2  # how often, compared with others
+    typed: bool = False  # no fault, but what people do meanwhile
 
     @property
     def name(self) -> str:
@@ -39,6 +40,11 @@ class Fault(NamedTuple):
 
 def _drawn(draw: Random, among: Collection[T]) -> T | None:
     return draw.choice(list(among)) if among else None
+
+
+def _told(whom: str, trouble: str) -> str:
+    """Whom a command of SLURM's hit; nobody, if it failed."""
+    return f"{NOBODY}: {whom}, {trouble}" if trouble else whom
 
 
 def _kill(pids: Collection[int]) -> None:
@@ -83,7 +89,7 @@ def kill_keeper(site: Site, draw: Random) -> str:
         return NOBODY
     running = list(site.processes(f"SLURM_JOB_ID={job}"))
     _kill(running)
-    return f"{job} " + ("killed" if running else patient(["scancel", job]) or "cancelled")
+    return f"{job} killed" if running else _told(f"{job} cancelled", patient(["scancel", job]))
 
 
 # ---- SLURM's commands, by an admin
@@ -110,7 +116,7 @@ def suspend(site: Site, draw: Random) -> str:
         return NOBODY
     said = patient(["scontrol", "suspend", job])
     _later(site, seconds, f"{job} resumed", partial(patient, ["scontrol", "resume", job]))
-    return f"{job} for {seconds} s {said}"
+    return _told(f"{job} for {seconds} s", said)
 
 
 def scancel(site: Site, draw: Random) -> str:
@@ -124,7 +130,7 @@ def scancel_usr2(site: Site, draw: Random) -> str:
 
 def _on_job(site: Site, draw: Random, command: list[str]) -> str:
     job = _drawn(draw, site.jobs("RUNNING") if draw.random() < 0.8 else site.jobs())
-    return NOBODY if job is None else f"{job} {patient([*command, job])}"
+    return NOBODY if job is None else _told(job, patient([*command, job]))
 
 
 # ---- nodes and daemons
@@ -137,7 +143,7 @@ def node_lost(site: Site, draw: Random) -> str:
         return NOBODY
     said = site.daemon("kill-node", node)
     _later(site, seconds, f"{node}, which was lost, is back", partial(site.daemon, "start-node", node))
-    return f"{node} for {seconds} s {said}"
+    return _told(f"{node} for {seconds} s", said)
 
 
 def node_down(site: Site, draw: Random) -> str:
@@ -152,7 +158,7 @@ def _set_node(site: Site, draw: Random, state: str) -> str:
     node, seconds = draw.choice(NODES), draw.randint(3, 20)
     said = patient(["scontrol", "update", f"NodeName={node}", f"State={state}", "Reason=soak"])
     _later(site, seconds, f"{node} resumed", partial(_resume, node))
-    return f"{node} for {seconds} s {said}"
+    return _told(f"{node} for {seconds} s", said)
 
 
 def _resume(node: str) -> str:
@@ -176,7 +182,7 @@ def _daemon(site: Site, draw: Random, name: str) -> str:
     seconds = draw.choice((1, 4, 12))
     said = site.daemon("kill", name)
     _later(site, seconds, f"{name} started", partial(site.daemon, "start", name))
-    return f"for {seconds} s {said}"
+    return _told(f"for {seconds} s", said)
 
 
 # ---- disk and tracker
@@ -211,7 +217,7 @@ def tracker_read_only(site: Site, draw: Random) -> str:
     seconds, folder = draw.randint(3, 15), str(site.tracker.parent)
     said = patient(["mount", "-o", "remount,ro", folder])
     _later(site, seconds, "tracker writable", partial(patient, ["mount", "-o", "remount,rw", folder]))
-    return f"for {seconds} s {said}"
+    return _told(f"for {seconds} s", said)
 
 
 # ---- people in other shells
@@ -280,6 +286,7 @@ FAULTS = (
     Fault(kill_worker, 4), Fault(kill_driver, 3), Fault(kill_group, 3), Fault(kill_keeper), Fault(requeue, 3),
     Fault(requeue_twice), Fault(suspend, 3), Fault(scancel), Fault(scancel_usr2, 3), Fault(node_lost), Fault(node_down),
     Fault(drain), Fault(slurmctld), Fault(slurmdbd), Fault(munge, 1), Fault(disk_full, 3), Fault(tracker_locked),
-    Fault(tracker_read_only), Fault(cancel), Fault(retry, 4), Fault(retry_thrice, 1), Fault(status, 5), Fault(watch, 3),
-    Fault(logs, 1), Fault(sync, 1), Fault(submit_again, 2),
+    Fault(tracker_read_only), Fault(cancel, typed=True), Fault(retry, 4, True), Fault(retry_thrice, 1, True),
+    Fault(status, 5, True), Fault(watch, 3, True), Fault(logs, 1, True), Fault(sync, 1, True),
+    Fault(submit_again, 2, True),
 )  # fmt: skip

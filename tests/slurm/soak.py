@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 
-from slurm import leftovers
+from slurm import causes, leftovers
 from slurm.cluster import Cluster
 from slurm.faults import FAULTS
 from slurm.shells import patient, wait_until
@@ -53,8 +53,10 @@ def run(seed: int, minutes: float, keep: Path | None = None) -> Soak:
         try:
             _stream(soak)
             _heal(soak)
+            soak.early = len(ground.trials()) - len(leftovers.undone(ground))
             soak.finished = _finish(soak)
             leftovers.inspect(soak)
+            soak.causes += causes.wrong(ground, soak.events)
         finally:
             if keep:
                 leftovers.keep(ground, keep)

@@ -27,12 +27,14 @@ class Soak:
     slurm: str = ""  # version
     events: list[tuple[float, str, str]] = field(default_factory=list)  # seconds, fault, whom it hit
     retries: int = 0  # typed after the faults had ceased
+    early: int = 0  # trials that were done by then
     finished: float = float("inf")  # seconds from then on
     trials: dict[str, int] = field(default_factory=dict)  # attempts
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     in_logs: list[str] = field(default_factory=list)  # in jobs' logs
+    causes: list[str] = field(default_factory=list)  # that were decided on, and are not what happened
 
     def note(self, what: str, whom: str) -> None:
         """Keep an event."""
@@ -46,7 +48,7 @@ class Soak:
     def misreported(self) -> list[str]:
         typed = self.site.shells.typed
         said = [f"`{' '.join(t.words)[:100]}` at {t.began:.0f} s: {text}" for t in typed for text in t.wrong]
-        return said + self.in_logs
+        return said + self.in_logs + self.causes
 
     @property
     def verdict(self) -> dict[str, list[str]]:
@@ -68,23 +70,26 @@ def write(soak: Soak, path: Path) -> None:
 
 def _lines(soak: Soak) -> list[str]:
     attempts = list(soak.trials.values())
-    faults = [e for e in soak.events if e[1] not in ("healed", "wave")]
+    typed = {fault.name for fault in FAULTS if fault.typed}
+    events = [e for e in soak.events if e[1] not in ("healed", "wave")]
+    faults = [e for e in events if e[1] not in typed]
     hit = [e for e in faults if not e[2].startswith(NOBODY)]
     return [
         f"# Soak with seed {soak.seed}, {soak.minutes:g} minutes of faults",
         "",
         *(f"- {name} {len(found)}" for name, found in soak.verdict.items()),
         "",
-        f"{len(hit)} faults hit, {len(faults) - len(hit)} found nobody. {len(attempts)} trials in {soak.site.waves} "
-        f"waves, {len(soak.site.submissions())} submissions; {sum(attempts)} attempts, at most "
-        f"{max(attempts, default=0)} at one trial. Once the faults had ceased, all was done and the queue empty after "
-        f"{soak.finished:.0f} s, with {soak.retries} `ablation retry`.",
+        f"{len(hit)} faults hit, {len(faults) - len(hit)} found nobody or were refused by SLURM; "
+        f"{len(events) - len(faults)} times somebody typed a command meanwhile. {len(attempts)} trials in "
+        f"{soak.site.waves} waves, {len(soak.site.submissions())} submissions; {sum(attempts)} attempts, at most "
+        f"{max(attempts, default=0)} at one trial. When the faults ceased {soak.early} trials were done; all was done "
+        f"and the queue empty {soak.finished:.0f} s later, with {soak.retries} `ablation retry`.",
         "",
         _place(soak.slurm),
         "",
-        "| fault | times | of which hit nobody |",
+        "| fault, or command typed | times | of which hit nobody |",
         "|---|---|---|",
-        *_table(faults),
+        *_table(events),
         "",
         "| command | times | slowest, s | median, s | exit codes |",
         "|---|---|---|---|---|",

@@ -44,18 +44,44 @@ def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster
     check(submission)
 
 
-def test_a_job_that_found_no_room_to_say_how_it_ended_failed_by_the_disk(cluster: Cluster, tmp_path: Path) -> None:
-    """All it could write was its log, which SLURM had opened before the disk was full; the sentence is put there."""
+def test_what_stopped_a_job_before_it_was_put_back_is_not_what_killed_it_later(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, report = lab.submit(lab.arms(1, LONG))
+    lab.begun(submission)
+    job = f"{report.jobs[0]}_0"
+    call("scancel", "--signal=USR2", job)
+    until(lambda: attempts(submission) == [2], "SLURM to run it again")
+    lab.begun(submission)
+    kill_job(cluster, submission, job)
+    assert set(make_round(submission.folder).retried.values()) == {"killed"}
+    lab.brake(None)
+    assert rounds(submission)[-1].done == 1
+    check(submission)
+
+
+@pytest.mark.parametrize("said", ["trial", "job"])
+def test_a_job_that_found_no_room_to_say_how_it_ended_failed_by_the_disk(
+    cluster: Cluster, tmp_path: Path, said: str
+) -> None:
+    """All it could write was its log, which SLURM had opened before the disk was full; its sentences are put there.
+
+    SLURM's own line stands last; the node is not to blame, and is not avoided.
+    """
     lab = Lab(tmp_path)
     lab.brake(1)
     submission, report = lab.submit(lab.arms(1, LONG))
     lab.begun(submission)
     job = f"{report.jobs[0]}_0"
     kill_job(cluster, submission, job)
+    (work,) = submission.works
+    line = f"{records.NOT_KEPT}: {tmp_path} is full" if said == "job" else f"{work.label}: failed disk it is full"
     with sbatch.log_file(submission.folder / sbatch.JOBS, job).open("a") as log:
-        log.write(f"{records.NOT_KEPT}: {tmp_path} is full\n")
+        log.write(f"{line}\nsrun: error: n3: task 0: Exited with exit code 1\n")
     (reason,) = make_round(submission.folder).given_up.values()
-    assert reason.startswith(f"disk: its log ends with '{records.NOT_KEPT}: {tmp_path} is full'"[:100])
+    assert reason.startswith(f"disk: its log ends with '{line}'"[:100])
     lab.brake(None)
 
 

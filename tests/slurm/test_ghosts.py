@@ -12,7 +12,8 @@ from slurm.lab import Lab, attempts, check, options, rounds
 from ablation.errors import ConfigError
 from launch.cli import main
 from launch.slurm import backend, submit
-from launch.slurm.records import read_arrays
+from launch.slurm.jobs import JobKey
+from launch.slurm.records import new_job_name, read_arrays, read_keeper, write_keeper
 from launch.slurm.rounds import make_round
 from launch.sweep import submission as sweep
 
@@ -73,6 +74,19 @@ def test_a_number_that_is_somebody_elses_job_now_is_not_ours(cluster: Cluster, t
     assert backend.cancel(submission) == []
     assert backend.pending([submission]).awaited == set()
     assert f"{other}_0" in cluster.queue()
+
+
+def test_a_keeper_that_has_submitted_the_next_one_is_no_stray(cluster: Cluster, tmp_path: Path) -> None:
+    """Only the next one is on record while both are in the queue."""
+    lab = Lab(tmp_path)
+    submission, report = lab.submit(lab.arms(1), keeper=True, **HELD)
+    first = read_keeper(submission)
+    assert first.number in cluster.queue()
+    write_keeper(submission.folder, JobKey(new_job_name(submission, "keeper")))
+    assert backend.strays(submission) == []
+    call("scancel", first.number)
+    call("scontrol", "release", report.jobs[0])
+    assert rounds(submission)[-1].done == 1
 
 
 def test_a_job_that_somebody_renamed_is_still_ours(cluster: Cluster, tmp_path: Path) -> None:

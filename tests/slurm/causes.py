@@ -1,0 +1,61 @@
+"""Whether the causes that rounds decided on are what happened, by the faults' own record and the jobs' logs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from slurm.soak_site import Site
+
+from launch.slurm.records import read_arrays
+from launch.slurm.sbatch import JOBS, log_file
+from launch.sweep.submission import Submission
+
+Event = tuple[float, str, str]  # seconds, fault, whom it hit
+_ENDS = ("kill_worker", "kill_driver", "kill_group", "scancel_usr2", "requeue", "requeue_twice")  # that name their job
+
+
+def wrong(site: Site, events: Sequence[Event]) -> Iterator[str]:
+    """Decisions whose cause is another than the job's log or the last fault that hit the job says."""
+    for submission in site.submissions():
+        jobs = {array.number: array for array in read_arrays(submission.folder)}
+        for decision in _decisions(submission):
+            array, (id_, seeds) = jobs.get(decision["array"]), decision["work"]
+            if array is None or not decision["cause"]:
+                continue
+            place = next(k for k, batch in enumerate(array.batches) if any(w.id == id_ for w in batch))
+            why = _contradiction(submission, array.task(place), [f"{id_}/seed-{s}" for s in seeds], decision, events)
+            if why:
+                yield f"{id_}/seed-{'+'.join(map(str, seeds))} in {array.task(place)}: {decision['cause']}, but {why}"
+
+
+def _contradiction(
+    submission: Submission, job: str, labels: Sequence[str], decision: dict[str, Any], events: Iterable[Event]
+) -> str:
+    log = log_file(submission.folder / JOBS, job)
+    lines = log.read_text(errors="replace").splitlines() if log.exists() else []
+    ends = [line for line in lines if line.startswith(tuple(f"{label}: " for label in labels))]
+    cause = decision["cause"]
+    if cause in ("node", "killed") and ends and "failed disk" in ends[-1] and not _hit(job, events):
+        return f"its log says {ends[-1][:120]!r}"
+    last = _hit(job, events)
+    if cause == "time_limit" and last != "scancel_usr2":  # no job of a soak has a limit
+        return f"the last that hit its job was {last or 'nothing'}"
+    return ""
+
+
+def _hit(job: str, events: Iterable[Event]) -> str:
+    """The last fault that ended or stopped a job's processes."""
+    named = [what for _, what, whom in events if what in _ENDS and job in whom.replace(",", " ").split()]
+    return named[-1] if named else ""
+
+
+def _decisions(submission: Submission) -> Iterator[dict[str, Any]]:
+    """All that were written, also those that a person's retry made void."""
+    path = submission.folder / "verdicts.jsonl"
+    for line in path.read_text().splitlines() if path.exists() else ():
+        try:
+            yield json.loads(line)
+        except ValueError:  # an empty line, or one that was torn by a kill
+            continue
