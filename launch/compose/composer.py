@@ -45,6 +45,9 @@ class Composer:
         misread_numbers.refuse(self._files.get_sources())
         self._cache = CompositionCache(self._files.get_sources())
         self._composed: dict[tuple[str, ...], Kept] = {}
+        # One moment for all arms, for an `out` with the time in one of the two forms that Hydra itself uses.
+        self._now = OmegaConf.create(["${now:%Y-%m-%d}", "${now:%H-%M-%S}"])
+        OmegaConf.to_container(self._now, resolve=True)
 
     def __call__(self, overrides: Sequence[str]) -> Composed:
         """Compose one arm; the result is the caller's to change.
@@ -55,6 +58,7 @@ class Composer:
         structure = tuple(text for text in overrides if self._structural(parsed(text)))
         kept, choices = self._base(structure)
         config: DictConfig = pickle.loads(kept)
+        OmegaConf.copy_cache(self._now, config)
         values = [parsed(text) for text in overrides if text not in structure]
         ConfigLoaderImpl._apply_overrides_to_config(values, config)
         return Composed(config, choices)
@@ -76,6 +80,7 @@ class Composer:
         choices: Any = OmegaConf.to_container(config.hydra.runtime.choices)
         with open_dict(config):
             del config["hydra"]
+        OmegaConf.clear_cache(config)  # of resolvers: what `${now:...}` was is not what it will be in other processes
         kept = pickle.dumps(config), choices
         self._cache.put(structure, kept)
         return kept

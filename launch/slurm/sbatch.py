@@ -39,6 +39,7 @@ _LIMIT_MESSAGES = (
     "job submit limit", "MaxSubmit", "GrpSubmit", "MaxJobCount", "temporarily unable to accept job",
     "Reached maximum number of jobs", "JobLimit",
 )  # fmt: skip
+_EXITED = re.compile(r"srun: error: \S+: task \d+: ")
 _NUMBER = re.compile(r"(?:Submitted batch job )?(\d+)(?:;\S+| on cluster \S+)?")
 _JOB = "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}"  # as SLURM calls it
 
@@ -128,11 +129,11 @@ def read_failure(submission: Path, job: str) -> tuple[str, str] | None:
 def last_words(submission: Path, job: str) -> str:
     """How the log of a job of this submission ends that left no other word; empty if it has none.
 
-    What SLURM itself adds is left out: that a task exited is known, and hides why.
+    That a task has exited, which srun adds, is left out: it is known, and would hide why.
     """
     log = log_file(submission / JOBS, job)
     lines = [line.strip() for line in _log_lines(log) if line.strip()]
-    own = [line for line in lines if not line.startswith(("srun: ", "slurmstepd: "))] or lines
+    own = [line for line in lines if not _EXITED.match(line)] or lines
     return f"its log ends with {own[-1][:200]!r} (log: {log})" if own else ""
 
 

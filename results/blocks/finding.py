@@ -7,6 +7,7 @@ from ablation.errors import ConfigError
 from results.render import text
 from results.tables.metrics import Metric, metric
 from results.tables.table import Cell, Table
+from results.tables.verdict import Kind
 
 
 def sentence(table: Table, label: str) -> str:
@@ -29,7 +30,9 @@ def _found(cell: Cell, shown: Metric) -> str:
         return "never run" if never else f"no result ({text.lacking(cell)})"
     if cell.comparison is None:
         own = text.measured(cell, shown)
-        return ", ".join(filter(None, [own, *_circumstances(cell)])) + (f": {cell.verdict}" if cell.verdict else "")
+        return ", ".join(filter(None, [own, *_circumstances(cell)])) + (
+            f": {cell.verdict.words}" if cell.verdict.words else ""
+        )
     told = [f"{_difference(cell, shown)} against {cell.line.against}", _pairs(cell), *_circumstances(cell)]
     return ", ".join(filter(None, told)) + f": {_verdict(cell)}"
 
@@ -58,9 +61,9 @@ def _probability(cell: Cell) -> str:
 
 def _verdict(cell: Cell) -> str:
     """In full: a sentence has no footnotes."""
-    if cell.verdict == "undecided" and cell.needed:
+    if cell.verdict.kind is Kind.UNDECIDED and cell.needed:
         return f"undecided, and {cell.needed} seeds would settle a difference of this size"
-    return cell.verdict
+    return cell.verdict.words
 
 
 def _circumstances(cell: Cell) -> list[str]:

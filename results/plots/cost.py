@@ -15,6 +15,7 @@ from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts
 from results.plots.words import caption, title
 from results.tables.metrics import metric
 from results.tables.table import Cell, Table
+from results.tables.verdict import Kind
 
 _HOW = (
     "Point: mean over the finished seeds; bar: one standard deviation to both sides (from two seeds). Staircase: lines "
@@ -68,7 +69,7 @@ def _point(axes: Axes, cell: Cell, x: float, y: float, best: bool) -> None:
     colour = "#009E73" if best else SOFT
     if cell.summary.n > 1:
         axes.errorbar(x, y, yerr=cell.summary.std, color=colour, linewidth=1.1, capsize=2)
-    shape = "s" if cell.verdict == "baseline" else "o"
+    shape = "s" if cell.verdict.kind is Kind.BASELINE else "o"
     axes.scatter([x], [y], s=38, marker=shape, color=colour, edgecolors="white", linewidths=0.7, zorder=3)
 
 

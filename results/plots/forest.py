@@ -13,7 +13,7 @@ from results.plots.words import caption, points, signed, standing, title, waitin
 from results.render.text import reported_difference
 from results.tables.metrics import metric
 from results.tables.table import Cell, Table
-from results.tables.verdict import OVER
+from results.tables.verdict import Kind, Verdict
 
 if TYPE_CHECKING:
     from results.stats.compare import Comparison
@@ -29,7 +29,13 @@ _HOW = (
     "an interval may go on beyond it."
 )
 # Shape and colour both tell the verdict, and its text stands beside them.
-_MARKS = {"better": ("^", "#009E73"), "worse": ("v", "#D55E00"), "control": ("s", "#0072B2")}
+_CONTROL = "s", "#0072B2"
+_MARKS = {
+    Kind.BETTER: ("^", "#009E73"),
+    Kind.WORSE: ("v", "#D55E00"),
+    Kind.TIE: _CONTROL,
+    Kind.DIFFERS: _CONTROL,
+}
 
 
 @styled
@@ -117,8 +123,8 @@ def _write(axes: Axes, row: float, column: int, text: str, **looks: Any) -> None
     axes.text(x, row, text, transform=axes.get_yaxis_transform(), va="center", **({"size": 8} | looks))
 
 
-def _mark(verdict: str) -> tuple[str, str]:
-    return next((mark for word, mark in _MARKS.items() if verdict.startswith(word)), ("o", SOFT))
+def _mark(verdict: Verdict) -> tuple[str, str]:
+    return _MARKS.get(verdict.kind, ("o", SOFT))
 
 
 def _effect(axes: Axes, row: int, found: Comparison, pairs: list[float], mark: tuple[str, str], limit: float) -> None:
@@ -151,8 +157,8 @@ def _columns(axes: Axes, row: int, cell: Cell, found: Comparison, name: str) -> 
     asked = len(cell.line.seeds)
     _write(axes, row, 0, f"{signed(found.diff, name)}{interval}")
     _write(axes, row, 1, f"{found.n}" if found.n == asked else f"{found.n}/{asked}")
-    marks = [mark for mark in cell.marks if not mark.startswith(OVER)]  # of the pairs n says it
+    marks = [mark for mark in cell.marks if mark != cell.overlap]  # of the pairs n says it
     more = "; ".join(filter(None, [*marks, waiting(cell)]))
     up = 0.14 if more else 0.0
-    _write(axes, row - up, 2, short(cell.verdict, 48), color=_mark(cell.verdict)[1], weight="bold")
+    _write(axes, row - up, 2, short(cell.verdict.words, 48), color=_mark(cell.verdict)[1], weight="bold")
     _write(axes, row + 0.24, 2, short(more, 64), color=SOFT, size=6)

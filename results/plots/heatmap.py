@@ -14,6 +14,7 @@ from results.plots.style import INK, canvas, heading, place, short, shorts, styl
 from results.plots.words import caption, number, title
 from results.tables.metrics import metric
 from results.tables.table import Cell, Table
+from results.tables.verdict import Kind
 
 _HOW = (
     "Cell: mean ± standard deviation over seeds, and n (of the seeds asked for, if some lack); darker is better. "
@@ -75,7 +76,7 @@ def _box(plane: Axes, at: tuple[int, int], cell: Cell | None, shades: dict[str, 
         return
     colour = colormaps["cividis_r"](0.05 + 0.8 * shade)
     plane.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=1))
-    if cell.verdict == "baseline":
+    if cell.verdict.kind is Kind.BASELINE:
         inner = (corner[0] + 0.03, corner[1] + 0.05)
         plane.add_patch(Rectangle(inner, 0.94, 0.9, facecolor="none", edgecolor=INK, linewidth=1.6))
     ink = "white" if 0.3 * colour[0] + 0.59 * colour[1] + 0.11 * colour[2] < 0.5 else INK

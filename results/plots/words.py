@@ -68,7 +68,7 @@ def level(cell: Cell, name: str) -> str:
 
 def standing(cell: Cell, name: str) -> str:
     """A line without a comparison, in words: its mean, and why there is none."""
-    parts = dict.fromkeys([level(cell, name), cell.verdict, cell.refused, waiting(cell), *cell.marks])
+    parts = dict.fromkeys([level(cell, name), cell.verdict.words, cell.refused, waiting(cell), *cell.marks])
     return "; ".join(part for part in parts if part)
 
 

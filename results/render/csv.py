@@ -51,7 +51,8 @@ def _row(table: Table, cell: Cell, cells: Mapping[str, Cell], reported: list[str
         "against": cell.line.against,
         **{_NAMES.get(name, name): compared.get(name) for name in _COMPARISON},
         "p_holm": cell.p_holm,
-        "verdict": cell.verdict,
+        "verdict": cell.verdict.words,
+        "verdict_kind": cell.verdict.kind,
         "refused": cell.refused,
         # Beside the comparison's own, which knows of no other comparisons.
         "needed_adjusted": cell.needed,

@@ -7,7 +7,7 @@ import math
 from results.render import ranked, text
 from results.tables.metrics import Metric
 from results.tables.table import Cell, Table
-from results.tables.verdict import CONTROL, LEAST, TOO_FEW
+from results.tables.verdict import CONTROL, LEAST, Kind
 
 _FEW = (
     "No verdict: an interval of two differences holds only if noise is normal, which two cannot show. A verdict needs"
@@ -28,9 +28,9 @@ def below(table: Table, shown: Metric, usual: str | None) -> list[str]:
     lines = [f"{shown.words[0].upper()}{shown.words[1:]}: mean ± standard deviation over n seeds."]
     if compared:
         lines[0] += f" Difference to {usual}{_how(compared)}.{_tested(table, compared)}"
-    if any(cell.verdict.startswith(TOO_FEW.partition(" (")[0]) for cell in compared):
+    if any(cell.verdict.kind is Kind.FEW for cell in compared):
         lines.append(_FEW)
-    unsure = [cell for cell in compared if cell.verdict == "undecided"]
+    unsure = [cell for cell in compared if cell.verdict.kind is Kind.UNDECIDED]
     if unsure:
         lines.append(_undecided(unsure, shown))
     lines += ranked.sentences(table.ranking) if table.ranking else []
@@ -79,7 +79,7 @@ def _waits(cell: Cell, base: Cell) -> bool:
         return False
     if cell.line.id is None or base.line.id is None or cell.refused or base.refused:
         return False
-    if cell.verdict.startswith("other ") or (cell.comparison is not None and cell.comparison.identical):
+    if cell.verdict.kind is Kind.OTHER or (cell.comparison is not None and cell.comparison.identical):
         return False
     return bool(cell.waiting or base.waiting) and min(len(cell.line.seeds), len(base.line.seeds)) >= LEAST
 

@@ -9,6 +9,7 @@ from results.render import ranked, text
 from results.render.footnotes import below
 from results.tables.metrics import BEST, metric, reported
 from results.tables.table import Table
+from results.tables.verdict import Kind
 
 _NOBODY = "by a source not named"
 _ALWAYS = ("n", "mean ± std", "verdict")  # also where they say nothing
@@ -21,6 +22,7 @@ class CellRow:
     label: str
     marks: tuple[int, ...]
     cells: tuple[str, ...]
+    verdict: Kind
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ def grid(table: Table, best: bool = False) -> CellGrid:
             cell.line.label,
             tuple(sorted(footnotes.index(note) + 1 for note in text.footnotes(cell, usual))),
             tuple(column[number] for column in columns.values()),
+            cell.verdict.kind,
         )
         for number, cell in enumerate(table.cells)
     ]

@@ -30,7 +30,8 @@ def facts(table: Table) -> dict[str, Any]:
 
 
 def _facts(cell: Cell) -> dict[str, Any]:
-    values = asdict(cell)
+    values = {**asdict(cell), "verdict": cell.verdict.words, "verdict_kind": cell.verdict.kind}
+    del values["overlap"]  # it is one of the marks
     return {**values.pop("line"), **values}
 
 

@@ -10,9 +10,13 @@ from rich.text import Text
 
 from results.render.grid import CellGrid, CellRow, grid
 from results.tables.table import Table
+from results.tables.verdict import Kind
 
-_STYLES = {"better": "green", "worse": "red", "undecided": "yellow", "control: DIFFERS": "red", "other": "magenta"}
-_STYLES |= {"cannot": "magenta", "mixed": "magenta", "identical": "magenta", "no runs": "dim", "same runs": "dim"}
+_STYLES = {
+    **{Kind.BETTER: "green", Kind.WORSE: "red", Kind.UNDECIDED: "yellow", Kind.DIFFERS: "red"},
+    **dict.fromkeys((Kind.OTHER, Kind.LACKING, Kind.MIXED, Kind.IDENTICAL), "magenta"),
+    **dict.fromkeys((Kind.NOTHING, Kind.SAME), "dim"),
+}
 _WORDS = 34  # characters for labels and verdicts, below which numbers take two lines
 _LEAST = 11  # of each of the two
 _HEADS = re.compile(r"(?<=,) | (?=[\[(]|best_|test_|raw_|on )")
@@ -74,7 +78,7 @@ def _table(made: CellGrid, chosen: list[int], width: int) -> Rich:
         else:
             table.add_column(head, overflow="fold", min_width=_LEAST)
     for row in made.rows:
-        cells = [breaks.sub("\n", row.cells[n]) if n in numbers else _verdict(row.cells[n]) for n in chosen]
+        cells = [breaks.sub("\n", row.cells[n]) if n in numbers else _verdict(row, n) for n in chosen]
         table.add_row(_label(row), *cells)
     return table
 
@@ -85,8 +89,8 @@ def _widest(made: CellGrid, number: int, breaks: re.Pattern[str]) -> int:
     return max(len(line) for text in texts for line in text.split("\n"))
 
 
-def _verdict(text: str) -> Text:
-    return Text(text, next((style for word, style in _STYLES.items() if text.startswith(word)), ""))
+def _verdict(row: CellRow, number: int) -> Text:
+    return Text(row.cells[number], _STYLES.get(row.verdict, ""))
 
 
 def _label(row: CellRow) -> Text:

@@ -10,9 +10,7 @@ from results.stats import power
 from results.stats.summary import Summary, summarize
 from results.tables.metrics import Metric
 from results.tables.table import Cell
-from results.tables.verdict import CONTROL
-
-_LONG = ("cannot run yet", "mixed", "other")  # verdicts whose reason is a footnote
+from results.tables.verdict import CONTROLS, Kind
 
 _EQUAL = {  # nothing is known of the noise although there are several seeds; by whether they are pairs
     True: "all pairs differ by the same amount: no interval; p is that of flipping signs",
@@ -64,7 +62,7 @@ def p_value(cell: Cell) -> str:
 
 def raw(cell: Cell) -> bool:
     """Whether its p value is a control's, which claims nothing and so is not adjusted."""
-    return cell.verdict.startswith(CONTROL)
+    return cell.verdict.kind in CONTROLS
 
 
 def _p(p: float) -> str:
@@ -79,11 +77,9 @@ def _p(p: float) -> str:
 
 def verdict(cell: Cell) -> str:
     """Without the reason that a footnote gives; with the seeds that would settle it."""
-    if cell.verdict.startswith(_LONG):
-        return cell.verdict.partition(":")[0]
-    if cell.verdict == "undecided" and cell.needed:
+    if cell.verdict.kind is Kind.UNDECIDED and cell.needed:
         return f"undecided ({cell.needed} seeds)"
-    return cell.verdict
+    return cell.verdict.brief
 
 
 def best(cell: Cell, metric: Metric) -> str:
@@ -116,8 +112,8 @@ def footnotes(cell: Cell, usual: str | None) -> list[str]:
         if ":" in why:
             whys.setdefault(why, []).append(str(seed))
     told = [f"{why} (seed {', '.join(found)})" for why, found in whys.items()]
-    told += [cell.verdict] if cell.verdict.startswith(_LONG) else []
-    told += [cell.refused] if cell.refused and cell.refused != cell.verdict else []
+    told += [cell.verdict.words] if cell.verdict.reason else []
+    told += [cell.refused] if cell.refused and cell.refused != cell.verdict.words else []
     told += cell.marks
     told += [_EQUAL[cell.comparison.paired]] if cell.comparison and p_value(cell) and not cell.comparison.std else []
     told += [f"compared with {cell.line.against}"] if cell.line.against not in (None, usual) else []

@@ -20,7 +20,7 @@ from results.tables.metrics import RESULTS, metric
 from results.tables.next_runs import commands
 from results.tables.ranking import Ranking, rank
 from results.tables.trials import Trials, by_id, collect
-from results.tables.verdict import Pairing, Side, decide, needed, pair
+from results.tables.verdict import Kind, Pairing, Side, Verdict, decide, needed, pair
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,11 @@ class Cell:
     budget: Mapping[str, str]  # words of what was measured: epochs, batch_size, train, val, test, precision
     comparison: Comparison | None  # None: with nothing, or refused
     p_holm: float  # of the comparison, adjusted for all of the table's; nan without one, or for a control
-    verdict: str  # baseline, better, worse, undecided, or why nothing can be said
+    verdict: Verdict
     same_as: str | None  # label of an earlier line with the same id and baseline
     cost: Mapping[str, float]  # means over seeds: params, seconds, images_per_s, peak_mem_mib, weight_mib
     marks: tuple[str, ...] = ()  # what a reader must know of the comparison: "other budget: epochs 400, baseline's 200"
+    overlap: str = ""  # that of them which says that not every seed has a pair
     # Pairs that would find the observed difference, were it the true one, with 80 % power after adjustment; None: over
     # 1000, not known, or decided.
     needed: int | None = None
@@ -47,7 +48,7 @@ class Cell:
     @property
     def complete(self) -> bool:
         """Whether it has all of its seeds, and nothing was refused."""
-        return self.summary is not None and not self.waiting and not self.verdict.startswith("other ")
+        return self.summary is not None and not self.waiting and self.verdict.kind is not Kind.OTHER
 
 
 @dataclass(frozen=True)
@@ -143,16 +144,17 @@ def _cell(
 ) -> Cell:
     made, p_holm = pairs[line.label], adjusted.get(line.label, math.nan)
     verdict, more = made.verdict, None
-    if made.comparison and made.tested:
+    if verdict is None:
+        assert made.comparison is not None
         verdict = decide(made.comparison, p_holm, metric(definition.metric))
-        more = needed(made.comparison, list(adjusted.values())) if verdict == "undecided" else None
+        more = needed(made.comparison, list(adjusted.values())) if verdict.kind is Kind.UNDECIDED else None
     return Cell(
         line=line,
         values=trials.values,
         best=trials.best,
         waiting=trials.waiting,
         summary=summarize(list(trials.values.values())) if trials.values and not trials.mixed else None,
-        refused=trials.mixed,
+        refused=trials.mixed.words if trials.mixed else "",
         budget=trials.budget,
         comparison=made.comparison,
         p_holm=p_holm,
@@ -160,5 +162,6 @@ def _cell(
         same_as=_same_as(definition, line),
         cost=trials.cost,
         marks=made.marks,
+        overlap=made.overlap,
         needed=more,
     )

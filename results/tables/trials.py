@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -24,6 +24,18 @@ _STATES = {"RUNNING": "running", "SCHEDULED": "queued", "KILLED": "stopped"}
 Run = Mapping[str, Any]  # a row of the frame of results.read.runs
 
 
+class Mixed(NamedTuple):
+    """What differs between the seeds of one arm."""
+
+    what: str  # "mixed data"
+    how: str  # "pixels a1, b2"
+
+    @property
+    def words(self) -> str:
+        """All of it."""
+        return f"{self.what}: {self.how}"
+
+
 @dataclass(frozen=True)
 class Trials:
     """What the runs of one line say."""
@@ -40,7 +52,7 @@ class Trials:
         default_factory=dict
     )  # loop, model, aug.mixup: digests of all there are
     cost: Mapping[str, float] = field(default_factory=dict)  # means over the seeds with a value
-    mixed: str = ""  # why no mean may be taken of the values
+    mixed: Mixed | None = None  # why no mean may be taken of the values
 
     @property
     def empty(self) -> str:
@@ -87,7 +99,7 @@ def collect(line: Line, runs: Sequence[Run], metric: str) -> Trials:
     )
 
 
-def _mixed(budget: Mapping[str, Sequence[str]], images: Mapping[str, Sequence[str]]) -> str:
+def _mixed(budget: Mapping[str, Sequence[str]], images: Mapping[str, Sequence[str]]) -> Mixed | None:
     """The first thing that differs between seeds of one arm; the reader of a mean takes it to be one.
 
     Images with one fingerprint are the same under another name.
@@ -96,8 +108,8 @@ def _mixed(budget: Mapping[str, Sequence[str]], images: Mapping[str, Sequence[st
     for what, words in (("data", images), ("budget", budget)):
         for word, found in words.items():
             if len(found) > 1 and not (one and word == "name"):
-                return f"mixed {word if word == 'precision' else what}: {word} {', '.join(found)}"
-    return ""
+                return Mixed(f"mixed {word if word == 'precision' else what}", f"{word} {', '.join(found)}")
+    return None
 
 
 def _finished(run: Run) -> bool:

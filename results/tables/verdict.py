@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 
 from ablation.trial.teacher import draws
 from results.stats import power
@@ -15,8 +16,6 @@ from results.tables.metrics import Metric
 from results.tables.trials import Trials
 
 CONTROL = "control"  # flag of an A/A line, which differs from its baseline in name or in rounding only
-TOO_FEW = "no verdict (two {})"  # of a line with fewer than LEAST differences
-OVER = "difference over"  # begins the mark of a line whose pairs are fewer than its seeds or its baseline's
 _OTHER_DRAWS = "not paired: other random numbers than the baseline's, for a student's are derived from its teacher too"
 # Differences that a verdict needs. The t test is exact for two as well if they are normal, which two cannot show. Where
 # they are +1 or -1 with a little noise, since a training finds its way or does not, it claims an effect that is none in
@@ -29,6 +28,47 @@ _KEYS = {"train": r"data(\.\w+)?", "val": r"data(\.\w+)?"}  # overrides that say
 # Keys by which other training images, or others of the same test images, are taken: the fingerprint is of both. It
 # does not know of crops and norms, and another path has to hold the same images.
 _PIXELS = {"data.subset", "data.test_subset", "data.val", "data.split_seed", "data.size"}
+
+
+class Kind(StrEnum):
+    """What can be said of a line."""
+
+    BASELINE = "baseline"  # others are compared with it
+    BETTER = "better"
+    WORSE = "worse"
+    UNDECIDED = "undecided"
+    IDENTICAL = "identical"
+    TIE = "tie"  # a control that does not differ, as it should not
+    DIFFERS = "differs"  # a control that does
+    ONE = "one"  # pair, or seed, of which nothing is known
+    FEW = "few"  # fewer than LEAST differences
+    COUNTED = "counted"  # a number without noise, of which no test is made
+    APART = "apart"  # compared with nothing
+    SAME = "same"  # runs as another line
+    OTHER = "other"  # images, budget or machine than the baseline's
+    MIXED = "mixed"  # its own seeds differ in them
+    NOTHING = "nothing"  # has been measured of it, or of its baseline
+    LACKING = "lacking"  # cannot be run yet
+
+
+CONTROLS = (Kind.TIE, Kind.DIFFERS)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What can be said of a line, for programs and in words."""
+
+    kind: Kind
+    brief: str = ""  # in a table's cell
+    reason: str = ""  # in a footnote
+
+    @property
+    def words(self) -> str:
+        """All of it."""
+        return f"{self.brief}: {self.reason}" if self.reason else self.brief
+
+
+_IDENTICAL = Verdict(Kind.IDENTICAL, "identical")
 
 
 @dataclass(frozen=True)
@@ -44,31 +84,22 @@ class Pairing:
     """How a line stands to its baseline."""
 
     comparison: Comparison | None = None
-    verdict: str = ""  # empty: its p value decides, once it is adjusted, if it has one
+    verdict: Verdict | None = None  # None: its p value decides, once it is adjusted
     marks: tuple[str, ...] = ()
+    overlap: str = ""  # the mark of a line whose pairs are fewer than its seeds or its baseline's
 
     @property
     def tested(self) -> bool:
         """Whether its p value decides."""
-        return self.comparison is not None and not self.verdict and not math.isnan(self.comparison.p)
+        return self.comparison is not None and self.verdict is None
 
 
 def pair(arm: Side, base: Side | None, same_as: str | None, is_base: bool, metric: Metric) -> Pairing:
-    """A line and the one that it is compared with; None: with none. `is_base`: others are compared with this line.
-
-    No verdict begins with a label, which may be any word.
-    """
+    """A line and the one that it is compared with; None: with none. `is_base`: others are compared with this line."""
+    alone = _alone(arm, base, same_as, is_base)
+    if alone or base is None:
+        return Pairing(verdict=alone)
     trials = arm.trials
-    if arm.line.id is None:
-        return Pairing(verdict=f"cannot run yet: {arm.line.lacks}")
-    if same_as is not None:
-        return Pairing(verdict=f"same runs as {same_as}")
-    if trials.mixed or not trials.values:
-        return Pairing(verdict=trials.mixed or trials.empty)
-    if base is None:
-        return Pairing(verdict="baseline" if is_base else "not compared")
-    if base.trials.mixed or not base.trials.values:
-        return Pairing(verdict=f"{'no mean' if base.trials.mixed else base.trials.empty} of {base.line.label}")
     spent = _spent(trials, base.trials)
     refused = _refused(arm, base, spent, metric)
     if refused:
@@ -79,42 +110,64 @@ def pair(arm: Side, base: Side | None, same_as: str | None, is_base: bool, metri
     if found.identical:  # accuracies of few images are equal by chance
         found = replace(found, identical=_one_training(trials, base.trials))
     marks = [f"other budget: {', '.join(spent.values())}"] if spent else []
-    marks += _pairs(trials.values, base.trials.values) if alike else [_OTHER_DRAWS]
+    overlap = ""
+    if not alike:
+        marks.append(_OTHER_DRAWS)
+    elif not trials.values.keys() & base.trials.values.keys():
+        marks.append("not paired: no seed is finished on both sides")
+    elif overlap := _overlap(trials.values, base.trials.values):
+        marks.append(overlap)
     if metric.counted:
         nan = math.nan
         found = replace(found, low=nan, high=nan, boot_low=nan, boot_high=nan, p=nan, p_exact=nan)
-        return Pairing(found, "identical" if found.identical else "", tuple(marks))
-    return Pairing(found, _settled(found, arm.line), tuple(marks))
+        return Pairing(found, _IDENTICAL if found.identical else Verdict(Kind.COUNTED), tuple(marks), overlap)
+    return Pairing(found, _settled(found, arm.line), tuple(marks), overlap)
 
 
-def _refused(arm: Side, base: Side, spent: Mapping[str, str], metric: Metric) -> str:
-    """Why their numbers cannot be compared; empty if they can."""
+def _alone(arm: Side, base: Side | None, same_as: str | None, is_base: bool) -> Verdict | None:
+    """What is said of a line that is not compared; None of one that may be."""
+    trials = arm.trials
+    if arm.line.id is None:
+        return Verdict(Kind.LACKING, "cannot run yet", arm.line.lacks)
+    if same_as is not None:
+        return Verdict(Kind.SAME, f"same runs as {same_as}")
+    if trials.mixed:
+        return Verdict(Kind.MIXED, trials.mixed.what, trials.mixed.how)
+    if not trials.values:
+        return Verdict(Kind.NOTHING, trials.empty)
+    if base is None:
+        return Verdict(Kind.BASELINE, "baseline") if is_base else Verdict(Kind.APART, "not compared")
+    if base.trials.mixed or not base.trials.values:
+        why = "no mean" if base.trials.mixed else base.trials.empty
+        return Verdict(Kind.NOTHING, f"{why} of {base.line.label}")
+    return None
+
+
+def _refused(arm: Side, base: Side, spent: Mapping[str, str], metric: Metric) -> Verdict | None:
+    """Why their numbers cannot be compared; None if they can."""
     measured = _measured(arm, base, metric)
     if measured:
-        return f"other {'images held out' if metric.held_out else 'test images'}: {measured}"
+        return Verdict(Kind.OTHER, f"other {'images held out' if metric.held_out else 'test images'}", measured)
     silent = [told for word, told in spent.items() if not _said(word, arm.line, base.line)]
     if silent:
-        return f"other budget: {', '.join(silent)}"
+        return Verdict(Kind.OTHER, "other budget", ", ".join(silent))
     machines = _machines(arm.trials, base.trials) if metric.clocked else ""
-    return f"other machine: {machines}" if machines else ""
+    return Verdict(Kind.OTHER, "other machine", machines) if machines else None
 
 
-def _pairs(own: Mapping[int, float], other: Mapping[int, float]) -> list[str]:
-    """What is said of seeds that only one side has."""
+def _overlap(own: Mapping[int, float], other: Mapping[int, float]) -> str:
+    """What is said of seeds that only one side has; empty if there are none."""
     common = sorted(own.keys() & other.keys())
-    if not common:
-        return ["not paired: no seed is finished on both sides"]
-    if own.keys() == other.keys():
-        return []
     many = "s" * (len(common) != 1)
-    return [f"{OVER} {len(common)} pair{many} (seed{many} {', '.join(map(str, common))})"]
+    told = f"difference over {len(common)} pair{many} (seed{many} {', '.join(map(str, common))})"
+    return "" if own.keys() == other.keys() else told
 
 
-def decide(found: Comparison, p_holm: float, metric: Metric) -> str:
+def decide(found: Comparison, p_holm: float, metric: Metric) -> Verdict:
     """Better, worse or undecided, by the adjusted p value and the sign."""
-    if math.isnan(p_holm) or p_holm >= power.ALPHA:
-        return "undecided"
-    return "better" if metric.better(found.diff) else "worse"
+    kind = Kind.BETTER if metric.better(found.diff) else Kind.WORSE
+    kind = Kind.UNDECIDED if math.isnan(p_holm) or p_holm >= power.ALPHA else kind
+    return Verdict(kind, kind.value)
 
 
 def needed(found: Comparison, adjusted: Sequence[float]) -> int | None:
@@ -125,17 +178,18 @@ def needed(found: Comparison, adjusted: Sequence[float]) -> int | None:
     return power.needed(found.diff, found.std, power.ALPHA / undecided)
 
 
-def _settled(found: Comparison, line: Line) -> str:
-    """The verdict of what takes no part in the adjustment."""
+def _settled(found: Comparison, line: Line) -> Verdict | None:
+    """The verdict of what takes no part in the adjustment; None of what does."""
     if found.identical:
-        return "identical"
+        return _IDENTICAL
     if math.isnan(found.p):
-        return "one pair" if found.paired else "one seed"
+        return Verdict(Kind.ONE, "one pair" if found.paired else "one seed")
     if found.n < LEAST:
-        return TOO_FEW.format("pairs" if found.paired else "seeds")
+        return Verdict(Kind.FEW, f"no verdict (two {'pairs' if found.paired else 'seeds'})")
     if CONTROL in line.flags:
-        return "control: tie" if found.p >= power.ALPHA else "control: DIFFERS"
-    return ""
+        tie = found.p >= power.ALPHA
+        return Verdict(Kind.TIE, "control: tie") if tie else Verdict(Kind.DIFFERS, "control: DIFFERS")
+    return None
 
 
 def _one_training(own: Trials, other: Trials) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -80,6 +81,14 @@ def test_an_arms_configuration_is_its_own(composer: Composer) -> None:
     first.config.seeds.append(5)
     assert composer(["aug=mixup"]).config.aug.mixup.alpha == 1.0
     assert composer(["aug=mixup", "seeds=3"]).config.seeds == 3
+
+
+def test_the_time_in_an_out_is_one_for_all_arms(composer: Composer) -> None:
+    outs = set()
+    for row in (["aug=mixup"], ["aug=cutout"], ["aug=mixup", "optim.lr=0.3"]):
+        outs.add(composer([*row, "out=runs/${now:%Y-%m-%d}/${now:%H-%M-%S}"]).config.out)
+        time.sleep(1.1)
+    assert len(outs) == 1
 
 
 def test_options_on_a_search_path_are_found(tmp_path: Any) -> None:

@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,12 @@ def test_another_users_file_is_not_read(kept: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(composing, "compose", never)
     with pytest.raises(AssertionError, match="composed again"):
         composed()
+
+
+def test_what_time_it_was_is_not_kept(kept: Path) -> None:
+    composed()
+    (file,) = kept.glob("*/*")
+    assert str(datetime.now().year).encode() not in file.read_bytes()
 
 
 def test_an_edited_option_counts_at_once(kept: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ def cells(made: Table) -> dict[str, Cell]:
 
 
 def verdicts(definition: Definition, *rows: list[dict[str, Any]]) -> list[str]:
-    return [cell.verdict for cell in build(definition, frame(*rows)).cells]
+    return [cell.verdict.words for cell in build(definition, frame(*rows)).cells]
 
 
 def test_a_table_is_paired_adjusted_and_says_what_would_settle_it() -> None:
@@ -31,7 +31,7 @@ def test_a_table_is_paired_adjusted_and_says_what_would_settle_it() -> None:
         table(line("good"), line("so so")), frame(arm("base", BASE), arm("good", BETTER), arm("so so", UNSURE))
     )
     base, good, unsure = made.cells
-    assert (base.verdict, good.verdict, unsure.verdict) == ("baseline", "better", "undecided")
+    assert (base.verdict.words, good.verdict.words, unsure.verdict.words) == ("baseline", "better", "undecided")
     assert base.summary
     assert base.summary.mean == pytest.approx(90.025)
     assert base.comparison is None
@@ -59,7 +59,7 @@ def test_of_a_loss_less_is_better() -> None:
     rows = [*arm("base", BASE), *arm("good", BETTER)]
     losses = frame([{**row, "test_loss": row["test_acc"] / 100} for row in rows])
     made = build(replace(table(line("good")), metric="test_loss"), losses)
-    assert made.cells[1].verdict == "worse"
+    assert made.cells[1].verdict.words == "worse"
 
 
 def test_a_metric_of_no_known_direction_is_refused() -> None:
@@ -83,9 +83,9 @@ def test_seeds_without_a_value_are_shown_and_not_averaged_over() -> None:
     assert base.summary.n == 4
     assert good.values == {0: 91.0}
     assert good.waiting == {1: "failed: oom", 2: "running", 3: "missing"}
-    assert good.verdict == "one pair"
+    assert good.verdict.words == "one pair"
     assert bad.waiting == {0: "stopped", 1: "no test_acc", 2: "missing", 3: "missing"}
-    assert (bad.verdict, bad.summary) == ("no test_acc", None)
+    assert (bad.verdict.words, bad.summary) == ("no test_acc", None)
     assert none.waiting == dict.fromkeys(range(4), "missing")
     assert made.warnings == ("2 finished trials of seeds that were not asked for are not used: base (seeds 7, 9)",)
     assert made.next == ("python launch/run.py -m table=lab/made seeds=4  # 9 trials to come",)
@@ -94,14 +94,14 @@ def test_seeds_without_a_value_are_shown_and_not_averaged_over() -> None:
 
 def test_a_table_without_runs_is_whole() -> None:
     made = build(table(line("good")), frame())
-    assert [cell.verdict for cell in made.cells] == ["no runs", "no runs"]
+    assert [cell.verdict.words for cell in made.cells] == ["no runs", "no runs"]
     assert made.data == ()
 
 
 def test_a_line_that_cannot_be_composed_says_why() -> None:
     lacking = line("lenet", id=None, lacks="model=lenet: no such option")
     made = build(table(lacking), frame(arm("base", BASE)))
-    assert made.cells[1].verdict == "cannot run yet: model=lenet: no such option"
+    assert made.cells[1].verdict.words == "cannot run yet: model=lenet: no such option"
     assert made.next == ()
     assert not made.complete
 
@@ -134,13 +134,13 @@ def test_a_mean_over_unlike_runs_is_refused(other: dict[str, Any], why: str) -> 
         build(table(line("mixed"), line("good", "mixed")), frame(arm("base", BASE), mixed, arm("good", BETTER)))
     )
     assert (made["mixed"].summary, made["mixed"].comparison) == (None, None)
-    assert made["mixed"].verdict == made["mixed"].refused == why
-    assert made["good"].verdict == "no mean of mixed"
+    assert made["mixed"].verdict.words == made["mixed"].refused == why
+    assert made["good"].verdict.words == "no mean of mixed"
 
 
 def test_machines_that_differ_are_warned_of() -> None:
     made = build(table(line("good")), frame(arm("base", BASE), arm("good", BETTER, torch="2.8", device="cuda")))
-    assert made.cells[1].verdict == "better"
+    assert made.cells[1].verdict.words == "better"
     assert made.warnings == (
         "the runs are of 2 devices: cpu (1 threads), cuda",
         "the runs are of 2 versions of torch: 2.9, 2.8",
@@ -171,7 +171,7 @@ def test_another_budget_is_refused_unless_the_line_says_so() -> None:
     told = "other budget: epochs 20, baseline's 10"
     assert verdicts(table(line("long")), arm("base", BASE), long) == ["baseline", told]
     said = build(table(line("long", name="aug=long,epochs=20")), frame(arm("base", BASE), long)).cells[1]
-    assert (said.verdict, said.marks) == ("better", (told,))
+    assert (said.verdict.words, said.marks) == ("better", (told,))
     assert verdicts(table(line("long")), arm("base", BASE), arm("long", BETTER, precision="fp32"))[1] == (
         "other budget: precision fp32, baseline's bf16"
     )
@@ -199,7 +199,7 @@ def test_other_test_images_are_refused() -> None:
     less = arm("less", BETTER, data_train="100 of 1437", data_pixels="f")
     asked = line("less", name="data.subset=100", config={"data.subset": 100})
     cell = build(table(asked), frame(base, less)).cells[1]
-    assert (cell.verdict, cell.marks) == (
+    assert (cell.verdict.words, cell.marks) == (
         "better",
         ("other budget: train 100 of 1437, baseline's 512 of 1437 (stratified)",),
     )
@@ -209,7 +209,7 @@ def test_one_arm_under_two_names_and_arms_that_are_bitwise_equal() -> None:
     lines = [line("again", id="base"), line("good"), line("good too", id="good"), line("dead")]
     rows = [arm("base", BASE), arm("good", BETTER), arm("dead", BASE)]
     made = build(table(*lines), frame(*rows))
-    assert [cell.verdict for cell in made.cells] == [
+    assert [cell.verdict.words for cell in made.cells] == [
         "baseline", "same runs as base", "better", "same runs as good", "identical",
     ]  # fmt: skip
     assert [cell.same_as for cell in made.cells] == [None, "base", None, "good", None]
@@ -223,13 +223,13 @@ def test_equal_accuracies_of_two_trainings_are_a_tie_and_not_identical() -> None
     other = [{**row, "id": "other", "train_loss": row["test_acc"] / 101} for row in rows]
     same = [{**row, "id": "same"} for row in rows]
     made = build(table(line("other", flags=("control",)), line("same")), frame(rows, other, same))
-    assert [cell.verdict for cell in made.cells[1:]] == ["control: tie", "identical"]
+    assert [cell.verdict.words for cell in made.cells[1:]] == ["control: tie", "identical"]
 
 
 def test_controls_are_not_adjusted_for() -> None:
     lines = [line("tie", flags=("control",)), line("off", flags=("control",)), line("good")]
     made = build(table(*lines), frame(arm("base", BASE), arm("tie", UNSURE), arm("off", BETTER), arm("good", BETTER)))
-    assert [cell.verdict for cell in made.cells[1:]] == ["control: tie", "control: DIFFERS", "better"]
+    assert [cell.verdict.words for cell in made.cells[1:]] == ["control: tie", "control: DIFFERS", "better"]
     good = made.cells[3]
     assert good.comparison
     assert good.p_holm == good.comparison.p
@@ -238,7 +238,7 @@ def test_controls_are_not_adjusted_for() -> None:
 def test_lines_may_be_against_others_or_none() -> None:
     lines = [line("good", against=None), line("better", against="good"), line("alone", against=None)]
     made = build(table(*lines), frame(*(arm(id_, BETTER) for id_ in ("base", "good", "better", "alone"))))
-    assert [cell.verdict for cell in made.cells] == ["not compared", "baseline", "identical", "not compared"]
+    assert [cell.verdict.words for cell in made.cells] == ["not compared", "baseline", "identical", "not compared"]
     with pytest.raises(ConfigError, match="against nobody"):
         build(table(line("good", against="nobody")), frame())
 

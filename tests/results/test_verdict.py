@@ -12,6 +12,7 @@ from ablation.errors import ConfigError
 from results.render import footnotes
 from results.tables.metrics import metric
 from results.tables.table import Cell, build
+from results.tables.verdict import Kind
 from tests.results.frames import arm, frame, line, run, table
 
 BASE = [90.0, 90.1, 89.8, 90.2]
@@ -27,19 +28,22 @@ def second(own: dict[str, Any], asked: dict[str, Any], metric: str = "test_acc",
 
 @pytest.mark.parametrize("asked", [{"data.norm": "imagenet"}, {"data.view": "none"}, {"data.path": "b"}, {"epochs": 9}])
 def test_a_key_that_takes_the_same_images_does_not_excuse_others(asked: dict[str, Any]) -> None:
-    assert second({"data_pixels": "f"}, asked).verdict == f"other test images: {PIXELS}"
-    assert second({"data_pixels": "f"}, {**asked, "data.path": "b", "data.val": 5}).verdict == (
+    assert second({"data_pixels": "f"}, asked).verdict.words == f"other test images: {PIXELS}"
+    assert second({"data_pixels": "f"}, {**asked, "data.path": "b", "data.val": 5}).verdict.words == (
         f"other test images: {PIXELS}"
     )
-    assert second({}, asked).verdict == "better"
+    assert second({}, asked).verdict.words == "better"
 
 
 def test_a_key_that_takes_other_images_excuses_the_fingerprint_but_not_the_number_tested() -> None:
     for key in ("subset", "val", "split_seed", "size"):
-        assert second({"data_pixels": "f"}, {f"data.{key}": 1}).verdict == "better", key
-    assert second({"data_encoding": "64x64x3 uint8"}, {"data.size": 64}).verdict == "better"
-    assert second({"data_encoding": "64x64x3 uint8"}, {"data.subset": 1}).verdict.startswith("other test images: enc")
-    assert second({"data_test": "9 of 360"}, {"data.test_subset": 9}).verdict.startswith("other test images: test 9")
+        assert second({"data_pixels": "f"}, {f"data.{key}": 1}).verdict.words == "better", key
+    assert second({"data_encoding": "64x64x3 uint8"}, {"data.size": 64}).verdict.words == "better"
+    larger = second({"data_encoding": "64x64x3 uint8"}, {"data.subset": 1})
+    assert (larger.verdict.kind, larger.verdict.brief) == (Kind.OTHER, "other test images")
+    assert larger.verdict.reason.startswith("encoding ")
+    fewer = second({"data_test": "9 of 360"}, {"data.test_subset": 9})
+    assert fewer.verdict.words.startswith("other test images: test 9")
 
 
 @pytest.mark.parametrize(
@@ -54,22 +58,22 @@ def test_a_key_that_takes_other_images_excuses_the_fingerprint_but_not_the_numbe
 def test_a_word_that_some_runs_lack_is_a_word_like_another(word: dict[str, Any], why: str) -> None:
     rows = [*arm("base", BASE[:3]), run("base", 3, 90.0, **word)]
     (cell,) = build(table(), frame(rows)).cells
-    assert (cell.refused, cell.verdict, cell.summary) == (why, why, None)
+    assert (cell.refused, cell.verdict.words, cell.summary) == (why, why, None)
     nobody = build(table(), frame([run("base", seed, 90.0, **word) for seed in range(4)])).cells[0]
-    assert (nobody.refused, nobody.verdict) == ("", "not compared")
+    assert (nobody.refused, nobody.verdict.words) == ("", "not compared")
 
 
 @pytest.mark.parametrize("lost", [float("nan"), None])
 def test_equal_numbers_without_losses_are_not_called_identical(lost: float | None) -> None:
     rows = [arm("base", BASE, train_loss=lost), arm("good", BASE, train_loss=lost)]
     cell = build(table(line("good")), frame(*rows)).cells[1]
-    assert cell.verdict == "undecided"
+    assert cell.verdict.words == "undecided"
     assert cell.comparison
     assert not cell.comparison.identical
     rows[0] = arm("base", BASE, train_loss=0.5)
-    assert build(table(line("good")), frame(*rows)).cells[1].verdict == "undecided"
+    assert build(table(line("good")), frame(*rows)).cells[1].verdict.words == "undecided"
     rows[1] = arm("good", BASE, train_loss=0.5)
-    assert build(table(line("good")), frame(*rows)).cells[1].verdict == "identical"
+    assert build(table(line("good")), frame(*rows)).cells[1].verdict.words == "identical"
 
 
 def test_one_arm_against_two_baselines_is_compared_twice_and_counted_twice() -> None:
@@ -77,20 +81,20 @@ def test_one_arm_against_two_baselines_is_compared_twice_and_counted_twice() -> 
     lines += [line("its own", "good again", id="good")]
     other = [value + 0.5 for value in (90.2, 89.7, 90.0, 90.1)]
     made = build(table(*lines), frame(arm("base", BASE), arm("good", BETTER), arm("other", other))).cells
-    assert [cell.verdict for cell in made[1:2]] == ["better"]
+    assert [cell.verdict.words for cell in made[1:2]] == ["better"]
     again = made[3]
     assert (again.same_as, again.line.against) == (None, "other")
     assert again.comparison
     assert again.comparison.diff == pytest.approx(sum(BETTER) / 4 - sum(other) / 4)
     assert sum(cell.p_holm == cell.p_holm for cell in made) == 3
-    assert [cell.verdict for cell in made[4:]] == ["same runs as good", "same runs as good"]
+    assert [cell.verdict.words for cell in made[4:]] == ["same runs as good", "same runs as good"]
 
 
 def test_a_difference_over_fewer_pairs_than_a_mean_says_so() -> None:
     few = build(table(line("good")), frame(arm("base", BASE[:2]), arm("good", BETTER))).cells[1]
     assert few.marks == ("difference over 2 pairs (seeds 0, 1)",)
     one = build(table(line("good")), frame(arm("base", BASE)[2:], arm("good", BETTER)[:3])).cells[1]
-    assert (one.verdict, one.marks) == ("one pair", ("difference over 1 pair (seed 2)",))
+    assert (one.verdict.words, one.marks) == ("one pair", ("difference over 1 pair (seed 2)",))
     assert build(table(line("good")), frame(arm("base", BASE[:2]), arm("good", BETTER[:2]))).cells[1].marks == ()
 
 
@@ -131,7 +135,7 @@ def test_no_verdict_begins_with_a_label() -> None:
     mixed = [*arm("better", BETTER[:3]), run("better", 3, 91.0, epochs=20.0)]
     lines = [line("better"), line("control", "better"), line("nothing"), line("worse", "nothing")]
     made = build(table(*lines), frame(arm("base", BASE), mixed, arm("control", BETTER), arm("worse", BASE))).cells
-    assert [cell.verdict for cell in made[2:]] == ["no mean of better", "no runs", "no runs of nothing"]
+    assert [cell.verdict.words for cell in made[2:]] == ["no mean of better", "no runs", "no runs of nothing"]
 
 
 @pytest.mark.parametrize("metric", ["seconds", "images_per_s", "peak_mem_mib"])
@@ -139,7 +143,7 @@ def test_what_depends_on_the_machine_is_compared_on_one_machine(metric: str) -> 
     def verdict(name: str, *, mixed: bool = False, **other: Any) -> str:
         rows = [[{**row, name: row["test_acc"]} for row in part] for part in (arm("base", BASE), arm("good", BETTER))]
         rows[1] = [{**row, **other} if row["seed"] or not mixed else row for row in rows[1]]
-        return build(replace(table(line("good")), metric=name), frame(*rows)).cells[1].verdict
+        return build(replace(table(line("good")), metric=name), frame(*rows)).cells[1].verdict.words
 
     assert verdict(metric) == ("better" if metric == "images_per_s" else "worse")
     assert verdict(metric, device="cuda") == "other machine: device cuda, baseline's cpu (1 threads)"
@@ -151,7 +155,7 @@ def test_what_depends_on_the_machine_is_compared_on_one_machine(metric: str) -> 
 def test_what_follows_from_the_configuration_is_not_tested() -> None:
     rows = [arm("base", BASE, params=100.0), arm("good", BETTER, params=90.0), arm("one", BETTER[:1], params=80.0)]
     made = build(replace(table(line("good"), line("one")), metric="params"), frame(*rows)).cells
-    assert [cell.verdict for cell in made] == ["baseline", "", ""]
+    assert [cell.verdict.words for cell in made] == ["baseline", "", ""]
     assert [cell.comparison.diff for cell in made[1:] if cell.comparison] == [-10, -20]
     assert not any(value == value for cell in made[1:] if cell.comparison for value in (cell.comparison.p, cell.p_holm))
 
@@ -162,7 +166,7 @@ def test_images_held_out_must_be_the_same_ones() -> None:
         rows = [[{**row, "val_acc": row["test_acc"]} for row in part] for part in rows]
         rows[1] = [{**row, **words} for row in rows[1]]
         made = replace(table(line("good", name=",".join(asked), config=asked)), metric="val_acc")
-        return build(made, frame(*rows)).cells[1].verdict
+        return build(made, frame(*rows)).cells[1].verdict.words
 
     assert verdict({}) == "better"
     assert verdict({"data.split_seed=": 1}, **{"data.split_seed": "1"}) == (
@@ -173,7 +177,7 @@ def test_images_held_out_must_be_the_same_ones() -> None:
 
 
 def test_a_single_arm_is_not_compared() -> None:
-    assert build(table(), frame(arm("base", BASE))).cells[0].verdict == "not compared"
+    assert build(table(), frame(arm("base", BASE))).cells[0].verdict.words == "not compared"
 
 
 def test_a_label_twice_and_a_metric_that_nobody_knows_are_refused() -> None:
@@ -198,19 +202,19 @@ def test_two_seeds_give_a_difference_and_its_interval_but_no_verdict(flags: tupl
     assert few.comparison
     assert few.comparison.p < 0.05, "or there would be nothing to hold back"
     assert few.comparison.low > 0
-    assert few.verdict == "no verdict (two pairs)"
+    assert few.verdict.words == "no verdict (two pairs)"
     assert few.p_holm != few.p_holm, "it takes no part in the adjustment either"
     assert enough.p_holm == enough.comparison.p if enough.comparison else False
     apart = [run("good", seed, value) for seed, value in ((8, 99.0), (9, 99.1))]
     unpaired = build(table(line("good", seeds=10, flags=flags)), frame(rows[0], apart)).cells[1]
-    assert unpaired.verdict == "no verdict (two seeds)"
+    assert unpaired.verdict.words == "no verdict (two seeds)"
 
 
 def test_three_seeds_give_a_verdict_and_the_table_says_why_two_do_not() -> None:
     made = build(
         table(line("good"), line("few")), frame(arm("base", BASE), arm("good", BETTER[:3]), arm("few", BETTER[:2]))
     )
-    assert [cell.verdict for cell in made.cells] == ["baseline", "better", "no verdict (two pairs)"]
+    assert [cell.verdict.words for cell in made.cells] == ["baseline", "better", "no verdict (two pairs)"]
     below = [
         sentence for sentence in footnotes.below(made, metric("test_acc"), "base") if sentence.startswith("No verdict")
     ]
