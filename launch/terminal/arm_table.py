@@ -16,12 +16,12 @@ from launch.compose.naming import common_and_distinct
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import KINDS
 from launch.status.usage import Usage
+from launch.terminal.colours import colour
 
 # The state of an arm whose trials differ: the first of these that one of them has.
 _URGENT = ("failed", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
 _ABANDONED = ("failed", "blocked", "stopped", "cancelled", "new")  # not done, and nobody is about to do it
 _STATE_WIDTH, _LEAST_NAME = 26, 12  # characters
-_STYLE = {"failed": "red", "blocked": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _cells(row: ArmRow, id_: str) -> tuple[str | Text, ...]:
 def _state(row: ArmRow) -> Text:
     number = row.counts[row.state]
     text = row.state if number == row.total else f"{number} {row.state}"
-    return Text(f"{text}: {row.cause}" if row.cause and row.state != "done" else text, style=_STYLE.get(row.state, ""))
+    return Text(f"{text}: {row.cause}" if row.cause and row.state != "done" else text, style=colour(row.state))
 
 
 def _mean(row: ArmRow) -> str:

@@ -21,11 +21,11 @@ from launch.status.trial_status import format_duration
 from launch.sweep import edited_code
 from launch.sweep.earlier_arms import SupersededArm
 from launch.terminal.arm_table import ArmRow, describe_totals
+from launch.terminal.colours import colour
 
 _UNDER_WAY = ("done", "running", "queued")  # trials that a run would not begin
 # What is listed first if there are more arms than rows.
 _URGENT = ("failed", "stale", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
-_STYLE = {"failed": "red", "stale": "magenta", "running": "cyan", "done": "green", "queued": "yellow"}
 _WIDE = 200  # columns where there is no terminal: names are not cut
 
 
@@ -113,7 +113,7 @@ def _state(arm: PlannedArm) -> Text:
     text = arm.state if number == arm.row.total else f"{number} {arm.state}"
     why = str(arm.stale) if arm.stale else arm.row.cause
     text = f"{text}: {why}" if why and arm.state != "done" else text
-    return Text("; ".join(filter(None, [text, code.told(arm.edited)])), style=_STYLE.get(arm.state, ""))
+    return Text("; ".join(filter(None, [text, code.told(arm.edited)])), style=colour(arm.state))
 
 
 def _to_come(arm: PlannedArm) -> str:

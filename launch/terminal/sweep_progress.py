@@ -18,8 +18,8 @@ from launch.compose.arm import Planned, Work
 from launch.compose.naming import common_and_distinct
 from launch.status.outcome import HELD, NOT_STARTED, Event, Outcome, TrialKey
 from launch.sweep.submission import Submission
+from launch.terminal.colours import colour
 
-_STYLES = {"running": "cyan", "done": "green", "failed": "red", "blocked": "red", "stopped": "yellow"}
 # What a person looks for first, where not all arms fit.
 _MOST_URGENT = ("running", "failed", "blocked", "waiting", "stopped", "cancelled", "done", "queued", HELD, NOT_STARTED)
 
@@ -188,7 +188,7 @@ def _cells(progress: Progress, row: ArmProgress, state: str) -> Sequence[Text | 
     epochs = " ".join(f"{work.epoch}/{work.epochs}" for work in running[:2]) + (" ..." if len(running) > 2 else "")
     return (
         Text(row.name),
-        Text(state, style=_STYLES.get(state, "")),
+        Text(state, style=colour(state)),
         f"{row.counts['done']}/{len(row.planned.seeds)}",
         epochs,
         _accuracy(row),
