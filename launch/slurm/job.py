@@ -41,7 +41,7 @@ _WAIT_SECONDS = 60.0  # in which nothing happens but waiting for trials that oth
 def main(folder: Path, number: int, name: str = "") -> int:
     """Train one batch; returns the exit code. `name`: of the array; in the submission's files it has to be the same."""
     if (task := os.environ.get("SLURM_PROCID", "0")) != "0":
-        print(f"this job is one process, and task {task} of it is one too many: left to task 0")
+        print(f"this job is one process, and task {task} of it is one too many, which leaves all to task 0")
         return 0
     try:
         submission, array = sweep.load(folder), records.read_array(folder, number)
@@ -55,7 +55,7 @@ def main(folder: Path, number: int, name: str = "") -> int:
         print(f"nothing to train: {folder} was deleted, and is another submission's now")
         return 0
     if array.job == LOST:
-        print("this array was written off when sbatch did not answer; its trials are in another")
+        print("nothing to train: sbatch did not answer for this array, so its trials were submitted in another")
         return 0
     records.forget_exit(folder, process.job())
     batch = BatchJob(submission, array, int(os.environ["SLURM_ARRAY_TASK_ID"]))
@@ -121,7 +121,7 @@ def _requeue() -> None:
     try:
         subprocess.run(["scontrol", "requeue", process.job()], check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as e:
-        print(f"not put back into the queue: {e}")
+        print(f"this job could not be put back into the queue: {e}; the next round submits what is left")
 
 
 class BatchJob:

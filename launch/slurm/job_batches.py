@@ -102,7 +102,9 @@ def _probe_failure(view: SubmissionView, job: str) -> str:
         return never_ran[1]
     ended = records.read_exit(folder, job)
     if ended is None:
-        return f"job {job} ended without a word" + (f"; {words}" if (words := sbatch.last_words(folder, job)) else "")
+        return f"job {job} died without reporting an error" + (
+            f"; {words}" if (words := sbatch.last_words(folder, job)) else ""
+        )
     failures = [f"{label}: {cause}, {message}" for label, (cause, message) in ended.failed.items()]
     return "; ".join(failures) or (f"job {job} was told to stop" if ended.code else "")
 

@@ -57,9 +57,9 @@ class Keeper:
         except sbatch.PerhapsSubmitted as e:
             job = find_number(JobKey(name), began)
             if not job:
-                return cls(view, trouble=f"{_NONE} ({e})")
+                return cls(view, trouble=f"{_NONE} ({e}); `ablation watch` does so instead")
         except AblationError as e:
-            return cls(view, trouble=f"{_NONE} ({e})")
+            return cls(view, trouble=f"{_NONE} ({e}); `ablation watch` does so instead")
         records.write_keeper(view.submission.folder, JobKey(name, job))
         return cls(view, job)
 
@@ -77,4 +77,6 @@ class Keeper:
             if others:
                 commands.update_job(self.job, Dependency=after, StartTime="now")
         except AblationError as e:  # it then begins in some minutes, and looks
-            self.trouble = f"the job that follows the others begins in {_DELAY_MINUTES} minutes ({e})"
+            self.trouble = (
+                f"the job that follows the others does not wait for them: it begins in {_DELAY_MINUTES} minutes ({e})"
+            )

@@ -50,6 +50,7 @@ class RoundReport:
     retried: dict[str, str] = field(default_factory=dict)  # by label: the cause
     jobs: tuple[str, ...] = ()  # SLURM's numbers of the arrays submitted in this round
     notes: tuple[str, ...] = ()
+    unit: str = "trials"  # what the numbers count
 
     @property
     def over(self) -> bool:
@@ -155,13 +156,14 @@ def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -
         refused={decision.work.label: decision.reason for decision in submitter.refused},
         retried={v.work.label: v.cause for v in found.decisions if v.decision == RETRY},
         jobs=tuple(a.job for a in submitter.arrays),
+        unit=_unit(view.submission),
     )
     if keeper.job and report.refused and not (report.in_queue or report.owned_by_other or report.not_submitted):
         keeper.cancel()
     elif keeper.job:
         arrays = {*view.arrays_in_queue, *(a.job for a in submitter.arrays)}
         keeper.follow(sorted(arrays), any_of_them=bool(submitter.not_submitted))
-    notes = [keeper.trouble, *submitter.notes, _note_on_limit(submitter), _release(view, found)]
+    notes = [keeper.trouble, *submitter.notes, _note_on_limit(submitter, report.unit), _release(view, found)]
     return replace(report, notes=tuple(filter(None, notes)))
 
 
@@ -176,10 +178,15 @@ def _release(view: SubmissionView, found: Triage) -> str:
     return f"{held}, and does not let them go ({trouble})" if trouble else f"{held}; they are released"
 
 
-def _note_on_limit(submitter: Submitter) -> str:
+def _unit(submission: Submission) -> str:
+    return "trials and fused arms" if any(len(work.seeds) > 1 for work in submission.works) else "trials"
+
+
+def _note_on_limit(submitter: Submitter, unit: str) -> str:
     if not submitter.not_submitted:
         return ""
-    return f"{submitter.not_submitted} are not submitted yet, SLURM takes no more jobs for now ({submitter.limit})"
+    wait = f"{submitter.not_submitted} of the {unit} can be submitted only later"
+    return f"{wait}, since SLURM takes no more jobs for now ({submitter.limit})"
 
 
 def report_lines(report: RoundReport) -> list[str]:
@@ -192,11 +199,12 @@ def report_lines(report: RoundReport) -> list[str]:
         "refused by SLURM": len(report.refused),
         "given up": len(report.given_up),
     }
-    lines = [", ".join(f"{n} {what}" for what, n in counts.items() if n) or "nothing to do"]
-    lines += [f"{labels}: {cause}, is tried again" for labels, cause in _grouped(report.retried)]
-    lines += [f"{labels}: refused, {words}" for labels, words in _grouped(report.refused)]
-    lines += [f"{labels}: given up, {reason}" for labels, reason in _grouped(report.given_up)]
-    lines += [f"SLURM jobs {', '.join(report.jobs)}"] if report.jobs else []
+    standing = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
+    lines = [f"{report.unit}: {standing}" if standing else "nothing to do"]
+    lines += [f"{labels}: tried again after {cause}" for labels, cause in _grouped(report.retried)]
+    lines += [f"{labels}: refused by SLURM: {words}" for labels, words in _grouped(report.refused)]
+    lines += [f"{labels}: given up: {reason}" for labels, reason in _grouped(report.given_up)]
+    lines += [f"submitted as SLURM jobs {', '.join(report.jobs)}"] if report.jobs else []
     return lines + [f"note: {note}" for note in report.notes]
 
 
@@ -245,12 +253,12 @@ class Rounds:
                 self._print_line(f"warning: {trouble}; it is tried again")
                 continue
             for labels, cause in _grouped(report.retried):
-                self._print_line(f"{labels}: {cause}, is tried again")
+                self._print_line(f"{labels}: tried again after {cause}")
             for labels, words in _grouped(report.refused):
-                self._print_line(f"{labels}: refused, {words}; SLURM is asked again")
+                self._print_line(f"{labels}: refused by SLURM, which is asked again: {words}")
             given_up = {label: reason for label, reason in report.given_up.items() if reason != TAKEN_OVER}
             for labels, reason in _grouped(given_up):
-                self._print_line(f"{labels}: given up, {reason}")
+                self._print_line(f"{labels}: given up: {reason}")
             for note in report.notes:
                 self._print_line(f"note: {note}")
             if report.over:

@@ -166,7 +166,7 @@ def check_out(out: Path) -> None:
         ConfigError: so it is.
     """
     if {*str(out)} & {*"\\\n"}:
-        raise ConfigError(f"out: SLURM writes no log below {str(out)!r}, a name with a backslash or a line's end")
+        raise ConfigError(f"out: SLURM writes no log below {str(out)!r}; give one without backslash or line break")
 
 
 def _check_cwd(cwd: Path) -> None:

@@ -55,7 +55,10 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     try:
         report = make_round(submission.folder)
     except KeyboardInterrupt as e:
-        lines = ["stopped while it was submitted; jobs that SLURM has taken go on", *next_commands(submission)]
+        lines = [
+            "stopped while the sweep was being submitted; jobs that SLURM has taken go on",
+            *next_commands(submission),
+        ]
         raise Stopped("\n".join(lines)) from e
     print("\n".join([*report_lines(report), *_stray_notes(submission)]), flush=True)
     report.require_accepted()
@@ -75,7 +78,7 @@ def _dropped_notes() -> list[str]:
     chosen = [name for name in dropped if not name.startswith("SLURM_")]
     of_slurm = len(dropped) - len(chosen)
     named = ", ".join([*chosen, *([f"{of_slurm} of SLURM's own"] if of_slurm else [])])
-    return [f"not passed on to the jobs: {named}; what jobs ask for is hydra.launcher.resources"]
+    return [f"variables that are not passed on to the jobs: {named}; what jobs ask for is in hydra.launcher.resources"]
 
 
 def _stray_notes(submission: Submission) -> list[str]:
@@ -113,7 +116,7 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
     try:
         follow(poll, rounds.over, submission, console)
     except KeyboardInterrupt as e:
-        lines = ["left to the cluster: its jobs go on", *next_commands(submission)]
+        lines = ["the sweep is left to the cluster: its jobs go on", *next_commands(submission)]
         raise Stopped("\n".join(lines)) from e
     if rounds.trouble:
         raise AblationError("\n".join([rounds.trouble, "its jobs go on", *next_commands(submission)]))

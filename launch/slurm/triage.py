@@ -18,7 +18,7 @@ from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
 from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision, GiveUp, Resources, decide
 
-TAKEN_OVER = "asked for again by a later submission"
+TAKEN_OVER = "a later submission asks for it"
 _MESSAGE_LENGTH = 500  # characters of a message that are kept
 _REFUSALS = 3  # in a row, in as many rounds, after which a trial is given up: it may have been a passing trouble
 PastDecisions = Mapping[Work, list[Decision]]

@@ -38,9 +38,11 @@ def test_submitted_from_a_task_of_an_array_inside_an_allocation(cluster: Cluster
     call("salloc", "-Q", "-n2", "sbatch", *options, str(outer))
     until(lambda: log.exists() and "try again" in log.read_text(), "the submission from within")
     said = log.read_text()
-    assert "2 in jobs" in said
+    assert "trials: 2 in jobs" in said
     assert re.search(
-        r"note: not passed on to the jobs: CUDA_VISIBLE_DEVICES,.*, SRUN_CPUS_PER_TASK,.* \d\d of SLURM's own;", said
+        r"note: variables that are not passed on to the jobs: CUDA_VISIBLE_DEVICES,.*, SRUN_CPUS_PER_TASK,"
+        r".* \d\d of SLURM's own;",
+        said,
     )
     (folder,) = sweep.submissions(out)
     submission = sweep.load(folder)
