@@ -27,6 +27,7 @@ from launch.sweep.edited_code import Edits
 from launch.sweep.lookup import ArmRecord
 from launch.sweep.provenance import SOURCE
 
+NO_END = "no last word"  # what programs read of an attempt that runs, or whose process died without an error
 Changes = dict[str, tuple[Any, Any]]  # key -> value of the first, value of the second
 
 
@@ -87,7 +88,7 @@ def attempt_history(folder: Path) -> Iterator[dict[str, Any]]:
     for number in attempt.numbers(folder):
         its_folder = attempt.folder(folder, number)
         _, last = ends(its_folder) or (None, None)
-        end = last["event"] if last and last["event"] in ("done", "failed", "stopped") else "no last word"
+        end = last["event"] if last and last["event"] in ("done", "failed", "stopped") else NO_END
         cause = (last.get("cause") or last.get("why") or "") if last else ""
         yield {"attempt": number, "owner": str(attempt.owner(its_folder) or "unknown"), "end": end, "cause": cause}
 

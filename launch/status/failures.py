@@ -38,7 +38,7 @@ def group(trials: Iterable[Trial]) -> list[list[TrialFailure]]:
 
 
 def failed(trial: Trial) -> bool:
-    """Whether something went wrong: it failed, or its process ended without a word, also if it was cancelled then."""
+    """Whether something went wrong: it failed, or its process died without an error, also if it was cancelled then."""
     kind, cause = trial.state.kind, trial.state.cause
     return kind == "failed" or (kind in ("stopped", "cancelled") and cause not in ("", "asked"))
 

@@ -14,7 +14,7 @@ from ablation.build import near
 from ablation.errors import ConfigError
 from launch.compose.arm import Work
 
-# What can end a trial: its journal says so, or else SLURM, or the process is gone without a word (killed).
+# What can end a trial: its journal says so, or else SLURM, or the process died without an error (killed).
 CAUSES = (
     "oom", "time_limit", "preempted", "node", "killed", "disk",
     "error", "config", "diverged", "cancelled", "stopped", "blocked",
@@ -157,12 +157,13 @@ def _roomier(room: Resources, rule: RetryRule, device: bool) -> Retry | GiveUp:
         return Retry(replace(room, pack=max(1, min(room.pack - 1, int(room.pack / rule.pack)))))
     if device:
         return GiveUp(
-            "oom: alone on the device and its memory is not enough; a smaller batch_size or a larger device is needed"
+            "oom: it was alone on the device, whose memory is not enough; give a smaller batch_size or a larger device"
         )
     if rule.mem == 1:
-        return GiveUp("oom: alone on the device, and the policy does not ask for more memory")
+        return GiveUp("oom: it was alone in its job, and hydra.launcher.retry.oom.mem=1 asks for no more memory")
     if room.mem_mib is None:
         return GiveUp(
-            "oom: alone in its job, whose memory is the cluster's default; set resources.mem, then it can be grown"
+            "oom: it was alone in its job, whose memory is the cluster's default; set hydra.launcher.resources.mem, so "
+            "that a retry can ask for more"
         )
     return Retry(replace(room, mem_mib=math.ceil(room.mem_mib * rule.mem)))

@@ -149,7 +149,8 @@ def _blocked(trials: Sequence[Trial], write: bool) -> list[Trial]:
             teacher = _status(t.folder.parents[1] / key[0] / t.folder.name, t.planned.config["lease"], write)
         if teacher.kind not in _ENDED:
             return t
-        why = f"its teacher {key[0]}/seed-{t.seed} is {teacher.kind}"
+        how = "has failed" if teacher.kind == "failed" else f"is {teacher.kind}"
+        why = f"its teacher {key[0]}/seed-{t.seed} {how}"
         return t._replace(state=replace(t.state, kind="blocked", cause="teacher", message=why))
 
     return [judged(t) for t in trials]

@@ -133,5 +133,5 @@ def _ended(status: TrialStatus, last: Event) -> TrialStatus:
         cancelled = last["why"] == "cancelled"
         return replace(status, kind="cancelled") if cancelled else replace(status, kind="stopped", cause=last["why"])
     return replace(
-        status, kind="stopped", cause="killed", message=f"{status.owner or 'its process'} ended without a word"
+        status, kind="stopped", cause="killed", message=f"{status.owner or 'its process'} died without an error"
     )

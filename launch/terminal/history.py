@@ -20,7 +20,7 @@ def describe_attempts(seed_folder: Path, lease: float = 60.0) -> Iterator[str]:
     """One line an event; of epochs and checkpoints in a row the last one. `lease` as in `trial_status.of`."""
     numbers = attempt.numbers(seed_folder)
     if not numbers:
-        yield "nobody has begun it"
+        yield "it has not been started yet"
     for number in numbers:
         folder = attempt.folder(seed_folder, number)
         owner, events = attempt.owner(folder), read(folder / JOURNAL)
@@ -30,7 +30,7 @@ def describe_attempts(seed_folder: Path, lease: float = 60.0) -> Iterator[str]:
         for _, several in groupby(events, key=lambda e: "progress" if e["event"] in ("epoch", "saved") else e["time"]):
             yield from (f"  {line}" for line in _describe_events(list(several)))
         if not any(e["event"] in ("done", "failed", "stopped") for e in events):
-            yield "  goes on" if attempt.live(folder, lease) else "  ended without a word"
+            yield "  goes on" if attempt.live(folder, lease) else "  died without an error"
 
 
 def _describe_events(events: Sequence[Event]) -> Iterator[str]:

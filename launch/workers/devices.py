@@ -155,4 +155,4 @@ def give_way(load: Load) -> list[str]:
     if free == cores:
         return []
     text = f"other processes keep cores busy: this one computes with {free} of {cores} threads"
-    return [f"{text} (OMP_NUM_THREADS=N says otherwise)"]
+    return [f"{text} (OMP_NUM_THREADS=N sets another number)"]

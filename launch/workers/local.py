@@ -112,7 +112,7 @@ def _drive(
             return pool.run(works)
 
         def probe(works: list[Work]) -> dict[TrialKey, Outcome]:
-            view.print_line(f"canary: a few steps of {len(works)} trials, one of every shape")
+            view.print_line(f"canary: a few steps of {len(works)} trials are tried first, one of every shape")
             return run_pool(Pool(submission, slots, view.update_probe, retry_policy.read({}), touch, probe=True), works)
 
         held = canary.failed_outcomes(submission, probe) if canary_first else {}

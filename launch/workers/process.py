@@ -121,13 +121,13 @@ class WorkerProcess:
             assert pipe is not None
             with suppress(OSError):
                 pipe.close()
-        how = f"by {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
+        how = f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         oom = code == -signal.SIGKILL and allowance.oom_kills() > self._kills
         memory, lines = "; the machine was out of memory" if oom else "", self._log_tail()
         cause = "oom" if oom else blamed("\n".join(lines)) or "killed"
         telling = [line for line in lines if blamed(line)] or lines[-1:]  # what Python writes of a crash comes last
         last = f": {telling[0].strip()[:200]}" if telling else ""
-        return Outcome("failed", cause, f"the worker was ended {how}{memory}{last} (log: {self.log})")
+        return Outcome("failed", cause, f"the worker {how}{memory}{last} (log: {self.log})")
 
     def stop(self) -> None:
         """Ask it to save, stop and end, even if somebody has suspended it."""

@@ -79,7 +79,9 @@ class Scheduler:
             self._finalize(work, outcomes)
         elif reason := self._retry_or_reason(work, failed[0], room):
             explained = {
-                s: replace(o, message=f"{o.message} [{reason}]") for s, o in outcomes.items() if o.state == "failed"
+                s: replace(o, message=f"{o.message} [given up: {reason}]")
+                for s, o in outcomes.items()
+                if o.state == "failed"
             }
             self._finalize(work, outcomes | (explained if reason != failed[0].cause else {}))
 
@@ -135,7 +137,9 @@ class Scheduler:
                 refuse_if_held(folder(f, latest(f)), lease, Owner.here(), self._supersede)
         except Busy as e:
             who = e.owner or "another process"
-            return dict.fromkeys(work.seeds, Outcome("busy", message=f"{who} is training it: waiting for it"))
+            return dict.fromkeys(
+                work.seeds, Outcome("busy", message=f"{who} is training it already, and is waited for")
+            )
         return None if self._seen is None else self._failed_meanwhile(work, self._seen)
 
     def _failed_meanwhile(self, work: Work, seen: Mapping[TrialKey, int]) -> Outcomes | None:
@@ -158,7 +162,8 @@ class Scheduler:
         for seed in work.seeds:
             outcome = self.outcomes.get((teacher or "", seed))
             if outcome is not None and outcome.state != "done":
-                return f"its teacher {teacher}/seed-{seed} is not done: {outcome.state} {outcome.cause}".rstrip()
+                cause = f" ({outcome.cause})" if outcome.cause else ""
+                return f"its teacher {teacher}/seed-{seed} is not done: {outcome.state}{cause}"
         return None
 
     def _postpone(self, work: Work, why: str) -> None:
@@ -177,7 +182,7 @@ class Scheduler:
             return verdict.reason
         self._rooms[work] = verdict.room
         self._todo[work] = 0.0
-        self._emit({"event": "again", "work": work, "text": f"{failed.cause}: {failed.message}; tried again"})
+        self._emit({"event": "again", "work": work, "text": f"{failed.cause}: {failed.message}; it is tried again"})
         return ""
 
     def _saved_step(self, work: Work) -> int:

@@ -68,7 +68,7 @@ def test_failures_are_grouped_by_exception_and_place(capsys: Capture, broken: Su
 def test_failures_in_words(capsys: Capture, broken: Submission) -> None:
     code, text = said(capsys, broken, "logs", "broken", "--failed")
     assert code == 0
-    assert "6 of 7 trials of broken failed, of 3 kinds" in text
+    assert "6 of 7 trials of broken failed, in 3 ways" in text
     assert "3 x ValueError at" in text
     assert "  | Traceback (most recent call last)" in text
     assert text.count("Traceback") == 1
@@ -94,7 +94,7 @@ def test_the_story_of_a_trial(capsys: Capture, broken: Submission) -> None:
         "saved at step 10",
         "saves at step 0 and stops: it was asked",
     ]
-    assert told[7:] == ["resumes at step 10, on cpu (1 threads), fp32", "epoch 3  test 50.00%", "ended without a word"]
+    assert told[7:] == ["resumes at step 10, on cpu (1 threads), fp32", "epoch 3  test 50.00%", "died without an error"]
 
 
 def test_the_story_of_one_seed_with_its_logs(capsys: Capture, broken: Submission) -> None:

@@ -196,7 +196,7 @@ def test_one_of_two_workers_runs_out_of_memory(
         before = ("sh", "-c", 'ulimit -v 8000000 && exec "$@"', "sh")
     said = place.start(place.sweep(grid=grid), *before).wait()
     assert "2 of 2 done" in said
-    (again,) = [line for line in said.splitlines() if "; tried again" in line]
+    (again,) = [line for line in said.splitlines() if "; it is tried again" in line]
     assert "oom: " in again
     assert ("the machine was out of memory" in again) == (limit == "cgroup")
     assert sorted(place.numbers()) == [[1], [1, 2]]

@@ -60,7 +60,7 @@ def test_a_shell_beside_it_waits_for_what_it_can_see(undisturbed: Path, place: P
     with asleep(place):
         place.fast()
         other = place.start(line)
-        wait(lambda: other.said.count("is training it: waiting for it") == 2)
+        wait(lambda: other.said.count("is training it already, and is waited for") == 2)
         wait(lambda: len(list(place.out.glob("*/seed-*/result.json"))) == 2)
         time.sleep(3 * LEASE)
         assert all(f"process {pid} on " in other.said for pid in workers)

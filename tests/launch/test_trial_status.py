@@ -70,7 +70,7 @@ def test_killed_here_is_known_at_once(seed: Path) -> None:
     make(seed, 1, start(), beat=0)  # its heartbeat is fresh, but there is no such process
     state = of(seed)
     assert (state.kind, state.cause) == ("stopped", "killed")
-    assert "ended without a word" in state.message
+    assert "died without an error" in state.message
 
 
 def test_cancelled_by_its_marker(seed: Path) -> None:
