@@ -27,8 +27,8 @@ _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
 _SECONDS = 60.0
 _NAMED = 3  # arms that a note names
 _COMPARED = (
-    "compared were images, augmented batches, parameters, schedules over the whole run and, in the first two steps, "
-    "one in the middle and the last: losses, weights and evaluation"
+    "what was compared: images, augmented batches, parameters, the schedules over the whole run, and losses, weights "
+    "and evaluation in the first two steps, one in the middle and the last"
 )
 _PERHAPS = "perhaps "  # before keys that may act later: no reason to refuse
 
@@ -75,7 +75,7 @@ def read(options: Mapping[str, Any]) -> Budget:
         return Budget(_SECONDS if value else 0.0)
     if isinstance(value, int | float) and value > 0:
         return Budget(float(value))
-    raise ConfigError(f"{_KEY}={value}: give auto, true, false, strict (refuse what is dead), or a number of seconds")
+    raise ConfigError(f"{_KEY}={value}: give auto, true, false, strict (refuse dead switches), or a number of seconds")
 
 
 def is_wanted(planned: Sequence[Planned], budget: Budget) -> bool:
@@ -112,7 +112,7 @@ def check(planned: Sequence[Planned], budget: Budget) -> CheckResult:
     if pairs:
         remarks.append(f"{_COMPARED} ({took})")
     elif seen:
-        remarks.append(f"no two arms are one training by their first steps ({took})")
+        remarks.append(f"no two arms train alike in the steps that were tried ({took})")
     found = CheckResult(tuple(pairs), tuple(remarks))
     if budget.strict and any(_PERHAPS not in note for note in found.dead):
         raise ConfigError("\n".join([f"{_KEY}=strict: nothing was started:", *found.notes]))
@@ -123,7 +123,7 @@ def _refuse_unsteady(
     planned: Sequence[Planned], replies: Sequence[Mapping[str, Any] | None], short: Mapping[str, str]
 ) -> None:
     found = [
-        f"{short[p.arm.id]}: trained twice with one seed it is two trainings: {a['unsteady']}"
+        f"{short[p.arm.id]}: two trainings of it with one seed differ: {a['unsteady']}"
         for p, a in zip(planned, replies, strict=True)
         if a is not None and "unsteady" in a
     ]
@@ -160,7 +160,7 @@ def _note(first: Planned, second: Planned, short: Mapping[str, str]) -> str:
     later = [key for key in changed if any(program_of(p.config).acts_later(p.config, key) for p in (first, second))]
     if later:
         return f"{text}: {_PERHAPS}{', '.join(later)} never acts, or only later"
-    return f"{text}: a switch that changes nothing?"
+    return f"{text}: is it a switch that changes nothing?"
 
 
 def _notes_on_silent(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
@@ -170,7 +170,8 @@ def _notes_on_silent(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: M
         if aspects["silent"]:
             silent.setdefault(aspects["silent"], []).append(short[p.arm.id])
     return [
-        f"{_names(names)}: no gradient reaches parameters in the steps that were tried, {which}: do they ever learn?"
+        f"{_names(names)}: no gradient reaches these parameters in the steps that were tried: {which}; "
+        "do they ever learn?"
         for which, names in silent.items()
     ]
 
@@ -186,9 +187,10 @@ def _notes_on_unchecked(
     notes = [f"{_names(names)} could not be checked for dead switches: {error}" for error, names in errors.items()]
     left = sum(answer is None for answer in replies)
     if left:
-        more = f"{_KEY}={max(300, 4 * round(budget.seconds))} gives it more"
+        more = f"{_KEY}={max(300, 4 * round(budget.seconds))} gives it more time"
         notes.append(
-            f"unchecked for dead switches: {left} of {len(planned)} arms, {budget.seconds:g} s are over; {more}"
+            f"{left} of {len(planned)} arms are not checked for dead switches, since the {budget.seconds:g} s for it "
+            f"are over; {more}"
         )
     return notes
 

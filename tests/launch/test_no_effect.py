@@ -75,7 +75,7 @@ def test_a_student_whose_teacher_is_the_same_is_the_same(found: no_effect.CheckR
 
 def test_no_other_arm_is_named(found: no_effect.CheckResult) -> None:
     assert len(found.dead) == len(SAME) + 1, found.dead  # the student; its teacher is an arm above
-    assert "compared were images, augmented batches" in found.remarks[0]
+    assert "what was compared: images, augmented batches" in found.remarks[0]
     assert len(found.remarks) == 1
 
 
@@ -84,7 +84,9 @@ def test_parameters_that_never_have_a_gradient_are_told(tmp_path: Path) -> None:
     rows = [["model.preact=true"], ["model.preact=true", "init=zero_gamma", "init.zero_gamma.preact=norm"]]
     told = no_effect.check(planned(tmp_path, *rows), no_effect.Budget(300.0))
     (note,) = (note for note in told.remarks if "no gradient reaches" in note)
-    assert note.startswith("init.zero_gamma.preact=norm,init=zero_gamma: no gradient reaches parameters in the steps")
+    assert note.startswith(
+        "init.zero_gamma.preact=norm,init=zero_gamma: no gradient reaches these parameters in the steps"
+    )
     assert "12 of 23: model.blocks.0.branch." in note
 
 
@@ -109,7 +111,8 @@ def test_when_time_is_up_the_rest_is_said_to_be_unchecked(tmp_path: Path) -> Non
     assert time.monotonic() - began < 60, "on a busy machine; it ends its process, however busy"
     assert told.dead == ()
     assert told.remarks == (
-        "unchecked for dead switches: 2 of 2 arms, 0.3 s are over; hydra.launcher.check=300 gives it more",
+        "2 of 2 arms are not checked for dead switches, since the 0.3 s for it are over; hydra.launcher.check=300 "
+        "gives it more time",
     )
 
 
