@@ -19,7 +19,7 @@ _NOT_DONE = ("running", "queued", "new", "stopped", "blocked", "failed")
 
 @click.command()
 @options.sweep
-@click.option("--yes", is_flag=True, help="Do not ask. On a terminal one is asked before several are cancelled.")
+@click.option("--yes", is_flag=True, help="Do not ask before several trials are cancelled, as is done on a terminal.")
 @options.as_json
 def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
     """Cancel trials that are not done.
@@ -37,8 +37,8 @@ def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
         jobs = cancel_jobs(sweep)
     except AblationError as e:
         raise AblationError(
-            f"{len(chosen)} trials are marked, and jobs that run save and stop; no waiting job was taken back, since "
-            f"{e}. They end as soon as they start; the same command again takes them back"
+            f"{len(chosen)} trials are marked as cancelled: those that run save and stop, and those that wait end as "
+            f"soon as they start. Waiting jobs were not taken back, since {e}; type the same command again to do that"
         ) from e
     strays = stray_jobs(sweep)
     if as_json:

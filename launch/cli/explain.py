@@ -48,7 +48,8 @@ def _explain_difference(a: ArmRecord, b: ArmRecord, as_json: bool) -> int:
         return 0
     console = options.console()
     if not changes:
-        console.print(f"{a.id} and {b.id} are the same" + ("" if a.id == b.id else " but for the rules of identity"))
+        rules = "" if a.id == b.id else ", and their ids differ since one was made by earlier rules; see CHANGELOG.md"
+        console.print(f"{a.id} and {b.id} have the same configuration{rules}")
     else:
         table = Table(box=None, pad_edge=False, header_style="bold")
         for head in ("key", a.id[:8], b.id[:8]):
@@ -81,11 +82,17 @@ def _explain_run(run: ArmRecord, as_json: bool) -> int:
     for t in facts["trials"]:
         cause = f" ({t['cause']}): {t['message']}" if t["cause"] else ""
         lines.append((f"seed {t['seed']}", f"{t['state']}{cause}"))
-        lines += [("", f"attempt {x['attempt']}: {x['owner']}: {x['end']} {x['cause']}") for x in t["history"]]
+        lines += [("", f"attempt {x['attempt']}, {x['owner']}: {_end(x)}") for x in t["history"]]
     for head, text in lines:
         click.echo(f"{head:8} {text}".rstrip())
     options.print_warnings(run.trouble)
     return 0
+
+
+def _end(told: dict[str, Any]) -> str:
+    if told["end"] == reasons.NO_END:
+        return "it runs, or died without an error"
+    return f"{told['end']} ({told['cause']})" if told["cause"] else str(told["end"])
 
 
 def _facts(run: ArmRecord) -> dict[str, Any]:
@@ -109,7 +116,7 @@ def _facts(run: ArmRecord) -> dict[str, Any]:
 def _today(run: ArmRecord) -> dict[str, Any]:
     """Whether its command gives another run today, or none."""
     if run.config is None or "overrides" not in run.description:
-        return {"refused": "it is not known from what it was made"}
+        return {"refused": "its arm.json or config.yaml is missing or damaged"}
     try:
         now = reasons.compose_today(run)
     except (ConfigError, DataError) as e:

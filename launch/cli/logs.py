@@ -45,14 +45,18 @@ def _of_run(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -
     """Of one arm or trial; its sweep, if it has one, tells how it stands."""
     found, seeds = find_trial(Archive(out), text)
     if chosen.any:
-        raise ConfigError(f"{text}: is a run, and --state, --id and --where choose among a sweep's; leave them out")
+        raise ConfigError(
+            f"{text}: is a run, and --state, --id and --where choose among the trials of a sweep; leave them out"
+        )
     if found.submissions:
         sweep = select(out, found.submissions[-1].name, Filter(ids=(found.id,)))
         sweep = replace(sweep, trials=[t for t in sweep.trials if t.seed in seeds])
     if found.submissions and failed:
         return _print_failures(sweep, as_json)
     if failed:
-        raise ConfigError(f"{text}: belongs to no sweep, whose failures --failed tells; leave --failed out")
+        raise ConfigError(
+            f"{text}: belongs to no sweep, and --failed tells the failures of a sweep; leave --failed out"
+        )
     known = {t.seed: t.state for t in sweep.trials} if found.submissions else {}
     files, folders = logs_by_trial(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
     histories = [
@@ -96,8 +100,8 @@ def _print_failures(sweep: SelectedSweep, as_json: bool) -> int:
         return 0
     number = sum(map(len, groups))
     _, names = common_and_distinct({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
-    kinds = f", of {len(groups)} kind{'s'[: len(groups) != 1]}" if groups else ""
-    click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{kinds}")
+    ways = f", in {len(groups)} way{'s'[: len(groups) != 1]}" if groups else ""
+    click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{ways}")
     files = logs_by_trial(sweep.out) if groups else {}
     for group in groups:
         first = group[0]

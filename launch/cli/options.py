@@ -37,19 +37,21 @@ _states = click.option(
     metavar="STATE",
     help=f"Only trials in this state ({', '.join(KINDS)}); may be repeated.",
 )
-_ids = click.option("--id", "ids", multiple=True, metavar="ID[/SEED]", help="Only trials whose id begins so; likewise.")
+_ids = click.option(
+    "--id", "ids", multiple=True, metavar="ID[/SEED]", help="Only trials whose id begins so; may be repeated."
+)
 _where = click.option(
     "--where",
     multiple=True,
     metavar="KEY=VALUE",
-    help="Only trials with this value in their configuration: aug=mixup, optim.lr=0.1; all of several.",
+    help="Only trials with this value in their configuration, such as aug=mixup; if repeated, with all of them.",
 )
 tracker = click.option(
     "--uri",
     envvar="MLFLOW_TRACKING_URI",
     default=URI,
     show_default=f"MLFLOW_TRACKING_URI, else {URI}",
-    help="The tracker.",
+    help="The MLflow tracker that has the runs.",
 )
 
 

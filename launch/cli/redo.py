@@ -27,7 +27,7 @@ Chosen = dict[str, tuple[ArmRecord, list[int]]]  # by id, the seeds
 @click.option(
     "--edited",
     is_flag=True,
-    help="Only arms with a seed that other code than today's has trained, with all their seeds.",
+    help="Only arms of which a seed was trained by other code than today's; all their seeds are set aside.",
 )
 @click.option("--sweep", metavar="SWEEP", help="Look only among this sweep's arms.")
 @options.out
@@ -42,7 +42,9 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     """
     archive = Archive(out, sweep)
     if not runs and not edited:
-        raise ConfigError("redo: say which runs, by the beginnings of their ids, or --edited for all with other code")
+        raise ConfigError(
+            "redo: name runs by the beginnings of their ids, or give --edited for all that ran other code than today's"
+        )
     chosen = [find_trial(archive, text) for text in runs] if runs else [(run, run.seeds) for run in archive.all()]
     trouble = list(archive.trouble)
     redone: Chosen = {}
@@ -68,7 +70,7 @@ def redo(runs: Sequence[str], edited: bool, sweep: str | None, out: Path, as_jso
     if students:
         click.echo(f"note: {', '.join(sorted(students))} learned from these, and were set aside with them")
     if not moved:
-        click.echo("nothing to set aside: no such trial was begun" + " by other code than today's" * edited)
+        click.echo("nothing to set aside: no such trial was trained" + " by other code than today's" * edited)
     options.print_warnings(trouble)
     return 0
 

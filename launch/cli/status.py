@@ -25,7 +25,7 @@ from launch.terminal import arm_table
     type=click.IntRange(min=0),
     default=60,
     show_default=True,
-    help="Arms to list at most, the urgent first; 0: all.",
+    help="How many arms are listed at most, the urgent ones first; 0 lists all.",
 )
 @options.as_json
 def status(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
@@ -65,7 +65,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
         if 0 < rows < len(found):
             console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
         for row in (r for r in found if r.stale):
-            console.print(f"stale: {row.id[:8]}, now {row.stale}")
+            console.print(f"stale: {row.id[:8]}, since a newer arm of this name differs: {row.stale}")
         for line in (arm_table.describe_totals(arm_table.totals(sweep.trials)), *arm_table.describe_usage(costs)):
             console.print(line)
         for note in notes:

@@ -19,12 +19,12 @@ from launch.sweep.upload import Uploaded
 
 @click.command()
 @options.filtered
-@click.option("--uri", show_default="each trial's own", help="The tracker.")
+@click.option("--uri", show_default="that of each trial's configuration", help="The MLflow tracker to upload to.")
 @options.as_json
 def sync(name: str | None, out: Path, chosen: Filter, uri: str | None, as_json: bool) -> int:
     """Upload to MLflow what it lacks: all trials, or those of a sweep. Run it as often as you like."""
     if not out.is_dir():
-        raise ConfigError(f"--out {out}: no such folder")
+        raise ConfigError(f"--out {out}: no such folder; name the one with the runs")
     folders = None
     if name or chosen.any:
         folders = [t.folder for t in select(out, name, chosen).trials if t.state.attempts]

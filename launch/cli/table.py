@@ -60,7 +60,9 @@ def _list_tables(as_json: bool) -> int:
         view.add_row(name, str(rows), Text(title))
     console = options.console()
     console.print(view)
-    console.print("rows of one: ablation table NAME    which can be run: ablation table --coverage")
+    console.print(
+        "`ablation table NAME` shows the rows of one, `ablation table --coverage` how many rows can be run today"
+    )
     return 0
 
 

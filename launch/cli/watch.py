@@ -50,7 +50,10 @@ def watch(name: str | None, out: Path, chosen: Filter, as_json: bool) -> int:
     try:
         follow(poll, over, sweep.submissions[-1], options.console(err=as_json))
     except KeyboardInterrupt:
-        click.echo(f"left; the sweep goes on: {verb_command(f'watch {sweep.name}', sweep.out)}", err=True)
+        click.echo(
+            f"you left, and the sweep goes on; to look again: {verb_command(f'watch {sweep.name}', sweep.out)}",
+            err=True,
+        )
         return 130
     if trouble := next((each.trouble for each in rounds if each.trouble), ""):
         raise AblationError(f"{trouble}\nthe jobs go on; {verb_command(f'watch {sweep.name}', sweep.out)} asks again")

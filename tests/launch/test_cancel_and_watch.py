@@ -98,7 +98,7 @@ def test_a_student_of_a_teacher_that_will_not_be_is_blocked(s: Submission) -> No
     taught = {id_: replace(p, teacher=bad) if id_ == new else p for id_, p in s.arms.items()}
     trials = status_of([replace(s, arms=taught)]).trials
     assert [t.state.kind for t in trials] == ["done", "running", "failed", "blocked"]
-    assert f"its teacher {bad}/seed-0 is failed" in trials[-1].state.message
+    assert f"its teacher {bad}/seed-0 has failed" in trials[-1].state.message
     taught = {id_: replace(p, teacher=done) if id_ == new else p for id_, p in s.arms.items()}
     assert status_of([replace(s, arms=taught)]).trials[-1].state.kind == "new"
 
@@ -124,7 +124,7 @@ def test_an_arm_that_another_of_its_name_replaced_is_stale(capsys: Capture, s: S
     _forge(again, named)
     _, printed = asked(capsys, s, "status")
     assert [(a["id"], bool(a["stale"])) for a in printed["arms"]][2:] == [(changed.arm.id, False), (cutout, True)]
-    assert f"stale: {cutout[:8]}, now loss" in said(capsys, s, "status")[1]
+    assert f"stale: {cutout[:8]}, since a newer arm of this name differs: loss" in said(capsys, s, "status")[1]
 
 
 def _forge(submission: Submission, other: Planned) -> None:
@@ -302,7 +302,7 @@ def test_ctrl_c_leaves_and_the_sweep_goes_on(s: Submission) -> None:
         watch.send_signal(signal.SIGINT)
         _, told = watch.communicate(timeout=60)
     assert watch.returncode == 130
-    assert told == f"left; the sweep goes on: ablation watch s --out {s.out}\n"
+    assert told == f"you left, and the sweep goes on; to look again: ablation watch s --out {s.out}\n"
     assert kinds(s) == ["done", "running", "failed", "new"]
 
 
