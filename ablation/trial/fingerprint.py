@@ -68,7 +68,10 @@ def aspects(config: Mapping[str, Any], teacher: Mapping[str, Any] | None, seed: 
         choose_precision("fp32", torch.device("cpu")),
     )
     if len(data.train) < built.scalars.batch_size:
-        raise ConfigError(f"batch_size={built.scalars.batch_size}: there are only {len(data.train)} training images")
+        raise ConfigError(
+            f"batch_size={built.scalars.batch_size}: there are only {len(data.train)} training images; give at "
+            "most that many"
+        )
     size = max(_IMAGES[0], min(_IMAGES[1], _PIXELS // data.train.x[0, ..., 0].numel(), built.scalars.batch_size))
     few = replace(built, scalars=replace(built.scalars, batch_size=min(size, len(data.train))))
     taught = untrained(teacher, data, precision) if teacher is not None else None

@@ -104,7 +104,8 @@ class _Shared:
         check(self.config, check_data(self.config["data"], data), build_optimizer)
         if len(data.train) < self.built.scalars.batch_size:
             raise ConfigError(
-                f"batch_size={self.built.scalars.batch_size}: there are only {len(data.train)} training images"
+                f"batch_size={self.built.scalars.batch_size}: there are only {len(data.train)} training images; "
+                "give at most that many"
             )
         for note in data.notes:
             self.watch.note(note)

@@ -49,9 +49,9 @@ def _wrong(override: Override, overrides: Sequence[str]) -> str | None:
 def _wrong_list(group: str, key: str, value: list[Any], overrides: Sequence[str]) -> str | None:
     names = [name for name in value if isinstance(name, str)]
     if group in GROUPS and not value:
-        return f"it is exactly one option; {_how_to_choose_none(group, key)}"
+        return f"{group} is exactly one option; {_how_to_choose_none(group, key)}"
     if group in GROUPS:
-        return f"it is exactly one option; type {key}={names[0] if names else 'NAME'}"
+        return f"{group} is exactly one option; type {key}={names[0] if names else 'NAME'}"
     listed = f"{key}=[{','.join(names)}]"
     for item in value:
         if item is None:

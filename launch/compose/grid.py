@@ -116,7 +116,9 @@ class Grid:
         lengths = {key: len(values) for key, values in columns.items()}
         if len(set(lengths.values())) > 1:
             counts = ", ".join(f"{key} has {n} value{'s' * (n != 1)}" for key, n in lengths.items())
-            raise ConfigError(f'{where}: {counts}; keys that vary together need equally many, as in "a,b" and "1,2"')
+            raise ConfigError(
+                f'{where}: {counts}; keys that vary together need equally many values, as in "a,b" and "1,2"'
+            )
         return [_join(together) for together in zip(*columns.values(), strict=True)] or [GridRow()]
 
     def _row(self, entry: Any, where: str) -> list[GridRow]:

@@ -50,11 +50,12 @@ def with_digest(config: Config, find: Find) -> tuple[Config, list[str]]:
         return config, [_BY_ARGUMENTS.format(target=node["_target_"])] if _without_digest(node) else []
     digest = find(config)
     if digest is None:
-        note = f"data.path={node['path']}: is not here, so that runs on these images are not found by what they are"
+        note = f"data.path={node['path']}: is not here, so earlier runs on its images cannot be found by what they are"
         return config, [note] if node["content"] is None else []
     if node["content"] not in (None, digest):
         raise ConfigError(
-            f"data.content={node['content']}: data.path={node['path']} holds {digest}; give the other images"
+            f"data.content={node['content']}: data.path={node['path']} holds {digest}; give the path of the images "
+            "that were asked for"
         )
     return {**config, "data": {**node, "path": str(Path(node["path"]).expanduser().absolute()), "content": digest}}, []
 

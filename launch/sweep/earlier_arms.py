@@ -20,7 +20,7 @@ from launch.compose.arm import Arm, Config, Planned, has_run
 from launch.compose.naming import rules
 
 _MOST_ALIKE = 20  # arms with the same options: the newest tell enough of what a run costs
-_BY_PATH = "its images were known by their path only, are known by their content"
+_BY_PATH = "its images were known by their path only, and are now known by their content"
 _BY_RULES = "its id was made by earlier rules; see CHANGELOG.md"  # the ids differ, and what is in them does not
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 

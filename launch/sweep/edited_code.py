@@ -59,8 +59,8 @@ def notes(planned: Sequence[Planned]) -> list[str]:
         if seeds:
             which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             both = ", and the mean with the new seeds would be of both" * more
-            arms.setdefault(f"done before, {which}: {code.told(files)}{both}", []).append(p.arm.id)
-    return [f"{_format_ids(ids)} {reason}; {_describe_redo(ids, out)}" for reason, ids in arms.items()]
+            arms.setdefault(f"done before with {which}, but the {code.told(files)}{both}", []).append(p.arm.id)
+    return [f"{_format_ids(ids)}: {reason}; {_describe_redo(ids, out)}" for reason, ids in arms.items()]
 
 
 def mixed_seeds(folders: Mapping[str, Sequence[Path]], out: Path) -> list[str]:

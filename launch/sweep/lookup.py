@@ -69,7 +69,9 @@ class Archive:
         matches = matches or {id_ for names in self._namings() for id_, name in names.items() if name == text}
         if len(matches) > 1:
             listed = [f"  {id_}  {self.names.get(id_, '')}".rstrip() for id_ in sorted(matches)]
-            raise ConfigError("\n".join([f"{text}: could be any of {len(matches)}, give more of the id:", *listed]))
+            raise ConfigError(
+                "\n".join([f"{text}: could be any of these {len(matches)}; give more of the id:", *listed])
+            )
         if not matches:
             options = self._ids if _ID.fullmatch(text) else {n for names in self._namings() for n in names.values()}
             options |= (sweeps := {s.name for s in self.submissions})

@@ -127,7 +127,7 @@ def _lines(report: PlanReport) -> list[str]:
     stale = [arm for arm in report.arms if arm.stale]
     lines = [f"{len(report.arms)} arm{'s' * (len(report.arms) != 1)}, {describe_totals(_ordered(trials))}"]
     if stale:
-        lines[0] += f"; {len(stale)} stale: run before with other defaults or before a correction, will be run anew"
+        lines[0] += f"; {len(stale)} stale: run before with other defaults or before a correction, and to be run anew"
     known = [arm.seconds for arm in report.arms if arm.seconds]
     if known:
         hours = ", ".join(f"{value:.2g} {kind}-hours" for kind, value in sorted(report.hours().items()))
@@ -145,8 +145,9 @@ def _lines(report: PlanReport) -> list[str]:
         gone = Counter(row.state for row in report.gone)
         which = ", ".join(row.id[:8] for row in report.gone[:5]) + (", ..." if len(report.gone) > 5 else "")
         states = ", ".join(f"{n} {kind}" for kind, n in gone.items())
+        arms, are = ("arm", "is") if len(report.gone) == 1 else ("arms", "are")
         lines.append(
-            f"in sweep {report.name} but not in this grid, and kept: {len(report.gone)} arms ({states}): {which}"
+            f"{len(report.gone)} {arms} of sweep {report.name} {are} not in this grid, and kept ({states}): {which}"
         )
     return [*lines, *(f"note: {note}" for note in report.notes), f"run it: {report.command}"]
 

@@ -56,7 +56,7 @@ def test_one_run_is_told_with_its_history(capsys: Capture, two: Submission) -> N
     assert [(x["end"], x["cause"]) for x in done["history"]] == [("failed", "oom"), ("no last word", "")]
     text = said(capsys, two, "explain", a[:8])[1]
     assert "no: its command gives this run today as well" in text
-    assert "attempt 1: process" in text
+    assert "attempt 1, process" in text
 
 
 def test_a_run_whose_defaults_have_changed_is_stale(capsys: Capture, two: Submission) -> None:
@@ -108,7 +108,7 @@ def test_an_unknown_or_ambiguous_run_is_2(capsys: Capture, two: Submission) -> N
     twin.mkdir()
     code, text = said(capsys, two, "explain", a[:8])
     assert code == 2
-    assert f"could be any of 2, give more of the id:\n  {min(a, twin.name)}" in text
+    assert f"could be any of these 2; give more of the id:\n  {min(a, twin.name)}" in text
     assert twin.name in text
     assert main(["explain", "--out", str(two.out)]) == 2
 
@@ -123,7 +123,7 @@ def test_changes_in_words() -> None:
     )
     assert describe_changes({}) == "its id was made by earlier rules; see CHANGELOG.md"
     images = {"data.content": (None, "sha256:0"), "data.path": ("a", None)}
-    assert describe_changes(images) == "its images were known by their path only, are known by their content"
+    assert describe_changes(images) == "its images were known by their path only, and are now known by their content"
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", "null"])

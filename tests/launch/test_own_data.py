@@ -96,7 +96,7 @@ def test_a_run_from_before_is_told_apart_by_words(tmp_path: Path) -> None:
     make(folder / "seed-0", 1, start(), epoch(1))
     finish(folder / "seed-0")
     (arm,) = make_plan([now], "x").arms
-    assert str(arm.stale) == "its images were known by their path only, are known by their content"
+    assert str(arm.stale) == "its images were known by their path only, and are now known by their content"
     student = composed([f"data.path={file}", f"out={tmp_path / 'out'}", "loss=distill", f"teacher={folder.name}"])
     assert student[0].arm.id == folder.name
 

@@ -147,7 +147,7 @@ def test_a_repeated_command_says_that_the_code_differs_and_a_new_seed_that_the_m
     file.write_text(TRICK.format(0.75))
     said_ = run()
     assert "nothing was run" in said_
-    assert said_.count(f"done before, seed 0: code differs since: {file.name}; `ablation redo") == 2, said_
+    assert said_.count(f"done before with seed 0, but the code differs since: {file.name}; `ablation redo") == 2, said_
     said_ = run("seeds=2")
     assert f"code differs since: {file.name}, and the mean with the new seeds would be of both" in said_
     (id_,) = (p.parent.name for p in (tmp_path / "out").glob("*/arm.json"))
@@ -159,7 +159,7 @@ def test_a_sweep_says_it_when_it_is_asked_for_and_at_its_end(two: Submission, ca
         config = compose("config", ["hydra/launcher=local"], return_hydra_config=True)
         options = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     local.run(list(two.arms.values()), options, "x")
-    told = "done before, seed 1: code differs since: aug/cutout.py; `ablation redo"
+    told = "done before with seed 1, but the code differs since: aug/cutout.py; `ablation redo"
     printed = " ".join(capsys.readouterr().out.split())
     assert "nothing was run" in printed
     assert printed.count(told) == 2
