@@ -127,10 +127,7 @@ def read_failure(submission: Path, job: str) -> tuple[str, str] | None:
 
 
 def last_words(submission: Path, job: str) -> str:
-    """How the log of a job of this submission ends that left no other word; empty if it has none.
-
-    That a task has exited, which srun adds, is left out: it is known, and would hide why.
-    """
+    """How the log of a job ends that left no other word, but for srun's "task 0: exited"; empty if it has none."""
     log = log_file(submission / JOBS, job)
     lines = [line.strip() for line in _log_lines(log) if line.strip()]
     own = [line for line in lines if not _EXITED.match(line)] or lines
