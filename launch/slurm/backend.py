@@ -17,6 +17,7 @@ from launch.slurm import commands, jobs, records, sbatch
 from launch.slurm.causes import never_ran, seed_folders
 from launch.slurm.job_batches import Works
 from launch.slurm.jobs import Job, JobKey
+from launch.slurm.keeper import known as known_keepers
 from launch.slurm.records import LOST, Array
 from launch.slurm.rounds import Rounds, make_round, newest_array, next_commands, report_lines
 from launch.status.outcome import TrialKey
@@ -86,13 +87,13 @@ def cancel(submission: Submission) -> list[str]:
     Raises:
         AblationError: SLURM cannot be asked.
     """
-    arrays = _arrays(submission.folder)
-    keeper = records.read_keeper(submission)
-    queue = jobs.queue([keeper, *(array.key for array in arrays)], commands.LOOK)
+    arrays, keepers = _arrays(submission.folder), known_keepers(submission)
+    queue = jobs.queue([*keepers, *(array.key for array in arrays)], commands.LOOK)
     active = _active_batches(arrays, queue)
     found = [job for job, batch in active.items() if _all_over(submission, batch)]
     if all(queue[job].state == "PENDING" for job in active) and len(found) == len(active):
-        waiting = [job.id for job in queue.values() if job.name == keeper.name and job.state == "PENDING"]
+        names = {each.name for each in keepers}
+        waiting = [job.id for job in queue.values() if job.name in names and job.state == "PENDING"]
         found += waiting if _all_over(submission, submission.works) else []
     commands.cancel_jobs(found, commands.LOOK)
     return found

@@ -16,9 +16,27 @@ from launch.slurm.jobs import JobKey
 from launch.slurm.sbatch import JOBS
 from launch.slurm.state import SubmissionView, find_number
 from launch.sweep import entry_points
+from launch.sweep.submission import Submission
 
 _DELAY_MINUTES = 10  # minutes after which a keeper begins that waits for nothing
 _NONE = "no job follows the others to try again what fails"
+
+
+def known(submission: Submission) -> list[JobKey]:
+    """Every keeper that was ever submitted: SLURM may put one back and hold it that has long been succeeded."""
+    names = sorted(name for name in sbatch.submitted_names(submission.folder) if "-keeper-" in name)
+    newest = records.read_keeper(submission)
+    return [newest, *(JobKey(name) for name in names if name != newest.name)]
+
+
+def dismiss(submission: Submission, me: str) -> None:
+    """Take back the keepers that wait, since all is over. `me`: the job we are.
+
+    Raises:
+        AblationError: SLURM cannot be asked.
+    """
+    waiting = [job.id for job in jobs.queue(known(submission)).values() if job.state == "PENDING" and job.id != me]
+    commands.cancel_jobs(waiting)
 
 
 @dataclass

@@ -9,6 +9,7 @@ from pathlib import Path
 from ablation.errors import AblationError
 from ablation.store import process
 from ablation.store.file_errors import in_words
+from launch.slurm import keeper
 from launch.slurm.rounds import make_round, report_lines
 from launch.sweep import submission, upload
 from launch.terminal.streams import outlive_output
@@ -26,17 +27,20 @@ def main(folder: Path) -> int:
     except AblationError as e:
         print(f"nothing to follow: {e}")
         return 0
-    code = _round(folder)
+    code = _round(made)
     for line in upload.upload_submission(made):
         print(f"MLflow: {line}")
     return code
 
 
-def _round(folder: Path) -> int:
+def _round(made: submission.Submission) -> int:
     """Make a round: now, or as soon as SLURM answers, and the disk takes it. Nobody else may come who would."""
     for pause in (*_PAUSES, None):
         try:
-            print("\n".join(report_lines(make_round(folder, me=process.job()))), flush=True)
+            report = make_round(made.folder, me=process.job())
+            print("\n".join(report_lines(report)), flush=True)
+            if report.over:
+                keeper.dismiss(made, process.job())
         except (AblationError, OSError) as e:
             print(f"error: {in_words(e)}", flush=True)
         else:

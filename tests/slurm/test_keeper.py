@@ -11,7 +11,9 @@ import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, rounds, worker
 
-from launch.slurm.records import read_arrays, read_keeper
+from launch.cli import main
+from launch.slurm.jobs import JobKey
+from launch.slurm.records import new_job_name, read_arrays, read_keeper, write_keeper
 from launch.slurm.rounds import make_round
 from launch.sweep.submission import Submission
 
@@ -127,3 +129,23 @@ def test_its_partition_is_down(cluster: Cluster, tmp_path: Path) -> None:
     until(lambda: not cluster.queue(), "the keeper to end")
     assert attempts(submission) == [2]
     check(submission)
+
+
+@pytest.mark.parametrize("by", ["the last keeper", "cancel"])
+def test_a_keeper_that_slurm_put_back_and_held_long_ago_goes_when_all_is_over(
+    cluster: Cluster, tmp_path: Path, capsys: pytest.CaptureFixture[str], by: str
+) -> None:
+    """Its successor is on record by then."""
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, _ = lab.submit(lab.arms(1, LONG), keeper=True, resources={"hold": by == "cancel"})
+    old = read_keeper(submission)
+    call("scontrol", "hold", old.number)
+    write_keeper(submission.folder, JobKey(new_job_name(submission, "keeper")))
+    make_round(submission.folder)
+    assert len(keepers(cluster)) == 2
+    if by == "cancel":
+        assert main(["cancel", "--out", str(lab.out), "--yes"]) == 0
+        assert old.number in capsys.readouterr().out
+    lab.brake(None)
+    until(lambda: not cluster.queue(), "all keepers to be gone", 120)
