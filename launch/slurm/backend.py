@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from launch.slurm.jobs import Job, JobKey
 from launch.slurm.keeper import known as known_keepers
 from launch.slurm.records import LOST, Array
 from launch.slurm.rounds import Rounds, make_round, newest_array, next_commands, report_lines
+from launch.status import trial_status
 from launch.status.outcome import TrialKey
 from launch.status.retry_policy import HOLD, STOP
 from launch.status.sweep_status import Pending, Trial
@@ -28,6 +30,7 @@ from launch.sweep import upload as uploads
 from launch.sweep.submission import Submission
 
 _NAMED = 3  # jobs of which one thing is said
+_SILENT_MINUTES = 10.0  # after which a job that neither writes nor trains is spoken of
 _TRIALS = "they never start as they are: `ablation cancel` the sweep, and submit it again with", "resources"
 _KEEPER = "it starts with", "keeper_resources"
 # By SLURM's reasons (squeue's manual lists them), the first that fits: what helps. {ask} and {these} are those above.
@@ -66,6 +69,7 @@ def pending(submissions: Sequence[Submission]) -> Pending:
     for submission, own, keeper in zip(submissions, arrays, keepers, strict=True):
         stuck = set[TrialKey]()  # a person has to have them tried again, even if a keeper waits for them
         for job, batch in _active_batches(own, queue).items():
+            found.trouble += _ghosts(submission, queue[job], batch)
             trials = {(w.id, seed) for w in batch for seed in w.seeds}
             (stuck if queue[job].stuck else found.awaited).update(trials)
             found.waiting |= trials if queue[job].state == "PENDING" else set()
@@ -155,6 +159,20 @@ def _obstacles(queue: Iterable[Job], keepers: Iterable[JobKey] = ()) -> Iterator
         named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
         who = f"the keeper (SLURM job {named}) waits" if keeper else f"SLURM jobs {named} wait"
         yield f"{who}: {reason}; {_way_out(waiting, keeper)}"
+
+
+def _ghosts(submission: Submission, job: Job, batch: Works) -> Iterator[str]:
+    """A job that runs for SLURM, and of which nothing lives: a controller that crashed goes on with an older state."""
+    log = sbatch.log_file(submission.folder / sbatch.JOBS, job.id)
+    if job.state != "RUNNING" or not log.exists():
+        return
+    minutes = (time.time() - log.stat().st_mtime) / 60
+    kinds = {trial_status.of(folder, write=False).kind for work in batch for folder in seed_folders(submission, work)}
+    if minutes > _SILENT_MINUTES and "running" not in kinds:
+        yield (
+            f"SLURM says that job {job.id} runs, and for {minutes:.0f} min nothing of it has shown life ({log}); if it "
+            f"is a ghost, which `scontrol reconfigure` lets SLURM find out, `scontrol requeue {job.id}` starts it again"
+        )
 
 
 def _way_out(waiting: Sequence[Job], keeper: bool) -> str:

@@ -118,6 +118,7 @@ def _heal(soak: Soak) -> None:
     for node in NODES:
         ground.daemon("start-node", node)
         patient(["scontrol", "update", f"NodeName={node}", "State=resume"])
+    patient(["scontrol", "reconfigure"])  # after a crash the controller may believe in jobs that have no process
     for job in ground.jobs("SUSPENDED"):
         patient(["scontrol", "resume", job])
     for pid in ground.processes(f"BRAKE={ground.brake.parent}"):
@@ -143,6 +144,7 @@ def _finish(soak: Soak) -> float:
             soak.retries += 1
         wait_until(done, 15)
     ground.shells.ablation(*ground.verb("watch"))
+    ground.shells.ablation(*ground.verb("cancel", "--yes", "--json"))  # keepers that SLURM has put aside
     for job in ground.jobs("PENDING", keepers=True):  # that begin ten minutes after their submission
         patient(["scontrol", "update", f"JobId={job}", "StartTime=now"])
     wait_until(lambda: not ground.jobs() and not ground.jobs(keepers=True), 180)

@@ -134,6 +134,22 @@ def test_a_keeper_that_cannot_start_is_told_apart_and_goes_with_its_sweep(
         call("scontrol", "update", "PartitionName=cancel", "MaxTime=UNLIMITED")
 
 
+def test_a_job_that_runs_and_shows_no_life_is_told(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here its setup takes long; SLURM may also believe that one runs which has no process any more."""
+    lab = Lab(tmp_path)
+    submission, report = lab.submit(lab.arms(1), setup=["sleep 15"])
+    until(lambda: cluster.queue("%T") == ["RUNNING"], "the job to run")
+    assert backend.pending([submission]).trouble == []
+    monkeypatch.setattr(backend, "_SILENT_MINUTES", 0.05)
+    until(lambda: backend.pending([submission]).trouble, "it to be silent for three seconds", 30)
+    (told,) = backend.pending([submission]).trouble
+    assert told.startswith(f"SLURM says that job {report.jobs[0]}_0 runs, and for 0 min nothing of it has shown life")
+    assert rounds(submission)[-1].done == 1
+    assert backend.pending([submission]).trouble == []
+
+
 @pytest.mark.parametrize(
     ("reason", "words"),
     [
