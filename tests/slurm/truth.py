@@ -37,6 +37,7 @@ class Facts:
     jobs: dict[str, str] | None  # state by number; None: SLURM cannot be asked
     in_jobs: dict[str, list[str]]  # by label: its jobs that wait or run
     works: dict[int, int]  # by submission: works in jobs that wait or run
+    handed: dict[int, int]  # by submission: works that were ever handed to SLURM
 
     @property
     def keepers(self) -> bool:
@@ -47,8 +48,10 @@ def facts(site: Site) -> Facts:
     trials, jobs = site.trials(), _queue()
     in_jobs: dict[str, list[str]] = {}
     works: Counter[int] = Counter()
+    handed: Counter[int] = Counter()
     for submission in site.submissions():
         for job, label, first in _placed(submission.folder):
+            handed[submission.number] += first
             if job in (jobs or {}):
                 in_jobs.setdefault(label, []).append(job)
                 works[submission.number] += first
@@ -60,6 +63,7 @@ def facts(site: Site) -> Facts:
         jobs,
         in_jobs,
         dict(works),
+        dict(handed),
     )
 
 
@@ -167,7 +171,9 @@ def _in_jobs(text: str, before: Facts, after: Facts) -> list[str]:
     number = re.search(r"submission (\d+)", text)
     if not found or not number or before.jobs is None or after.jobs is None:
         return []
-    most = max(f.works.get(int(number[1]), 0) for f in (before, after))
+    own = int(number[1])
+    most = max(f.works.get(own, 0) for f in (before, after))
     ended = len(after.done - before.done)
-    wrong = int(found[1]) > most + ended
+    meanwhile = after.handed.get(own, 0) - before.handed.get(own, 0)  # which somebody may have cancelled since
+    wrong = int(found[1]) > most + ended + meanwhile
     return [f"says {found[0]}, and there were at most {most} in jobs of submission {number[1]}"] if wrong else []
