@@ -18,12 +18,12 @@ from ablation.trial import checked, training
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Where it is remembered."""
     monkeypatch.setenv("ABLATION_CACHE", str(tmp_path))
-    new_process()
-    return checked._file()
+    new_process(monkeypatch)
+    return checked._FILE
 
 
-def new_process() -> None:
-    checked._file.cache_clear()
+def new_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checked, "_FILE", checked._file())
     checked._known.cache_clear()
 
 
@@ -34,7 +34,7 @@ def never(*_: object) -> None:
 def test_it_is_built_once_for_all_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     told = composed(*TINY, "sched=sgdr", "epochs=5")
     first = training.check(told)
-    new_process()
+    new_process(monkeypatch)
     monkeypatch.setattr(training, "parts", never)
     assert training.check({**told, "out": "elsewhere"}) == first
     with pytest.raises(AssertionError, match="built again"):
@@ -67,11 +67,22 @@ def test_somebody_elses_parts_are_not_remembered(file: Path) -> None:
     assert not file.exists()
 
 
-def test_a_line_that_was_cut_off_is_passed_over(file: Path) -> None:
+@pytest.mark.parametrize("setting", [{"sweep": "../evil"}, {"out": 5}])
+def test_where_it_is_recorded_is_looked_at_each_time(setting: dict[str, Any]) -> None:
+    told = composed(*TINY)
+    training.check(told)
+    with pytest.raises(ConfigError, match=next(iter(setting))):
+        training.check({**told, **setting})
+
+
+@pytest.mark.parametrize("line", ["null", "5", "[[1],2]", '["key",5]', "[1,2,3]", "\0\0"])
+def test_a_line_that_was_cut_off_or_damaged_is_passed_over(
+    file: Path, monkeypatch: pytest.MonkeyPatch, line: str
+) -> None:
     told = composed(*TINY)
     checked.remember(told, ["a note"])
-    file.write_bytes(b'["half a li\n' + file.read_bytes() + b'["torn')
-    new_process()
+    file.write_bytes(b'["half a li\n' + file.read_bytes() + line.encode() + b'\n["torn')
+    new_process(monkeypatch)
     assert checked.recall(told) == ["a note"]
     assert json.loads(file.read_bytes().splitlines()[1])[1] == ["a note"]
 
@@ -79,8 +90,8 @@ def test_a_line_that_was_cut_off_is_passed_over(file: Path) -> None:
 def test_where_nothing_can_be_written_it_is_checked_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "a file").touch()
     monkeypatch.setenv("ABLATION_CACHE", str(tmp_path / "a file"))
-    new_process()
+    new_process(monkeypatch)
     told = composed(*TINY)
     assert training.check(told) == training.check(told)
-    new_process()
+    new_process(monkeypatch)
     assert checked.recall(told) is None

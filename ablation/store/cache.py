@@ -16,13 +16,25 @@ def directory(cache: str | None = None) -> Path:
     return Path(cache or os.environ.get("ABLATION_CACHE") or "~/.cache/ablation").expanduser()
 
 
-def digest(folder: Path, pattern: str, *more: object) -> str:
+def digest(folder: Path, suffix: str, *more: object) -> str:
     """16 hexadecimal digits for the files of a folder, by places and contents, and for whatever else matters."""
     found = hashlib.sha256(repr(more).encode())
-    for path in sorted(folder.rglob(pattern)):
+    for path in files(folder, suffix):
         with suppress(OSError):  # an editor's lock is a link to nothing
             found.update(f"{path.relative_to(folder)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return found.hexdigest()[:16]
+
+
+def files(folder: Path, suffix: str) -> list[Path]:
+    """Those whose names end so, at any depth, also in folders that are links."""
+    found, seen = [], set[str]()
+    for place, folders, names in os.walk(folder, followlinks=True):
+        if (real := os.path.realpath(place)) in seen:  # a link to a folder that it lies in
+            folders.clear()
+            continue
+        seen.add(real)
+        found += [Path(place, name) for name in names if name.endswith(suffix)]
+    return sorted(found)
 
 
 def forget_old(folder: Path) -> None:

@@ -25,9 +25,17 @@ _LIBRARIES = ("torch", "torchvision", "timm", "numpy")
 _ASIDE = ("out", "sweep", "track")  # what is no part of what is built
 
 
+def _file() -> Path:
+    versions = (_FORMAT, sys.version, *map(version, _LIBRARIES))
+    return directory() / "checked" / f"{digest(Path(__file__).parents[1], '.py', *versions)}.jsonl"
+
+
+_FILE = _file()  # now, before the parts are imported: what is edited from here on is not what this process checks
+
+
 def recall(config: Mapping[str, Any]) -> list[str] | None:
     """What there was to say of a configuration when it was checked; None if it is not known to be right."""
-    notes = _known(_file()).get(_key(config)) if _ours(config) else None
+    notes = _known(_FILE).get(_key(config)) if _ours(config) else None
     return None if notes is None else list(notes)
 
 
@@ -35,7 +43,7 @@ def remember(config: Mapping[str, Any], notes: list[str]) -> None:
     """It is right, and this is to be said of it. Where nothing can be written, the next process checks it anew."""
     if not _ours(config):
         return
-    file, key = _file(), _key(config)
+    file, key = _FILE, _key(config)
     _known(file)[key] = notes
     with suppress(OSError):
         if not file.exists():
@@ -47,19 +55,13 @@ def remember(config: Mapping[str, Any], notes: list[str]) -> None:
 
 
 @cache
-def _file() -> Path:
-    versions = (_FORMAT, sys.version, *map(version, _LIBRARIES))
-    return directory() / "checked" / f"{digest(Path(__file__).parents[1], '*.py', *versions)}.jsonl"
-
-
-@cache
 def _known(file: Path) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     with suppress(OSError):
         for line in file.read_bytes().splitlines():
-            with suppress(ValueError):  # one that was cut off
+            with suppress(ValueError, TypeError):  # one that was cut off, or damaged
                 key, notes = json.loads(line)
-                found[key] = notes
+                found |= {key: notes} if isinstance(key, str) and isinstance(notes, list) else {}
     return found
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.build import build
+from ablation.config import scalars
 from ablation.data.content import asked, files
 from ablation.sched._end import ending
 from ablation.store.result import Outcomes
@@ -29,6 +30,7 @@ def check(config: Mapping[str, Any]) -> list[str]:
         ConfigError: names the key, the value and the way out.
     """
     if (known := checked.recall(config)) is not None:
+        scalars(config)  # and with these `out` and `sweep`, which may be others than then
         sinks(config)
         return known
     notes = [*parts(config).notes]

@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a verb; returns the exit code."""
     if arguments is None:
         outlive_output()
-    typed = list(sys.argv[1:] if arguments is None else arguments)
+    typed = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
     try:
         paths.ensure_home()
         if not {"-h", "--help"} & set(typed):

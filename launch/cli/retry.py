@@ -57,7 +57,8 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
     if as_json:
         options.print_json(facts)
     elif not chosen:
-        click.echo(f"nothing to retry: all trials of {sweep.name} that were chosen are done or on their way")
+        why = f"all trials of {sweep.name} that were chosen are done or on their way"
+        click.echo(f"nothing to retry: {why if sweep.trials else f'no trial of {sweep.name} is so'}")
     options.print_warnings(sweep.trouble)
     return max(codes)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -22,10 +23,12 @@ import omegaconf
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.config_source import ConfigSource
 
-from ablation.store.cache import digest, directory, forget_old
+from ablation.store.cache import digest, directory, files, forget_old
 from launch.compose.paths import CONF
 
-_FORMAT = 1  # of what is kept
+_FORMAT = 2  # of what is kept
+_SUM = 32  # bytes of a file that are the others' SHA-256
+_INTERPOLATED = re.compile(rb"^\s*-.*\$\{", re.MULTILINE)  # an entry of a list
 
 Kept = tuple[bytes, Mapping[str, Any]]  # a pickled configuration, and the option of each group
 
@@ -34,24 +37,27 @@ class CompositionCache:
     """Of the files that Hydra searches now."""
 
     def __init__(self, sources: Iterable[ConfigSource]) -> None:
-        self._folder = _folder() if _only_ours(sources) else None
+        self._folder = _folder() if _only_ours(sources) and not _defaults_depend() else None
 
     def get(self, structure: tuple[str, ...]) -> Kept | None:
         """What these choices were composed to; None if it is not known. A damaged file is as good as none."""
-        if self._folder is None:
+        if self._folder is None or _depends(structure):
             return None
         try:
             with (self._folder / _name(structure)).open("rb") as file:
                 if os.fstat(file.fileno()).st_uid != os.geteuid():  # what is unpickled can do anything
                     return None
-                kept: Kept = pickle.load(file)
-        except (OSError, EOFError, ValueError, pickle.UnpicklingError):
+                content = file.read()
+        except OSError:
             return None
+        if _sum(content[_SUM:]) != content[:_SUM]:
+            return None
+        kept: Kept = pickle.loads(content[_SUM:])
         return kept
 
     def put(self, structure: tuple[str, ...], kept: Kept) -> None:
         """Remember it; where nothing can be written, it is composed anew by the next process."""
-        if self._folder is None:
+        if self._folder is None or _depends(structure) or _folder() != self._folder:  # a file was edited meanwhile
             return
         with suppress(OSError):
             if not self._folder.is_dir():
@@ -59,7 +65,8 @@ class CompositionCache:
                 forget_old(self._folder.parent)
             scratch = self._folder / f"{uuid4().hex}.tmp"
             try:
-                scratch.write_bytes(pickle.dumps(kept))
+                content = pickle.dumps(kept)
+                scratch.write_bytes(_sum(content) + content)
                 scratch.replace(self._folder / _name(structure))
             finally:
                 scratch.unlink(missing_ok=True)
@@ -74,7 +81,21 @@ def _only_ours(sources: Iterable[ConfigSource]) -> bool:
 
 def _folder() -> Path:
     versions = (_FORMAT, hydra.__version__, omegaconf.__version__, sys.version)
-    return directory() / "compositions" / digest(CONF, "*.yaml", *versions)
+    return directory() / "compositions" / digest(CONF, ".yaml", *versions)
+
+
+def _defaults_depend() -> bool:
+    """Whether a file's defaults list has an interpolation, which may ask the environment."""
+    return any(_INTERPOLATED.search(path.read_bytes()) for path in files(CONF, ".yaml") if path.is_file())
+
+
+def _depends(structure: tuple[str, ...]) -> bool:
+    """Whether a choice is an interpolation: `optim=${oc.env:OPTIM}`."""
+    return any("${" in text for text in structure)
+
+
+def _sum(content: bytes) -> bytes:
+    return hashlib.sha256(content).digest()
 
 
 def _name(structure: tuple[str, ...]) -> str:

@@ -16,6 +16,7 @@ from omegaconf import OmegaConf
 from ablation.store import cache
 from ablation.store.cache import digest
 from launch.compose import composer as composing
+from launch.compose import composition_cache
 from launch.compose.composer import Composer
 from launch.compose.hydra_version import initialized
 from launch.compose.paths import ROOT
@@ -48,12 +49,18 @@ def test_it_is_composed_once_for_all_processes(kept: Path, monkeypatch: pytest.M
     assert composed() == first
 
 
-@pytest.mark.parametrize("content", [b"", b"no pickle", b"\x80\x04\x95\xff"])
-def test_a_damaged_file_is_as_good_as_none(kept: Path, content: bytes) -> None:
+@pytest.mark.parametrize("damage", ["emptied", "cut off", "zeros", "another bit"])
+def test_a_damaged_file_is_as_good_as_none(kept: Path, damage: str) -> None:
     first = composed()
     (file,) = kept.glob("*/*")
     whole = file.read_bytes()
-    file.write_bytes(content)
+    changed = {
+        "emptied": b"",
+        "cut off": whole[:-9],
+        "zeros": whole[:200] + bytes(64) + whole[264:],
+        "another bit": whole[:900] + bytes([whole[900] ^ 4]) + whole[901:],
+    }[damage]
+    file.write_bytes(changed)
     assert composed() == first
     assert file.read_bytes() == whole
 
@@ -75,6 +82,39 @@ def test_another_users_file_is_not_read(kept: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(composing, "compose", never)
     with pytest.raises(AssertionError, match="composed again"):
         composed()
+
+
+def test_a_choice_by_the_environment_is_made_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("adam", "sgd"):
+        monkeypatch.setenv("OPTIM", name)
+        assert Composer()(["optim=${oc.env:OPTIM}"]).choices["optim"] == name
+
+
+def test_what_was_composed_while_a_file_was_edited_is_not_kept(kept: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    composer = Composer()
+    monkeypatch.setattr(composition_cache, "_folder", lambda: kept / "another")
+    composer(ROW)
+    assert not kept.exists()
+
+
+def test_options_behind_a_link_to_a_folder_count(tmp_path: Path) -> None:
+    (tmp_path / "conf").mkdir()
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "a.yaml").write_text("epochs: 3")
+    (tmp_path / "mine" / "round").symlink_to(tmp_path / "mine")
+    (tmp_path / "conf" / "link").symlink_to(tmp_path / "mine")
+    before = digest(tmp_path / "conf", ".yaml")
+    (tmp_path / "mine" / "a.yaml").write_text("epochs: 7")
+    assert digest(tmp_path / "conf", ".yaml") != before
+
+
+@pytest.mark.parametrize(("entry", "depends"), [("- override /optim: ${oc.env:OPTIM}", True), ("- a", False)])
+def test_a_defaults_list_that_asks_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, depends: bool
+) -> None:
+    (tmp_path / "mine.yaml").write_text(f"defaults:\n  {entry}\nout: ${{oc.env:OUT}}\n")
+    monkeypatch.setattr(composition_cache, "CONF", tmp_path)
+    assert composition_cache._defaults_depend() == depends
 
 
 def test_what_time_it_was_is_not_kept(kept: Path) -> None:
@@ -107,13 +147,13 @@ def test_an_edited_option_counts_at_once(kept: Path, tmp_path: Path) -> None:
 
 def test_a_digest_is_of_places_and_contents(tmp_path: Path) -> None:
     (tmp_path / "a.yaml").write_text("1")
-    first = digest(tmp_path, "*.yaml")
+    first = digest(tmp_path, ".yaml")
     (tmp_path / "a.py").write_text("1")
-    assert digest(tmp_path, "*.yaml") == first != digest(tmp_path, "*.yaml", "another version")
+    assert digest(tmp_path, ".yaml") == first != digest(tmp_path, ".yaml", "another version")
     (tmp_path / "a.yaml").rename(tmp_path / "b.yaml")
-    second = digest(tmp_path, "*.yaml")
+    second = digest(tmp_path, ".yaml")
     (tmp_path / "b.yaml").write_text("2")
-    assert len({first, second, digest(tmp_path, "*.yaml")}) == 3
+    assert len({first, second, digest(tmp_path, ".yaml")}) == 3
 
 
 def test_old_entries_are_forgotten(tmp_path: Path) -> None:

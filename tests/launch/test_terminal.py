@@ -229,6 +229,8 @@ def test_what_takes_seconds_is_said_on_a_terminal_and_leaves_nothing_elsewhere(
     os.close(ours)
     assert says in shown.decode()
     assert says not in printed
-    done = subprocess.run([sys.executable, *line], cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert says not in done.stderr
-    assert done.stdout == printed
+    for more in ({}, {"FORCE_COLOR": "1"}):
+        env = {**os.environ, **more}
+        done = subprocess.run([sys.executable, *line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
+        assert says not in done.stderr
+        assert more or done.stdout == printed
