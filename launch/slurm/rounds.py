@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,13 +20,13 @@ from ablation.store.file_errors import in_words
 from launch.compose.overrides import verb_command
 from launch.slurm import commands, job_batches, records
 from launch.slurm.job_batches import CanaryState, draft_arrays, stages
-from launch.slurm.keeper import Keeper
+from launch.slurm.keeper import Keeper, dismiss
 from launch.slurm.sbatch import JOBS
 from launch.slurm.state import SubmissionView
 from launch.slurm.submitter import Submitter
 from launch.slurm.triage import TAKEN_OVER, Triage, triage
 from launch.status.retry_policy import RESET, RETRY, Decision
-from launch.sweep.submission import Submission
+from launch.sweep.submission import Submission, load
 
 PAUSE = 15.0  # seconds between two rounds, since SLURM is asked gently, or
 _PAUSE_FACTOR = 10  # so many times as long as a round takes, or
@@ -232,6 +232,7 @@ class Rounds:
 
     def __init__(self, folders: Iterable[Path], print_line: Callable[[str], None]) -> None:
         self._open, self._print_line = list(folders), print_line
+        self._followed = set[Path]()  # those that were not over at first, so that SLURM has been asked anyway
         self._due, self._failures = 0.0, 0
         self.trouble = ""  # why no more rounds are made although something is left to judge
 
@@ -263,8 +264,16 @@ class Rounds:
                 self._print_line(f"note: {note}")
             if report.over:
                 self._open.remove(folder)
+                self._dismiss(folder)
+            self._followed.add(folder)
         self._failures = self._failures + 1 if trouble else 0
         if self._failures == _TRIES:
             self.trouble = f"no round could be made {_TRIES} times in a row: {trouble}"
         now = time.monotonic()
         self._due = now + max(PAUSE * _GROWTH**self._failures, _PAUSE_FACTOR * (now - began))
+
+    def _dismiss(self, folder: Path) -> None:
+        """Take back a keeper that SLURM has put aside, so that it does not wait for ever in the queue."""
+        if folder in self._followed:
+            with suppress(AblationError):  # `ablation cancel` does it as well
+                dismiss(load(folder), me="")

@@ -14,7 +14,7 @@ from slurm.lab import LONG, Lab, attempts, check, done, rounds, worker
 from launch.cli import main
 from launch.slurm.jobs import JobKey
 from launch.slurm.records import new_job_name, read_arrays, read_keeper, write_keeper
-from launch.slurm.rounds import make_round
+from launch.slurm.rounds import Rounds, make_round
 from launch.sweep.submission import Submission
 
 StandIn = Callable[[str, str], Path]
@@ -149,3 +149,21 @@ def test_a_keeper_that_slurm_put_back_and_held_long_ago_goes_when_all_is_over(
         assert old.number in capsys.readouterr().out
     lab.brake(None)
     until(lambda: not cluster.queue(), "all keepers to be gone", 120)
+
+
+def test_the_last_keeper_that_slurm_holds_goes_with_a_watch_that_followed_the_sweep(
+    cluster: Cluster, tmp_path: Path
+) -> None:
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    submission, _ = lab.submit(lab.arms(1, LONG), keeper=True)
+    call("scontrol", "hold", read_keeper(submission).number)
+    looked_on = Rounds([submission.folder], print)
+    looked_on.make_due()
+    assert not looked_on.over()
+    lab.brake(None)
+    until(lambda: done(submission), "the trial", 120)
+    looked_on._due = 0.0
+    looked_on.make_due()
+    assert looked_on.over()
+    until(lambda: not cluster.queue(), "the keeper to be gone", 30)
