@@ -16,7 +16,7 @@ from launch.compose.naming import common_and_distinct
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import KINDS
 from launch.status.usage import Usage
-from launch.terminal.colours import colour
+from launch.terminal.words import colour, format_epochs
 
 # The state of an arm whose trials differ: the first of these that one of them has.
 _URGENT = ("failed", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
@@ -38,6 +38,7 @@ class ArmRow:
     mean: float | None  # test accuracy of the last epoch, percent, over the seeds that are done
     std: float | None  # with n - 1; None for fewer than two seeds
     epoch: float  # of those that are not done: the mean
+    running: tuple[int, ...]  # epochs behind each of those that run
     epochs: int
     stale: str = ""  # what has changed since, if a later submission has another arm of this name
 
@@ -64,6 +65,7 @@ def _row(trials: Sequence[Trial]) -> ArmRow:
         mean=statistics.fmean(accuracies) if accuracies else None,
         std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
         epoch=statistics.fmean(open_) if open_ else 0.0,
+        running=tuple(s.epoch for s in states if s.kind == "running"),
         epochs=planned.config["epochs"],
         stale=trials[0].stale,
     )
@@ -123,7 +125,10 @@ def _mean(row: ArmRow) -> str:
 
 
 def _epoch(row: ArmRow) -> str:
-    return "" if row.done == row.total or not row.epoch else f"{row.epoch:.0f}/{row.epochs}"
+    """As the live table: how far those are that run. Where none does, how far the others came, in the mean."""
+    if row.running:
+        return format_epochs(row.running, row.epochs)
+    return format_epochs([round(row.epoch)], row.epochs) if row.epoch else ""
 
 
 def describe_totals(counts: Mapping[str, int]) -> str:

@@ -21,7 +21,7 @@ from launch.status.trial_status import format_duration
 from launch.sweep import edited_code
 from launch.sweep.earlier_arms import SupersededArm
 from launch.terminal.arm_table import ArmRow, describe_totals
-from launch.terminal.colours import colour
+from launch.terminal.words import colour
 
 _UNDER_WAY = ("done", "running", "queued")  # trials that a run would not begin
 # What is listed first if there are more arms than rows.

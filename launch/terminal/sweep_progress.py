@@ -18,7 +18,7 @@ from launch.compose.arm import Planned, Work
 from launch.compose.naming import common_and_distinct
 from launch.status.outcome import HELD, NOT_STARTED, Event, Outcome, TrialKey
 from launch.sweep.submission import Submission
-from launch.terminal.colours import colour
+from launch.terminal.words import colour, format_epochs
 
 # What a person looks for first, where not all arms fit.
 _MOST_URGENT = ("running", "failed", "blocked", "waiting", "stopped", "cancelled", "done", "queued", HELD, NOT_STARTED)
@@ -185,7 +185,7 @@ def _line(text: str, style: str = "") -> Text:
 
 def _cells(progress: Progress, row: ArmProgress, state: str) -> Sequence[Text | str]:
     running = list(row.running.values())
-    epochs = " ".join(f"{work.epoch}/{work.epochs}" for work in running[:2]) + (" ..." if len(running) > 2 else "")
+    epochs = format_epochs([work.epoch for work in running], int(row.planned.config["epochs"]))
     return (
         Text(row.name),
         Text(state, style=colour(state)),

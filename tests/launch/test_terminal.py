@@ -234,3 +234,21 @@ def test_what_takes_seconds_is_said_on_a_terminal_and_leaves_nothing_elsewhere(
         done = subprocess.run([sys.executable, *line], cwd=ROOT, env=env, capture_output=True, text=True, timeout=120)
         assert says not in done.stderr
         assert more or done.stdout == printed
+
+
+def test_status_and_the_live_table_mean_the_same_by_an_epoch(grid: Submission) -> None:
+    """One seed has hardly begun: its arm is not at the mean of both."""
+    planned = next(iter(grid.arms.values()))
+    states = [TrialStatus("running", epoch=32), TrialStatus("running", epoch=11)]
+    rows = arm_table.arm_rows([Trial(planned, seed, Path(), state) for seed, state in enumerate(states)])
+    console = Console(file=io.StringIO(), width=120)
+    console.print(arm_table.table(rows, 0, 120)[0])
+    progress = Progress(grid, 1)
+    for seed, state in enumerate(states):
+        work = Work(planned.arm.id, (seed,))
+        progress.update({"event": "begin", "work": work, "start": 0, "steps": 6, "epochs": 3, "device": "cpu"})
+        progress.update({"event": "epoch", "work": work, "seed": seed, "epoch": state.epoch, "metrics": {}})
+    live = Console(file=io.StringIO(), width=120)
+    live.print(draw_table(progress, 40))
+    for shown in (console, live):
+        assert "32/3 11/3" in shown.file.getvalue()  # type: ignore[attr-defined]
