@@ -203,7 +203,7 @@ def test_rows_that_cannot_be_composed_are_left_out_on_request(capsys: pytest.Cap
     rows = Grid(GlobalHydra.instance().config_loader()).expand({}, ["aug=cutout,cutot"])
     assert composable(rows, []) == rows[:1]
     assert capsys.readouterr().err == "left out: aug=cutot: aug=cutot: no such option\n"
-    with pytest.raises(ConfigError, match="leaves none of 1 arm$"):
+    with pytest.raises(ConfigError, match=r"leaves none of 1 arm$"):
         composable(rows[1:], [])
 
 
