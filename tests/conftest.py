@@ -41,6 +41,27 @@ def own_modules_go_with_their_test(tmp_path_factory: pytest.TempPathFactory) -> 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addini("run_limit", "seconds after which a run is ended, whatever its tests do", default="0")
+    parser.addoption("--minutes", type=float, help="begin only tests whose own time limit ends within so many minutes")
+    parser.addoption("--turn", type=int, default=0, help="which tests come first: other ones for each number")
+
+
+@pytest.hookimpl(trylast=True)  # after `-m` has chosen
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Turns the order, so that runs that have no time for all tests have, turn after turn, run all."""
+    golden = (5**0.5 - 1) / 2  # its multiples begin as far from where earlier turns began as can be
+    first = int(config.getoption("--turn") * golden % 1 * len(items))
+    items[:] = items[first:] + items[:first]
+
+
+BEGAN = time.monotonic()
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    minutes = item.config.getoption("--minutes")
+    marked = item.get_closest_marker("timeout")
+    limit = marked.args[0] if marked else float(item.config.getini("timeout"))
+    if minutes is not None and time.monotonic() - BEGAN + limit > 60 * minutes:
+        pytest.skip(f"is left to another turn: its time limit of {limit:g} s does not fit into the {minutes:g} minutes")
 
 
 def pytest_configure(config: pytest.Config) -> None:

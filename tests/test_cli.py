@@ -64,6 +64,7 @@ def test_two_arms_from_the_readme(tmp_path: Path) -> None:
         assert [m.step for m in client.get_metric_history(run.info.run_id, "test_acc")] == [1, 2]
 
 
+@pytest.mark.slow
 def test_killed_and_started_again_it_ends_the_same(tmp_path: Path) -> None:
     """kill -9 in the middle of an epoch: the same command resumes and ends bit for bit as if nothing had happened."""
     long = ("epochs=4", "track=[]", "checkpoint.seconds=0.2", "aug=[cutout,mixup]", "regularizer=ema")
@@ -86,7 +87,7 @@ def test_killed_and_started_again_it_ends_the_same(tmp_path: Path) -> None:
     assert json.loads(resumed.read_text())["test_acc"] == json.loads(straight.read_text())["test_acc"]
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow)])
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path, number: signal.Signals) -> None:
     line = command(tmp_path, "epochs=500")
     with subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as trial:
@@ -198,6 +199,7 @@ def test_a_refusal_is_a_message_and_exit_code_2(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir()), "nothing was started"
 
 
+@pytest.mark.slow
 def test_a_full_disk_loses_nothing(tmp_path: Path) -> None:
     """No file may grow past 200 KiB, so the first checkpoint cannot be written; with room again the trial is done."""
     line = command(tmp_path, "track=[]")
@@ -221,7 +223,9 @@ def test_every_impossible_arm_of_a_sweep_is_told_before_any_starts(tmp_path: Pat
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("uri", ["http://127.0.0.1:9", "sqlite:////proc/nowhere/mlflow.db"])
+@pytest.mark.parametrize(
+    "uri", ["http://127.0.0.1:9", pytest.param("sqlite:////proc/nowhere/mlflow.db", marks=pytest.mark.slow)]
+)
 def test_a_dead_tracker_costs_a_warning(tmp_path: Path, uri: str) -> None:
     line = command(tmp_path, "track.mlflow.timeout=5")
     line = [f"track.mlflow.uri={uri}" if part.startswith("track.mlflow.uri") else part for part in line]

@@ -22,8 +22,15 @@ def measured(folder: Path, seed: int) -> list[dict[str, float]]:
     return [{k: v for k, v in e["metrics"].items() if k != "images_per_s"} | {"epoch": e["epoch"]} for e in epochs]
 
 
-@pytest.mark.parametrize("fuse", [False, True])
-@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize(
+    ("precision", "fuse"),
+    [
+        ("fp32", False),
+        ("bf16", True),
+        pytest.param("bf16", False, marks=pytest.mark.slow),
+        pytest.param("fp32", True, marks=pytest.mark.slow),
+    ],
+)
 def test_killed_at_any_step_the_end_is_the_same(tmp_path: Path, precision: str, fuse: bool) -> None:
     """With several seeds and every kind of state: momentum, averages, noise inside the model, two-pass gradients."""
     settings = config(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,7 +46,10 @@ def test_a_run_without_mishaps_passes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("source", "name", "processes"),
-    [(SIX + ABORTS, "test_aborts", 2), ("import os\n" + EXITS + "def test_after(): pass\n", "test_exits", 1)],
+    [
+        (SIX + ABORTS, "test_aborts", 2),
+        pytest.param("import os\n" + EXITS + "def test_after(): pass\n", "test_exits", 1, marks=pytest.mark.slow),
+    ],
     ids=["last", "first"],
 )
 def test_a_crash_ends_the_run_and_names_the_test(tmp_path: Path, source: str, name: str, processes: int) -> None:
@@ -60,7 +64,7 @@ def test_a_crash_after_the_last_test_fails_the_run(tmp_path: Path) -> None:
     assert code == 1, said
 
 
-@pytest.mark.parametrize("processes", [0, 1])
+@pytest.mark.parametrize("processes", [1, pytest.param(0, marks=pytest.mark.slow)])
 def test_a_run_that_hangs_is_ended(tmp_path: Path, processes: int) -> None:
     for limit in (5, 20, 80):  # a machine may be so busy that the test has not begun
         code, said = run(tmp_path, HANGS, processes, "-o", f"run_limit={limit}")
@@ -69,3 +73,18 @@ def test_a_run_that_hangs_is_ended(tmp_path: Path, processes: int) -> None:
         if "test_it.py::test_hangs, for" in said:
             return
     pytest.fail(said)
+
+
+def test_turns_begin_at_other_tests_and_end_in_time(tmp_path: Path) -> None:
+    """Six tests, each allowed 600 seconds, which one of 19 minutes can only begin while ten are left."""
+    source = "import pytest\n" + "".join(f"def test_{i}(): print('ran', {i})\n" for i in range(6))
+    source += "@pytest.mark.timeout(1200)\ndef test_long(): print('ran', 6)\n"
+    ran = []
+    for turn in range(3):
+        code, said = run(tmp_path, source, 0, "-s", "-rs", "--turn", str(turn), "--minutes", "19")
+        assert code == 0, said
+        assert "6 passed, 1 skipped" in said
+        assert "its time limit of 1200 s does not fit into the 19 minutes" in said
+        ran.append(re.findall(r"ran (\d)", said))
+    assert all(sorted(order) == [*"012345"] for order in ran)
+    assert len({order[0] for order in ran}) == 3, "each turn begins at another one"

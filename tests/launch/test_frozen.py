@@ -107,6 +107,7 @@ def test_what_is_edited_after_the_submission_changes_nothing(tmp_path: Path) -> 
     assert all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_the_trick_that_is_frozen_does_something(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     before = desk.submit("before")
@@ -122,6 +123,7 @@ def test_the_trick_that_is_frozen_does_something(tmp_path: Path) -> None:
     assert not all(torch.equal(one[name], other[name]) for name in one)
 
 
+@pytest.mark.slow
 def test_the_same_code_under_another_commit_is_told_apart(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
     for line in (["init", "-q"], ["config", "user.email", "a@b"], ["config", "user.name", "A"], ["add", "."]):

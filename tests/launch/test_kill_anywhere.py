@@ -52,7 +52,8 @@ def at_work(out: Path) -> list[int]:
 
 
 @pytest.mark.timeout(1500)
-@pytest.mark.parametrize("kills", [10, pytest.param(MOST, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kills", [10, MOST])
 def test_kills_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kills: int) -> None:
     """A tenth of the kills each hit the driver and a worker that may still be starting."""
     straight, hit = tmp_path / "straight", tmp_path / "hit"

@@ -131,6 +131,7 @@ def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:
     assert not workers(tmp_path / "out")
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_driver_loses_nothing(tmp_path: Path) -> None:
     straight, hit = tmp_path / "straight", tmp_path / "hit"
     long = (*GRID, "epochs=40")
@@ -147,6 +148,7 @@ def test_kill_9_of_the_driver_loses_nothing(tmp_path: Path) -> None:
     same(straight, hit)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:The ``noload`` loader:DeprecationWarning")  # MLflow's, with a new SQLAlchemy
 def test_two_drivers_at_once_share_a_grid(tmp_path: Path) -> None:
     uri = f"sqlite:///{tmp_path}/mlflow.db"
@@ -166,6 +168,7 @@ def test_two_drivers_at_once_share_a_grid(tmp_path: Path) -> None:
         assert [m.step for m in history] == list(range(1, 11))
 
 
+@pytest.mark.slow
 def test_a_canary_that_fails_holds_the_rest(tmp_path: Path) -> None:
     mine, out = tricks(tmp_path / "mine"), tmp_path / "out"
     grid = ("+aug.mischief._target_=tricks_of_mine.mischief", "+aug.mischief.how=print,raise", "seeds=2")
@@ -177,6 +180,7 @@ def test_a_canary_that_fails_holds_the_rest(tmp_path: Path) -> None:
     assert not list(out.glob("*/seed-*")), "nothing was started, and of the canary nothing is left"
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_a_canary_starts_nothing(tmp_path: Path) -> None:
     mine, out = tricks(tmp_path / "mine"), tmp_path / "out"
     trick = mischief("wait", once=tmp_path / "mark")

@@ -140,6 +140,7 @@ def broken(place: Place) -> Place:
     return place
 
 
+@pytest.mark.slow
 def test_three_shells_that_retry_try_once(broken: Place) -> None:
     broken.brake_by("1000", arm=1)
     shells = [broken.start(broken.verb("retry")) for _ in range(3)]

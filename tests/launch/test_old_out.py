@@ -92,6 +92,7 @@ def test_logs_tell_what_failed_and_what_happened(looked_at: Lab) -> None:
     assert all(Path(path).is_file() for path in trial["logs"])
 
 
+@pytest.mark.slow
 def test_retry_trains_what_is_missing_by_the_frozen_code(lab: Lab) -> None:
     before, seeds = results(lab.out), lab.folders("main")
     step = saved(seeds[2])
@@ -124,6 +125,7 @@ def test_fused_seeds_that_a_power_cut_has_ended_go_on_together(lab: Lab) -> None
     assert results(lab.out).items() >= before.items()
 
 
+@pytest.mark.slow
 def test_the_same_grid_again_knows_its_trials(lab: Lab) -> None:
     """By today's code, which has to give the same ids and to read the checkpoint."""
     before, seeds = results(lab.out), lab.folders("main")
@@ -141,6 +143,7 @@ def test_the_same_grid_again_knows_its_trials(lab: Lab) -> None:
     assert [t["state"] for t in told["trials"]] == ["done", "failed", "done", "done"]
 
 
+@pytest.mark.slow
 def test_single_runs_go_on_or_are_known_as_done(lab: Lab) -> None:
     before = results(lab.out)
     (seed,) = lab.folders("alone")

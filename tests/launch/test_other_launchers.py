@@ -43,7 +43,10 @@ def run(tmp_path: Path) -> Run:
     return typed
 
 
-@pytest.mark.parametrize("launcher", ["basic", pytest.param("submitit_local", marks=no_submitit_launcher)])
+@pytest.mark.parametrize(
+    "launcher",
+    [pytest.param("basic", marks=pytest.mark.slow), pytest.param("submitit_local", marks=no_submitit_launcher)],
+)
 def test_a_run_says_what_it_did_and_fails_if_an_arm_does(run: Run, tmp_path: Path, launcher: str) -> None:
     failed = run(launcher, second="error")
     assert failed.returncode == 1

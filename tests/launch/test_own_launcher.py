@@ -18,6 +18,7 @@ from launch.workers import local
 ROOT = Path(__file__).resolve().parents[2]
 
 
+@pytest.mark.slow
 def test_a_yaml_and_a_module(tmp_path: Path) -> None:
     (tmp_path / "conf/hydra/launcher").mkdir(parents=True)
     (tmp_path / "conf/hydra/launcher/drawer.yaml").write_text(pages.code("own_launcher.md", "yaml")[0])

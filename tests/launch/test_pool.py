@@ -54,7 +54,11 @@ def run(
 
 @pytest.mark.parametrize(
     ("how", "said"),
-    [("exit", "with exit code 3"), ("segfault", "by SIGSEGV"), ("linger", "by SIGKILL")],
+    [
+        ("exit", "with exit code 3"),
+        pytest.param("segfault", "by SIGSEGV", marks=pytest.mark.slow),
+        pytest.param("linger", "by SIGKILL", marks=pytest.mark.slow),
+    ],
 )
 def test_a_crash_fails_its_trial_only(tmp_path: Path, how: str, said: str) -> None:
     made = submission(tmp_path, mischief(how), [])
@@ -99,7 +103,7 @@ def test_workers_that_cannot_start_are_one_error(tmp_path: Path) -> None:
         run(made)
 
 
-@pytest.mark.parametrize(("times", "dies"), [(1, False), (9, True)])
+@pytest.mark.parametrize(("times", "dies"), [(1, False), pytest.param(9, True, marks=pytest.mark.slow)])
 def test_workers_that_are_killed_while_they_import_are_replaced(tmp_path: Path, times: int, dies: bool) -> None:
     made = submission(tmp_path, [])
     marks = tmp_path / "marks"
@@ -117,6 +121,7 @@ def test_workers_that_are_killed_while_they_import_are_replaced(tmp_path: Path, 
         assert [o.state for o in run(made).values()] == ["done"]
 
 
+@pytest.mark.slow
 def test_a_worker_that_leaves_but_stays_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process, "_GRACE", 1.0)
     made = submission(tmp_path, mischief("stay"), [])
@@ -154,6 +159,7 @@ def test_asked_to_stop_it_saves_and_begins_nothing_more(tmp_path: Path) -> None:
     assert list(made.out.glob("*/seed-0/attempt-1/last.pt"))
 
 
+@pytest.mark.slow
 def test_someone_who_stops_a_worker_stops_its_trial_only(tmp_path: Path) -> None:
     made = submission(tmp_path, ["epochs=500"], ["optim.lr=0.3"])
     events = Events()
@@ -183,7 +189,7 @@ def cards(*names: str) -> list[Slot]:
     return [Slot(f"gpu-{name}", {"OMP_NUM_THREADS": "1"}, device=name, gpu=True) for name in names]
 
 
-@pytest.mark.parametrize("how", ["ecc", "ecc_abort"])
+@pytest.mark.parametrize("how", ["ecc", pytest.param("ecc_abort", marks=pytest.mark.slow)])
 def test_a_gpu_that_fails_gets_no_other_trial_and_its_own_is_tried_on_another(tmp_path: Path, how: str) -> None:
     made = submission(tmp_path, mischief(how, once=tmp_path / "mark"), ["epochs=20"], ["optim.lr=0.3"])
     events = Events()

@@ -259,6 +259,7 @@ def test_a_chain_through_workers_is_the_chain_one_after_the_other(tmp_path: Path
     assert all(torch.equal(w, other[trial][n]) for trial in one for n, w in one[trial].items())
 
 
+@pytest.mark.slow
 def test_a_failed_teacher_blocks_its_students_which_have_not_failed(tmp_path: Path) -> None:
     done = sweep(tmp_path, "-m", "loss=distill", "teacher=same,optim.lr=1e30", "rounds=2")
     assert done.returncode == 1, done.stdout + done.stderr

@@ -75,7 +75,7 @@ def test_a_driver_that_is_gone_is_noticed_and_nothing_is_lost(tmp_path: Path) ->
     assert list(seed.glob("attempt-1/last.pt"))
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGUSR2])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGUSR2])
 def test_asked_to_stop_it_saves(tmp_path: Path, number: signal.Signals) -> None:
     made = submission(tmp_path, LONG)
     with Worker(made) as worker:

@@ -29,6 +29,7 @@ def asked(capsys: Capture, *arguments: str) -> tuple[int, dict[str, Any], float]
     return code, json.loads(capsys.readouterr().out), time.monotonic() - began
 
 
+@pytest.mark.slow
 def test_nothing_is_asked_when_all_is_done(
     cluster: Cluster, tmp_path: Path, capsys: Capture, stand_in: StandIn
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_queue_that_hangs_is_waited_for_once(
     assert asked(capsys, "status", "--out", str(lab.out))[1]["totals"] == {"cancelled": 2}
 
 
+@pytest.mark.slow
 def test_watch_ends_when_slurm_cannot_be_asked(
     cluster: Cluster, tmp_path: Path, capsys: Capture, stand_in: StandIn, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +138,7 @@ def test_what_sites_make_of_sacct(stand_in: StandIn) -> None:
     }
 
 
+@pytest.mark.slow
 def test_a_persons_settings_change_no_answer(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {
         "SQUEUE_FORMAT": "%i", "SQUEUE_STATES": "COMPLETED", "SQUEUE_SORT": "-i", "SACCT_FORMAT": "jobid",

@@ -61,6 +61,7 @@ def test_an_interpreter_of_ones_own_that_does_not_run(
     assert reason in " ".join(capsys.readouterr().out.split())
 
 
+@pytest.mark.slow
 def test_an_environment_that_was_moved_after_the_submission(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -86,6 +87,7 @@ def test_an_environment_that_was_moved_after_the_submission(
     check(submission)
 
 
+@pytest.mark.slow
 def test_the_folder_in_which_a_sweep_was_submitted_is_gone(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,7 @@ def kill_job(cluster: Cluster, submission: Submission, job: str) -> None:
     cluster.gone(job)
 
 
+@pytest.mark.slow
 def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake("oom")
@@ -44,6 +45,7 @@ def test_out_of_memory_gets_a_smaller_pack_and_then_more_memory(cluster: Cluster
     check(submission)
 
 
+@pytest.mark.slow
 def test_what_stopped_a_job_before_it_was_put_back_is_not_what_killed_it_later(
     cluster: Cluster, tmp_path: Path
 ) -> None:
@@ -99,6 +101,7 @@ def test_slurms_out_of_memory_is_one_too(cluster: Cluster, tmp_path: Path, stand
     assert records.read_arrays(submission.folder)[-1].room.mem_mib == 1000
 
 
+@pytest.mark.slow
 def test_without_accounts_everything_still_works(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
     lab = Lab(tmp_path)
     lab.brake(1)
@@ -134,7 +137,7 @@ def preempt(cluster: Cluster, job: str) -> None:
     until(lambda: job not in call("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%i").split(), f"{job} to be preempted")
 
 
-@pytest.mark.parametrize("warned", [True, False])
+@pytest.mark.parametrize("warned", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_preemption_resumes(cluster: Cluster, tmp_path: Path, warned: bool, request: pytest.FixtureRequest) -> None:
     if not warned:
         request.getfixturevalue("no_warning")
@@ -152,6 +155,7 @@ def test_preemption_resumes(cluster: Cluster, tmp_path: Path, warned: bool, requ
     check(submission)
 
 
+@pytest.mark.slow
 def test_preemption_by_cancelling_is_submitted_again(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake(0.5)

@@ -46,6 +46,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return Shell(tmp_path, tmp_path / "runs")
 
 
+@pytest.mark.slow
 def test_the_whole_checkout_may_be_deleted_after_submitting(cluster: Cluster, shell: Shell) -> None:
     left = shell.start("+hydra.launcher.resources.begin=now+1hour")
     said, _ = left.communicate(timeout=120)
@@ -86,6 +87,7 @@ def test_ctrl_c_while_waiting_leaves_the_jobs_and_the_same_command_waits_again(c
     check(submission)
 
 
+@pytest.mark.slow
 def test_an_option_that_is_edited_between_two_submissions_changes_the_second(cluster: Cluster, shell: Shell) -> None:
     """Both of one name; the jobs of the first wait meanwhile."""
     option = shell.checkout / "conf" / "optim" / "sgd.yaml"

@@ -7,6 +7,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, done, folders, options, parent, rounds, saved, worker
 
@@ -17,6 +18,7 @@ from launch.sweep import submission as sweep
 StandIn = Callable[[str, str], Path]
 
 
+@pytest.mark.slow
 def test_a_trial_that_fails_fails_its_job_and_is_tried_again_only_if_asked(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake("error", arm=0)
@@ -74,6 +76,7 @@ def test_the_warning_before_the_time_limit_saves_and_requeues(cluster: Cluster, 
     check(submission)
 
 
+@pytest.mark.slow
 def test_a_job_that_stops_before_it_got_anywhere_is_left_to_the_policy(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake(20)  # no epoch ends
@@ -90,6 +93,7 @@ def test_a_job_that_stops_before_it_got_anywhere_is_left_to_the_policy(cluster: 
     check(submission)
 
 
+@pytest.mark.slow
 def test_a_lost_node_whose_processes_go_on(cluster: Cluster, tmp_path: Path) -> None:
     """SLURM runs one job again by itself; the other it gives up, so the next round submits it for another node."""
     lab = Lab(tmp_path)
@@ -115,6 +119,7 @@ def test_a_lost_node_whose_processes_go_on(cluster: Cluster, tmp_path: Path) -> 
     check(submission)
 
 
+@pytest.mark.slow
 def test_a_node_that_is_lost_before_slurm_knows_it(cluster: Cluster, tmp_path: Path) -> None:
     """SLURM runs the job again elsewhere, but this one (22.05) without its GPUs, so that srun starts nothing there."""
     lab = Lab(tmp_path)
@@ -132,6 +137,7 @@ def test_a_node_that_is_lost_before_slurm_knows_it(cluster: Cluster, tmp_path: P
     check(submission)
 
 
+@pytest.mark.slow
 def test_a_keeper_that_may_not_submit_leaves_it_to_people(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
     lab = Lab(tmp_path)
     lab.brake(1)

@@ -14,6 +14,7 @@ from launch.cli import main
 Capture = pytest.CaptureFixture[str]
 
 
+@pytest.mark.slow
 def test_a_disk_that_runs_full_while_jobs_train(cluster: Cluster, tmp_path: Path, capsys: Capture) -> None:
     with mounted(LargeSpace, tmp_path / "disk") as disk:
         lab = Lab(disk.folder)

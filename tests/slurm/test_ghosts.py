@@ -76,6 +76,7 @@ def test_a_number_that_is_somebody_elses_job_now_is_not_ours(cluster: Cluster, t
     assert f"{other}_0" in cluster.queue()
 
 
+@pytest.mark.slow
 def test_a_keeper_that_has_submitted_the_next_one_is_no_stray(cluster: Cluster, tmp_path: Path) -> None:
     """Only the next one is on record while both are in the queue."""
     lab = Lab(tmp_path)

@@ -15,6 +15,7 @@ from launch.slurm import submit
 from launch.slurm.records import read_arrays
 
 
+@pytest.mark.slow
 def test_each_trial_is_a_task_with_a_gpu_of_its_own(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     setup = [f'echo "$SLURM_ARRAY_TASK_ID $SLURMD_NODENAME:$CUDA_VISIBLE_DEVICES" >> {tmp_path}/gpus']

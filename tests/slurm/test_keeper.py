@@ -49,6 +49,7 @@ def killed_trial(lab: Lab, **changes: object) -> Submission:
     return submission
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("call_number", [1, 2])
 def test_killed_right_after_it_submitted(cluster: Cluster, tmp_path: Path, stand_in: StandIn, call_number: int) -> None:
     """Its successor, which it submits first, begins some minutes later and finds the trial's job if there is one."""
@@ -81,6 +82,7 @@ def test_put_back_into_the_queue_in_the_middle_of_a_round(cluster: Cluster, tmp_
     check(submission)
 
 
+@pytest.mark.slow
 def test_its_node_is_lost_and_it_goes_on_there(cluster: Cluster, tmp_path: Path, stand_in: StandIn) -> None:
     """SLURM starts it again elsewhere: there are two, which make their rounds one after the other."""
     lab = Lab(tmp_path)
@@ -114,6 +116,7 @@ def test_its_time_is_over_in_the_middle_of_a_round(cluster: Cluster, tmp_path: P
     check(submission)
 
 
+@pytest.mark.slow
 def test_its_partition_is_down(cluster: Cluster, tmp_path: Path) -> None:
     """It waits, and goes on when the partition is up again; a person's round need not wait for it."""
     lab = Lab(tmp_path)

@@ -54,6 +54,7 @@ def test_one_of_two_packed_trials_takes_too_much(cluster: Cluster, tmp_path: Pat
     check(submission)
 
 
+@pytest.mark.slow
 def test_both_of_two_packed_trials_take_too_much(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake("hog 1000")
@@ -67,6 +68,7 @@ def test_both_of_two_packed_trials_take_too_much(cluster: Cluster, tmp_path: Pat
     check(submission)
 
 
+@pytest.mark.slow
 def test_who_was_stopped_beside_a_trial_that_took_too_much_is_not_blamed(cluster: Cluster, tmp_path: Path) -> None:
     """For SLURM the whole job was out of memory."""
     lab = Lab(tmp_path)
@@ -86,6 +88,7 @@ def test_who_was_stopped_beside_a_trial_that_took_too_much_is_not_blamed(cluster
     check(submission)
 
 
+@pytest.mark.slow
 def test_everything_in_a_jobs_group_is_killed(cluster: Cluster, tmp_path: Path) -> None:
     """As some sites' kernels do it: nobody is left who could leave word."""
     lab = Lab(tmp_path)
@@ -109,6 +112,7 @@ def test_everything_in_a_jobs_group_is_killed(cluster: Cluster, tmp_path: Path) 
     check(submission)
 
 
+@pytest.mark.slow
 def test_a_kill_while_another_job_is_out_of_memory_is_a_kill(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake(1)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from slurm.cluster import Cluster, until
 
 from tests.launch.old.lab import FROZEN, Lab, epochs, results, saved, starts
 
 
+@pytest.mark.slow
 def test_lost_and_queued_trials_of_an_old_submission_run_to_their_end(cluster: Cluster, tmp_path: Path) -> None:
     """Its cluster is gone with all jobs: one was done, one had failed, one was training, one waited."""
     lab = Lab(tmp_path / "lab")

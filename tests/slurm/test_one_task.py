@@ -69,6 +69,7 @@ def test_one_driver_and_one_worker_a_place(
         assert attempts(submission) == [1] * len(submission.arms)
 
 
+@pytest.mark.slow
 def test_tasks_too_many_leave_all_to_the_first(cluster: Cluster, tmp_path: Path) -> None:
     """What a site's or a user's shell sets inside a job, srun may put before what we ask of it."""
     lab = Lab(tmp_path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from slurm.cluster import Cluster, until
 from slurm.lab import Lab, attempts, check, rounds
 
@@ -22,6 +23,7 @@ def test_students_wait_for_their_teachers(cluster: Cluster, tmp_path: Path) -> N
     check(submission)
 
 
+@pytest.mark.slow
 def test_the_students_of_a_teacher_that_failed_are_blocked(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake("error")
@@ -36,6 +38,7 @@ def test_the_students_of_a_teacher_that_failed_are_blocked(cluster: Cluster, tmp
     assert rounds(submission)[-1].done == 2
 
 
+@pytest.mark.slow
 def test_a_canary_that_fails_holds_the_rest(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake("error")

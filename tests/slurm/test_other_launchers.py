@@ -15,6 +15,7 @@ from tiny import SMALL_MODEL, TINY
 from launch.compose.paths import ROOT
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     not list(distributions(name="hydra-submitit-launcher")), reason="needs pip install hydra-submitit-launcher"
 )

@@ -49,6 +49,7 @@ def test_what_no_node_can_give_is_refused_in_slurms_words(
     assert [path for path in (folder / "jobs").glob("*.sh") if "-keeper-" not in path.name] == []
 
 
+@pytest.mark.slow
 def test_the_verbs_tell_it_and_end(
     cluster: Cluster, tmp_path: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,6 +83,7 @@ def test_the_verbs_tell_it_and_end(
     assert "Traceback" not in out + err
 
 
+@pytest.mark.slow
 def test_one_refusal_does_not_hold_up_the_others(cluster: Cluster, tmp_path: Path) -> None:
     """Memory that no node has is asked for after a trial ran out of it; another trial was merely killed."""
     lab = Lab(tmp_path)

@@ -8,6 +8,7 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, SCRATCH, Lab, attempts, check, done, folders, rounds, saved, worker
 
@@ -29,6 +30,7 @@ def in_one_place(submission: Submission) -> None:
     assert (report.in_queue, report.jobs, report.retried, report.given_up) == (1, (), {}, {})
 
 
+@pytest.mark.slow
 def test_requeued_while_it_runs_while_it_waits_and_while_it_starts(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake(1)
@@ -74,6 +76,7 @@ def test_a_job_that_failed_and_is_put_back_by_hand(cluster: Cluster, tmp_path: P
     check(submission)
 
 
+@pytest.mark.slow
 def test_requeued_and_held_until_somebody_lets_it_go(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake(1)
@@ -98,6 +101,7 @@ def suspend(job: str, pid: int) -> None:
     until(lambda: Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T", "its worker to stop")
 
 
+@pytest.mark.slow
 def test_suspended_for_longer_than_its_lease(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)
     lab.brake(1)
@@ -115,6 +119,7 @@ def test_suspended_for_longer_than_its_lease(cluster: Cluster, tmp_path: Path) -
     check(submission)
 
 
+@pytest.mark.slow
 def test_suspended_and_meanwhile_taken_over_from_another_machine(cluster: Cluster, tmp_path: Path) -> None:
     """Whoever takes it over cannot see that its process only sleeps. The sleeper wakes up and writes nothing more.
 

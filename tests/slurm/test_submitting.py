@@ -89,6 +89,7 @@ def three_jobs_at_most(cluster: Cluster) -> Iterator[None]:
     call("sacctmgr", "-i", "-Q", "modify", "qos", "normal", "set", "MaxSubmitJobsPerUser=-1")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("three_jobs_at_most")
 def test_what_a_limit_leaves_is_submitted_by_the_keeper_later(cluster: Cluster, tmp_path: Path) -> None:
     lab = Lab(tmp_path)

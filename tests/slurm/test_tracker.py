@@ -61,6 +61,7 @@ def recorded(client: MlflowClient, submission: Submission) -> bool:
     return all(run.info.status == "FINISHED" for run in runs)
 
 
+@pytest.mark.slow
 def test_a_tracker_that_is_locked_and_then_not(
     cluster: Cluster,
     tmp_path: Path,

@@ -101,6 +101,7 @@ def test_damaged_files_of_a_submission_are_named(cluster: Cluster, tmp_path: Pat
     assert f"{report.jobs[0]}_0" in asked(capsys, lab, "cancel")[1]["jobs"]
 
 
+@pytest.mark.slow
 def test_retry_from_three_shells_at_once_is_one(cluster: Cluster, tmp_path: Path) -> None:
     """Whoever was slower sees what the first did not: that it is being tried again."""
     lab = Lab(tmp_path)

@@ -71,6 +71,7 @@ def test_a_job_that_slurm_could_not_start_is_named_and_released(
     check(submission)
 
 
+@pytest.mark.slow
 def test_a_job_that_was_put_back_and_seems_held_by_an_administrator(
     cluster: Cluster, tmp_path: Path, capsys: Capture
 ) -> None:
@@ -134,6 +135,7 @@ def test_a_keeper_that_cannot_start_is_told_apart_and_goes_with_its_sweep(
         call("scontrol", "update", "PartitionName=cancel", "MaxTime=UNLIMITED")
 
 
+@pytest.mark.slow
 def test_a_job_that_runs_and_shows_no_life_is_told(
     cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
