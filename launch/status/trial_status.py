@@ -28,7 +28,7 @@ class TrialStatus:
     message: str = ""
     epoch: int = 0  # epochs behind it
     step: int = 0
-    attempts: int = 0
+    attempts: int = 0  # those that claimed the trial, also if they died before they trained
     test_acc: float | None = None  # percent, of the last epoch
     owner: str = ""  # who trains it, or did so last
     seconds: float = 0.0  # of training, all attempts, if done; else how long the newest attempt has lasted
@@ -87,7 +87,7 @@ def _done(folder: Path) -> TrialStatus | None:
         "done",
         epoch=result["epochs"],
         step=result["steps"],
-        attempts=result["attempts"],
+        attempts=result.get("attempt", result["attempts"]),
         test_acc=result["test_acc"],
         seconds=result["seconds"],
     )

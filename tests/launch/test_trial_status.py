@@ -32,6 +32,15 @@ def test_done(seed: Path) -> None:
     assert (state.kind, state.epoch, state.attempts, state.test_acc, state.seconds) == ("done", 3, 2, 91.5, 12.5)
 
 
+def test_its_attempts_are_as_many_as_before_it_was_done(seed: Path) -> None:
+    """The first died after it had claimed the trial, before it wrote a line."""
+    make(seed, 1)
+    make(seed, 2, start(), owner=Owner.here(), beat=0)
+    assert (of(seed).kind, of(seed).attempts) == ("running", 2)
+    finish(seed, 2, attempts=1)
+    assert (of(seed).kind, of(seed).attempts) == ("done", 2)
+
+
 def test_a_result_that_a_later_attempt_replaces_does_not_count(seed: Path) -> None:
     make(seed, 1, start())
     finish(seed, 1)
