@@ -18,6 +18,7 @@ from launch.terminal.streams import outlive_output
 
 _VERBS = {  # in the order in which they are needed; here, so that the list of them imports none
     "run": "Train one arm, or with -m every arm of a grid.",
+    "sweeps": "Which sweeps there are, and how each stands.",
     "status": "How a sweep stands: arms, totals, hours.",
     "watch": "Follow a sweep live until it is over.",
     "cancel": "Cancel trials that are not done.",
