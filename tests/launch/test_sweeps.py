@@ -27,7 +27,7 @@ def test_they_are_listed_by_when_they_were_submitted_last(tmp_path: Path, capsys
     code, said, _ = told(tmp_path, capsys)
     assert code == 0
     head, *rows = [line.split() for line in said.splitlines()]
-    assert head == "sweep last submitted submissions arms trials".split()
+    assert head == ["sweep", "last", "submitted", "submissions", "arms", "trials"]
     assert [(row[0], *row[3:5]) for row in rows] == [("second", "1", "1"), ("first", "2", "2")]
     assert " ".join(rows[1][5:]) == "3 trials: 1 done, 1 new, 1 stopped"
 
