@@ -87,7 +87,7 @@ def _done(folder: Path) -> TrialStatus | None:
         "done",
         epoch=result["epochs"],
         step=result["steps"],
-        attempts=result.get("attempt", result["attempts"]),
+        attempts=int(result.get("attempt") or result["attempts"]),
         test_acc=result["test_acc"],
         seconds=result["seconds"],
     )
