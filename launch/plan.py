@@ -21,7 +21,7 @@ from launch.compose.overrides import run_command
 from launch.status.sweep_status import AskPending, Trial, trial_statuses
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.edited_code import Edits
-from launch.sweep.submission import Submission, load, submissions
+from launch.sweep.submission import Submission, load_all
 from launch.terminal import plan_table
 from launch.terminal.arm_table import ArmRow, arm_rows
 from launch.terminal.plan_table import PlannedArm, PlanReport
@@ -50,7 +50,7 @@ def make_plan(
 ) -> PlanReport:
     """What would be run; `timed` probes shapes of which no earlier run tells, `budget` looks for dead switches."""
     out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
-    earlier, damaged = _earlier_submissions(out, name)
+    earlier, damaged = load_all(out, name)
     coming, past = pending(earlier), EarlierArms(out)
     status = trial_statuses(out, [(p, seed) for p in planned for seed in p.seeds], coming, write=False)
     trials: dict[str, list[Trial]] = {}
@@ -68,17 +68,6 @@ def make_plan(
         edited = edits.of(p.arm.id, p.config, [t.seed for t in trials[p.arm.id]])
         arms.append(PlannedArm(p, row, trials[p.arm.id], stale, cost, tuple(edited)))
     return PlanReport(name, out, arms, _arms_gone(out, earlier, trials.keys(), coming), notes, run_command(command))
-
-
-def _earlier_submissions(out: Path, name: str) -> tuple[list[Submission], list[str]]:
-    """The submissions of a sweep, oldest first, and what is said of those that are damaged."""
-    found, damaged = [], []
-    for folder in submissions(out, name):
-        try:
-            found.append(load(folder))
-        except AblationError as e:
-            damaged.append(str(e))
-    return found, damaged
 
 
 def _arms_gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], coming: AskPending) -> list[ArmRow]:

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-import yaml
-
 from ablation.config import seeds
 from ablation.errors import ConfigError
+from ablation.store.arm_files import DamagedArm, read_arm, read_config
 from ablation.store.journal import Event, events, settled
 from ablation.store.result import Result, finished
 
@@ -117,16 +116,16 @@ def load(folder: Path, title: str = "") -> Record:
     """Read a seed folder. `title` is for arms whose sweep has not said by which name it knows them.
 
     Raises:
-        OSError, ValueError: `arm.json` beside it, or a file of `sweeps`, is missing or broken.
+        OSError, ValueError, DamagedArm: `arm.json` beside it, or `provenance.json`, is missing or broken.
     """
     provenance = folder.parent / "provenance.json"
-    arm = json.loads((folder.parent / "arm.json").read_text())
+    arm = read_arm(folder.parent)
     asked = dict(_asked(folder.parent / SWEEPS))
     return Record(
         folder=folder,
         arm=arm,
         asked=asked,
-        first=[] if asked else _configured(folder.parent / "config.yaml"),
+        first=[] if asked else _configured(folder.parent),
         title=asked[arm["sweep"]]["name"] if arm["sweep"] in asked else title or arm["name"],
         commit=str((json.loads(provenance.read_text()) if provenance.exists() else {}).get("commit") or ""),
         events=events(folder),
@@ -145,12 +144,11 @@ def _asked(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             yield unquote(path.stem), said
 
 
-def _configured(path: Path) -> list[str]:
-    """The seeds of a configuration; none if it does not say."""
+def _configured(arm: Path) -> list[str]:
+    """The seeds of an arm's configuration; none if it does not say."""
     try:
-        config = yaml.load(path.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
-        return [str(seed) for seed in seeds(config["seeds"])]
-    except (OSError, yaml.YAMLError, KeyError, TypeError, ConfigError):
+        return [str(seed) for seed in seeds(read_config(arm)["seeds"])]
+    except (OSError, DamagedArm, KeyError, TypeError, ConfigError):
         return []
 
 

@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Run, RunTag
 
 from ablation.store import attempt
+from ablation.store.arm_files import CONFIG
 from ablation.store.journal import JOURNAL, Event
 from ablation.store.result import RESULT
 from ablation.track import arm_run, mlflow_runs
@@ -145,7 +146,7 @@ def _files(client: MlflowClient, run: Run, record: Record) -> None:
         return
     arm, seed = record.folder.parent, record.folder
     journals = [attempt.folder(seed, number) / JOURNAL for number in attempt.numbers(seed)]
-    for file in (arm / "config.yaml", *sorted(arm.glob("provenance*.json")), *journals, seed / RESULT):
+    for file in (arm / CONFIG, *sorted(arm.glob("provenance*.json")), *journals, seed / RESULT):
         if file.exists():
             client.log_artifact(run.info.run_id, str(file), file.parent.name if file in journals else None)
     client.set_tag(run.info.run_id, FILES, mark)

@@ -13,14 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
 from ablation.errors import ConfigError
 from ablation.store.identity import difference
 from ablation.trial.program import program_of
 from launch.checks.child import answers
 from launch.compose.arm import Planned, has_run
 from launch.compose.naming import common_and_distinct, rules
+from launch.sweep.earlier_arms import EarlierArms
 
 _KEY = "hydra.launcher.check"
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
@@ -136,8 +135,7 @@ def _teacher(p: Planned, known: Mapping[str, Any]) -> Any:
     """The configuration of an arm's teacher, which is not trained yet; None without one, or if it is gone."""
     if p.teacher is None or p.teacher in known:
         return known.get(p.teacher or "")
-    path = Path(p.config["out"]) / p.teacher / "config.yaml"
-    return yaml.safe_load(path.read_text()) if path.exists() else None
+    return EarlierArms(Path(p.config["out"])).config(Path(p.config["out"]) / p.teacher)
 
 
 def _notes_on_same(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:

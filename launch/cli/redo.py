@@ -11,6 +11,7 @@ import click
 from ablation import config
 from ablation.errors import ConfigError, DataError
 from ablation.store import set_aside
+from ablation.store.arm_files import CONFIG
 from launch.cli import options
 from launch.compose import overrides
 from launch.compose.arm import has_begun
@@ -90,7 +91,7 @@ def _edited(run: ArmRecord, trouble: list[str]) -> bool:
 def _students(out: Path, archive: Archive, teachers: Chosen) -> Chosen:
     """The trials that learned from these, and those that learned from them, teachers first."""
     past, taught = EarlierArms(out), dict[str, list[str]]()
-    for file in sorted(out.glob("*/config.yaml")):
+    for file in sorted(out.glob(f"*/{CONFIG}")):
         if teacher := (past.config(file.parent) or {}).get("teacher"):
             taught.setdefault(str(teacher), []).append(file.parent.name)
     known = {(id_, seed) for id_, (_, seeds) in teachers.items() for seed in seeds}

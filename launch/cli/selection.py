@@ -17,7 +17,7 @@ from ablation.store.identity import flatten
 from launch.backends import backend_of, status_of
 from launch.compose.overrides import parsed
 from launch.status.sweep_status import Trial
-from launch.sweep.submission import Submission, load, submissions
+from launch.sweep.submission import Submission, load_all, submissions
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,7 @@ def select(out: Path, name: str | None, chosen: Filter) -> SelectedSweep:
             raise ConfigError(f"{name}: no such sweep under {out}; {near(name, names)}")
         raise ConfigError(f"{out}: no sweep was started there; start one with -m, or name the folder with --out")
     name = name or folders[-1].parent.name
-    loaded, damaged = [], []
-    for folder in folders:
-        if folder.parent.name == name:
-            try:
-                loaded.append(load(folder))
-            except AblationError as e:
-                damaged.append(str(e))
+    loaded, damaged = load_all(out, name)
     if not loaded:
         raise AblationError("; ".join(damaged))
     newest = [backend_of(submission).newest(submission) for submission in loaded]

@@ -7,13 +7,11 @@ is left has an id, a name, and a folder that says what it is.
 from __future__ import annotations
 
 import inspect
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
@@ -21,14 +19,13 @@ from omegaconf.errors import OmegaConfBaseException
 from ablation.build import factory
 from ablation.config import GROUPS, MANY, seeds
 from ablation.errors import ConfigError
-from ablation.store.atomic import write_atomic
+from ablation.store import arm_files
 from ablation.store.identity import PATH, canonical, flatten, identify, theirs
 from ablation.store.result import RESULT
 from launch.compose.naming import full_name, rules
 from launch.compose.overrides import parsed
 from launch.compose.paths import CONF
 
-_Dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)  # the one in C is six times as fast
 Config = dict[str, Any]
 
 
@@ -45,16 +42,8 @@ class Arm:
     command: str
 
     def write(self, folder: Path, config: Mapping[str, Any]) -> None:
-        """`arm.json` and `config.yaml`, once: they are what the id was made from. A folder with the second is whole."""
-        folder.mkdir(parents=True, exist_ok=True)
-        if not (folder / "arm.json").exists():
-            write_atomic(folder / "arm.json", self._json().encode())
-        if not (folder / "config.yaml").exists():
-            text = yaml.dump(dict(config), sort_keys=False, Dumper=_Dumper)
-            write_atomic(folder / "config.yaml", text.encode())
-
-    def _json(self) -> str:
-        return json.dumps(asdict(self), indent=1) + "\n"
+        """`arm.json` and `config.yaml`, once."""
+        arm_files.write(folder, asdict(self), config)
 
 
 @dataclass(frozen=True)

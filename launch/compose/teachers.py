@@ -7,17 +7,16 @@ waits for its teacher's of the same seed; so a sweep has stages.
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import yaml
-
 from ablation.config import GROUPS, MANY
 from ablation.errors import ConfigError
+from ablation.store import arm_files
+from ablation.store.arm_files import DamagedArm
 from ablation.store.identity import SURROUNDINGS, identify, made_under, revisions
 from ablation.trial.program import program_of
 from ablation.trial.teacher import agree, ready
@@ -144,11 +143,11 @@ def _earlier_run(student: Config, prefix: str) -> list[Planned]:
     folder = folders[0]
     here = {key: student[key] for key in SURROUNDINGS if key in student}
     try:
-        arm = Arm(**json.loads((folder / "arm.json").read_bytes()))
-        config = {**_OLD_DEFAULTS, **yaml.safe_load((folder / "config.yaml").read_bytes()), **here}
+        arm = Arm(**arm_files.read_arm(folder))
+        config = {**_OLD_DEFAULTS, **arm_files.read_config(folder), **here}
         made = made_under(folder.name, config, rules())
         named = identify(config, replace(rules(), revised=made))
-    except (OSError, ValueError, TypeError, AttributeError, yaml.YAMLError) as e:
+    except (OSError, DamagedArm, TypeError, AttributeError) as e:
         way = "run it again by its command, or take another teacher"
         raise ConfigError(f"teacher={prefix}: {folder} is not whole ({' '.join(str(e).split())}); {way}") from e
     if named != folder.name:

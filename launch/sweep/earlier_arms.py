@@ -7,14 +7,15 @@ small `arm.json` of each arm; the configuration is read only of those that matte
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from ablation.store import arm_files
+from ablation.store.arm_files import ARM, DamagedArm
+from ablation.store.file_errors import in_words
 from ablation.store.identity import CONTENT, PATH, REVISED, difference
 from launch.compose.arm import Arm, Config, Planned, has_run
 from launch.compose.naming import rules
@@ -22,16 +23,39 @@ from launch.compose.naming import rules
 _MOST_ALIKE = 20  # arms with the same options: the newest tell enough of what a run costs
 _BY_PATH = "its images were known by their path only, and are now known by their content"
 _BY_RULES = "its id was made by earlier rules; see CHANGELOG.md"  # the ids differ, and what is in them does not
-_Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C is ten times as fast
 
 
 class EarlierArms:
-    """The arms that have been run into a folder."""
+    """The arms that have been run into a folder, each file read once. Those that are damaged are passed over."""
 
     def __init__(self, out: Path) -> None:
         self._out = out
+        self._arms: dict[Path, dict[str, Any] | None] = {}
         self._configs: dict[Path, Config | None] = {}
         self._finished: dict[str, list[Path]] = {}
+
+    def arm(self, folder: Path) -> dict[str, Any] | None:
+        """What `arm.json` of an arm's folder holds; None if it is damaged or not there."""
+        if folder not in self._arms:
+            self._arms[folder] = _read_whole(arm_files.read_arm, folder)
+        return self._arms[folder]
+
+    def config(self, folder: Path) -> Config | None:
+        """The configuration of an arm, by its folder; None if it is damaged or not there."""
+        if folder not in self._configs:
+            self._configs[folder] = _read_whole(arm_files.read_config, folder)
+        return self._configs[folder]
+
+    @cached_property
+    def folders(self) -> list[Path]:
+        """Newest first."""
+        files = sorted(self._out.glob(f"*/{ARM}"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+        return [path.parent for path in files]
+
+    @cached_property
+    def all(self) -> list[tuple[Path, dict[str, Any]]]:
+        """The folders, and what their `arm.json` hold; newest first."""
+        return [(folder, arm) for folder in self.folders if (arm := self.arm(folder)) is not None]
 
     def superseded_by_default(self, planned: Planned, present: Collection[str]) -> SupersededArm | None:
         """The newest arm by the same name that has run and is none of the `present` ids."""
@@ -50,25 +74,13 @@ class EarlierArms:
             self._finished[key] = list(islice(done, _MOST_ALIKE))
         return self._finished[key]
 
-    def config(self, folder: Path) -> Config | None:
-        """The configuration of an arm; None if it is damaged: such neighbours are passed over."""
-        if folder not in self._configs:
-            self._configs[folder] = _read_config(folder / "config.yaml")
-        return self._configs[folder]
-
-    @cached_property
-    def _arms(self) -> list[tuple[Path, dict[str, Any]]]:
-        """Newest first; those whose `arm.json` is damaged are passed over."""
-        files = sorted(self._out.glob("*/arm.json"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-        return [(path.parent, arm) for path in files if (arm := _read_arm(path)) is not None]
-
     @cached_property
     def _by_name(self) -> dict[str, list[Path]]:
-        return _grouped((arm["name"], folder) for folder, arm in self._arms)
+        return _grouped((arm["name"], folder) for folder, arm in self.all)
 
     @cached_property
     def _by_groups(self) -> dict[str, list[Path]]:
-        return _grouped((_groups_key(arm["groups"]), folder) for folder, arm in self._arms)
+        return _grouped((_groups_key(arm["groups"]), folder) for folder, arm in self.all)
 
 
 class SupersededArm(NamedTuple):
@@ -84,11 +96,11 @@ class SupersededArm(NamedTuple):
 def notes(arm: Arm, config: Mapping[str, Any], out: Path) -> list[str]:
     """What to know of earlier runs: this arm in another sweep, or the same command with other defaults."""
     lines = []
-    for path in sorted(out.glob("*/arm.json")):
+    for path in sorted(out.glob(f"*/{ARM}")):
         try:
-            lines += _compare(arm, config, path)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, yaml.YAMLError) as e:
-            lines.append(f"{path.parent} is damaged and was passed over ({type(e).__name__})")
+            lines += _compare(arm, config, path.parent)
+        except (OSError, DamagedArm) as e:
+            lines.append(f"{in_words(e)}; it was passed over")
     return lines
 
 
@@ -114,21 +126,11 @@ def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
     return ", ".join(keys + made) + ("; see CHANGELOG.md" if made else "")
 
 
-def _read_arm(path: Path) -> dict[str, Any] | None:
+def _read_whole(read: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any] | None:
     try:
-        arm = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        return read(folder)
+    except (OSError, DamagedArm):
         return None
-    whole = isinstance(arm, dict) and isinstance(arm.get("name"), str) and isinstance(arm.get("groups"), dict)
-    return arm if whole else None
-
-
-def _read_config(path: Path) -> Config | None:
-    try:
-        config = yaml.load(path.read_text(), Loader=_Loader)
-    except (OSError, ValueError, yaml.YAMLError):
-        return None
-    return config if isinstance(config, dict) else None
 
 
 def _groups_key(groups: Mapping[str, str]) -> str:
@@ -143,15 +145,15 @@ def _grouped(pairs: Iterable[tuple[str, Path]]) -> dict[str, list[Path]]:
     return grouped
 
 
-def _compare(arm: Arm, config: Mapping[str, Any], path: Path) -> list[str]:
-    """The notes on one earlier arm, whose `arm.json` this is."""
-    earlier, notes = json.loads(path.read_bytes()), list[str]()
-    if earlier["id"] == arm.id and earlier["sweep"] != arm.sweep:
+def _compare(arm: Arm, config: Mapping[str, Any], folder: Path) -> list[str]:
+    """The notes on one earlier arm, by its folder."""
+    earlier, notes = arm_files.read_arm(folder), list[str]()
+    if folder.name == arm.id and earlier["sweep"] != arm.sweep:
         notes.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
-    if earlier["id"] != arm.id and earlier["name"] == arm.name and has_run(path.parent):
-        old = yaml.safe_load((path.parent / "config.yaml").read_text())
-        changed = describe_changes(difference(old, config, rules(), (earlier["id"], arm.id)))
-        notes.append(f"stale: {path.parent} came from the same command, but {changed}")
+    if folder.name != arm.id and earlier["name"] == arm.name and has_run(folder):
+        old = arm_files.read_config(folder)
+        changed = describe_changes(difference(old, config, rules(), (folder.name, arm.id)))
+        notes.append(f"stale: {folder} came from the same command, but {changed}")
     return notes
 
 

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from ablation.build import near
-from ablation.errors import AblationError, ConfigError
+from ablation.errors import ConfigError
 from launch.compose.naming import common_and_distinct
-from launch.sweep.submission import Submission, load, submissions
+from launch.sweep.earlier_arms import EarlierArms
+from launch.sweep.submission import Submission, load_all
 
 _ID = re.compile(r"[0-9a-f]{1,16}")
 
@@ -46,18 +44,11 @@ class Archive:
     """Everything under `out`: run folders, and submissions, of one sweep or of all."""
 
     def __init__(self, out: Path, sweep: str | None = None) -> None:
-        self.out, self.trouble = out, list[str]()
-        self.submissions = list(self._load(sweep))
+        self.out = out
+        self.submissions, self.trouble = load_all(out, sweep)
         self.names = {id_: p.arm.name for s in self.submissions for id_, p in s.arms.items()}
         folders = () if sweep or not out.is_dir() else (p.name for p in out.iterdir())
         self._ids = {*self.names, *filter(_ID.fullmatch, folders)}
-
-    def _load(self, sweep: str | None) -> Iterator[Submission]:
-        for folder in submissions(self.out, sweep):
-            try:
-                yield load(folder)
-            except AblationError as e:
-                self.trouble.append(str(e))
 
     def find(self, text: str) -> ArmRecord:
         """The arm whose id begins so, or whose name, whole or as `status` shows it, is this.
@@ -92,13 +83,12 @@ class Archive:
     def record(self, id_: str) -> ArmRecord:
         """What is known of an id: its folder says it, or else the newest submission does."""
         requesting = [s for s in self.submissions if id_ in s.arms]
-        folder, trouble = self.out / id_, list(self.trouble)
-        description = _read_mapping(folder / "arm.json", json.loads, trouble)
-        config = _read_mapping(folder / "config.yaml", yaml.safe_load, trouble)
+        folder, files = self.out / id_, EarlierArms(self.out)
+        description, config = files.arm(folder), files.config(folder)
         if requesting:
             planned = requesting[-1].arms[id_]
             description, config = description or vars(planned.arm), config or planned.config
-        return ArmRecord(id_, folder, description or {}, config, requesting, trouble)
+        return ArmRecord(id_, folder, description or {}, config, requesting, [*self.trouble, *files.trouble])
 
 
 def find_trial(archive: Archive, text: str) -> tuple[ArmRecord, list[int]]:
@@ -116,18 +106,3 @@ def find_trial(archive: Archive, text: str) -> tuple[ArmRecord, list[int]]:
     if not number.isdecimal() or int(number) not in record.seeds:
         raise ConfigError(f"{text}: no such seed; {record.id} has {', '.join(map(str, record.seeds)) or 'none'}")
     return record, [int(number)]
-
-
-def _read_mapping(path: Path, parse: Any, trouble: list[str]) -> Any:
-    """A mapping from a file; None if there is no file, or it is damaged, which is noted."""
-    try:
-        content = parse(path.read_text())
-    except FileNotFoundError:
-        return None
-    except (ValueError, yaml.YAMLError) as e:
-        trouble.append(f"{path} is damaged ({' '.join(str(e).split())})")
-        return None
-    if isinstance(content, dict):
-        return content
-    trouble.append(f"{path} is damaged: it is empty or no mapping")
-    return None

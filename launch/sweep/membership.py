@@ -18,8 +18,8 @@ from ablation.store.result import RESULT
 from ablation.track.trial_files import SWEEPS
 from launch.compose.arm import Planned
 from launch.compose.naming import short_names
+from launch.sweep.earlier_arms import EarlierArms
 
-_DESCRIPTION = "arm.json"
 _LOCK = ".asked.lock"
 _PATIENCE = 60.0  # seconds to wait for another shell that asks
 
@@ -34,9 +34,10 @@ def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path
     news = []
     with FileLock(out / _LOCK, timeout=_PATIENCE):
         noted = {path.parents[1].name: read_mapping(path) for path in out.glob(f"*/{SWEEPS}/{file}")}
-        ids = dict.fromkeys([*noted, *_unnoted_arms(out, sweep), *seeds])
-        names = {id_: str(read_mapping(out / id_ / _DESCRIPTION).get("name", "")) for id_ in ids}
-        for id_, title in short_names({id_: name for id_, name in names.items() if name}).items():
+        arms = EarlierArms(out)
+        ids = dict.fromkeys([*noted, *_unnoted_arms(arms, sweep), *seeds])
+        names = {id_: arm["name"] for id_ in ids if (arm := arms.arm(out / id_))}
+        for id_, title in short_names(names).items():
             old = noted.get(id_, {})
             now = {"name": title, "seeds": sorted({*old.get("seeds", []), *seeds.get(id_, [])})}
             if old != now:
@@ -55,14 +56,12 @@ def places(planned: Planned) -> list[str]:
 def short_names_of(out: Path) -> dict[str, str]:
     """A title for every arm under `out`, among those recorded in the same sweep."""
     by_sweep: dict[str, dict[str, str]] = {}
-    for path in sorted(out.glob(f"*/{_DESCRIPTION}")):
-        arm = read_mapping(path)
-        if {"sweep", "name"} <= arm.keys():
-            by_sweep.setdefault(str(arm["sweep"]), {})[path.parent.name] = str(arm["name"])
+    for folder, arm in EarlierArms(out).all:
+        by_sweep.setdefault(arm["sweep"], {})[folder.name] = arm["name"]
     return {id_: title for names in by_sweep.values() for id_, title in short_names(names).items()}
 
 
-def _unnoted_arms(out: Path, sweep: str) -> list[str]:
+def _unnoted_arms(arms: EarlierArms, sweep: str) -> list[str]:
     """The arms of a sweep that were run before it was noted which sweeps ask for an arm."""
-    old = [path for path in out.glob(f"*/{_DESCRIPTION}") if not (path.parent / SWEEPS).exists()]
-    return sorted(path.parent.name for path in old if read_mapping(path).get("sweep") == sweep)
+    old = ((folder.name, arms.arm(folder)) for folder in arms.folders if not (folder / SWEEPS).exists())
+    return sorted(id_ for id_, arm in old if arm and arm["sweep"] == sweep)

@@ -146,6 +146,17 @@ def load(folder: Path) -> Submission:
         ) from e
 
 
+def load_all(out: Path, name: str | None = None) -> tuple[list[Submission], list[str]]:
+    """The submissions of one sweep, or of all, oldest first, and what is to be said of those that are damaged."""
+    loaded, damaged = [], []
+    for folder in submissions(out, name):
+        try:
+            loaded.append(load(folder))
+        except AblationError as e:
+            damaged.append(str(e))
+    return loaded, damaged
+
+
 def require_code(code: Path) -> None:
     """Refuse to train without the frozen code: Python would take that of today in its place.
 

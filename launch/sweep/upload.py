@@ -190,4 +190,5 @@ def _label(folder: Path) -> str:
 
 
 def _one_line(e: Exception) -> str:
-    return f"{type(e).__name__}: {' '.join(str(e).split())[:300]}"
+    kind = "" if isinstance(e, AblationError) else f"{type(e).__name__}: "
+    return f"{kind}{' '.join(str(e).split())[:300]}"

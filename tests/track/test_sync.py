@@ -62,7 +62,7 @@ def test_a_broken_folder_does_not_keep_the_others_back(
     (first.parent / "arm.json").write_text("{")
     code, printed = report(capsys, tmp_path / "runs", "--uri", uri)
     assert code == 1
-    assert "JSONDecodeError" in printed["trials"][0]["error"]
+    assert printed["trials"][0]["error"].startswith(f"{first.parent}/arm.json is damaged")
     assert printed["trials"][1]["points"] == 17
 
 
