@@ -18,7 +18,7 @@ from ablation.store.identity import difference
 from ablation.trial.program import program_of
 from launch.checks.child import answers
 from launch.compose.arm import Planned, has_run
-from launch.compose.naming import common_and_distinct, rules
+from launch.compose.naming import rules, short_names
 from launch.sweep.earlier_arms import EarlierArms
 
 _KEY = "hydra.launcher.check"
@@ -102,7 +102,7 @@ def check(planned: Sequence[Planned], budget: Budget) -> CheckResult:
     known = {p.arm.id: p.config for p in planned}
     questions = [{"config": p.config, "teacher": _teacher(p, known), "seed": seed} for p in planned]
     replies = answers(questions, budget.seconds)
-    _, short = common_and_distinct({p.arm.id: p.arm.name for p in planned})
+    _, short = short_names({p.arm.id: p.arm.name for p in planned})
     _refuse_unsteady(planned, replies, short)
     seen = [(p, a["aspects"]) for p, a in zip(planned, replies, strict=True) if a is not None and "aspects" in a]
     pairs, remarks = _notes_on_same(seen, short), _notes_on_unchecked(planned, replies, short, budget)

@@ -12,7 +12,7 @@ import click
 from ablation.errors import ConfigError
 from launch.cli import options
 from launch.cli.selection import Filter, SelectedSweep, select
-from launch.compose.naming import common_and_distinct
+from launch.compose.naming import short_names
 from launch.status import failures, trial_status
 from launch.status.failures import TrialFailure
 from launch.status.sweep_status import UNREADABLE
@@ -99,7 +99,7 @@ def _print_failures(sweep: SelectedSweep, as_json: bool) -> int:
         options.print_json({"sweep": sweep.name, "groups": [_facts(g) for g in groups], "trouble": sweep.trouble})
         return 0
     number = sum(map(len, groups))
-    _, names = common_and_distinct({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
+    _, names = short_names({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
     ways = f", in {len(groups)} way{'s'[: len(groups) != 1]}" if groups else ""
     click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{ways}")
     files = logs_by_trial(sweep.out) if groups else {}

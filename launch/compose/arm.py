@@ -131,7 +131,7 @@ def make_arm(
         changed[PATH] = config["data"]["path"]
     return Arm(
         id=identify(config, rules()),
-        name=full_name(overrides, config),
+        name=full_name(overrides, theirs(config)),
         sweep=str(config["sweep"]),
         groups=_labels(config, choices, overrides),
         params={k: v for k, v in changed.items() if k not in MANY},

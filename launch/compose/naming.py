@@ -1,4 +1,7 @@
-"""Names of arms: the full one, made of what was typed, and the short ones, which tell arms apart among others."""
+"""Names of arms: the full one, made of what was typed, and the short one, by which people know an arm among others.
+
+Every view shows the short names, and so do MLflow and the lines of tables that have no label of their own.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,15 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cache
-from typing import Any
 
 import yaml
 
 from ablation.config import GROUPS, MANY
-from ablation.store.identity import Rules, surrounding, theirs
+from ablation.store.identity import Rules, surrounding
 from launch.compose.overrides import key_value_pairs
 from launch.compose.paths import CONF
 
+BASELINE = "baseline"  # what has no overrides of its own
 _NEXT = re.compile(r",(?=[^,=\[\]{}]+=)")  # a comma before `key=`, not one within a value
 _FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
 _LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same
@@ -27,31 +30,31 @@ def rules() -> Rules:
     return Rules(**yaml.safe_load((CONF / "identity.yaml").read_text()))
 
 
-def full_name(overrides: Sequence[str], config: Mapping[str, Any]) -> str:
+def full_name(overrides: Sequence[str], users: tuple[str, ...] = ()) -> str:
     """The name of the arm that these overrides give: all in one order, without where and how often it is run.
 
-    The configuration that they give, if they give one, tells which arguments are those of a user's own factory.
+    `users` are the beginnings of `identity.theirs`, the arguments of a user's own factories.
     """
-    neutral, users = {(k, json.dumps(v)) for k, v in rules().neutral.items()}, theirs(config)
+    neutral = {(k, json.dumps(v)) for k, v in rules().neutral.items()}
     kept = [(k, v) for k, v in dict(key_value_pairs(overrides)).items() if k.startswith(users) or (k, v) not in neutral]
-    return ",".join(sorted(f"{k}={v}" for k, v in kept if not surrounding(k, users))) or "baseline"
+    return ",".join(sorted(f"{k}={v}" for k, v in kept if not surrounding(k, users))) or BASELINE
 
 
-def short_names(names: Mapping[str, str]) -> dict[str, str]:
-    """A title for every full name, by id: what all share is left out, and the rest is shortened where that is clear.
+def short_names(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """From full names by id: what all share, and the short names by id, from which that is left out.
 
     A narrow column shows some twenty characters, which have to tell the arms of a sweep apart.
 
     `aug.mixup.alpha=0.3,aug=mixup,epochs=10` among others of 10 epochs is "mixup alpha=0.3"; what is left without
     anything is "baseline".
     """
-    _, rest = common_and_distinct(names)
-    own = {id_: sorted(name_parts(text), key=_rank) if text != "baseline" else [] for id_, text in rest.items()}
+    common, rest = common_and_distinct(names)
+    own = {text: sorted(name_parts(text), key=_rank) if text != BASELINE else [] for text in rest.values()}
     keys = {part.partition("=")[0] for each in own.values() for part in each}
     last = Counter(key.rpartition(".")[2] for key in keys)
-    titles = {id_: " ".join(_shorten(part, last) for part in each) or "baseline" for id_, each in own.items()}
-    twice = {title for title, number in Counter(titles.values()).items() if number > 1}
-    return {id_: ",".join(own[id_]) or title if title in twice else title for id_, title in titles.items()}
+    short = {text: " ".join(_shorten(part, last) for part in each) or BASELINE for text, each in own.items()}
+    twice = {title for title, number in Counter(short.values()).items() if number > 1}
+    return common, {id_: text if short[text] in twice else short[text] for id_, text in rest.items()}
 
 
 def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -59,7 +62,7 @@ def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     own = {id_: name_parts(name) for id_, name in names.items()}
     shared = set.intersection(*map(set, own.values())) if len(own) > 1 else set()
     common = next(iter(own.values())) if own else []
-    rest = {id_: ",".join(p for p in each if p not in shared) or "baseline" for id_, each in own.items()}
+    rest = {id_: ",".join(p for p in each if p not in shared) or BASELINE for id_, each in own.items()}
     return ",".join(p for p in common if p in shared), rest
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import ConfigError
-from launch.compose.naming import common_and_distinct
+from launch.compose.naming import common_and_distinct, short_names
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.submission import Submission, load_all
 
@@ -51,7 +51,7 @@ class Archive:
         self._ids = {*self.names, *filter(_ID.fullmatch, folders)}
 
     def find(self, text: str) -> ArmRecord:
-        """The arm whose id begins so, or whose name, whole or as `status` shows it, is this.
+        """The arm whose id begins so, or whose name is this: whole, without what all share, or as it is shown.
 
         Raises:
             ConfigError: there is none, and the nearest; or there are several, and which.
@@ -78,7 +78,8 @@ class Archive:
     def _namings(self) -> Iterator[Mapping[str, str]]:
         yield self.names
         for submission in self.submissions:
-            yield common_and_distinct({id_: p.arm.name for id_, p in submission.arms.items()})[1]
+            names = {id_: p.arm.name for id_, p in submission.arms.items()}
+            yield from (common_and_distinct(names)[1], short_names(names)[1])
 
     def record(self, id_: str) -> ArmRecord:
         """What is known of an id: its folder says it, or else the newest submission does."""

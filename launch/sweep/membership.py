@@ -37,7 +37,7 @@ def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path
         arms = EarlierArms(out)
         ids = dict.fromkeys([*noted, *_unnoted_arms(arms, sweep), *seeds])
         names = {id_: arm["name"] for id_ in ids if (arm := arms.arm(out / id_))}
-        for id_, title in short_names(names).items():
+        for id_, title in short_names(names)[1].items():
             old = noted.get(id_, {})
             now = {"name": title, "seeds": sorted({*old.get("seeds", []), *seeds.get(id_, [])})}
             if old != now:
@@ -58,7 +58,7 @@ def short_names_of(out: Path) -> dict[str, str]:
     by_sweep: dict[str, dict[str, str]] = {}
     for folder, arm in EarlierArms(out).all:
         by_sweep.setdefault(arm["sweep"], {})[folder.name] = arm["name"]
-    return {id_: title for names in by_sweep.values() for id_, title in short_names(names).items()}
+    return {id_: title for names in by_sweep.values() for id_, title in short_names(names)[1].items()}
 
 
 def _unnoted_arms(arms: EarlierArms, sweep: str) -> list[str]:

@@ -60,7 +60,7 @@ def build_definition(request: Request, composed: Sequence[Composed]) -> Definiti
     """The table, from what each of its rows composed to."""
     own = [arms[-1] if isinstance(arms, list) else None for arms in composed]
     configs = [p.config if p else {} for p in own]
-    full = (full_name(row.overrides, config) for row, config in zip(request.rows, configs, strict=True))
+    full = (full_name(row.overrides, theirs(config)) for row, config in zip(request.rows, configs, strict=True))
     _, named = common_and_distinct({str(n): name for n, name in enumerate(full)})
     others, search = against(request.rows, request.labels, request.about.baseline), search_paths(request.hydra)
     lines: dict[tuple[str, str | None], Line] = {}

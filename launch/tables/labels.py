@@ -9,23 +9,24 @@ from ablation.build import near
 from ablation.errors import ConfigError
 from ablation.store import identity
 from launch.compose.grid import GridRow
+from launch.compose.naming import BASELINE, common_and_distinct, full_name, short_names
+from launch.compose.overrides import parsed
 from launch.tables.file import FIRST
+
+_USERS = ("data.",)  # before a row is composed, its data set may be a user's
 
 
 def labels(rows: Sequence[GridRow]) -> list[str]:
-    """The label of each row; where axes multiply it, with its place on them; without a label, what sets it apart.
+    """The label of each row; where axes multiply it, with its place on them; without a label, its arm's short name.
 
-    A row that has neither is the baseline, unless another row is called so: then all of its overrides are its name.
+    Where a label says the same, the name is the full one.
     """
     places = _axes(rows)
     called = {n: ", ".join([own, *places[n]]) for n, row in enumerate(rows) if (own := _label(row))}
-    shared = set.intersection(*(set(row.overrides) for row in rows)) if rows else set()
-    free = "baseline" not in called.values()
-    for n, row in enumerate(rows):
-        if n not in called:
-            kept = [text for text in row.overrides if not surrounding(text)]
-            nothing = "baseline" if free else ", ".join(kept) or "defaults"
-            called[n] = ", ".join(text for text in kept if text not in shared) or nothing
+    full, given = _full_names(rows), set(called.values())
+    for n, name in short_names(full)[1].items():
+        longer = full[n] if full[n] != BASELINE else "defaults"
+        called.setdefault(int(n), longer if name in given else name)
     return [called[n] for n in range(len(rows))]
 
 
@@ -39,16 +40,18 @@ def against(rows: Sequence[GridRow], called: Sequence[str], baseline: str | None
     """
     if any(_label(row) for row in rows):
         return [_partner(rows, called, n, baseline) for n in range(len(rows))]
-    if baseline is not None and baseline not in (FIRST, *called):
+    typed = common_and_distinct(_full_names(rows))[1]
+    names = {name: called[int(n)] for n, name in typed.items()} | {name: name for name in called}
+    if baseline is not None and baseline not in (FIRST, *names):
         raise ConfigError(f"hydra.sweeper.baseline={baseline}: no arm is called so; {near(baseline, called)}")
-    chosen = called[0] if baseline == FIRST else baseline
+    chosen = called[0] if baseline == FIRST else names.get(baseline or "")
     return [chosen if chosen != own else None for own in called]
 
 
-def surrounding(override: str, users: tuple[str, ...] = ("data.",)) -> bool:
+def surrounding(override: str, users: tuple[str, ...] = _USERS) -> bool:
     """Whether it says where, how or how often a trial is run, but not what it is.
 
-    `users` are the beginnings of `identity.theirs`; before a row is composed, its data set may be a user's.
+    `users` are the beginnings of `identity.theirs`.
     """
     return identity.surrounding(override.lstrip("+~").partition("=")[0], users)
 
@@ -65,12 +68,22 @@ def _partner(rows: Sequence[GridRow], called: Sequence[str], n: int, baseline: s
 
 def _axes(rows: Sequence[GridRow]) -> list[list[str]]:
     """For each row the overrides that are not common to all rows of its label, without its surroundings."""
-    kept = [[text for text in row.overrides if not surrounding(text)] for row in rows]
+    kept = [[text for text in _effective(row.overrides) if not surrounding(text)] for row in rows]
     sets: dict[str, list[set[str]]] = defaultdict(list)
     for row, overrides in zip(rows, kept, strict=True):
         sets[_label(row)].append(set(overrides))
     common = {label: set.intersection(*found) for label, found in sets.items()}
     return [[o for o in own if o not in common[_label(row)]] for row, own in zip(rows, kept, strict=True)]
+
+
+def _full_names(rows: Sequence[GridRow]) -> dict[str, str]:
+    """By the row's number."""
+    return {str(n): full_name(row.overrides, _USERS) for n, row in enumerate(rows)}
+
+
+def _effective(overrides: Sequence[str]) -> list[str]:
+    """Without those that do nothing, since a later one sets the same key."""
+    return list({parsed(text).get_key_element(): text for text in overrides}.values())
 
 
 def _label(row: GridRow) -> str:

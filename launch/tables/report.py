@@ -153,13 +153,13 @@ def with_options(definition: Definition, options: ReportOptions) -> Definition:
         ConfigError: no line is called so.
     """
     if options.baseline is not None:
-        labels = [line.label for line in definition.lines]
-        if options.baseline not in labels:
-            way = near(options.baseline, labels)
+        names = {line.name: line.label for line in definition.lines}
+        names |= {line.label: line.label for line in definition.lines}
+        if options.baseline not in names:
+            way = near(options.baseline, [line.label for line in definition.lines])
             raise ConfigError(f"hydra.launcher.baseline={options.baseline}: no line is called so; {way}")
-        definition = replace(
-            definition, lines=tuple(_compared_with(line, options.baseline) for line in definition.lines)
-        )
+        base = names[options.baseline]
+        definition = replace(definition, lines=tuple(_compared_with(line, base) for line in definition.lines))
     return replace(definition, metric=options.metric or definition.metric)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 from rich.table import Table
 from rich.text import Text
 
-from launch.compose.naming import common_and_distinct
+from launch.compose.naming import short_names
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import KINDS
 from launch.status.usage import Usage
@@ -84,7 +84,7 @@ def any_abandoned(trials: Sequence[Trial]) -> bool:
 
 def table(found: Sequence[ArmRow], limit: int, width: int) -> tuple[Table, str]:
     """At most `limit` rows (0: all), the urgent ones if there are more, in grid order; and what all names share."""
-    common, short = common_and_distinct({row.id: row.name for row in found})
+    common, short = short_names({row.id: row.name for row in found})
     shown = sorted(sorted(range(len(found)), key=lambda n: _URGENT.index(found[n].state))[: limit or len(found)])
     digits = _digits(found)
     cells = [_cells(found[n], found[n].id[:digits]) for n in shown]

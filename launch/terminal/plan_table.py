@@ -15,7 +15,7 @@ from rich.text import Text
 from ablation.store import code
 from launch.checks.cost import Cost
 from launch.compose.arm import Planned
-from launch.compose.naming import common_and_distinct
+from launch.compose.naming import short_names
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import format_duration
 from launch.sweep import edited_code
@@ -83,7 +83,7 @@ def show(report: PlanReport, limit: int) -> None:
     """Print it; at most `limit` arms, 0 for all."""
     console = Console(highlight=False, markup=False)
     console = console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
-    common, short = common_and_distinct({arm.row.id: arm.row.name for arm in report.arms})
+    common, short = short_names({arm.row.id: arm.row.name for arm in report.arms})
     console.print(f"sweep {report.name} in {report.out}" + (f", all with {common}" if common else ""))
     order = sorted(range(len(report.arms)), key=lambda n: _URGENT.index(report.arms[n].state))
     shown = sorted(order[: limit or len(order)])

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from launch.compose.arm import Planned, Work
-from launch.compose.naming import common_and_distinct
+from launch.compose.naming import short_names
 from launch.status.outcome import HELD, NOT_STARTED, Event, Outcome, TrialKey
 from launch.sweep.submission import Submission
 from launch.terminal.words import colour, format_epochs
@@ -83,7 +83,7 @@ class Progress:
     """All arms, in grid order."""
 
     def __init__(self, submission: Submission, slots: int, hint: str = "Ctrl-C: save and stop") -> None:
-        self.common, short = common_and_distinct({arm: p.arm.name for arm, p in submission.arms.items()})
+        self.common, short = short_names({arm: p.arm.name for arm, p in submission.arms.items()})
         self.rows = {arm: ArmProgress(planned, short[arm]) for arm, planned in submission.arms.items()}
         self.slots, self.hint = slots, hint
         self.before: set[TrialKey] = set()  # trials that were done before this run, which runs nothing for them

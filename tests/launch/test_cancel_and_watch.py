@@ -234,14 +234,14 @@ def test_what_changes_is_told_until_nothing_is_in_flight(
     if not terminal:
         assert text.splitlines() == [
             "1 of 4 trials are done already",
-            "[2/4] aug=cutout seed 0: not started",
+            "[2/4] cutout seed 0: not started",
             "baseline seed 1: running at epoch 0, process 7 on n1",
-            "aug=mixup seed 0: running at epoch 1, process 7 on n1",
+            "mixup seed 0: running at epoch 1, process 7 on n1",
             "baseline seed 1: epoch 2, test 52.00%",
-            "aug=mixup seed 0: waits to be tried again (preempted)",
+            "mixup seed 0: waits to be tried again (preempted)",
             "baseline seed 1: waits to be tried again",
             "[3/4] baseline seed 1: done, test 88.80%",
-            "[4/4] aug=mixup seed 0: failed (oom): no memory",
+            "[4/4] mixup seed 0: failed (oom): no memory",
         ]
 
 
@@ -271,10 +271,10 @@ def test_a_failure_that_may_be_tried_again_is_not_told_as_the_end(
     follow(look, lambda: "running" in written.getvalue(), s, Console(file=written, width=100, highlight=False))
     assert written.getvalue().splitlines() == [
         "2 of 4 trials are done already",
-        "aug=mixup seed 0: failed (node); whether it is tried again is decided next",
-        "[3/4] aug=cutout seed 0: failed (error): no such file",
-        "aug=mixup seed 0: running at epoch 0, process 7 on n1",
-        "[4/4] aug=mixup seed 0: done, test 90.00%",
+        "mixup seed 0: failed (node); whether it is tried again is decided next",
+        "[3/4] cutout seed 0: failed (error): no such file",
+        "mixup seed 0: running at epoch 0, process 7 on n1",
+        "[4/4] mixup seed 0: done, test 90.00%",
     ]
 
 

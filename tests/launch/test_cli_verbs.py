@@ -76,7 +76,7 @@ def test_status_fits_a_terminal(capsys: Capture, demo: Submission, monkeypatch: 
     monkeypatch.setenv("COLUMNS", "80")
     _, text = said(capsys, demo, "status", "demo")
     plain = re.sub(r"\x1b\[[0-9;]*m", "", text)
-    rows = [line for line in plain.splitlines() if "±" in line or "failed: oom" in line or "aug=[cutout" in line]
+    rows = [line for line in plain.splitlines() if "±" in line or "failed: oom" in line or "cutout+mixup" in line]
     assert len(rows) == 3
     assert max(map(len, rows)) <= 80
 

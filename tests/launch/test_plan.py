@@ -105,7 +105,7 @@ def test_the_table_is_read_by_people(
     lines = said.splitlines()
     assert lines[0].startswith(f"sweep main in {tmp_path}, all with ")
     assert lines[1].split() == ["id", "arm", "state", "done", "missing", "to", "come"]
-    assert lines[2].split() == [planned[1].arm.id[:8], "aug=mixup", "1", "failed:", "diverged", "0/2", "0,1", "unknown"]
+    assert lines[2].split() == [planned[1].arm.id[:8], "mixup", "1", "failed:", "diverged", "0/2", "0,1", "unknown"]
     assert "1 new" in lines[3]
     assert "... and 1 more arms (hydra.launcher.rows=0 lists all)" in said
     assert "3 arms, 5 trials: 1 failed, 3 new, 1 done" in said

@@ -83,10 +83,10 @@ def test_what_happens_is_told(grid: Submission, terminal: bool) -> None:
     said = written.getvalue()
     for text in (
         "1 of 60 trials are done already",
-        "optim.lr=0.02 seed 0: failed (error): ValueError: no [good] at 17",
+        "lr=0.02 seed 0: failed (error): ValueError: no [good] at 17",
     ):
         assert text in said
-    for text in ("optim.lr=0.04 seed 0: another process", "a note", "1 trials save their state"):
+    for text in ("lr=0.04 seed 0: another process", "a note", "1 trials save their state"):
         assert text in said
     assert ("resumed at step 2 of 6" in said) == (not terminal)
     assert said.count("a note") == 1, "what is true of many trials is said once"
@@ -101,8 +101,8 @@ def test_the_table_is_never_larger_than_the_terminal(grid: Submission, width: in
     assert len(lines) <= max(height - 1, 4)
     assert max(map(len, lines)) <= width
     if height >= 8:
-        assert any("optim.lr=0.03" in line and "running" in line and "2/3" in line for line in lines)
-        assert any("optim.lr=0.02" in line and "failed" in line for line in lines)
+        assert any("lr=0.03" in line and "running" in line and "2/3" in line for line in lines)
+        assert any("lr=0.02" in line and "failed" in line for line in lines)
     if height < 30:
         assert "more: " in written.getvalue(), "arms that do not fit are counted"
 
