@@ -60,7 +60,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     folder = paths.make_out(config, membership.places(planned)) / arm.id
     watch = trial_progress.choose_watch(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edited_code.notes([planned])
-    earlier = earlier_arms.notes(arm, config, folder.parent)
+    earlier = earlier_arms.notes(planned)
     told = [*planned.notes, *earlier, *others, *provenance.notes(), *upload.tracker_problems([config])]
     for note in [*notes, *told]:
         watch.note(note)

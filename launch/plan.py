@@ -63,7 +63,7 @@ def make_plan(
         notes += _probe(planned, estimates)
     arms = []
     for p, row in zip(planned, arm_rows(status.trials), strict=True):
-        stale = past.superseded_by_default(p, trials.keys()) if row.state == "new" else None
+        stale = past.stale(p, trials.keys()) if row.state == "new" else None
         cost = estimates.of(p) if row.done < row.total else None
         edited = edits.of(p.arm.id, p.config, [t.seed for t in trials[p.arm.id]])
         arms.append(PlannedArm(p, row, trials[p.arm.id], stale, cost, tuple(edited)))

@@ -122,7 +122,9 @@ def _today(run: ArmRecord) -> dict[str, Any]:
     except (ConfigError, DataError) as e:
         return {"refused": str(e)}
     found = reasons.stale(run, now)
-    return {"stale": {"id": found[0], "keys": found[1]}} if found else {"edited": reasons.edited_files(run, now)}
+    if found is None:
+        return {"edited": reasons.edited_files(run, now)}
+    return {"stale": {"id": now.arm.id, "keys": found.changed}}
 
 
 def _trial(seed: int, folder: Path) -> dict[str, Any]:

@@ -21,7 +21,9 @@ _AGAIN = ("failed", "stopped", "cancelled", "blocked", "new")
 
 @click.command()
 @options.sweep
-@click.option("--stale", is_flag=True, help="Also arms that a later submission replaced by others of the same names.")
+@click.option(
+    "--stale", is_flag=True, help="Also stale arms: those whose commands gave other arms in a later submission."
+)
 @options.as_json
 def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
     """Run again what failed, stopped, was cancelled or never started.

@@ -65,7 +65,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
         if 0 < rows < len(found):
             console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
         for row in (r for r in found if r.stale):
-            console.print(f"stale: {row.id[:8]}, since a newer arm of this name differs: {row.stale}")
+            console.print(f"stale: {row.id[:8]}, since its command gives another arm now: {row.stale}")
         for line in (arm_table.describe_totals(arm_table.totals(sweep.trials)), *arm_table.describe_usage(costs)):
             console.print(line)
         for note in notes:

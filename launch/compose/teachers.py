@@ -147,7 +147,7 @@ def _earlier_run(student: Config, prefix: str) -> list[Planned]:
         config = {**_OLD_DEFAULTS, **arm_files.read_config(folder), **here}
         made = made_under(folder.name, config, rules())
         named = identify(config, replace(rules(), revised=made))
-    except (OSError, DamagedArm, TypeError, AttributeError) as e:
+    except (OSError, DamagedArm, ValueError, TypeError, AttributeError) as e:
         way = "run it again by its command, or take another teacher"
         raise ConfigError(f"teacher={prefix}: {folder} is not whole ({' '.join(str(e).split())}); {way}") from e
     if named != folder.name:

@@ -23,6 +23,8 @@ from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.naming import rules
 from launch.compose.overrides import search_paths
+from launch.sweep import earlier_arms
+from launch.sweep.earlier_arms import StaleArm
 from launch.sweep.edited_code import Edits
 from launch.sweep.lookup import ArmRecord
 from launch.sweep.provenance import SOURCE
@@ -47,10 +49,13 @@ def compose_today(run: ArmRecord) -> Planned:
     return planned
 
 
-def stale(run: ArmRecord, now: Planned) -> tuple[str, Changes] | None:
-    """If the run's command gives another one today, `now`: that one's id, and the keys that changed (was, is)."""
-    ids = (run.id, now.arm.id)
-    return None if now.arm.id == run.id else (now.arm.id, difference(_config(run), now.config, rules(), ids))
+def stale(run: ArmRecord, now: Planned) -> StaleArm | None:
+    """If the run's command gives another one today, which is `now`: the run, and what has changed.
+
+    Raises:
+        AblationError: its configuration is lost.
+    """
+    return earlier_arms.stale(run.folder, _config(run), now)
 
 
 def differences(a: ArmRecord, b: ArmRecord) -> Changes:

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ablation.store.file_errors import in_words
-from ablation.store.identity import difference
 from launch.compose.arm import Planned
-from launch.compose.naming import rules
 from launch.status import trial_status
 from launch.status.outcome import TrialKey
 from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision
 from launch.status.trial_status import TrialStatus
-from launch.sweep.earlier_arms import describe_changes
+from launch.sweep.earlier_arms import command_key, same_command, stale
 from launch.sweep.submission import Submission
 
 _WAITING = ("new", "stopped")  # what a driver may still start
@@ -31,7 +29,7 @@ class Trial(NamedTuple):
     seed: int
     folder: Path  # the seed's
     state: TrialStatus
-    stale: str = ""  # a later submission has another arm of this name: the keys that changed
+    stale: str = ""  # the same command gave another arm in a later submission: what had changed
     given_up: bool = False  # it failed, and it was decided that it is not tried again
 
     @property
@@ -71,8 +69,8 @@ def sweep_status(submissions: Sequence[Submission], ask: AskPending) -> SweepSta
             seeds.setdefault(id_, {}).update(dict.fromkeys(planned.seeds))
     wanted = [(arms[id_], seed) for id_ in arms for seed in sorted(seeds[id_])]
     status = trial_statuses(submissions[-1].out, wanted, ask)
-    superseded = _superseded(list(arms.values()))
-    return status._replace(trials=[t._replace(stale=superseded.get(t.planned.arm.id, "")) for t in status.trials])
+    changed = _stale(submissions[-1].out, list(arms.values())) if len(submissions) > 1 else {}
+    return status._replace(trials=[t._replace(stale=changed.get(t.planned.arm.id, "")) for t in status.trials])
 
 
 def trial_statuses(
@@ -94,15 +92,12 @@ def narrow_submission(submission: Submission, trials: Sequence[Trial]) -> Submis
     return replace(submission, arms=arms)
 
 
-def _superseded(planned: Sequence[Planned]) -> dict[str, str]:
-    """Of arms, newest first: those whose name a newer one has, and how the newer one differs, by id."""
-    names: dict[str, Planned] = {}
-    older = [p for p in planned if names.setdefault(p.arm.name, p) is not p]
-    pairs = [(p, names[p.arm.name]) for p in older]
-    return {
-        p.arm.id: describe_changes(difference(p.config, newer.config, rules(), (p.arm.id, newer.arm.id)))
-        for p, newer in pairs
-    }
+def _stale(out: Path, planned: Sequence[Planned]) -> dict[str, str]:
+    """Of arms, newest first: those whose command gave a newer one, and what has changed, by id."""
+    newest: dict[str, Planned] = {}
+    pairs = [(p, newest.setdefault(command_key(p.arm.overrides), p)) for p in planned]
+    pairs = [(p, now) for p, now in pairs if p is not now and same_command(p.arm.overrides, now)]
+    return {p.arm.id: str(stale(out / p.arm.id, p.config, now)) for p, now in pairs}
 
 
 def _trial(out: Path, planned: Planned, seed: int, write: bool) -> Trial:

@@ -1,24 +1,27 @@
 """The arms that have been run into a folder, for whoever is about to run more: which are alike, and which are stale.
 
-An arm is stale if its command gives another arm today, since a default or an option has changed. They are found by the
-small `arm.json` of each arm; the configuration is read only of those that matter.
+An arm is stale if the command that it came from gives another arm now, since a default or an option has changed. That
+hangs on the overrides, and not on names, which are for people. Arms are found by their small `arm.json`; the
+configuration is read only of those that matter.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from hydra.errors import HydraException
+
 from ablation.store import arm_files
 from ablation.store.arm_files import ARM, DamagedArm
 from ablation.store.file_errors import in_words
-from ablation.store.identity import CONTENT, PATH, REVISED, difference
-from launch.compose.arm import Arm, Config, Planned, has_run
-from launch.compose.naming import rules
+from ablation.store.identity import CONTENT, PATH, REVISED, difference, theirs
+from launch.compose.arm import Config, Planned, has_run
+from launch.compose.naming import full_name, rules
 
 _MOST_ALIKE = 20  # arms with the same options: the newest tell enough of what a run costs
 _BY_PATH = "its images were known by their path only, and are now known by their content"
@@ -29,7 +32,7 @@ class EarlierArms:
     """The arms that have been run into a folder, each file read once. Those that are damaged are passed over."""
 
     def __init__(self, out: Path) -> None:
-        self._out = out
+        self._out, self.trouble = out, list[str]()  # what was wrong with the files that were read and passed over
         self._arms: dict[Path, dict[str, Any] | None] = {}
         self._configs: dict[Path, Config | None] = {}
         self._finished: dict[str, list[Path]] = {}
@@ -37,13 +40,13 @@ class EarlierArms:
     def arm(self, folder: Path) -> dict[str, Any] | None:
         """What `arm.json` of an arm's folder holds; None if it is damaged or not there."""
         if folder not in self._arms:
-            self._arms[folder] = _read_whole(arm_files.read_arm, folder)
+            self._arms[folder] = self._read(arm_files.read_arm, folder)
         return self._arms[folder]
 
     def config(self, folder: Path) -> Config | None:
         """The configuration of an arm, by its folder; None if it is damaged or not there."""
         if folder not in self._configs:
-            self._configs[folder] = _read_whole(arm_files.read_config, folder)
+            self._configs[folder] = self._read(arm_files.read_config, folder)
         return self._configs[folder]
 
     @cached_property
@@ -57,13 +60,12 @@ class EarlierArms:
         """The folders, and what their `arm.json` hold; newest first."""
         return [(folder, arm) for folder in self.folders if (arm := self.arm(folder)) is not None]
 
-    def superseded_by_default(self, planned: Planned, present: Collection[str]) -> SupersededArm | None:
-        """The newest arm by the same name that has run and is none of the `present` ids."""
-        for folder in self._by_name.get(planned.arm.name, []):
-            other = folder.name != planned.arm.id and folder.name not in present
-            if other and has_run(folder) and (config := self.config(folder)):
-                ids = (folder.name, planned.arm.id)
-                return SupersededArm(folder, difference(config, planned.config, rules(), ids))
+    def stale(self, planned: Planned, present: Collection[str] = ()) -> StaleArm | None:
+        """The newest stale arm that came from the same command, has run, and is none of the `present` ids."""
+        for folder in self._by_command.get(command_key(planned.arm.overrides), []):
+            other = folder.name not in {*present, planned.arm.id} and has_run(folder)
+            if other and (config := self.config(folder)) and same_command(self._overrides(folder), planned):
+                return stale(folder, config, planned)
         return None
 
     def alike(self, planned: Planned) -> list[Path]:
@@ -75,16 +77,28 @@ class EarlierArms:
         return self._finished[key]
 
     @cached_property
-    def _by_name(self) -> dict[str, list[Path]]:
-        return _grouped((arm["name"], folder) for folder, arm in self.all)
+    def _by_command(self) -> dict[str, list[Path]]:
+        return _grouped((command_key(self._overrides(folder)), folder) for folder in self.folders)
+
+    def _overrides(self, folder: Path) -> list[str]:
+        return list((self.arm(folder) or {}).get("overrides", ()))
 
     @cached_property
     def _by_groups(self) -> dict[str, list[Path]]:
         return _grouped((_groups_key(arm["groups"]), folder) for folder, arm in self.all)
 
+    def _read(self, read: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any] | None:
+        try:
+            return read(folder)
+        except FileNotFoundError:
+            return None
+        except (OSError, DamagedArm) as e:
+            self.trouble.append(in_words(e))
+            return None
 
-class SupersededArm(NamedTuple):
-    """An earlier arm of the same command, whose trials no longer count: a default or an option has changed since."""
+
+class StaleArm(NamedTuple):
+    """An arm whose command gives another one now, so that its trials no longer count for it."""
 
     folder: Path
     changed: Mapping[str, tuple[Any, Any]]  # key -> what it was, what it is
@@ -93,14 +107,37 @@ class SupersededArm(NamedTuple):
         return describe_changes(self.changed)
 
 
-def notes(arm: Arm, config: Mapping[str, Any], out: Path) -> list[str]:
+def stale(folder: Path, config: Mapping[str, Any], now: Planned) -> StaleArm | None:
+    """The arm in this folder, if `now` is what its command gives now and is another one."""
+    if folder.name == now.arm.id:
+        return None
+    return StaleArm(folder, difference(config, now.config, rules(), (folder.name, now.arm.id)))
+
+
+def command_key(overrides: Sequence[str]) -> str:
+    """The same for all commands that are alike, and for few others; empty if Hydra cannot read it."""
+    try:
+        return full_name(overrides)
+    except (HydraException, TypeError):
+        return ""
+
+
+def same_command(overrides: Sequence[str], now: Planned) -> bool:
+    """Whether commands are alike: one asked for these overrides, the other for `now`."""
+    users = theirs(now.config)
+    return full_name(overrides, users) == full_name(now.arm.overrides, users)
+
+
+def notes(planned: Planned) -> list[str]:
     """What to know of earlier runs: this arm in another sweep, or the same command with other defaults."""
-    lines = []
-    for path in sorted(out.glob(f"*/{ARM}")):
-        try:
-            lines += _compare(arm, config, path.parent)
-        except (OSError, DamagedArm) as e:
-            lines.append(f"{in_words(e)}; it was passed over")
+    out = Path(planned.config["out"])
+    earlier = EarlierArms(out)
+    found, own = earlier.stale(planned), earlier.arm(out / planned.arm.id)
+    lines = [f"{each}; it was passed over" for each in earlier.trouble]
+    if own and own["sweep"] != planned.arm.sweep:
+        lines.append(f"this trial is recorded in the sweep {own['sweep']!r}, and stays there")
+    if found:
+        lines.append(f"stale: {found.folder} came from the same command, but {found}")
     return lines
 
 
@@ -126,13 +163,6 @@ def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
     return ", ".join(keys + made) + ("; see CHANGELOG.md" if made else "")
 
 
-def _read_whole(read: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any] | None:
-    try:
-        return read(folder)
-    except (OSError, DamagedArm):
-        return None
-
-
 def _groups_key(groups: Mapping[str, str]) -> str:
     """What arms that are alike have in common: the option of each group but the schedule, which costs nothing."""
     return json.dumps({group: option for group, option in groups.items() if group != "sched"}, sort_keys=True)
@@ -143,18 +173,6 @@ def _grouped(pairs: Iterable[tuple[str, Path]]) -> dict[str, list[Path]]:
     for key, folder in pairs:
         grouped.setdefault(key, []).append(folder)
     return grouped
-
-
-def _compare(arm: Arm, config: Mapping[str, Any], folder: Path) -> list[str]:
-    """The notes on one earlier arm, by its folder."""
-    earlier, notes = arm_files.read_arm(folder), list[str]()
-    if folder.name == arm.id and earlier["sweep"] != arm.sweep:
-        notes.append(f"this trial is recorded in the sweep {earlier['sweep']!r}, and stays there")
-    if folder.name != arm.id and earlier["name"] == arm.name and has_run(folder):
-        old = arm_files.read_config(folder)
-        changed = describe_changes(difference(old, config, rules(), (folder.name, arm.id)))
-        notes.append(f"stale: {folder} came from the same command, but {changed}")
-    return notes
 
 
 def _format_value(value: Any) -> str:

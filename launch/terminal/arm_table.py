@@ -40,7 +40,7 @@ class ArmRow:
     epoch: float  # of those that are not done: the mean
     running: tuple[int, ...]  # epochs behind each of those that run
     epochs: int
-    stale: str = ""  # what has changed since, if a later submission has another arm of this name
+    stale: str = ""  # what has changed since, if its command gave another arm in a later submission
 
 
 def arm_rows(trials: Sequence[Trial]) -> list[ArmRow]:

@@ -19,7 +19,7 @@ from launch.compose.naming import short_names
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import format_duration
 from launch.sweep import edited_code
-from launch.sweep.earlier_arms import SupersededArm
+from launch.sweep.earlier_arms import StaleArm
 from launch.terminal.arm_table import ArmRow, describe_totals
 from launch.terminal.words import colour
 
@@ -36,7 +36,7 @@ class PlannedArm:
     planned: Planned
     row: ArmRow  # how its trials stand together
     trials: list[Trial]
-    stale: SupersededArm | None  # of an arm of which nothing has run
+    stale: StaleArm | None  # of an arm of which nothing has run
     cost: Cost | None  # None also if nothing is to come
     edited: tuple[str, ...] = ()  # files of the code that differ from what its trials were trained by
 

@@ -111,12 +111,12 @@ def test_a_grid_that_changed_keeps_its_earlier_arms_after_the_new(s: Submission)
     assert len(trials) == 6
 
 
-def test_an_arm_that_another_of_its_name_replaced_is_stale(capsys: Capture, s: Submission) -> None:
+def test_an_arm_whose_command_gave_another_one_later_is_stale(capsys: Capture, s: Submission) -> None:
     """As if a default had been changed before the same grid was submitted again."""
     again = sweep(s.out, "seeds=2", "aug=mixup", "aug=cutout loss=label_smoothing", name="s")
     cutout = list(s.arms)[2]
     (changed,) = [p for p in again.arms.values() if p.arm.id not in s.arms]
-    named = replace(changed, arm=replace(changed.arm, name=s.arms[cutout].arm.name))
+    named = replace(changed, arm=replace(changed.arm, overrides=s.arms[cutout].arm.overrides))
     arms = {p.arm.id: p for p in (*list(again.arms.values())[:2], named)}
     trials = status_of([s, replace(again, arms=arms)]).trials
     assert [t.planned.arm.id for t in trials if t.stale] == [cutout]
@@ -124,7 +124,7 @@ def test_an_arm_that_another_of_its_name_replaced_is_stale(capsys: Capture, s: S
     _forge(again, named)
     _, printed = asked(capsys, s, "status")
     assert [(a["id"], bool(a["stale"])) for a in printed["arms"]][2:] == [(changed.arm.id, False), (cutout, True)]
-    assert f"stale: {cutout[:8]}, since a newer arm of this name differs: loss" in said(capsys, s, "status")[1]
+    assert f"stale: {cutout[:8]}, since its command gives another arm now: loss" in said(capsys, s, "status")[1]
 
 
 def _forge(submission: Submission, other: Planned) -> None:

@@ -130,6 +130,6 @@ def test_changes_in_words() -> None:
 def test_a_damaged_neighbour_does_not_keep_a_run_from_starting(two: Submission, text: str) -> None:
     a, b = two.arms
     (two.out / a / "arm.json").write_text(text)
-    (note,) = earlier_arms.notes(two.arms[b].arm, two.arms[b].config, two.out)
+    (note,) = earlier_arms.notes(two.arms[b])
     assert note.startswith(f"{two.out / a / 'arm.json'} is damaged")
     assert note.endswith("; it was passed over")

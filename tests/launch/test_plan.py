@@ -222,10 +222,20 @@ def test_an_earlier_arm_that_never_ran_makes_nothing_stale(tmp_path: Path, plann
     config = {**before.config, "optim": {**before.config["optim"], "weight_decay": 0.25}}
     now = replace(before, arm=replace(before.arm, id=identify(config)), config=config)
     assert make_plan([now], "x").arms[0].state == "new"
-    assert earlier_arms.notes(now.arm, config, tmp_path) == []
+    assert earlier_arms.notes(now) == []
     make(tmp_path / before.arm.id / "seed-0", 1, start())
     assert make_plan([now], "x").arms[0].state == "stale"
-    assert "stale" in earlier_arms.notes(now.arm, config, tmp_path)[0]
+    assert "stale" in earlier_arms.notes(now)[0]
+
+
+def test_an_arm_is_stale_by_its_command_whatever_it_was_called(tmp_path: Path, planned: list[Planned]) -> None:
+    before = planned[1]
+    done(tmp_path / before.arm.id / "seed-0", 10)
+    config = {**before.config, "optim": {**before.config["optim"], "weight_decay": 0.25}}
+    arm = replace(before.arm, id=identify(config), name="by other rules")
+    for overrides, stale in ((before.arm.overrides, True), ([*before.arm.overrides, "epochs=7"], False)):
+        now = replace(before, arm=replace(arm, overrides=overrides), config=config)
+        assert (make_plan([now], "x").arms[0].stale is not None) == stale
 
 
 def test_a_damaged_submission_is_noted(tmp_path: Path, planned: list[Planned]) -> None:

@@ -76,7 +76,7 @@ def test_a_plan_a_run_and_a_status_tell_it(
 ) -> None:
     (arm,) = make_plan([corrected], "x").arms
     assert (arm.state, str(arm.stale)) == ("stale", WORDS)
-    assert earlier_arms.notes(corrected.arm, corrected.config, old.out) == [
+    assert earlier_arms.notes(corrected) == [
         f"stale: {old.out / next(iter(old.arms))} came from the same command, but {WORDS}"
     ]
     again = create([corrected], {"kind": "local"}, "x")
