@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
-from contextlib import closing, suppress
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import Event
 
@@ -39,14 +39,15 @@ def main(config: DictConfig) -> None:
     """Hydra's task: one arm, and before it the teachers it needs, in this process."""
     load = Load()
     typed = HydraConfig.get().overrides
-    with working("composing and checking the arm"):
-        planned = compose_arms([list(typed.task)], overrides.search_paths(typed.hydra))
-    depth = stages(planned)
-    with StopSignals() as signals:
-        signals.direct_to(limit_saving, _interrupt)
-        notes = give_way(load)
-        for arm in sorted(planned, key=lambda p: depth[p.arm.id]):
-            run_arm(arm, signals.received, notes)
+    with _errors_told():  # here, since Hydra would print all overrides before it raises what went wrong
+        with working("composing and checking the arm"):
+            planned = compose_arms([list(typed.task)], overrides.search_paths(typed.hydra))
+        depth = stages(planned)
+        with StopSignals() as signals:
+            signals.direct_to(limit_saving, _interrupt)
+            notes = give_way(load)
+            for arm in sorted(planned, key=lambda p: depth[p.arm.id]):
+                run_arm(arm, signals.received, notes)
 
 
 def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
@@ -94,10 +95,10 @@ def _interrupt() -> None:
 
 
 def cli() -> None:
-    """Run Hydra; what went wrong is a message, not a traceback. Exit code 1: failed, 2: refused, 130: stopped."""
+    """Run Hydra."""
     os.environ.setdefault("HYDRA_FULL_ERROR", "1")
     outlive_output()
-    try:
+    with _errors_told():
         paths.require_working_folder()
         _put_this_folder_last()
         paths.ensure_home()
@@ -110,6 +111,13 @@ def cli() -> None:
             with hydra_version.initialized():
                 Composer(overrides.search_paths(sys.argv[1:]))  # refuses files that would be shown with misread numbers
         main()
+
+
+@contextmanager
+def _errors_told() -> Iterator[None]:
+    """What goes wrong is a message, not a traceback, and the end. Exit code 1: failed, 2: refused, 130: stopped."""
+    try:
+        yield
     except Stopped as e:
         sys.exit(errors.print_stopped(e))
     except (HydraException, OmegaConfBaseException) as e:

@@ -196,6 +196,7 @@ def test_a_refusal_is_a_message_and_exit_code_2(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "optim.lr: -1 is not a finite number above 0" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "Error executing job" not in done.stderr, "Hydra's line, which repeats what was typed"
     assert not list(tmp_path.iterdir()), "nothing was started"
 
 

@@ -13,6 +13,7 @@ from ablation.store import journal
 from ablation.store.identity import canonical
 from ablation.store.result import look
 from launch.compose.arm import Config, Planned
+from launch.compose.errors import plural
 from launch.compose.naming import rules
 from launch.sweep.earlier_arms import EarlierArms
 
@@ -83,7 +84,7 @@ class Estimates:
             return None
         newest = found[0][0]
         alike = [seconds for name, seconds in found if name[:3] == newest[:3]][:_RUNS]
-        return Cost(statistics.median(alike), newest, f"{len(alike)} run{'s' * (len(alike) != 1)}")
+        return Cost(statistics.median(alike), newest, plural(len(alike), "run"))
 
 
 def _key(planned: Planned) -> tuple[str, str]:

@@ -18,6 +18,7 @@ from ablation.store.identity import difference
 from ablation.trial.program import program_of
 from launch.checks.child import answers
 from launch.compose.arm import Planned, has_run
+from launch.compose.errors import plural
 from launch.compose.naming import rules, short_names
 from launch.sweep.earlier_arms import EarlierArms
 
@@ -106,7 +107,7 @@ def check(planned: Sequence[Planned], budget: Budget) -> CheckResult:
     _refuse_unsteady(planned, replies, short)
     seen = [(p, a["aspects"]) for p, a in zip(planned, replies, strict=True) if a is not None and "aspects" in a]
     pairs, remarks = _notes_on_same(seen, short), _notes_on_unchecked(planned, replies, short, budget)
-    took = f"{len(seen)} arms, {time.monotonic() - began:.1f} s"
+    took = f"{plural(len(seen), 'arm')}, {time.monotonic() - began:.1f} s"
     remarks += _notes_on_silent(seen, short)
     if pairs:
         remarks.append(f"{_COMPARED} ({took})")

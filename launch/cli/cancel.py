@@ -12,6 +12,7 @@ from ablation.store.attempt import CANCEL
 from launch.backends import backend_of
 from launch.cli import options
 from launch.cli.selection import SelectedSweep, refuse_what_is_closed
+from launch.compose.errors import plural
 from launch.status.sweep_status import Trial
 
 _NOT_DONE = ("running", "queued", "new", "stopped", "blocked", "failed")
@@ -30,14 +31,14 @@ def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
     chosen = [t for t in sweep.trials if t.state.kind in _NOT_DONE]
     running = sum(t.state.kind == "running" for t in chosen)
     if len(chosen) > 1 and not (yes or as_json) and sys.stdin.isatty() and sys.stdout.isatty():
-        click.confirm(f"cancel {len(chosen)} trials of {sweep.name}, {running} of them running?", abort=True)
+        click.confirm(f"cancel {plural(len(chosen), 'trial')} of {sweep.name}, {running} of them running?", abort=True)
     refuse_what_is_closed(sweep.out, chosen)
     write_cancel_markers(chosen)
     try:
         jobs = cancel_jobs(sweep)
     except AblationError as e:
         raise AblationError(
-            f"{len(chosen)} trials are marked as cancelled: those that run save and stop, and those that wait end as "
+            f"{plural(len(chosen), 'trial')} marked as cancelled: those that run save and stop, those that wait end as "
             f"soon as they start. Waiting jobs were not taken back, since {e}; type the same command again to do that"
         ) from e
     strays = stray_jobs(sweep)
@@ -46,7 +47,7 @@ def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
             {"sweep": sweep.name, "cancelled": [t.label for t in chosen], "jobs": jobs, "strays": strays}
         )
         return 0
-    click.echo(f"cancelled {len(chosen)} trials of {sweep.name}: {running} are saving, the others will not start")
+    click.echo(f"cancelled {plural(len(chosen), 'trial')} of {sweep.name}: {running} saving, the others will not start")
     if jobs:
         click.echo(f"SLURM jobs taken back: {', '.join(jobs)}")
     if strays:

@@ -8,6 +8,7 @@ import click
 
 from ablation.errors import ConfigError
 from launch.cli import options
+from launch.compose.errors import plural
 from launch.tables import notes
 from launch.terminal.working import working
 
@@ -34,5 +35,5 @@ def check(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
         click.echo(f"{name}:{block.line}: {block.name}: no longer matches the runs: {'; '.join(why)}")
     if stale:
         click.echo("`ablation fill` puts in what the runs say now; then see whether the text around it still holds")
-    click.echo(f"{total} blocks in {len(made)} files: {len(stale)} no longer match the runs")
+    click.echo(f"{plural(total, 'block')} in {plural(len(made), 'file')}: {len(stale)} no longer match the runs")
     return int(bool(stale))

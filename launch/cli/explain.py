@@ -19,6 +19,7 @@ from launch.status import explain as reasons
 from launch.status import trial_status
 from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.lookup import Archive, ArmRecord
+from launch.terminal.words import in_words
 
 _NAMED = 6  # changed files that a line lists
 
@@ -80,7 +81,7 @@ def _explain_run(run: ArmRecord, as_json: bool) -> int:
     lines += [("revised", f"made under {made}; see CHANGELOG.md")] * bool(made)
     lines.append(("stale", _stale(facts)))
     for t in facts["trials"]:
-        cause = f" ({t['cause']}): {t['message']}" if t["cause"] else ""
+        cause = f" ({in_words(t['cause'])}): {t['message']}" if t["cause"] else ""
         lines.append((f"seed {t['seed']}", f"{t['state']}{cause}"))
         lines += [("", f"attempt {x['attempt']}, {x['owner']}: {_end(x)}") for x in t["history"]]
     for head, text in lines:
@@ -92,7 +93,7 @@ def _explain_run(run: ArmRecord, as_json: bool) -> int:
 def _end(told: dict[str, Any]) -> str:
     if told["end"] == reasons.NO_END:
         return "it runs, or died without an error"
-    return f"{told['end']} ({told['cause']})" if told["cause"] else str(told["end"])
+    return f"{told['end']} ({in_words(told['cause'])})" if told["cause"] else str(told["end"])
 
 
 def _facts(run: ArmRecord) -> dict[str, Any]:

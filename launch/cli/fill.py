@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from launch.cli import options
+from launch.compose.errors import plural
 from launch.tables import notes as note_files
 from launch.terminal.working import working
 
@@ -37,5 +38,5 @@ def fill(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
     for each in made:
         if each.changed:
             click.echo(f"{each.note.name}: {len(each.changed)} of {len(each.note.blocks)} blocks changed")
-    click.echo(f"{total} blocks in {len(made)} files: {number} changed")
+    click.echo(f"{plural(total, 'block')} in {plural(len(made), 'file')}: {number} changed")
     return 0

@@ -12,6 +12,7 @@ import click
 from ablation.errors import ConfigError
 from launch.cli import options
 from launch.cli.selection import Filter, SelectedSweep, select
+from launch.compose.errors import plural
 from launch.compose.naming import short_names
 from launch.status import failures, trial_status
 from launch.status.failures import TrialFailure
@@ -20,6 +21,7 @@ from launch.status.trial_status import TrialStatus
 from launch.sweep.lookup import Archive, find_trial
 from launch.sweep.submission import submissions
 from launch.terminal.history import describe_attempts, logs_by_trial
+from launch.terminal.words import in_words
 
 Logs = Mapping[tuple[str, int], Sequence[Path]]  # by id and seed
 _SHOWN = 12  # trials that a group of failures lists
@@ -82,7 +84,7 @@ def _print_histories(histories: Sequence[dict[str, Any]], trouble: Sequence[str]
         options.print_json({"trials": list(histories), "trouble": list(trouble)})
         return 0
     for s in histories:
-        cause = f" ({s['cause']})" if s["cause"] else ""
+        cause = f" ({in_words(s['cause'])})" if s["cause"] else ""
         click.echo(f"{s['id']}/seed-{s['seed']}  {s['name']}: {s['state']}{cause}")
         story, message = s["story"], " ".join(s["message"].split())
         if message and message not in " ".join(" ".join(story).split()):
@@ -100,7 +102,7 @@ def _print_failures(sweep: SelectedSweep, as_json: bool) -> int:
         return 0
     number = sum(map(len, groups))
     _, names = short_names({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
-    ways = f", in {len(groups)} way{'s'[: len(groups) != 1]}" if groups else ""
+    ways = f", in {plural(len(groups), 'way')}" if groups else ""
     click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{ways}")
     files = logs_by_trial(sweep.out) if groups else {}
     for group in groups:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable
 from functools import wraps
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -56,15 +57,14 @@ tracker = click.option(
 
 
 def notes(verb: Command) -> Command:
-    """Give a verb the `paths` of notes, and the `uri` of the tracker with their runs."""
+    """Give a verb the `paths` of notes, of a folder all of them, and the `uri` of the tracker with their runs."""
 
-    @click.argument(
-        "files", nargs=-1, metavar="[NOTES]...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
-    )
+    @click.argument("given", nargs=-1, metavar="[NOTES]...", type=click.Path(exists=True, path_type=Path))
     @tracker
     @wraps(verb)
-    def command(files: tuple[Path, ...], **others: Any) -> Any:
-        return verb(paths=files or tuple(sorted(note_files.NOTES.glob("*.md"))), **others)
+    def command(given: tuple[Path, ...], **others: Any) -> Any:
+        found = [sorted(path.glob("*.md")) if path.is_dir() else [path] for path in given or [note_files.NOTES]]
+        return verb(paths=tuple(dict.fromkeys(chain.from_iterable(found))), **others)
 
     return command
 

@@ -10,6 +10,7 @@ import click
 
 from launch.cli import options
 from launch.cli.selection import SelectedSweep
+from launch.compose.errors import plural
 from launch.compose.overrides import verb_command
 from launch.status import failures
 from launch.status.sweep_status import Trial
@@ -63,7 +64,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
         console.print(f"sweep {sweep.name} in {sweep.out}" + (f", all with {common}" if common else ""))
         console.print(view)
         if 0 < rows < len(found):
-            console.print(f"... and {len(found) - rows} more arms (--rows 0 lists all)")
+            console.print(f"... and {plural(len(found) - rows, 'more arm')} (--rows 0 lists all)")
         for row in (r for r in found if r.stale):
             console.print(f"stale: {row.id[:8]}, since its command gives another arm now: {row.stale}")
         for line in (arm_table.describe_totals(arm_table.totals(sweep.trials)), *arm_table.describe_usage(costs)):

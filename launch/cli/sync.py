@@ -13,6 +13,7 @@ import click
 from ablation.errors import AblationError, ConfigError
 from launch.cli import options
 from launch.cli.selection import Filter, select
+from launch.compose.errors import plural
 from launch.sweep import upload
 from launch.sweep.upload import Uploaded
 
@@ -47,7 +48,10 @@ def _print_outcomes(outcomes: Iterable[Uploaded], as_json: bool) -> int:
         print(json.dumps({"points": points, "error": trouble, "trials": [asdict(o) for o in uploaded]}))
     else:
         where = ", ".join(sorted({o.uri for o in uploaded if o.uri}))
-        print(f"{points} points of {len(uploaded)} trials uploaded" + (f" to {where}" if where else ""))
+        print(
+            f"{plural(points, 'point')} of {plural(len(uploaded), 'trial')} uploaded"
+            + (f" to {where}" if where else "")
+        )
     if trouble:
         print(trouble, file=sys.stderr)
     return 1 if trouble or any(o.error for o in uploaded) else 0

@@ -14,6 +14,7 @@ from rich.text import Text
 from ablation.errors import ConfigError
 from launch.cli import options
 from launch.compose import errors
+from launch.compose.errors import plural
 from launch.compose.hydra_version import running
 from launch.tables import coverage as covering
 from launch.tables.coverage import CoveredRow
@@ -81,7 +82,7 @@ def _show_coverage(rows: Sequence[CoveredRow], as_json: bool) -> int:
     view.add_row(f"{len(counted)} tables", str(ok), str(len(rows)))
     console.print(view)
     for lack, n in wanted:
-        console.print(f"{lack}: {n} row{'s' * (n != 1)}")
+        console.print(f"{lack}: {plural(n, 'row')}")
     return 0
 
 

@@ -60,6 +60,11 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
     return _unknown_key(unknown[1], typed) if unknown else str(e)
 
 
+def plural(number: int, noun: str) -> str:
+    """`1 arm`, `3 arms`."""
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
 def short_reason(error: Exception, overrides: Sequence[str]) -> str:
     """What a row of a table asks for that does not exist, or not yet: without the names that may have been meant."""
     key = re.search(r"Could not override '([^']+)'", str(error))

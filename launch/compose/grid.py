@@ -34,6 +34,7 @@ from hydra.core.override_parser.types import Override
 from ablation.build import near
 from ablation.errors import ConfigError
 from launch.compose.arm import notes_on_repeated_keys
+from launch.compose.errors import plural
 from launch.compose.overrides import parsed, quote_teacher
 
 _KINDS = {"params": dict, "zip": list, "union": list, "rows": list, "exclude": list}
@@ -91,7 +92,7 @@ class Grid:
         self.notes += [f"{where} excludes no arm" for where in idle]
         kept = [row for row, hit in zip(rows, hits, strict=True) if not hit]
         if not kept:
-            raise ConfigError(f"hydra.sweeper.exclude: leaves none of {len(rows)} arms; exclude less")
+            raise ConfigError(f"hydra.sweeper.exclude: leaves none of {plural(len(rows), 'arm')}; exclude less")
         return kept
 
     def _arms(self, grid: Any, where: str) -> list[GridRow]:
@@ -115,7 +116,7 @@ class Grid:
         columns = self._line(_assignments(_of_kind(columns, dict, where)), where, self._typed)
         lengths = {key: len(values) for key, values in columns.items()}
         if len(set(lengths.values())) > 1:
-            counts = ", ".join(f"{key} has {n} value{'s' * (n != 1)}" for key, n in lengths.items())
+            counts = ", ".join(f"{key} has {plural(n, 'value')}" for key, n in lengths.items())
             raise ConfigError(
                 f'{where}: {counts}; keys that vary together need equally many values, as in "a,b" and "1,2"'
             )

@@ -110,7 +110,7 @@ def composable(rows: Sequence[GridRow], hydra: Sequence[str]) -> list[GridRow]:
         else:
             kept.append(row)
     if not kept:
-        raise ConfigError(f"hydra.sweeper.incomplete=skip: leaves none of {len(rows)} arm{'s' * (len(rows) != 1)}")
+        raise ConfigError(f"hydra.sweeper.incomplete=skip: leaves none of {errors.plural(len(rows), 'arm')}")
     return kept
 
 

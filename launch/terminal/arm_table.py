@@ -12,11 +12,12 @@ from typing import Any, Literal
 from rich.table import Table
 from rich.text import Text
 
+from launch.compose.errors import plural
 from launch.compose.naming import short_names
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import KINDS
 from launch.status.usage import Usage
-from launch.terminal.words import colour, format_epochs
+from launch.terminal.words import colour, format_epochs, in_words
 
 # The state of an arm whose trials differ: the first of these that one of them has.
 _URGENT = ("failed", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
@@ -115,7 +116,8 @@ def _cells(row: ArmRow, id_: str) -> tuple[str | Text, ...]:
 def _state(row: ArmRow) -> Text:
     number = row.counts[row.state]
     text = row.state if number == row.total else f"{number} {row.state}"
-    return Text(f"{text}: {row.cause}" if row.cause and row.state != "done" else text, style=colour(row.state))
+    cause = in_words(row.cause)
+    return Text(f"{text}: {cause}" if cause and row.state != "done" else text, style=colour(row.state))
 
 
 def _mean(row: ArmRow) -> str:
@@ -133,9 +135,8 @@ def _epoch(row: ArmRow) -> str:
 
 def describe_totals(counts: Mapping[str, int]) -> str:
     """Totals in words: `3 trials: 2 done, 1 failed`."""
-    number = sum(counts.values())
     listed = ", ".join(f"{n} {kind}" for kind, n in counts.items())
-    return f"{number} trial{'' if number == 1 else 's'}" + (f": {listed}" if listed else "")
+    return plural(sum(counts.values()), "trial") + (f": {listed}" if listed else "")
 
 
 def describe_usage(entries: Mapping[str, Usage]) -> list[str]:

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.live import Live
 
 from launch.compose.arm import Work
+from launch.compose.errors import plural
 from launch.status.outcome import Event, Outcome
 from launch.terminal.sweep_progress import Progress, draw_table, format_time_left
 from launch.terminal.trial_progress import format_metrics
@@ -33,7 +34,7 @@ class ProgressView(ABC):
             self.print_line(f"{self.progress.counts['done']} of {self.progress.trials} trials are done already")
             return
         if event["event"] == "stopping":
-            self.print_line(f"stopping: {event['busy']} trials save their state; a second Ctrl-C ends them at once")
+            self.print_line(f"stopping once {plural(event['busy'], 'trial')} saved; a second Ctrl-C ends all at once")
             return
         work, kind = event["work"], event["event"]
         if kind in ("note", "wait", "again"):

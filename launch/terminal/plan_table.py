@@ -15,13 +15,14 @@ from rich.text import Text
 from ablation.store import code
 from launch.checks.cost import Cost
 from launch.compose.arm import Planned
+from launch.compose.errors import plural
 from launch.compose.naming import short_names
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import format_duration
 from launch.sweep import edited_code
 from launch.sweep.earlier_arms import StaleArm
 from launch.terminal.arm_table import ArmRow, describe_totals
-from launch.terminal.words import colour
+from launch.terminal.words import colour, in_words
 
 _UNDER_WAY = ("done", "running", "queued")  # trials that a run would not begin
 # What is listed first if there are more arms than rows.
@@ -89,7 +90,7 @@ def show(report: PlanReport, limit: int) -> None:
     shown = sorted(order[: limit or len(order)])
     console.print(_table([report.arms[n] for n in shown], short))
     if len(shown) < len(report.arms):
-        console.print(f"... and {len(report.arms) - len(shown)} more arms (hydra.launcher.rows=0 lists all)")
+        console.print(f"... and {plural(len(report.arms) - len(shown), 'more arm')} (hydra.launcher.rows=0 lists all)")
     for line in _lines(report):
         console.print(line, soft_wrap=True)
 
@@ -111,7 +112,7 @@ def _table(arms: Sequence[PlannedArm], short: dict[str, str]) -> Table:
 def _state(arm: PlannedArm) -> Text:
     number = arm.row.counts.get(arm.row.state, 0)
     text = arm.state if number == arm.row.total else f"{number} {arm.state}"
-    why = str(arm.stale) if arm.stale else arm.row.cause
+    why = str(arm.stale) if arm.stale else in_words(arm.row.cause)
     text = f"{text}: {why}" if why and arm.state != "done" else text
     return Text("; ".join(filter(None, [text, code.told(arm.edited)])), style=colour(arm.state))
 
@@ -125,7 +126,7 @@ def _lines(report: PlanReport) -> list[str]:
     """What stands below the table."""
     trials = Counter(t.state.kind for arm in report.arms for t in arm.trials)
     stale = [arm for arm in report.arms if arm.stale]
-    lines = [f"{len(report.arms)} arm{'s' * (len(report.arms) != 1)}, {describe_totals(_ordered(trials))}"]
+    lines = [f"{plural(len(report.arms), 'arm')}, {describe_totals(_ordered(trials))}"]
     if stale:
         lines[0] += f"; {len(stale)} stale: run before with other defaults or before a correction, and to be run anew"
     known = [arm.seconds for arm in report.arms if arm.seconds]

@@ -21,6 +21,11 @@ def colour(state: str) -> str:
     return _STATES.get(state, "")
 
 
+def in_words(cause: str) -> str:
+    """Why a trial failed or stopped."""
+    return "on request" if cause == "asked" else cause
+
+
 def format_epochs(behind: Sequence[int], epochs: int) -> str:
     """How far an arm's trainings are that run: `32/40 11/40 ...`, of more than two the first two."""
     return " ".join([*(f"{epoch}/{epochs}" for epoch in behind[:_SHOWN]), *["..."][: len(behind) > _SHOWN]])

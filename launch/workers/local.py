@@ -15,6 +15,7 @@ from ablation.errors import ConfigError
 from launch.checks import canary, no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned, Work
+from launch.compose.errors import plural
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, TrialKey
 from launch.status.sweep_status import Trial, narrow_submission
@@ -112,7 +113,7 @@ def _drive(
             return pool.run(works)
 
         def probe(works: list[Work]) -> dict[TrialKey, Outcome]:
-            view.print_line(f"canary: a few steps of {len(works)} trials are tried first, one of every shape")
+            view.print_line(f"canary: a few steps of {plural(len(works), 'trial')} come first, one of every shape")
             return run_pool(Pool(submission, slots, view.update_probe, retry_policy.read({}), touch, probe=True), works)
 
         held = canary.failed_outcomes(submission, probe) if canary_first else {}

@@ -10,6 +10,8 @@ from typing import Any
 
 from results.tables.table import Cell, Table
 
+_DIGITS = 12  # of 17 that a number has in memory
+
 
 def render(table: Table) -> str:
     """One JSON object."""
@@ -36,9 +38,11 @@ def _facts(cell: Cell) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """JSON has no nan, no tuples, and no keys but text."""
+    """JSON has no nan, no tuples, and no keys but text; digits that only rounding has made are left out: 14.5."""
     if isinstance(value, Mapping):
         return {str(key): _plain(inner) for key, inner in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(inner) for inner in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    if isinstance(value, float):
+        return float(f"{value:.{_DIGITS}g}") if math.isfinite(value) else None
+    return value

@@ -159,7 +159,7 @@ def test_what_failed_before_it_was_cancelled_keeps_its_reason_and_what_failed_wh
 
 def test_cancel_by_filter(capsys: Capture, s: Submission) -> None:
     code, text = said(capsys, s, "cancel", "--state", "new")
-    assert (code, text) == (0, "cancelled 1 trials of s: 0 are saving, the others will not start\n")
+    assert (code, text) == (0, "cancelled 1 trial of s: 0 saving, the others will not start\n")
     assert kinds(s) == ["done", "running", "failed", "cancelled"]
 
 

@@ -103,7 +103,7 @@ def test_a_second_grid_while_one_runs(undisturbed: Path, place: Place, tmp_path:
 @slow
 def test_cancelled_from_another_shell(undisturbed: Path, place: Place) -> None:
     shell = begin(place, "lease=1")
-    assert "cancelled 4 trials of main: 2 are saving" in place.finish(place.verb("cancel"))
+    assert "cancelled 4 trials of main: 2 saving" in place.finish(place.verb("cancel"))
     time.sleep(1)  # longer than a heartbeat takes
     place.slow()
     said = shell.wait(1)

@@ -80,7 +80,8 @@ class Desk:
 
 
 def fill(desk: Desk) -> int:
-    return main(["fill", str(desk.note), "--uri", desk.uri])
+    """Every note of the folder, which is this one."""
+    return main(["fill", str(desk.note.parent), "--uri", desk.uri])
 
 
 @pytest.fixture(scope="module")

@@ -86,7 +86,7 @@ def test_what_happens_is_told(grid: Submission, terminal: bool) -> None:
         "lr=0.02 seed 0: failed (error): ValueError: no [good] at 17",
     ):
         assert text in said
-    for text in ("lr=0.04 seed 0: another process", "a note", "1 trials save their state"):
+    for text in ("lr=0.04 seed 0: another process", "a note", "stopping once 1 trial saved"):
         assert text in said
     assert ("resumed at step 2 of 6" in said) == (not terminal)
     assert said.count("a note") == 1, "what is true of many trials is said once"
