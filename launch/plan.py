@@ -9,8 +9,7 @@ from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
-from ablation.build import near
-from ablation.errors import AblationError, ConfigError
+from ablation.errors import AblationError
 from launch.backends import pending
 from launch.checks import no_effect
 from launch.checks.cost import Estimates
@@ -21,6 +20,7 @@ from launch.compose.overrides import run_command
 from launch.status.sweep_status import AskPending, Trial, trial_statuses
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.edited_code import Edits
+from launch.sweep.launcher_options import refuse_unknown, truth, whole
 from launch.sweep.submission import Submission, load_all
 from launch.terminal import plan_table
 from launch.terminal.arm_table import ArmRow, arm_rows
@@ -37,7 +37,7 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     """
     chosen = _read_options(options)
     with redirect_stdout(sys.stderr):  # a trick may print; standard output is the plan's
-        report = make_plan(planned, command, timed=chosen["probe"], budget=no_effect.read(chosen))
+        report = make_plan(planned, command, timed=chosen["probe"], budget=no_effect.read(options))
     if chosen["json"]:
         print(json.dumps(plan_table.facts(report)))
     else:
@@ -94,12 +94,6 @@ def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:
 
 def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of `conf/hydra/launcher/plan.yaml`, checked."""
-    given = {key: value for key, value in options.items() if key != "run" and not key.startswith("_")}
-    for key, value in given.items():
-        if key not in _OPTIONS:
-            raise ConfigError(f"hydra.launcher.{key}: no such option of plan; {near(key, _OPTIONS)}")
-        if key == "rows" and (type(value) is not int or value < 0):
-            raise ConfigError(f"hydra.launcher.rows={value}: give a whole number, 0 for all")
-        if key in ("json", "probe") and not isinstance(value, bool):
-            raise ConfigError(f"hydra.launcher.{key}={value}: give true or false")
-    return given
+    refuse_unknown(options, ("run", *_OPTIONS), kind="option of plan")
+    rows = whole({"rows": 0, **options}, "rows", 0, give="a whole number, 0 for all")
+    return {"rows": rows, "json": truth(options, "json"), "probe": truth(options, "probe")}

@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ablation.errors import ConfigError
 from ablation.store.result import look
 from ablation.trial.teacher import ready
 from launch.checks.cost import cost_signature
 from launch.compose.arm import Work
 from launch.status.outcome import HELD, NOT_STARTED, Outcome, Outcomes, TrialKey, done_outcome
+from launch.sweep.launcher_options import truth
 from launch.sweep.submission import Submission
 
 _STOPPED = ("stopped", NOT_STARTED)
@@ -25,10 +25,7 @@ def is_requested(options: Mapping[str, Any]) -> bool:
     Raises:
         ConfigError: neither true nor false.
     """
-    value = options.get("canary", False)
-    if not isinstance(value, bool):
-        raise ConfigError(f"hydra.launcher.canary={value}: give true or false")
-    return value
+    return truth(options, "canary")
 
 
 def works_to_probe(submission: Submission) -> list[Work]:

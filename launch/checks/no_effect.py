@@ -21,8 +21,9 @@ from launch.compose.arm import Planned, has_run
 from launch.compose.errors import plural
 from launch.compose.naming import rules, short_names
 from launch.sweep.earlier_arms import EarlierArms
+from launch.sweep.launcher_options import LAUNCHER, refused
 
-_KEY = "hydra.launcher.check"
+_KEY = f"{LAUNCHER}.check"
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
 _SECONDS = 60.0
 _NAMED = 3  # arms that a note names
@@ -75,7 +76,7 @@ def read(options: Mapping[str, Any]) -> Budget:
         return Budget(_SECONDS if value else 0.0)
     if isinstance(value, int | float) and value > 0:
         return Budget(float(value))
-    raise ConfigError(f"{_KEY}={value}: give auto, true, false, strict (refuse dead switches), or a number of seconds")
+    raise refused(_KEY, value, "auto, true, false, strict (refuse dead switches), or a number of seconds")
 
 
 def is_wanted(planned: Sequence[Planned], budget: Budget) -> bool:

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from ablation.build import near
 from ablation.errors import ConfigError
 from launch.checks import no_effect
 from launch.compose import sbatch_options
 from launch.compose.sbatch_options import mebibytes, seconds, size
 from launch.status import retry_policy
 from launch.status.retry_policy import Policy, Resources
+from launch.sweep.launcher_options import LAUNCHER, refuse_unknown, refused, truth, whole
 from launch.workers.process import TAKE_TURNS
 
 # What each resource is called by sbatch; any other key is one of sbatch's own long options.
@@ -128,13 +128,14 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
         ConfigError: an unknown key, or a value that cannot be.
     """
     for key in node:
-        if key not in _KEYS and not str(key).startswith("_"):
-            meant = sbatch_options.suggest(str(key), node[key], slurm=True) or near(str(key), _KEYS)
-            raise ConfigError(f"hydra.launcher.{key}: no such option; {meant}")
+        known = key in _KEYS or str(key).startswith("_")
+        if not known and (meant := sbatch_options.suggest(str(key), node[key], slurm=True)):
+            raise ConfigError(f"{LAUNCHER}.{key}: no such option; {meant}")
+    refuse_unknown(node, _KEYS)
     for key in ("resources", "keeper_resources"):
         for name, value in (node.get(key) or {}).items():
             _check_resource(f"hydra.launcher.{key}.{name}", str(name), value)
-    resources, parallel, grace = dict(node.get("resources") or {}), node.get("parallel"), _whole(node, "grace", 1)
+    resources, parallel, grace = dict(node.get("resources") or {}), node.get("parallel"), whole(node, "grace", 1)
     time = resources.get("time")
     if time is not None and seconds("hydra.launcher.resources.time", time) <= grace + _WARNING_EARLY:
         raise ConfigError(
@@ -143,13 +144,13 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
         )
     return SlurmOptions(
         resources=resources,
-        pack=_whole(node, "pack", 1),
-        chain=_whole(node, "chain", 1),
-        parallel=None if parallel is None else _whole(node, "parallel", 1),
-        wait=_truth(node, "wait"),
-        keeper=_truth(node, "keeper"),
+        pack=whole(node, "pack", 1),
+        chain=whole(node, "chain", 1),
+        parallel=None if parallel is None else whole(node, "parallel", 1),
+        wait=truth(node, "wait"),
+        keeper=truth(node, "keeper"),
         keeper_resources=dict(node.get("keeper_resources") or {}),
-        canary=_truth(node, "canary"),
+        canary=truth(node, "canary"),
         check=no_effect.NO_CHECK if node.get("check", "auto") == "auto" else no_effect.read(node),
         grace=grace,
         setup=_lines(node.get("setup") or ()),
@@ -208,18 +209,9 @@ def _count(gpus: Any) -> int:
     return int(last) if last.isdigit() else 1
 
 
-def _whole(node: Mapping[str, Any], key: str, least: int) -> int:
-    value = node.get(key)
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ConfigError(f"hydra.launcher.{key}={value!r}: should be a whole number of {least} or more")
-    return value
-
-
 def _lines(setup: Any) -> tuple[str, ...]:
     if isinstance(setup, str) or not all(isinstance(line, str) for line in setup):
-        raise ConfigError(
-            f"hydra.launcher.setup={setup!r}: should be a list of shell lines, such as ['module load cuda']"
-        )
+        raise refused(f"{LAUNCHER}.setup", setup, "a list of shell lines, such as ['module load cuda']")
     return tuple(setup)
 
 
@@ -227,12 +219,5 @@ def _command(python: Any) -> str:
     if python is None:
         return ""
     if not isinstance(python, str) or not python.strip() or "\n" in python:
-        raise ConfigError(f"hydra.launcher.python={python!r}: should be a command such as /path/to/venv/bin/python")
+        raise refused(f"{LAUNCHER}.python", python, "a command such as /path/to/venv/bin/python")
     return python
-
-
-def _truth(node: Mapping[str, Any], key: str) -> bool:
-    value = node.get(key)
-    if not isinstance(value, bool):
-        raise ConfigError(f"hydra.launcher.{key}={value!r}: should be true or false")
-    return value

@@ -13,6 +13,7 @@ from typing import Any
 from ablation.build import near
 from ablation.errors import ConfigError
 from launch.compose.arm import Work
+from launch.sweep.launcher_options import refuse_unknown, refused, truth, whole
 
 # What can end a trial: its journal says so, or else SLURM, or the process died without an error (killed).
 CAUSES = (
@@ -129,20 +130,14 @@ def _rule(cause: str, node: Any) -> RetryRule:
         raise ConfigError(f"{path}: no such cause; {near(cause, CAUSES)}")
     if not isinstance(node, Mapping):
         raise ConfigError(f"{path}={node!r}: should be a mapping such as {{tries: 1}}")
-    settings = [f.name for f in fields(RetryRule)]
-    for name in node:
-        if name not in settings:
-            raise ConfigError(f"{path}.{name}: no such setting; {near(str(name), settings)}")
-    tries = node.get("tries", 0)
-    if isinstance(tries, bool) or not isinstance(tries, int) or tries < 0:
-        raise ConfigError(f"{path}.tries={tries!r}: should be a whole number, 0 for no retry")
+    refuse_unknown(node, [f.name for f in fields(RetryRule)], path, "setting")
+    whole({"tries": 0, **node}, "tries", 0, path, "a whole number, 0 for no retry")
     for name in ("resume", "exclude"):
-        if not isinstance(node.get(name, False), bool):
-            raise ConfigError(f"{path}.{name}={node[name]!r}: should be true or false")
+        truth(node, name, path)
     for name in ("pack", "mem"):
         factor = node.get(name, 1.0)
         if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
-            raise ConfigError(f"{path}.{name}={factor!r}: should be a factor of 1 or more")
+            raise refused(f"{path}.{name}", factor, "a factor of 1 or more")
     return RetryRule(**node)
 
 

@@ -25,6 +25,7 @@ from launch.compose.arm import resolved
 from launch.compose.composer import Composer
 from launch.compose.grid import GridRow
 from launch.compose.overrides import run_command, verb_command
+from launch.sweep.launcher_options import refuse_unknown, truth, typed
 from launch.sweep.upload import tracker
 from launch.tables.definition import build_definition, compositions
 from launch.tables.request import parse_request
@@ -103,15 +104,12 @@ def read_options(node: Mapping[str, Any]) -> ReportOptions:
         ConfigError: names key, value and the way out.
     """
     given = {key: value for key, value in node.items() if not key.startswith("_")}
+    refuse_unknown(given, ReportOptions.__annotations__, kind="option of report")
     for key, value in given.items():
-        if key not in ReportOptions.__annotations__:
-            way = near(key, ReportOptions.__annotations__)
-            raise ConfigError(f"hydra.launcher.{key}: no such option of report; {way}")
         if key in ("best", "json", "publish"):
-            if not isinstance(value, bool):
-                raise ConfigError(f"hydra.launcher.{key}={value}: give true or false")
+            truth(given, key)
         elif value is not None and not isinstance(value, str):
-            raise ConfigError(f"hydra.launcher.{key}={value}: is not text; put it in quotes")
+            raise ConfigError(f"hydra.launcher.{key}={typed(value)}: is not text; put it in quotes")
     if given.get("publish") and not given.get("to"):
         raise ConfigError(
             "hydra.launcher.publish=true: shows files in MLflow; say where they go with hydra.launcher.to="
@@ -125,11 +123,11 @@ def requested_arms(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -
     Raises:
         ConfigError: a mistake in the grid or the table, or arms that are recorded in different places.
     """
-    typed = config.hydra.overrides
+    given = config.hydra.overrides
     ours = config.hydra.runtime.choices["hydra/sweeper"] == _OURS
     rows = None if ours else tuple(GridRow(tuple(row)) for row in job_overrides)
     # The options of another sweeper mean nothing to ours.
-    request = parse_request([*typed.task, *(typed.hydra if ours else overrides.search_paths(typed.hydra))], rows)
+    request = parse_request([*given.task, *(given.hydra if ours else overrides.search_paths(given.hydra))], rows)
     composed = compositions(request.rows, overrides.search_paths(request.hydra))
     configs = [arms[-1].config for arms in composed if isinstance(arms, list)]
     recorded = [text for text in request.task if text.startswith(("track", "out="))]  # other keys may lack their rows
@@ -140,7 +138,7 @@ def requested_arms(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -
         raise ConfigError(
             f"track: these arms are not recorded in one place ({places}); choose with hydra.launcher.uri="
         )
-    command = run_command(overrides.sweep_command(typed.task, typed.hydra))
+    command = run_command(overrides.sweep_command(given.task, given.hydra))
     return RequestedArms(
         replace(build_definition(request, composed), command=command), trackers[0], Path(configs[0]["out"])
     )

@@ -17,9 +17,9 @@ from ablation.errors import ConfigError
 from ablation.machine import allowance
 from ablation.machine.threads import compute_with, most
 from launch.compose.arm import Planned
+from launch.sweep.launcher_options import LAUNCHER, refused, whole
 from launch.workers.process import TAKE_TURNS, Slot
 
-_KEY = "hydra.launcher"
 _WORKER_BYTES = 2 << 30  # of memory that a worker on the CPU is counted with: libraries 0.6 GB, and a trial's data
 _STAT = Path("/proc/stat")
 _LEAST_SECONDS = 0.5  # that are watched at least
@@ -36,7 +36,7 @@ def choose_slots(options: Mapping[str, Any], planned: Sequence[Planned]) -> list
         ConfigError: an impossible option, or a device that this machine lacks.
         DeviceError: a GPU is there, but cannot be used.
     """
-    per_gpu = _count(options, "per_gpu")
+    per_gpu = whole(options, "per_gpu", 1)
     gpus = _gpus(options, {str(p.config["device"]) for p in planned})
     if gpus:
         return [_on_gpu(gpu, n, per_gpu) for n in range(per_gpu) for gpu in gpus]
@@ -45,7 +45,7 @@ def choose_slots(options: Mapping[str, Any], planned: Sequence[Planned]) -> list
         # Two trials of one thread each are faster than one of two threads, and so on.
         workers = max(1, min(cores, sum(len(p.works) for p in planned), allowance.memory() // _WORKER_BYTES))
     else:
-        workers = _count(options, "workers")
+        workers = whole(options, "workers", 1, give="auto or a whole number of at least 1")
     threads = str(_threads(cores // workers, workers))
     env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
     return [Slot(f"cpu-{n}", env, device="cpu") for n in range(workers)]
@@ -68,7 +68,7 @@ def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
     pinned = sorted(d for d in devices if d.startswith("cuda:"))
     if pinned:
         raise ConfigError(
-            f"device={pinned[0]}: each worker sees one GPU; use device=auto, and {_KEY}.gpus=[{pinned[0][5:]}]"
+            f"device={pinned[0]}: each worker sees one GPU; use device=auto, and {LAUNCHER}.gpus=[{pinned[0][5:]}]"
         )
     if devices == {"cpu"}:
         return []
@@ -76,7 +76,7 @@ def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
 
     visible, requested = gpus.visible(), options["gpus"]
     if requested != "auto" and not (isinstance(requested, list) and all(type(g) is int and g >= 0 for g in requested)):
-        raise ConfigError(f"{_KEY}.gpus={requested}: give auto, or a list of numbers such as [0,1]; [] for none")
+        raise refused(f"{LAUNCHER}.gpus", requested, "auto, or a list of numbers such as [0,1]; [] for none")
     if requested != []:
         device.decide("auto", device.look())  # refuses a GPU that is there and cannot be used
     if requested == "auto" and (visible or "cuda" not in devices):
@@ -84,18 +84,12 @@ def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
     chosen = range(len(visible)) if requested == "auto" else requested
     lacking = [g for g in chosen if g >= len(visible)]
     if lacking:
-        raise ConfigError(f"{_KEY}.gpus={requested}: GPU {lacking[0]} is not visible here; there are {len(visible)}")
+        raise ConfigError(
+            f"{LAUNCHER}.gpus={requested}: GPU {lacking[0]} is not visible here; there are {len(visible)}"
+        )
     if not chosen and "cuda" in devices:
         raise ConfigError("device=cuda: no GPU is visible here; use device=auto or device=cpu")
     return [visible[g] for g in chosen]
-
-
-def _count(options: Mapping[str, Any], key: str) -> int:
-    value = options[key]
-    if type(value) is not int or value < 1:
-        auto = "auto or " if key == "workers" else ""
-        raise ConfigError(f"{_KEY}.{key}={value}: give {auto}a whole number of at least 1")
-    return value
 
 
 def notes(slots: Sequence[Slot]) -> list[str]:
@@ -103,7 +97,7 @@ def notes(slots: Sequence[Slot]) -> list[str]:
     found, gpus = [], [slot.device for slot in slots if slot.gpu]
     per_gpu = max(map(gpus.count, gpus), default=0)
     if per_gpu > 1 and not Path(os.environ.get("CUDA_MPS_PIPE_DIRECTORY", "/tmp/nvidia-mps")).exists():
-        found.append(TAKE_TURNS.format(option=f"{_KEY}.per_gpu={per_gpu}"))
+        found.append(TAKE_TURNS.format(option=f"{LAUNCHER}.per_gpu={per_gpu}"))
     if len(gpus) > (cores := allowance.cores()):
         found.append(f"{len(gpus)} trials run side by side on {cores} cores, so that they wait for cores")
     return found

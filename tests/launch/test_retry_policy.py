@@ -122,12 +122,13 @@ def test_causes_without_a_rule_are_not_retried():
     [
         ({"oomm": {"tries": 1}}, "retry.oomm: no such cause; did you mean oom?"),
         ({"oom": {"trys": 1}}, "retry.oom.trys: no such setting; did you mean tries?"),
+        ({"oom": {"_tries": 1}}, "retry.oom._tries: no such setting"),
         ({"oom": 3}, "retry.oom=3: should be a mapping"),
         ({"oom": {"tries": -1}}, "retry.oom.tries=-1"),
-        ({"oom": {"tries": True}}, "retry.oom.tries=True"),
-        ({"oom": {"tries": 1, "mem": 0.5}}, "retry.oom.mem=0.5: should be a factor"),
-        ({"oom": {"tries": 1, "pack": "two"}}, "retry.oom.pack='two': should be a factor"),
-        ({"node": {"tries": 1, "exclude": "n1"}}, "retry.node.exclude='n1': should be true or false"),
+        ({"oom": {"tries": True}}, "retry.oom.tries=true: give a whole number, 0 for no retry"),
+        ({"oom": {"tries": 1, "mem": 0.5}}, "retry.oom.mem=0.5: give a factor"),
+        ({"oom": {"tries": 1, "pack": "two"}}, "retry.oom.pack=two: give a factor"),
+        ({"node": {"tries": 1, "exclude": "n1"}}, "retry.node.exclude=n1: give true or false"),
     ],
 )
 def test_a_mistaken_policy_is_refused_by_key_and_value(node, says):
