@@ -17,10 +17,8 @@ from launch.compose.naming import short_names
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import KINDS
 from launch.status.usage import Usage
-from launch.terminal.words import colour, format_epochs, in_words
+from launch.terminal.words import URGENT, colour, format_epochs, format_mean, in_words, mean_and_std, most_urgent
 
-# The state of an arm whose trials differ: the first of these that one of them has.
-_URGENT = ("failed", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
 _ABANDONED = ("failed", "blocked", "stopped", "cancelled", "new")  # not done, and nobody is about to do it
 _STATE_WIDTH, _LEAST_NAME = 26, 12  # characters
 
@@ -54,7 +52,8 @@ def _row(trials: Sequence[Trial]) -> ArmRow:
     counts = Counter(s.kind for s in states)
     accuracies = [s.test_acc for s in states if s.kind == "done" and s.test_acc is not None]
     open_ = [s.epoch for s in states if s.kind != "done"]
-    state = next(kind for kind in _URGENT if counts[kind])
+    state = next(kind for kind in URGENT if counts[kind])
+    mean, std = mean_and_std(accuracies)
     return ArmRow(
         id=planned.arm.id,
         name=planned.arm.name,
@@ -63,8 +62,8 @@ def _row(trials: Sequence[Trial]) -> ArmRow:
         counts=dict(counts),
         done=counts["done"],
         total=len(trials),
-        mean=statistics.fmean(accuracies) if accuracies else None,
-        std=statistics.stdev(accuracies) if len(accuracies) > 1 else None,
+        mean=mean,
+        std=std,
         epoch=statistics.fmean(open_) if open_ else 0.0,
         running=tuple(s.epoch for s in states if s.kind == "running"),
         epochs=planned.config["epochs"],
@@ -86,7 +85,7 @@ def any_abandoned(trials: Sequence[Trial]) -> bool:
 def table(found: Sequence[ArmRow], limit: int, width: int) -> tuple[Table, str]:
     """At most `limit` rows (0: all), the urgent ones if there are more, in grid order; and what all names share."""
     common, short = short_names({row.id: row.name for row in found})
-    shown = sorted(sorted(range(len(found)), key=lambda n: _URGENT.index(found[n].state))[: limit or len(found)])
+    shown = most_urgent([row.state for row in found], limit)
     digits = _digits(found)
     cells = [_cells(found[n], found[n].id[:digits]) for n in shown]
     heads = ("id", "state", "seeds", "test acc", "epoch")
@@ -110,7 +109,7 @@ def _digits(found: Sequence[ArmRow]) -> int:
 
 
 def _cells(row: ArmRow, id_: str) -> tuple[str | Text, ...]:
-    return id_, _state(row), f"{row.done}/{row.total}", _mean(row), _epoch(row)
+    return id_, _state(row), f"{row.done}/{row.total}", format_mean(row.mean, row.std), _epoch(row)
 
 
 def _state(row: ArmRow) -> Text:
@@ -118,12 +117,6 @@ def _state(row: ArmRow) -> Text:
     text = row.state if number == row.total else f"{number} {row.state}"
     cause = in_words(row.cause)
     return Text(f"{text}: {cause}" if cause and row.state != "done" else text, style=colour(row.state))
-
-
-def _mean(row: ArmRow) -> str:
-    if row.mean is None:
-        return ""
-    return f"{row.mean:.2f}" + (f" ± {row.std:.2f}" if row.std is not None else "")
 
 
 def _epoch(row: ArmRow) -> str:

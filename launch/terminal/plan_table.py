@@ -22,11 +22,9 @@ from launch.status.trial_status import format_duration
 from launch.sweep import edited_code
 from launch.sweep.earlier_arms import StaleArm
 from launch.terminal.arm_table import ArmRow, describe_totals
-from launch.terminal.words import colour, in_words
+from launch.terminal.words import URGENT, colour, in_words, most_urgent
 
 _UNDER_WAY = ("done", "running", "queued")  # trials that a run would not begin
-# What is listed first if there are more arms than rows.
-_URGENT = ("failed", "stale", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
 _WIDE = 200  # columns where there is no terminal: names are not cut
 
 
@@ -86,8 +84,7 @@ def show(report: PlanReport, limit: int) -> None:
     console = console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
     common, short = short_names({arm.row.id: arm.row.name for arm in report.arms})
     console.print(f"sweep {report.name} in {report.out}" + (f", all with {common}" if common else ""))
-    order = sorted(range(len(report.arms)), key=lambda n: _URGENT.index(report.arms[n].state))
-    shown = sorted(order[: limit or len(order)])
+    shown = most_urgent([arm.state for arm in report.arms], limit)
     console.print(_table([report.arms[n] for n in shown], short))
     if len(shown) < len(report.arms):
         console.print(f"... and {plural(len(report.arms) - len(shown), 'more arm')} (hydra.launcher.rows=0 lists all)")
@@ -154,7 +151,7 @@ def _lines(report: PlanReport) -> list[str]:
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:
-    return {kind: counts[kind] for kind in _URGENT if counts[kind]}
+    return {kind: counts[kind] for kind in URGENT if counts[kind]}
 
 
 def facts(report: PlanReport) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from launch.status.outcome import Outcome, TrialKey
 from launch.status.trial_status import done_at, format_ago
 from launch.sweep.submission import Submission
 from launch.terminal.sweep_progress import ArmProgress, Progress
+from launch.terminal.words import format_mean, mean_and_std
 
 _REASONS = 8  # kinds of failure that are listed
 
@@ -52,19 +53,11 @@ def show(
     for column in ("test acc, %", "n", "state"):
         table.add_column(column, justify="right" if column == "n" else "left", no_wrap=True)
     for row in rows:
-        table.add_row(Text(row.name), accuracy(row.accuracies), str(row.counts["done"]), _state(row))
+        table.add_row(Text(row.name), format_mean(*mean_and_std(row.accuracies)), str(row.counts["done"]), _state(row))
     console.print(title, style="bold", markup=False, soft_wrap=True)
     console.print(table)
     for line in below:
         console.print(line, markup=False, soft_wrap=True)
-
-
-def accuracy(values: Sequence[float]) -> str:
-    """Mean and standard deviation (of a sample) over seeds."""
-    if not values:
-        return ""
-    spread = f" ± {statistics.stdev(values):.2f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.2f}{spread}"
 
 
 def _state(row: ArmProgress) -> str:

@@ -25,6 +25,7 @@ from launch.sweep import submission
 from launch.sweep.submission import Submission
 from launch.terminal import arm_table, live_table, summary
 from launch.terminal.sweep_progress import Progress, draw_table, format_time_left
+from launch.terminal.words import format_mean, mean_and_std
 from tests.launch import handmade
 
 
@@ -166,9 +167,9 @@ def test_times_are_short(seconds: float | None, text: str) -> None:
 
 
 def test_accuracies_have_their_spread(tmp_path: Path) -> None:
-    assert summary.accuracy([]) == ""
-    assert summary.accuracy([91.0]) == "91.00"
-    assert summary.accuracy([90.0, 91.0, 92.0]) == "91.00 ± 1.00"
+    assert format_mean(*mean_and_std([])) == ""
+    assert format_mean(*mean_and_std([91.0])) == "91.00"
+    assert format_mean(*mean_and_std([90.0, 91.0, 92.0])) == "91.00 ± 1.00"
 
 
 def test_the_summary_says_what_was_done_before(tmp_path: Path) -> None:
