@@ -137,7 +137,7 @@ def _check_teachers(view: SubmissionView, work: Work, found: Triage) -> None:
     """A student whose teacher is not to be expected is blocked; one whose teacher others train waits."""
     for teacher in teachers(view.submission, work):
         if teacher in found.given_up:
-            found.given_up[work] = f"blocked: its teacher {teacher.label} is given up ({found.given_up[teacher]})"
+            found.given_up[work] = "blocked: its teacher is given up"  # which has a line of its own
         elif teacher in found.owned_by_other:
             found.owned_by_other.append(work)
         elif teacher.id not in view.submission.arms:

@@ -8,6 +8,7 @@ from typing import Any
 
 from slurm.soak_site import Site
 
+from launch.compose.arm import Work
 from launch.slurm.records import read_arrays
 from launch.slurm.sbatch import JOBS, log_file
 from launch.sweep.submission import Submission
@@ -24,10 +25,14 @@ def wrong(site: Site, events: Sequence[Event]) -> Iterator[str]:
             array, (id_, seeds) = jobs.get(decision["array"]), decision["work"]
             if array is None or not decision["cause"]:
                 continue
-            place = next(k for k, batch in enumerate(array.batches) if any(w.id == id_ for w in batch))
+            work = Work(id_, tuple(seeds))
+            place = next((k for k, batch in enumerate(array.batches) if work in batch), None)
+            if place is None:
+                yield f"{work.label} in array {array.number}, which has no such trial"
+                continue
             why = _contradiction(submission, array.task(place), [f"{id_}/seed-{s}" for s in seeds], decision, events)
             if why:
-                yield f"{id_}/seed-{'+'.join(map(str, seeds))} in {array.task(place)}: {decision['cause']}, but {why}"
+                yield f"{work.label} in {array.task(place)}: {decision['cause']}, but {why}"
 
 
 def _contradiction(
