@@ -76,8 +76,8 @@ def test_one_that_may_be_read(out: Path) -> None:
     before = tree(out)
     code, said = bob(*VERB, "status", "--out", out)
     assert code == 1
-    assert "optim.lr=0.1  stopped: killed" in said
-    assert "optim.lr=0.2  failed: unreadable" in said
+    assert "lr=0.1  stopped: killed" in said
+    assert "lr=0.2  failed: unreadable" in said
     code, said = bob(*VERB, "logs", "--failed", "--out", out)
     assert told(hidden, "drwx------", hidden) in said
     for verb in ("retry", "cancel"):
