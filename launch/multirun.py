@@ -9,9 +9,10 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import redirect_stdout
 from statistics import fmean
-from typing import Any
+from typing import Any, cast
 
 from hydra.core.utils import JobReturn, JobStatus
+from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.errors import AblationError, ConfigError, Stopped
@@ -25,6 +26,22 @@ from launch.terminal.working import working
 # Takes the arms, the launcher's options and the line that was typed. Returns what became of the trials if it waited for
 # them, else an exit code.
 Runner = Callable[[Sequence[Planned], Mapping[str, Any], str], Mapping[TrialKey, Outcome] | int]
+
+
+def runner(config: DictConfig) -> Runner:
+    """The function that a launcher's YAML names as `run`.
+
+    Raises:
+        ConfigError: it names none.
+    """
+    name: Any = OmegaConf.select(config, "hydra.launcher.run")
+    try:
+        return cast("Runner", get_method(name))
+    except (ImportError, ValueError, AttributeError) as e:
+        why = str(e).splitlines()[-2:][0]
+        raise ConfigError(
+            f"hydra.launcher.run={name}: names no function ({why}); give one such as launch.workers.local.run"
+        ) from e
 
 
 def launch(run: Runner, config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[JobReturn]:

@@ -126,6 +126,11 @@ def _errors_told() -> Iterator[None]:
     except (AblationError, OSError) as e:
         errors.print_error(e)
         sys.exit(2 if isinstance(e, ConfigError | DataError) else 1)
+    except Exception as e:
+        if not errors.raised_by_hydra(e):
+            raise
+        errors.print_error(e)
+        sys.exit(2)
 
 
 def _put_this_folder_last() -> None:

@@ -17,6 +17,7 @@ from launch.checks.probe import probe
 from launch.compose import warnings
 from launch.compose.arm import Planned
 from launch.compose.overrides import run_command
+from launch.compose.paths import look_at_out
 from launch.status.sweep_status import AskPending, Trial, trial_statuses
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.edited_code import Edits
@@ -49,7 +50,7 @@ def make_plan(
     planned: Sequence[Planned], command: str, timed: bool = False, budget: no_effect.Budget = no_effect.NO_CHECK
 ) -> PlanReport:
     """What would be run; `timed` probes shapes of which no earlier run tells, `budget` looks for dead switches."""
-    out, name = Path(planned[0].config["out"]), planned[0].arm.sweep
+    out, name = look_at_out(planned[0].config), planned[0].arm.sweep
     earlier, damaged = load_all(out, name)
     coming, past = pending(earlier), EarlierArms(out)
     status = trial_statuses(out, [(p, seed) for p in planned for seed in p.seeds], coming, write=False)

@@ -41,6 +41,8 @@ def check(uri: str) -> str:
     Raises:
         ValueError: it is not; with one that is.
     """
+    if not isinstance(uri, str):
+        raise ValueError(f"uri: {uri!r} is not text; say where MLflow is, such as {_NEW}")
     if not uri.strip():
         origin = "if it was not typed, it is from the variable MLFLOW_TRACKING_URI: unset that"
         raise ValueError(f"uri: is empty ({origin}); say where MLflow is, such as {_NEW}")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from ablation.build import build
+from ablation.buildable import buildable
 from ablation.config import scalars
 from ablation.data.content import asked, files
 from ablation.sched._end import ending
@@ -33,7 +34,8 @@ def check(config: Mapping[str, Any]) -> list[str]:
         scalars(config)  # and with these `out` and `sweep`, which may be others than then
         sinks(config)
         return known
-    notes = [*parts(config).notes]
+    with buildable():
+        notes = [*parts(config).notes]
     notes += _ending(json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]]))
     checked.remember(config, notes)
     return notes

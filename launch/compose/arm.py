@@ -27,6 +27,7 @@ from launch.compose.overrides import parsed
 from launch.compose.paths import CONF
 
 Config = dict[str, Any]
+_MOST_SEEDS = 10_000
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,12 @@ def has_run(folder: Path) -> bool:
 
 
 def _check_shape(config: Config) -> None:
+    number = config.get("seeds")
+    if type(number) is int and number > _MOST_SEEDS:
+        raise ConfigError(
+            f"seeds={number}: asks for so many seeds, and {_MOST_SEEDS} is the most; the seed of this number is "
+            f"'seeds=[{number}]'"
+        )
     for group in (*GROUPS, *MANY):
         if not isinstance(config.get(group), Mapping):
             way = f"{group}=NAME, one of conf/{group}/"

@@ -56,8 +56,34 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
         return f"{e.override}: is not an override: Hydra cannot read it; {suggest_override(str(e.override))}"
     if isinstance(e, OSError):
         return in_words(e)
-    unknown = re.search(r"Could not override '([^']+)'", str(e))
-    return _unknown_key(unknown[1], typed) if unknown else str(e)
+    if unknown := re.search(r"Could not override '([^']+)'", str(e)):
+        return _unknown_key(unknown[1], typed)
+    if raised_by_hydra(e):
+        return f"{_blamed(typed)}: Hydra cannot use this ({' '.join(str(e).split())})"
+    if isinstance(e, HydraException | OmegaConfBaseException) and not any(_names(str(e), text) for text in typed):
+        return f"{_blamed(typed)}: {e}"
+    return str(e)
+
+
+def raised_by_hydra(e: Exception) -> bool:
+    """Whether Hydra ended in an error that it does not expect, as of `hydra.launcher=5` and `hydra=null`."""
+    last, trace = "", e.__traceback__
+    while trace is not None:
+        last, trace = str(trace.tb_frame.f_globals.get("__name__")), trace.tb_next
+    return last.startswith(("hydra.", "omegaconf.")) and not isinstance(e, HydraException | OmegaConfBaseException)
+
+
+def _names(said: str, override: str) -> bool:
+    """Whether an error names the key of this override."""
+    key = override.partition("=")[0].strip("+~ ")
+    return bool(key) and re.search(rf"(?<![\w.]){re.escape(key)}(?![\w.])", said) is not None
+
+
+def _blamed(overrides: Sequence[str]) -> str:
+    """The overrides that an error of Hydra is most likely about if it names none."""
+    asks = [text for text in overrides if "${" in text]
+    of_hydra = [text for text in overrides if re.match(r"[+~]*hydra\b", text)]
+    return " ".join(asks or of_hydra or overrides) or "hydra"
 
 
 def plural(number: int, noun: str) -> str:

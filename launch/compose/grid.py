@@ -25,11 +25,12 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from itertools import product
+from math import prod
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import Override, RangeSweep
 
 from ablation.build import near
 from ablation.errors import ConfigError
@@ -39,6 +40,7 @@ from launch.compose.overrides import parsed, quote_teacher
 
 _KINDS = {"params": dict, "zip": list, "union": list, "rows": list, "exclude": list}
 KEYS = tuple(_KINDS)
+_MOST_ARMS = 100_000  # ten times as many as are planned in a minute
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +87,7 @@ class Grid:
         """
         typed = self._line(arguments, "the command line")
         self._typed = frozenset(typed)
-        rows = _product([self._arms(grid, "hydra.sweeper"), *typed.values()])
+        rows = _product([self._arms(grid, "hydra.sweeper"), *typed.values()], ", ".join(self._typed))
         hits = [[exclusion for exclusion in row.exclusions if exclusion.matches(row.overrides)] for row in rows]
         useful = {exclusion for hit in hits for exclusion in hit}
         idle = dict.fromkeys(exclusion.where for row in rows for exclusion in row.exclusions if exclusion not in useful)
@@ -109,7 +111,7 @@ class Grid:
         exclusions = tuple(self._exclusion(line, f"{where}.exclude[{i}]") for i, line in enumerate(parts["exclude"]))
         return [
             replace(row, exclusions=row.exclusions + exclusions)
-            for row in _product([*axes, listed] if listed else axes)
+            for row in _product([*axes, listed] if listed else axes, where)
         ]
 
     def _zipped(self, columns: Any, where: str) -> list[GridRow]:
@@ -128,7 +130,7 @@ class Grid:
         if "overrides" not in about:
             raise ConfigError(f"{where}: has no `overrides`, the line that sets this row apart ([] for the baseline)")
         axes = self._line(_split(about.pop("overrides"), where), where, self._typed).values()
-        return [replace(row, about=about) for row in _product(list(axes))]
+        return [replace(row, about=about) for row in _product(list(axes), where)]
 
     def _exclusion(self, line: Any, where: str) -> Exclusion:
         axes = self._line(_split(line, where), where)
@@ -150,11 +152,13 @@ class Grid:
             if not override.is_sweep_override():
                 axes[key] = [GridRow((text,))]
             elif override.is_discrete_sweep():
-                axes[key] = [GridRow((f"{key}={value}",)) for value in override.sweep_string_iterator()]
+                _check_number(_length(override.value()), f"{where}: {text}")
+                axes[key] = _rows(override, f"{where}: {text}")
             else:
                 raise ConfigError(f"{where}: {text}: has no list of values; give one, such as {key}=a,b")
             if not axes[key]:
-                raise ConfigError(f"{where}: {text}: matches no option")
+                ends = "has no values" if isinstance(override.value(), RangeSweep) else "matches no option"
+                raise ConfigError(f"{where}: {text}: {ends}")
         return axes
 
 
@@ -167,7 +171,28 @@ def _join(rows: Iterable[GridRow]) -> GridRow:
     return reduce(GridRow.__add__, rows, GridRow())
 
 
-def _product(axes: Sequence[Sequence[GridRow]]) -> list[GridRow]:
+def _rows(override: Override, where: str) -> list[GridRow]:
+    """One for each value of a sweep."""
+    try:
+        return [GridRow((f"{override.get_key_element()}={value}",)) for value in override.sweep_string_iterator()]
+    except (ValueError, ArithmeticError) as e:  # a range whose step is 0, or with a nan
+        raise ConfigError(f"{where}: has no values ({' '.join(str(e).split())})") from e
+
+
+def _length(values: Any) -> float:
+    """Of a sweep; a range is not counted one by one."""
+    if isinstance(values, RangeSweep) and values.step and values.stop is not None and values.start is not None:
+        return max(0.0, (values.stop - values.start) / values.step)
+    return 0 if isinstance(values, RangeSweep) else len(getattr(values, "list", ()))
+
+
+def _check_number(arms: float, where: str) -> None:
+    if arms > _MOST_ARMS:
+        raise ConfigError(f"{where}: more than {_MOST_ARMS} arms; vary less at once")
+
+
+def _product(axes: Sequence[Sequence[GridRow]], where: str) -> list[GridRow]:
+    _check_number(prod(map(len, axes)), where)
     return [_join(rows) for rows in product(*axes)]
 
 

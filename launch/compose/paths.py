@@ -19,6 +19,8 @@ _IN_CHECKOUT, _IN_WHEEL = ROOT / "conf", ROOT / "launch" / "conf"  # setup.py pu
 CHECKOUT = _IN_CHECKOUT.is_dir() and not _IN_WHEEL.is_dir()  # or a copy of one
 CONF = _IN_CHECKOUT if CHECKOUT else _IN_WHEEL  # the options, one YAML each
 
+_WAY_OUT = "give out= a folder that you may write to, such as out=results/runs"
+
 
 def ensure_home() -> None:
     """Set HOME where there is none, as for a user without a name in a container: libraries look for `~`."""
@@ -52,6 +54,22 @@ def require_working_folder() -> None:
         raise ConfigError(f"{was}: was deleted while you are in it; cd to a folder that is there, and try again") from e
 
 
+def look_at_out(config: Mapping[str, Any]) -> Path:
+    """The folder that `out` names, whether it is there or not.
+
+    Raises:
+        ConfigError: there is a file in its place, or in that of a folder above it.
+    """
+    out = Path(config["out"])
+    try:
+        there = next(place for place in (out, *out.parents) if place.exists())
+    except OSError as e:  # such as a name that is too long
+        raise ConfigError(f"out={out}: {in_words(e)}") from e
+    if not there.is_dir():
+        raise ConfigError(f"out={out}: {'it' if there == out else there} is a file; {_WAY_OUT}")
+    return out
+
+
 def make_out(config: Mapping[str, Any], inside: Iterable[str] = ()) -> Path:
     """The folder that `out` names, which is there now. What is `inside` of it already can be written to as well.
 
@@ -61,12 +79,11 @@ def make_out(config: Mapping[str, Any], inside: Iterable[str] = ()) -> Path:
         ConfigError: it cannot be made or written to.
         OSError: the disk is full.
     """
-    out = Path(config["out"])
+    out = look_at_out(config)
     try:
         out.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as e:
-        why = "it is a file" if out.is_file() else f"it cannot be made: {e.strerror}"
-        why += "; give out= a folder that you may write to, such as out=results/runs"
+        why = f"it cannot be made: {e.strerror}; {_WAY_OUT}"
     except OSError as e:
         if e.errno in (errno.ENOSPC, errno.EDQUOT):
             raise

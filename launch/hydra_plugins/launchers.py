@@ -32,12 +32,10 @@ class Sweep(_Configured):
         Raises:
             ConfigError: some arms are refused; nothing was started.
         """
-        from hydra.utils import get_method
-
-        from launch.multirun import launch
+        from launch.multirun import launch, runner
 
         assert self._config is not None
-        return launch(get_method(self._config.hydra.launcher.run), self._config, job_overrides)
+        return launch(runner(self._config), self._config, job_overrides)
 
 
 class Report(_Configured):

@@ -132,10 +132,8 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
         if not known and (meant := sbatch_options.suggest(str(key), node[key], slurm=True)):
             raise ConfigError(f"{LAUNCHER}.{key}: no such option; {meant}")
     refuse_unknown(node, _KEYS)
-    for key in ("resources", "keeper_resources"):
-        for name, value in (node.get(key) or {}).items():
-            _check_resource(f"hydra.launcher.{key}.{name}", str(name), value)
-    resources, parallel, grace = dict(node.get("resources") or {}), node.get("parallel"), whole(node, "grace", 1)
+    resources, keeper_resources = _resources(node, "resources"), _resources(node, "keeper_resources")
+    parallel, grace = node.get("parallel"), whole(node, "grace", 1)
     time = resources.get("time")
     if time is not None and seconds("hydra.launcher.resources.time", time) <= grace + _WARNING_EARLY:
         raise ConfigError(
@@ -149,14 +147,23 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
         parallel=None if parallel is None else whole(node, "parallel", 1),
         wait=truth(node, "wait"),
         keeper=truth(node, "keeper"),
-        keeper_resources=dict(node.get("keeper_resources") or {}),
+        keeper_resources=keeper_resources,
         canary=truth(node, "canary"),
         check=no_effect.NO_CHECK if node.get("check", "auto") == "auto" else no_effect.read(node),
         grace=grace,
-        setup=_lines(node.get("setup") or ()),
+        setup=_lines(node.get("setup")),
         python=_command(node.get("python")),
-        policy=retry_policy.read(node.get("retry") or {}),
+        policy=retry_policy.read({} if node.get("retry") is None else node["retry"]),
     )
+
+
+def _resources(node: Mapping[str, Any], key: str) -> dict[str, Any]:
+    found = {} if node.get(key) is None else node[key]
+    if not isinstance(found, Mapping):
+        raise refused(f"{LAUNCHER}.{key}", found, "a mapping such as {mem: 8G, time: 240}")
+    for name, value in found.items():
+        _check_resource(f"hydra.launcher.{key}.{name}", str(name), value)
+    return dict(found)
 
 
 def _check_resource(path: str, name: str, value: Any) -> None:
@@ -210,7 +217,8 @@ def _count(gpus: Any) -> int:
 
 
 def _lines(setup: Any) -> tuple[str, ...]:
-    if isinstance(setup, str) or not all(isinstance(line, str) for line in setup):
+    setup = [] if setup is None else setup
+    if not isinstance(setup, list | tuple) or not all(isinstance(line, str) for line in setup):
         raise refused(f"{LAUNCHER}.setup", setup, "a list of shell lines, such as ['module load cuda']")
     return tuple(setup)
 

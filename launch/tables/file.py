@@ -85,7 +85,7 @@ def read_table(sweeper: Mapping[str, Any], name: str) -> tuple[TableHead, dict[s
         source=str(head["source"] or ""),
         protocol=str(head["protocol"] or ""),
         notes=texts(head["notes"], f"{where}: notes"),
-        flags=tuple(head["flags"] or ()),
+        flags=texts(head["flags"]),
         baseline=head["baseline"],
         incomplete=head["incomplete"],
         rank=head["rank"] or "",
@@ -137,7 +137,7 @@ def _entries(grid: Mapping[str, Any], where: str) -> Iterator[tuple[str, Mapping
 
 
 def _check_flags(given: Any, where: str) -> None:
-    for flag in given or ():
+    for flag in texts(given, where):
         if flag not in flags():
             raise ConfigError(f"{where}: {flag}: no such flag in conf/table/_flags.yaml; {near(flag, flags())}")
 
@@ -148,15 +148,17 @@ def _check_label(label: Any, labels: list[str], where: str) -> None:
 
 
 def _check_reported(row: Mapping[str, Any], where: str) -> None:
-    several = False
-    for metric, value in (row.get("reported") or {}).items():
+    reported, several = row.get("reported") or {}, False
+    if not isinstance(reported, Mapping):
+        raise ConfigError(f"{where}.reported={reported}: give a mapping such as {{test_acc: 95.1}}")
+    for metric, value in reported.items():
         numbers = value if isinstance(value, list) else [value]
         several |= isinstance(value, list)
         if metric not in METRICS:
             raise ConfigError(f"{where}.reported.{metric}: no such metric; {near(metric, METRICS)}")
         if not numbers or any(isinstance(n, bool) or not isinstance(n, int | float) for n in numbers):
             raise ConfigError(f"{where}.reported.{metric}={value}: give a number or a list of numbers")
-    if several and row.get("seq") not in SEQUENCES:
+    if several and row.get("seq") not in tuple(SEQUENCES):
         raise ConfigError(f"{where}.seq={row.get('seq')}: say what its several numbers are: {', '.join(SEQUENCES)}")
 
 

@@ -86,7 +86,7 @@ def test_one_line_at_the_terminal(typed: list[str], told: str) -> None:
     ("out", "told"),
     [
         (__file__, f"out={__file__}: it is a file; give out= a folder that you may write to, such as out=results/runs"),
-        (f"{__file__}/x", f"out={__file__}/x: it cannot be made: Not a directory; give out= a folder"),
+        (f"{__file__}/x", f"out={__file__}/x: {__file__} is a file; give out= a folder"),
     ],
 )
 def test_a_folder_of_runs_that_cannot_be(out: str, told: str) -> None:
