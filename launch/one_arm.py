@@ -14,6 +14,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ablation.errors import AblationError, ConfigError, DataError, Stopped
 from ablation.machine.threads import check as check_threads
@@ -120,7 +121,7 @@ def _errors_told() -> Iterator[None]:
         yield
     except Stopped as e:
         sys.exit(errors.print_stopped(e))
-    except (HydraException, OmegaConfBaseException) as e:
+    except (HydraException, OmegaConfBaseException, YAMLError) as e:
         errors.print_error(e)
         sys.exit(2)
     except (AblationError, OSError) as e:

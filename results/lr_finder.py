@@ -36,7 +36,7 @@ class Shown:
         if found.suggestion is None:
             yield f"no learning rate is suggested: {found.trouble}"
         else:
-            yield f"suggested learning rate: optim.lr={found.suggestion:g}, a tenth of that of the lowest loss"
+            yield f"suggested learning rate: optim.lr={found.suggestion:g}, a tenth of the one with the lowest loss"
             yield f"the smoothed loss falls fastest at {found.steepest:.2g} and is lowest at {found.lowest:.2g}"
         if found.remark:
             yield f"note: {found.remark}"
@@ -60,13 +60,13 @@ def show(folder: Path, seeds: Sequence[int], name: str, to: Path | None = None) 
     curves = {seed: trace.read(folder / f"seed-{seed}") for seed in seeds}
     curves = {seed: curve for seed, curve in curves.items() if curve}
     if not curves:
-        raise NoRangeTest(f"{folder}: kept no trace of its steps; run it anew, into another folder, with trace=true")
+        raise NoRangeTest(f"{folder}: kept no trace of its steps; run it again, into another folder, with trace=true")
     steps = sorted(set.intersection(*(set(curve) for curve in curves.values())))
     first = next(iter(curves.values()))
     rates = [first[step].get(_RATE) for step in steps]
     if len(rates) < 2 or any(a is None or b is None or a >= b for a, b in pairwise(rates)):
         raise NoRangeTest(
-            f"{folder}: is no range test, its learning rate does not rise from step to step; use sched=range"
+            f"{folder}: is no range test, since its learning rate does not rise from step to step; use sched=range"
         )
     losses = [_mean([curve[step][_LOSS] for curve in curves.values()]) for step in steps]
     found = read([rate for rate in rates if rate is not None], losses)

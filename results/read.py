@@ -72,7 +72,7 @@ def _source(uri: str) -> Iterator[Source]:
         return
     file = Path(uri.removeprefix(_SQLITE).partition("?")[0]).absolute()
     if not file.is_file():
-        raise ConfigError(f"{uri}: there is no file {file}. Nothing has been run with it, or it lies elsewhere.")
+        raise ConfigError(f"{uri}: there is no file {file}; run something first, or name the tracker that has the runs")
     with opened(file) as database:
         if database.fits():
             yield database

@@ -21,7 +21,7 @@ def fill(paths: tuple[Path, ...], uri: str, as_json: bool) -> int:
     \b
     <!-- table: lab/eta epochs=20 seeds=3 -->            a table, at a budget of your own
     <!-- end table -->
-    <!-- finding: lab/eta epochs=20 seeds=3 | eta 1e-4 --><!-- end finding -->   one line of it, as a sentence
+    <!-- finding: lab/eta epochs=20 seeds=3 | eta 1e-4 --><!-- end finding -->   one row of it, as a sentence
 
     What stands outside the markers is yours and stays as it is. Doing it again changes nothing.
     """

@@ -119,7 +119,7 @@ def _show_table(definition: Definition, as_json: bool) -> int:
 
 
 def _footnotes(line: Line) -> list[str]:
-    return [*line.notes, *([f"cannot be run: {line.lacks}"] if line.lacks else [])]
+    return [*line.notes, *([f"cannot be run yet: {line.lacks}"] if line.lacks else [])]
 
 
 def _footnote_mark(note: str, footnotes: list[str]) -> str:

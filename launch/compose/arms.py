@@ -11,6 +11,7 @@ from functools import cache
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from yaml import YAMLError
 
 from ablation.errors import ConfigError, DataError
 from ablation.store.identity import flatten
@@ -89,7 +90,7 @@ def try_compose(rows: Iterable[Overrides], search: Sequence[str] = ()) -> Iterat
     for row in rows:
         try:
             yield compose(tuple(row))
-        except (ConfigError, DataError, HydraException, OmegaConfBaseException, ValueError) as e:
+        except (ConfigError, DataError, HydraException, OmegaConfBaseException, ValueError, YAMLError) as e:
             yield e
 
 

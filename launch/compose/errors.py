@@ -18,6 +18,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
 from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
+from yaml import MarkedYAMLError
 
 from ablation.build import near
 from ablation.config import GROUPS, MANY, SCALARS
@@ -56,6 +57,8 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
         return f"{e.override}: is not an override: Hydra cannot read it; {suggest_override(str(e.override))}"
     if isinstance(e, OSError):
         return in_words(e)
+    if isinstance(e, MarkedYAMLError) and e.problem_mark:
+        return f"{e.problem_mark.name}:{e.problem_mark.line + 1}: is not YAML ({e.problem}); correct the file"
     if unknown := re.search(r"Could not override '([^']+)'", str(e)):
         return _unknown_key(unknown[1], typed)
     if raised_by_hydra(e):

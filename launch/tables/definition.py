@@ -110,7 +110,8 @@ def composable(rows: Sequence[GridRow], hydra: Sequence[str]) -> list[GridRow]:
         else:
             kept.append(row)
     if not kept:
-        raise ConfigError(f"hydra.sweeper.incomplete=skip: leaves none of {errors.plural(len(rows), 'arm')}")
+        number = errors.plural(len(rows), "arm")
+        raise ConfigError(f"hydra.sweeper.incomplete=skip: none of {number} can be composed; the lines above say why")
     return kept
 
 

@@ -115,7 +115,7 @@ def _check_rows(grid: Mapping[str, Any], where: str) -> list[str]:
         if "label" in row and (not isinstance(row["label"], str) or not row["label"]):
             raise ConfigError(f"{place}.label={row['label']}: is not text; put it in quotes")
         if row.get("label") in labels:
-            raise ConfigError(f"{place}.label={row['label']}: another row has this label; labels tell rows apart")
+            raise ConfigError(f"{place}.label={row['label']}: another row has this label; give each a label of its own")
         labels += [row["label"]] if "label" in row else []
         _check_flags(row.get("flags"), f"{place}.flags")
         _check_reported(row, place)

@@ -36,14 +36,14 @@ def against(rows: Sequence[GridRow], called: Sequence[str], baseline: str | None
     `called` are the rows' labels, `baseline` is what the table says: `first`, a row's own label, or None.
 
     Raises:
-        ConfigError: no row of a sweep without labels is called so.
+        ConfigError: no row of a sweep without labels has this name.
     """
     if any(_label(row) for row in rows):
         return [_partner(rows, called, n, baseline) for n in range(len(rows))]
     typed = common_and_distinct(_full_names(rows))[1]
     names = {name: called[int(n)] for n, name in typed.items()} | {name: name for name in called}
     if baseline is not None and baseline not in (FIRST, *names):
-        raise ConfigError(f"hydra.sweeper.baseline={baseline}: no arm is called so; {near(baseline, called)}")
+        raise ConfigError(f"hydra.sweeper.baseline={baseline}: no row has this label; {near(baseline, called)}")
     chosen = called[0] if baseline == FIRST else names.get(baseline or "")
     return [chosen if chosen != own else None for own in called]
 

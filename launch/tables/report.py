@@ -112,7 +112,7 @@ def read_options(node: Mapping[str, Any]) -> ReportOptions:
             raise ConfigError(f"hydra.launcher.{key}={typed(value)}: is not text; put it in quotes")
     if given.get("publish") and not given.get("to"):
         raise ConfigError(
-            "hydra.launcher.publish=true: shows files in MLflow; say where they go with hydra.launcher.to="
+            "hydra.launcher.publish=true: shows files of a report in MLflow; name their folder with hydra.launcher.to="
         )
     return ReportOptions(**given)
 
@@ -136,7 +136,7 @@ def requested_arms(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -
     if len(trackers) > 1 and not config.hydra.launcher.uri:
         places = ", ".join(uri or "nowhere" for uri in trackers)
         raise ConfigError(
-            f"track: these arms are not recorded in one place ({places}); choose with hydra.launcher.uri="
+            f"track: these arms are recorded in several places ({places}); choose one with hydra.launcher.uri="
         )
     command = run_command(overrides.sweep_command(given.task, given.hydra))
     return RequestedArms(
@@ -148,14 +148,14 @@ def with_options(definition: Definition, options: ReportOptions) -> Definition:
     """The definition with the metric and the baseline that the options give; a line with one of its own keeps it.
 
     Raises:
-        ConfigError: no line is called so.
+        ConfigError: no line has this label.
     """
     if options.baseline is not None:
         names = {line.name: line.label for line in definition.lines}
         names |= {line.label: line.label for line in definition.lines}
         if options.baseline not in names:
             way = near(options.baseline, [line.label for line in definition.lines])
-            raise ConfigError(f"hydra.launcher.baseline={options.baseline}: no line is called so; {way}")
+            raise ConfigError(f"hydra.launcher.baseline={options.baseline}: no row has this label; {way}")
         base = names[options.baseline]
         definition = replace(definition, lines=tuple(_compared_with(line, base) for line in definition.lines))
     return replace(definition, metric=options.metric or definition.metric)
@@ -170,11 +170,11 @@ def tracker_of(arms: RequestedArms, uri: str | None) -> str:
     if uri is None and not arms.tracker:
         where = f"{SQLITE}results/mlflow.db"
         raise ConfigError(
-            f"track: these arms are recorded nowhere; `{verb_command(f'sync --uri {where}', arms.out)}` brings those "
-            f"that are done to a tracker, which hydra.launcher.uri={where} reads"
+            f"track: these arms are recorded nowhere; bring those that are done to a tracker with "
+            f"`{verb_command(f'sync --uri {where}', arms.out)}`, and read it with hydra.launcher.uri={where}"
         )
     if uri is None and (file := database(arms.tracker)) and not file.exists():
-        print(f"note: nothing was ever recorded in {arms.tracker}", file=sys.stderr)
+        print(f"note: nothing has been recorded in {arms.tracker} yet", file=sys.stderr)
         return ""
     return uri or arms.tracker
 
@@ -194,7 +194,9 @@ def incomplete_error(table: Table) -> AblationError | None:
     if table.complete:
         return None
     number = sum(not cell.complete for cell in table.cells)
-    return AblationError(f"{number} of {len(table.cells)} lines lack something: see their cells and footnotes")
+    return AblationError(
+        f"{number} of {len(table.cells)} rows are not complete; their cells and footnotes say what is missing"
+    )
 
 
 def _compared_with(line: Line, baseline: str) -> Line:
@@ -223,7 +225,5 @@ def _print_unsynced(table: Table, out: Path, uri: str | None) -> None:
     done = sum((out / str(id_) / f"seed-{seed}" / "result.json").exists() for id_, seed in lacking)
     if done:
         words = f"sync --uri {shlex.quote(uri)}" if uri else "sync"
-        unsynced = (
-            f"{done} of the trials that lack a number here are done; `{verb_command(words, out)}` brings them to MLflow"
-        )
-        print(f"note: {unsynced}", file=sys.stderr)
+        unsynced = f"trials that are done but not yet in MLflow: {done}; `{verb_command(words, out)}` brings them there"
+        print(f"note: {told}", file=sys.stderr)

@@ -10,9 +10,11 @@ from typing import Any
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
+from yaml import YAMLError
 
 from ablation.errors import ConfigError
 from launch.compose import overrides
+from launch.compose.errors import message
 from launch.compose.grid import Grid, GridRow
 from launch.compose.paths import CONF
 from launch.tables.file import TABLES, TableHead, read_table
@@ -75,10 +77,14 @@ def _sweeper_node(name: str, hydra: Sequence[str]) -> dict[str, Any]:
     From the two files if nothing else is said, which is what Hydra would make of them in ten times the time.
     """
     file = TABLES / f"{name}.yaml"
-    if not hydra and (not name or file.exists()):
-        node = OmegaConf.merge(_sweepers_defaults(), OmegaConf.load(file) if name else {})
-    else:
-        node = compose("config", [f"{_TABLE}{name}"] * bool(name) + list(hydra), return_hydra_config=True).hydra.sweeper
+    try:
+        if not hydra and (not name or file.exists()):
+            node = OmegaConf.merge(_sweepers_defaults(), OmegaConf.load(file) if name else {})
+        else:
+            typed = [f"{_TABLE}{name}"] * bool(name) + list(hydra)
+            node = compose("config", typed, return_hydra_config=True).hydra.sweeper
+    except YAMLError as e:
+        raise ConfigError(message(e)) from e
     plain: Any = OmegaConf.to_container(node, resolve=True)
     return dict(plain)
 

@@ -31,7 +31,7 @@ class Block:
 
     kind: str  # table or finding
     arguments: tuple[str, ...]  # the table's name, then overrides
-    label: str  # of the line that a finding is about; empty for tables
+    label: str  # of the row that a finding is about; empty for tables
     line: int  # of the first marker, from 1
     start: int  # of what stands between, in characters of the note
     end: int
@@ -68,21 +68,26 @@ def parse(text: str, name: str) -> list[Block]:
         if not marker.end:
             if opened:
                 raise ConfigError(
-                    f"{where}: {marker.kind} begins inside that of line {opened.line}; "
-                    f"<!-- end {opened.kind} --> is missing before it"
+                    f"{where}: a {marker.kind} begins inside the {opened.kind} of line {opened.line}; "
+                    f"write <!-- end {opened.kind} --> before it"
                 )
             opened = marker
         elif opened is None:
-            raise ConfigError(f"{where}: end {marker.kind} without a beginning, which is <!-- {marker.kind}: NAME -->")
+            raise ConfigError(
+                f"{where}: a {marker.kind} ends that has not begun; write <!-- {marker.kind}: NAME --> before it"
+            )
         elif opened.kind != marker.kind:
-            raise ConfigError(f"{where}: end {marker.kind}, but line {opened.line} began a {opened.kind}")
+            raise ConfigError(
+                f"{where}: a {marker.kind} ends, but line {opened.line} began a {opened.kind}; "
+                f"write <!-- end {opened.kind} -->"
+            )
         else:
             blocks.append(_block(text, opened, marker, name))
             opened = None
     if opened:
         raise ConfigError(
-            f"{name}:{opened.line}: {opened.kind} without its end; add <!-- end {opened.kind} --> where "
-            "what is generated shall stop"
+            f"{name}:{opened.line}: the {opened.kind} that begins here does not end; write <!-- end {opened.kind} --> "
+            "where what is generated shall stop"
         )
     return blocks
 
@@ -104,11 +109,11 @@ def _block(text: str, opened: _Marker, closed: _Marker, name: str) -> Block:
     if not arguments or "=" in arguments[0]:
         raise ConfigError(f"{where}: names no table; write <!-- {opened.kind}: lab/eta epochs=20 ... -->")
     if opened.kind == FINDING and not label.strip():
-        raise ConfigError(f"{where}: names no line of the table; write <!-- finding: {asked.strip()} | LABEL -->")
+        raise ConfigError(f"{where}: names no row of the table; write <!-- finding: {asked.strip()} | LABEL -->")
     start, end = opened.stop, closed.start
     if opened.kind == TABLE:
         if not (opened.alone and closed.alone):
-            raise ConfigError(f"{where}: the markers of a table stand alone on their lines")
+            raise ConfigError(f"{where}: the markers of a table have to stand alone on their lines")
         start = text.index("\n", opened.stop) + 1
     return Block(opened.kind, arguments, label.strip(), opened.line, start, end, text[start:end])
 
@@ -122,7 +127,7 @@ def _markers(text: str, name: str) -> Iterator[_Marker]:
             fence = "" if fence else mark[1]
         elif not fence:
             if _TORN.search(line):
-                raise ConfigError(f"{name}:{number}: a marker begins and ends on one line, and this has no -->")
+                raise ConfigError(f"{name}:{number}: a marker has to end on the line on which it begins; write its -->")
             for found in _COMMENT.finditer(line):
                 marker = _marker(found, line, number, offset, f"{name}:{number}")
                 if marker:
@@ -138,14 +143,14 @@ def _marker(found: re.Match[str], line: str, number: int, offset: int, where: st
         return None
     end, kind, colon, rest = bool(words[1]), words[2], words[3], words[4]
     if end and not kind:
-        raise ConfigError(f"{where}: end of what? write <!-- end table --> or <!-- end finding -->")
+        raise ConfigError(f"{where}: it is not said what ends; write <!-- end table --> or <!-- end finding -->")
     if kind not in _KINDS:
         if close := get_close_matches(kind.lower(), _KINDS, n=1, cutoff=0.75):
             raise ConfigError(f"{where}: {kind}: no such marker; did you mean {close[0]}?")
         return None
     if end and (colon or rest):
-        raise ConfigError(f"{where}: write <!-- end {kind} --> and nothing else in it")
+        raise ConfigError(f"{where}: there is more in it than the end; write <!-- end {kind} -->")
     if not end and not colon:
-        raise ConfigError(f"{where}: write a colon: <!-- {kind}: NAME ... -->")
+        raise ConfigError(f"{where}: the colon is missing; write <!-- {kind}: NAME ... -->")
     alone = line.strip() == found[0]
     return _Marker(end, kind, rest, number, offset + found.start(), offset + found.end(), alone)

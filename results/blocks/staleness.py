@@ -28,10 +28,10 @@ def reasons(old: str, new: str) -> list[str]:
     if old == new:
         return []
     if not old.strip():
-        return ["was never filled"]
+        return ["it was never filled"]
     was, now = _read(old), _read(new)
     if now is None:
-        return [f"says {old!r}, the runs say {new!r}"]
+        return [f"it says {old!r}, and the runs say {new!r}"]
     if was is None:
         return [_difference(old, new)]
     return [*_changes(was, now)] or [_difference(old, new)]
@@ -76,35 +76,35 @@ def _read(body: str) -> Facts | None:
 def _changes(was: Facts, now: Facts) -> Iterator[str]:
     for label, old in was["cells"].items():
         new = now["cells"].get(label)
-        yield from _lost(label, old) if new is None else _moved(f'cell "{label}"', old, new)
+        yield from _lost(label, old) if new is None else _moved(f'row "{label}"', old, new)
     for label, new in now["cells"].items():
         if label not in was["cells"]:
-            yield f'cell "{label}" has runs now: seeds {_seeds(new["seeds"])}'
+            yield f'row "{label}" has runs now: {_seeds(new["seeds"])}'
     if was["file"] != now["file"]:
-        yield "table file changed"
+        yield "the file of the table has changed"
     if was["arms"] != now["arms"]:
-        yield "its rows compose to other arms: their overrides or defaults have changed, or options came"
+        yield "its rows compose to other arms: their overrides or defaults have changed, or options are new"
 
 
 def _lost(label: str, old: Facts) -> Iterator[str]:
-    yield f'cell "{label}" lost seeds {_seeds(old["seeds"])}: it has none left'
+    yield f'row "{label}" has no runs any more: {_seeds(old["seeds"])} are gone'
 
 
-def _moved(cell: str, old: Facts, new: Facts) -> Iterator[str]:
+def _moved(row: str, old: Facts, new: Facts) -> Iterator[str]:
     if old["id"] != new["id"]:
-        yield f"{cell} has another configuration: id was {old['id']}, is {new['id']}"
+        yield f"{row} has another configuration: its id was {old['id']} and is {new['id']}"
     if lost := set(old["seeds"]) - set(new["seeds"]):
-        yield f"{cell} lost seeds {_seeds(lost)}"
+        yield f"{row} has lost {_seeds(lost)}"
     if won := set(new["seeds"]) - set(old["seeds"]):
-        yield f"{cell} has new seeds {_seeds(won)}"
+        yield f"{row} has gained {_seeds(won)}"
     if old["against"] != new["against"]:
-        yield f"{cell}: baseline changed from {old['against'] or 'none'} to {new['against'] or 'none'}"
+        yield f"{row} was compared with {old['against'] or 'nothing'} and is with {new['against'] or 'nothing'}"
     if old["mean"] != new["mean"]:
-        yield f"{cell}: mean was {_number(old['mean'])}, is {_number(new['mean'])}"
+        yield f"{row} had the mean {_number(old['mean'])} and has {_number(new['mean'])}"
 
 
 def _seeds(seeds: Any) -> str:
-    return ",".join(map(str, sorted(seeds)))
+    return f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, sorted(seeds)))}"
 
 
 def _number(mean: float | None) -> str:
@@ -116,4 +116,5 @@ def _difference(old: str, new: str) -> str:
     before, after = old.split("\n"), new.split("\n")
     at = next((i for i, (a, b) in enumerate(zip(before, after, strict=False)) if a != b), min(len(before), len(after)))
     found = [text[at].strip()[:160] if at < len(text) else "" for text in (before, after)]
-    return f"edited, or filled by another version: line {at + 1} of it is {found[0]!r}, the runs give {found[1]!r}"
+    how = f"its line {at + 1} is {found[0]!r}, where the runs give {found[1]!r}"
+    return f"it was edited, or filled by another version: {how}"

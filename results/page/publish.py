@@ -29,11 +29,14 @@ def publish(uri: str, experiment: str, table: str, files: Iterable[Path]) -> str
         ConfigError: there is no such experiment.
     """
     from ablation.track.client import connect  # takes more than a second: it imports MLflow
+    from ablation.track.server import without_password
 
     client = connect(uri)
     found = client.get_experiment_by_name(experiment)
     if found is None:
-        raise ConfigError(f"{uri}: has no experiment {experiment}; nothing of it was recorded there")
+        shown = without_password(uri, uri)
+        way = "bring its runs there first, with `ablation sync`"
+        raise ConfigError(f"{shown}: has no experiment {experiment} to show a report in; {way}")
     run = _run(client, str(found.experiment_id), table)
     _clear(client, run, uri)
     for file in files:
@@ -50,7 +53,10 @@ def home(runs: pd.DataFrame) -> str:
     """
     names = Counter(runs["sweep"])
     if not names:
-        raise ConfigError("publish: nothing was recorded, so that there is no experiment to show a report in")
+        raise ConfigError(
+            "hydra.launcher.publish=true: none of these arms is recorded, so that there is no experiment to show a "
+            "report in; run them first, or leave it out"
+        )
     return str(min(names, key=lambda name: (-names[name], name)))
 
 

@@ -18,8 +18,9 @@ from results.tables.table import Cell, Table
 from results.tables.verdict import Kind
 
 _HOW = (
-    "Point: mean over the finished seeds; bar: one standard deviation to both sides (from two seeds). Staircase: lines "
-    "that no other beats in both. Seconds are wall-clock on the machine at hand, and compare only on one and the same."
+    "A point is the mean over the finished seeds, its bar one standard deviation to both sides (from two seeds on). "
+    "The staircase joins the rows that no other row beats in both. Seconds are wall-clock time, which can be compared "
+    "only between trainings on the same machine."
 )
 _MANY = 12  # lines that are named beside their points; more are numbered, with a list
 _SIDES = ((8, 5), (8, -12), (-8, 5), (-8, -12), (8, 18), (-8, 18), (8, -25), (-8, -25), (24, 30), (-24, 30), (24, -38))

@@ -19,8 +19,8 @@ from results.tables.table import Cell, Table
 _PANEL = 7  # arms in a panel, besides the baseline
 _UP, _ACROSS = 2.9, 5.6  # inches of a panel
 _HOW = (
-    "Line: mean over the finished seeds; band: one standard deviation to both sides (from three seeds); two seeds are "
-    "drawn one by one. The beginning may lie below the panel."
+    "A line is the mean over the finished seeds, its band one standard deviation to both sides (from three seeds on); "
+    "two seeds are drawn one by one. The first epochs may lie outside the panel."
 )
 
 
@@ -84,7 +84,9 @@ def span(drawn: Collection[pd.DataFrame]) -> tuple[float, float]:
 
 def _how(table: Table, count: int) -> str:
     apart = len(table.cells) - count
-    return _HOW + (f" Not drawn, without a finished seed or of the same runs: {apart} of the lines." if apart else "")
+    verb = "is" if apart == 1 else "are"
+    why = f" {apart} of the rows {verb} not drawn, for want of a finished seed or as the same runs as another row."
+    return _HOW + (why if apart else "")
 
 
 def _arm(axes: Axes, wide: pd.DataFrame, colour: str, dash: Dash) -> tuple[float, float]:

@@ -24,9 +24,9 @@ _MIDDLE = 3.7  # inches for the effects
 _RIGHT = 3.1  # inches for the columns of text, which begin at _COLUMNS
 _COLUMNS = (0.12, 1.82, 2.2)  # inches to the right of the effects
 _HOW = (
-    "Mark: mean difference to the baseline; thick line: 95 % t interval; thin line under it: 95 % bootstrap interval; "
-    "dots: the pairs, one a seed; hollow diamond: the difference reported. An arrow stands for a mark beyond the axis; "
-    "an interval may go on beyond it."
+    "A mark is the mean difference to the baseline, the thick line its 95 % t interval, the thin line below its 95 % "
+    "bootstrap interval. Each dot is a pair, of one seed. A hollow diamond is the difference that was reported. An "
+    "arrow stands for a mark beyond the axis; intervals may go on beyond it too."
 )
 # Shape and colour both tell the verdict, and its text stands beside them.
 _CONTROL = "s", "#0072B2"
@@ -160,5 +160,5 @@ def _columns(axes: Axes, row: int, cell: Cell, found: Comparison, name: str) -> 
     marks = [mark for mark in cell.marks if mark != cell.overlap]  # of the pairs n says it
     more = "; ".join(filter(None, [*marks, waiting(cell)]))
     up = 0.14 if more else 0.0
-    _write(axes, row - up, 2, short(cell.verdict.words, 48), color=_mark(cell.verdict)[1], weight="bold")
+    _write(axes, row - up, 2, short(cell.verdict.brief, 48), color=_mark(cell.verdict)[1], weight="bold")
     _write(axes, row + 0.24, 2, short(more, 64), color=SOFT, size=6)

@@ -17,8 +17,8 @@ from results.tables.table import Cell, Table
 from results.tables.verdict import Kind
 
 _HOW = (
-    "Cell: mean ± standard deviation over seeds, and n (of the seeds asked for, if some lack); darker is better. "
-    "Hatched: nothing to show, with the reason; the framed cell is the baseline."
+    "A cell has the mean ± standard deviation over seeds, and their number n (of the seeds asked for, if some are "
+    "missing); darker is better. A hatched cell has nothing to show, and says why. The framed cell is the baseline."
 )
 _BOX = (1.15, 0.55)  # inches of a cell
 _LEFT = 1.9
@@ -33,7 +33,9 @@ def heatmap(table: Table) -> Figure:
     """
     found = axes([cell.line for cell in table.cells])
     if found is None:
-        raise ConfigError(f"{table.definition.name}: its lines are no grid of two things that vary; no heat-map")
+        raise ConfigError(
+            f"{table.definition.name}: has no heat map, since its rows are not a grid of two keys that vary"
+        )
     down, across = sorted(found, key=lambda axis: len(axis.values), reverse=True)
     grid = {(down.places[c.line.label], across.places[c.line.label]): c for c in reversed(table.cells) if c.line.config}
     width, height = _BOX[0] * len(across.values), _BOX[1] * len(down.values)
@@ -94,5 +96,5 @@ def _why(cell: Cell | None) -> str:
     if cell is None:
         return "not asked for"
     return short(
-        (cell.line.lacks and "cannot run") or cell.refused or ", ".join(dict.fromkeys(cell.waiting.values())), 20
+        (cell.line.lacks and "cannot be run yet") or cell.refused or ", ".join(dict.fromkeys(cell.waiting.values())), 20
     )

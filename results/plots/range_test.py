@@ -11,8 +11,8 @@ from results.plots.style import COLOURS, INK, SOFT, canvas, heading, place, styl
 from results.stats.range_test import Reading
 
 _HOW = (
-    "Points: the loss of each step; line: smoothed over the steps, as far as it is read (until it exceeds four times "
-    "its lowest or is not finite). The suggestion is a tenth of the rate at which the line is lowest."
+    "A point is the loss of a step. The line is smoothed over the steps, and ends where the loss exceeds four times "
+    "its lowest or is not finite. The suggestion is a tenth of the learning rate at which the line is lowest."
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from results.render import text
 from results.tables.metrics import metric
 from results.tables.table import Cell, Table
 
@@ -23,28 +24,19 @@ def title(table: Table, what: str) -> str:
 
 
 def caption(table: Table, how: str) -> str:
-    """Lines under a picture: how to read it, then n, budget, data and epoch as measured."""
-    measured = f"Measured: {metric(table.definition.metric).words}."
-    return "\n".join([how, f"{seeds(table.cells)}. {budget(table.cells)}.", *table.data, measured])
+    """Lines under a picture: how to read it, then the metric, n, budget and data as measured."""
+    what = f"The metric is the {metric(table.definition.metric).spoken}. {seeds(table.cells)}."
+    budget = f"Measured: {text.budget(table.cells) or 'nothing yet'}."
+    return "\n".join([how, what, budget, *(f"Images: {line}." for line in table.data)])
 
 
 def seeds(cells: Sequence[Cell]) -> str:
     """How many finished seeds the lines have."""
     counts = sorted({len(cell.values) for cell in cells if cell.values})
     if not counts:
-        return "No finished trial"
+        return "No trial is finished"
     many = f"{counts[0]}" if len(counts) == 1 else f"{counts[0]} to {counts[-1]}"
-    return f"n = {many} seed{'' if counts == [1] else 's'} a line"
-
-
-def budget(cells: Sequence[Cell]) -> str:
-    """What the lines were trained with; values that differ between lines stand side by side."""
-    seen: dict[str, dict[str, None]] = {}
-    for cell in cells:
-        for key, word in cell.budget.items():
-            seen.setdefault(key, {})[word] = None
-    said = ", ".join(f"{key.replace('_', ' ')} {' or '.join(words)}" for key, words in seen.items())
-    return f"Budget as measured: {said}" if said else "Nothing has been measured"
+    return f"Each row has n = {many} seed{'' if counts == [1] else 's'}"
 
 
 def number(value: float, name: str) -> str:
@@ -74,7 +66,4 @@ def standing(cell: Cell, name: str) -> str:
 
 def waiting(cell: Cell) -> str:
     """The seeds without a number, by why: `seeds 2, 3 missing; seed 4 failed: oom`."""
-    why: dict[str, list[int]] = {}
-    for seed in sorted(cell.waiting):
-        why.setdefault(cell.waiting[seed], []).append(seed)
-    return "; ".join(f"seed{'' if len(s) == 1 else 's'} {', '.join(map(str, s))} {w}" for w, s in why.items())
+    return "; ".join(text.waiting(cell.waiting))

@@ -10,12 +10,12 @@ from results.tables.table import Cell, Table
 from results.tables.verdict import CONTROL, LEAST, Kind
 
 _FEW = (
-    "No verdict: an interval of two differences holds only if noise is normal, which two cannot show. A verdict needs"
-    " three seeds, of the arm and of what it is compared with."
+    "A verdict takes three seeds of an arm and of what it is compared with: one difference says nothing of the noise,"
+    " and the interval of two holds only if the noise is normal, which two cannot show."
 )
 _FOLLOWED = (
-    "Seeds added because of a look at the result weaken its p: with one such follow-up 8 to 10 % of tables"
-    " without effect find one instead of 5 %."
+    "Seeds that are added after a look at the result weaken p: with one such follow-up, 8 to 10 % of tables without an"
+    " effect find one, instead of 5 %."
 )
 
 
@@ -25,10 +25,10 @@ def below(table: Table, shown: Metric, usual: str | None) -> list[str]:
     `usual` is what most lines are compared with.
     """
     compared = [cell for cell in table.cells if cell.comparison]
-    lines = [f"{shown.words[0].upper()}{shown.words[1:]}: mean ± standard deviation over n seeds."]
+    lines = [f"The numbers are the mean ± standard deviation over n seeds of the {shown.spoken}."]
     if compared:
-        lines[0] += f" Difference to {usual}{_how(compared)}.{_tested(table, compared)}"
-    if any(cell.verdict.kind is Kind.FEW for cell in compared):
+        lines[0] += f" Differences are to {usual}, {_how(compared)}.{_tested(table, compared)}"
+    if any(cell.verdict.kind in (Kind.ONE, Kind.FEW) for cell in compared):
         lines.append(_FEW)
     unsure = [cell for cell in compared if cell.verdict.kind is Kind.UNDECIDED]
     if unsure:
@@ -38,15 +38,14 @@ def below(table: Table, shown: Metric, usual: str | None) -> list[str]:
 
 
 def _how(compared: list[Cell]) -> str:
-    """How the differences were taken, and what stands in brackets behind them."""
+    """How the differences were taken, and which interval stands in brackets behind them."""
     known = any(cell.comparison.low == cell.comparison.low for cell in compared if cell.comparison)  # nan is not itself
-    interval = " with its 95 % t interval" if known else ""
-    welch = "Welch's test, " if known else ""
+    interval, welch = (", with 95 % t intervals", " (Welch's test)") if known else ("", "")
     if _all_paired(compared):
-        return ", paired by seed" + f",{interval}" * known
+        return f"paired by seed{interval}"
     if not any(cell.comparison.paired for cell in compared if cell.comparison):
-        return f"{interval}, {welch}not paired"
-    return f"{interval}, paired by seed; where marked, {welch}not paired"
+        return f"not paired{welch}{interval}"
+    return f"paired by seed, or where marked not paired{welch}{interval}"
 
 
 def _tested(table: Table, compared: list[Cell]) -> str:
@@ -55,9 +54,9 @@ def _tested(table: Table, compared: list[Cell]) -> str:
     if not adjusted:
         return ""
     still = _open(table)
-    number = f"{adjusted} of {adjusted + still} comparisons so far" if still else _comparisons(adjusted)
-    controls = "; in brackets: a control's, not adjusted" if any(text.raw(cell) for cell in compared) else ""
-    return f" p: {'paired ' * _all_paired(compared)}t test, adjusted by Holm for {number}{controls}."
+    number = f"{_comparisons(adjusted)} so far, of {adjusted + still} in all" if still else _comparisons(adjusted)
+    controls = "; that of a control, in brackets, is not adjusted" if any(text.raw(cell) for cell in compared) else ""
+    return f" p is that of a {'paired ' * _all_paired(compared)}t test, adjusted by Holm for {number}{controls}."
 
 
 def _all_paired(compared: list[Cell]) -> bool:
@@ -98,9 +97,13 @@ def _undecided(unsure: list[Cell], shown: Metric) -> str:
         if cell.comparison and math.isfinite(cell.comparison.detectable)
     ]
     told = [
-        "Undecided (seeds): so many would find the observed difference, were it the true one, with 80 % power in this"
-        " table; no number: more than 1000, or not known."
+        "Undecided (N seeds) means that N seeds would find the observed difference, if it is the true one, with 80 %"
+        " power in this table; without a number it takes more than 1000, or is not known."
     ]
-    told += [f"A single comparison of the seeds at hand finds with 80 % power: {', '.join(known)}."] if known else []
+    told += (
+        [f"With 80 % power, a single comparison of the seeds at hand finds a difference of {', '.join(known)}."]
+        if known
+        else []
+    )
     told += [_FOLLOWED] if any(cell.needed for cell in unsure) else []
     return " ".join(told)

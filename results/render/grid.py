@@ -11,7 +11,7 @@ from results.tables.metrics import BEST, metric, reported
 from results.tables.table import Table
 from results.tables.verdict import Kind
 
-_NOBODY = "by a source not named"
+_NOBODY = "by a source that is not named"
 _ALWAYS = ("n", "mean ± std", "verdict")  # also where they say nothing
 
 
@@ -92,24 +92,10 @@ def _usual(table: Table) -> str | None:
 
 def _above(table: Table) -> list[str]:
     definition = table.definition
-    asked = f", as asked by {' '.join(definition.changed)}" if definition.changed else ""
-    lines = [f"Measured: {_budget(table) or 'nothing yet'}{asked}"]
+    asked = f"; asked for by {' '.join(definition.changed)}" if definition.changed else ""
+    lines = [f"Measured: {text.budget(table.cells) or 'nothing yet'}{asked}"]
     if any(cell.line.reported for cell in table.cells):
         lines.append(f"Reported: {'; '.join(filter(None, [definition.source or _NOBODY, definition.protocol]))}")
     elif definition.source:
         lines.append(f"Source: {definition.source}")
     return [*lines, *(f"Images: {line}" for line in table.data)]
-
-
-def _budget(table: Table) -> str:
-    """The words that the cells share; of those that differ, which lines have which."""
-    forms = {"epochs": "{} epochs", "batch_size": "batch {}", "train": "trained on {}", "val": "val {}"}
-    told = []
-    for word, form in {**forms, "precision": "{}"}.items():
-        found: dict[str, list[str]] = {}
-        for cell in table.cells:
-            if cell.budget.get(word, "none") != "none":
-                found.setdefault(cell.budget[word], []).append(cell.line.label)
-        for number, (value, labels) in enumerate(sorted(found.items(), key=lambda item: -len(item[1]))):
-            told.append(form.format(value) + (f" ({', '.join(labels)})" if number else ""))
-    return ", ".join(told)

@@ -11,9 +11,9 @@ from results.tables.table import Cell
 
 _NAMED = 6  # labels, beyond which only their number is told
 _TERMS = (
-    "Rank correlation: 1 is the same order, 0 no relation, -1 the reverse. Spearman: the correlation of the ranks."
-    " Kendall tau-b: the share of pairs of rows in the same order less the share in the reverse, corrected for ties."
-    " Noise, of our seeds and of what was reported, brings both nearer to 0."
+    "A rank correlation is 1 for the same order, 0 for no relation and -1 for the reverse. Spearman's is the"
+    " correlation of the ranks; Kendall's tau-b is the share of pairs of rows in the same order less the share in the"
+    " reverse, corrected for ties. Noise in our seeds, and in what was reported, brings both nearer to 0."
 )
 
 
@@ -35,27 +35,29 @@ def sentences(ranking: Ranking) -> list[str]:
     """How to read the ranks, and how far they agree."""
     known = any(not math.isnan(place.low) for place in ranking.places.values())
     how = (
-        f"in brackets where 95 % of resamples of the seeds put it (seeds' distances from their rows' means, drawn from"
-        f" all rows; seed {SEED})"
+        f" In brackets are the ranks that 95 % of resamples of the seeds give: the distances of seeds from the means of"
+        f" their rows, drawn from all rows with seed {SEED}."
         if known
-        else "without an interval, since no row has two seeds"
+        else " It has no interval, since no row has two seeds."
     )
-    lines = [f"Rank: 1 is the best mean of those rows that also have a {ranking.name} reported; {how}."]
+    lines = [f"Rank 1 is the best mean of the rows that also have a reported {ranking.name}.{how}"]
     return [*(lines if ranking.places else []), _correlation(ranking), *([_TERMS] if ranking.agreement else [])]
 
 
 def _correlation(ranking: Ranking) -> str:
     n, found = len(ranking.places), ranking.agreement
-    begun = f"Rank correlation with the reported {ranking.name}:"
-    left = "; ".join(f"{why}: {_named(labels)}" for why, labels in ranking.left.items())
-    told = f"; {n} of {n + sum(map(len, ranking.left.values()))} rows" + (f". Left out: {left}." if left else ".")
+    what = f"rank correlation with the reported {ranking.name}"
+    rows = f"{n} of {n + sum(map(len, ranking.left.values()))} rows"
+    left = "; ".join(f"{_named(labels)} ({why})" for why, labels in ranking.left.items())
+    told = f" Left out are {left}." if left else ""
     if found is None:
-        return f"{begun} none, since it takes {LEAST} rows that were measured and have one{told}"
+        return f"There is no {what}, since it takes {LEAST} rows that were measured and have one: {rows} do.{told}"
     if math.isnan(found.spearman):
-        return f"{begun} none, since one of the two has all rows equal{told}"
+        return f"There is no {what}, since one of the two is the same in all rows ({rows}).{told}"
     interval = f"95 % interval {found.low:.2f} to {found.high:.2f}"
-    how = f"(bootstrap over the {n} rows, each with all of its seeds; seed {SEED})"
-    return f"{begun} Spearman {found.spearman:.2f}, {interval} {how}, Kendall tau-b {found.kendall:.2f}{told}"
+    how = f"bootstrap over rows, each with all of its seeds, with seed {SEED}"
+    values = f"Spearman's is {found.spearman:.2f} ({interval}; {how}), Kendall's tau-b {found.kendall:.2f}"
+    return f"The {what} is over {rows}: {values}.{told}"
 
 
 def _named(labels: Sequence[str]) -> str:

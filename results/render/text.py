@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from results.stats import power
 from results.stats.summary import Summary, summarize
 from results.tables.metrics import Metric
 from results.tables.table import Cell
+from results.tables.trials import counted
 from results.tables.verdict import CONTROLS, Kind
 
 _EQUAL = {  # nothing is known of the noise although there are several seeds; by whether they are pairs
-    True: "all pairs differ by the same amount: no interval; p is that of flipping signs",
-    False: "on each side all values are equal: no interval; p is that of all ways to split them",
+    True: "all pairs differ by the same amount, so that there is no interval, and p is that of a sign-flip test",
+    False: "on each side all values are equal, so that there is no interval, and p is that of a permutation test",
 }
 
 
@@ -26,7 +27,7 @@ def mean(found: Summary, metric: Metric) -> str:
 
 def measured(cell: Cell, metric: Metric) -> str:
     """The mean, and what it lacks."""
-    own = "refused" if cell.refused else mean(cell.summary, metric) if cell.summary else ""
+    own = "no mean" if cell.refused else mean(cell.summary, metric) if cell.summary else ""
     return ", ".join(filter(None, [own, lacking(cell)]))
 
 
@@ -105,13 +106,32 @@ def reported_difference(cell: Cell, cells: Mapping[str, Cell], name: str) -> flo
     return own[0] - other[0] if len(own) == len(other) == 1 else None
 
 
+def budget(cells: Sequence[Cell]) -> str:
+    """What rows were trained with: the words that they share; of those that differ, which rows have which."""
+    forms = {"epochs": "{} epochs", "batch_size": "batch size {}", "train": "trained on {}", "val": "validated on {}"}
+    told = []
+    for word, form in {**forms, "precision": "{}"}.items():
+        found: dict[str, list[str]] = {}
+        for cell in cells:
+            if cell.budget.get(word, "none") != "none":
+                found.setdefault(cell.budget[word], []).append(cell.line.label)
+        for number, (value, labels) in enumerate(sorted(found.items(), key=lambda item: -len(item[1]))):
+            said = form.format(counted(value) if word == "train" else value)
+            told.append(said + (f" ({', '.join(labels)})" if number else ""))
+    return ", ".join(told)
+
+
+def waiting(why: Mapping[int, str]) -> list[str]:
+    """Seeds without a number, by why: `seeds 2, 3 missing`, `seed 4 failed: oom`."""
+    seeds: dict[str, list[int]] = {}
+    for seed in sorted(why):
+        seeds.setdefault(why[seed], []).append(seed)
+    return [f"seed{'s' * (len(s) > 1)} {', '.join(map(str, s))} {w}" for w, s in seeds.items()]
+
+
 def footnotes(cell: Cell, usual: str | None) -> list[str]:
     """What is to be known of this line, one sentence each; `usual` is what most lines are compared with."""
-    whys: dict[str, list[str]] = {}
-    for seed, why in cell.waiting.items():
-        if ":" in why:
-            whys.setdefault(why, []).append(str(seed))
-    told = [f"{why} (seed {', '.join(found)})" for why, found in whys.items()]
+    told = waiting({seed: why for seed, why in cell.waiting.items() if ":" in why})
     told += [cell.verdict.words] if cell.verdict.reason else []
     told += [cell.refused] if cell.refused and cell.refused != cell.verdict.words else []
     told += cell.marks

@@ -55,7 +55,7 @@ def read(rates: Sequence[float], losses: Sequence[float | None]) -> Reading:
     fresh = down <= np.minimum.accumulate(down)  # a fall back from a bump is no progress
     steep = int(np.where(fresh, np.gradient(down), np.inf).argmin())
     late = low >= (1 - _LATE) * len(y) - 1
-    remark = "the loss still falls at the end: raise sched.end" if late else _bump(down, x)
+    remark = "the loss still falls at the end; raise sched.end" if late else _bump(down, x)
     return Reading(x, y, smooth, float(x[steep]), float(x[low]), "", remark)
 
 
@@ -66,7 +66,8 @@ def _bump(down: Numbers, rates: Numbers) -> str:
     if down[top] - lows[top] < _BUMP * (down[0] - down[-1]):
         return ""
     begun = rates[int(down[: top + 1].argmin())]
-    return f"the loss rose from {begun:.2g} to {rates[top]:.2g} before it fell again; seeds=3 averages three sweeps"
+    between = f"between the learning rates {begun:.2g} and {rates[top]:.2g}"
+    return f"the loss rose {between} before it fell again; seeds=3 takes the mean of three range tests"
 
 
 def _end(losses: Numbers) -> tuple[int, float]:
@@ -93,13 +94,13 @@ def _smoothed(losses: Numbers, width: float) -> Numbers:
 
 def _trouble(smooth: Numbers, steps: int) -> str:
     if len(smooth) < _FEWEST:
-        few = f"only {len(smooth)} of {steps} steps can be read, and {_FEWEST} are needed"
-        return f"{few}: lower sched.start, or train longer"
+        few = f"the loss can be read in {len(smooth)} of {steps} steps only, and {_FEWEST} are needed"
+        return f"{few}; lower sched.start, or train longer"
     low = int(smooth.argmin())
     if low < 2 or smooth[low] > (1 - _FALL) * smooth[0]:
         fell = max(0.0, 100 * (1 - smooth[low] / smooth[0]))
         return (
-            f"the loss fell by {fell:.1f} % only, in {len(smooth)} steps: sweep other rates (sched.start, sched.end), "
-            "or train longer"
+            f"the loss fell by {fell:.1f} % only, in {len(smooth)} steps; try other learning rates (sched.start, "
+            "sched.end), or train longer"
         )
     return ""

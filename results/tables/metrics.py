@@ -18,9 +18,9 @@ _OTHERS = {  # name -> whether more is better, decimals, words
 }
 _WORDS = {
     "test_acc": "test accuracy of the last epoch, %",
-    BEST: "test accuracy of the best epoch, a selection on the test set, %",
+    BEST: "test accuracy of the best epoch, selected on the test set, %",
     "raw_test_acc": "test accuracy of the last epoch with the trained weights instead of their average, %",
-    "val_acc": "accuracy of the last epoch on the images held out, %",
+    "val_acc": "validation accuracy of the last epoch, %",
     "train_acc": "training accuracy of the last epoch, %",
     "test_loss": "test loss of the last epoch",
     "train_loss": "training loss of the last epoch",
@@ -40,6 +40,12 @@ class Metric:
     more: bool  # is better
     digits: int  # decimals that are printed
     words: str
+
+    @property
+    def spoken(self) -> str:
+        """What stands in a sentence: `test accuracy of the last epoch, in %`."""
+        what, comma, unit = self.words.rpartition(", ")
+        return f"{what}, in {unit}" if comma else unit
 
     @property
     def clocked(self) -> bool:
@@ -73,7 +79,9 @@ def metric(name: str) -> Metric:
         return Metric(name, True, 2, _WORDS.get(name, f"{name}, %"))
     if name.endswith("_loss"):
         return Metric(name, False, 4, _WORDS.get(name, name))
-    raise ConfigError(f"hydra.launcher.metric={name}: cannot be compared; give one of {', '.join(RESULTS)}")
+    raise ConfigError(
+        f"hydra.launcher.metric={name}: it is not known whether more of it is better; give one of {', '.join(RESULTS)}"
+    )
 
 
 def reported(name: str) -> Metric:

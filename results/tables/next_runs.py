@@ -37,14 +37,14 @@ def commands(
         if why != "running" and (line.id, seed) not in done
     }
     if idle:
-        found.append(f"{shlex.join(words)}  # {_trials(len(idle))} to come")
+        found.append(f"{shlex.join(words)}  # for {_trials(len(idle))} without a result")
     asked = sorted({seed for line in definition.lines for seed in line.seeds})
     wanted = {label: n for label, n in needed.items() if n <= _MOST}
     seeds = _more(asked, max(wanted.values(), default=0))
     if any(_new(line, seeds) for line in definition.lines if line.label in wanted):
         more = {(line.id, seed) for line in definition.lines if line.id for seed in _new(line, seeds)} - done
         line = shlex.join([*(word for word in words if not word.startswith("seeds=")), f"seeds={_spelt(seeds)}"])
-        found.append(f"{line}  # {_trials(len(more))} more, to settle {', '.join(wanted)}")
+        found.append(f"{line}  # {len(more)} more trial{'s' * (len(more) != 1)}, to settle {', '.join(wanted)}")
     return tuple(found)
 
 

@@ -5,27 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from results.tables.definition import Line
-from results.tables.trials import Trials
+from results.tables.trials import Trials, counted
 
 _MACHINE = {"device": "devices", "torch": "versions of torch"}
 
 
 def images(lines: Sequence[Line], trials: Sequence[Trials]) -> tuple[str, ...]:
-    """One sentence for each distinct set of images, with the lines it is for unless these are most."""
+    """What each distinct set of images is, with the rows that it is for unless these are most."""
     found: dict[str, list[str]] = {}
     for line, each in zip(lines, trials, strict=True):
         if each.images:
             found.setdefault(_sentence(each), []).append(line.label)
     common = max(found, key=lambda sentence: len(found[sentence]), default="")
     return tuple(
-        sentence if sentence == common else f"{sentence}: {', '.join(labels)}" for sentence, labels in found.items()
+        sentence if sentence == common else f"{sentence} (rows: {', '.join(labels)})"
+        for sentence, labels in found.items()
     )
 
 
 def _sentence(trials: Trials) -> str:
     own = trials.images
-    words = (own.get(word, "unknown") for word in ("name", "test", "pixels"))
-    return "{}, tested on {} images, fingerprint {}".format(*words)
+    name, test, pixels = (own.get(word, "unknown") for word in ("name", "test", "pixels"))
+    return f"{name}, tested on {counted(test)}, fingerprint {pixels}"
 
 
 def warnings(lines: Sequence[Line], trials: Sequence[Trials]) -> tuple[str, ...]:
@@ -34,12 +35,11 @@ def warnings(lines: Sequence[Line], trials: Sequence[Trials]) -> tuple[str, ...]
     for word, words in _MACHINE.items():
         found = dict.fromkeys(text for each in trials for text in each.machine.get(word, ()))
         if len(found) > 1:
-            told.append(f"the runs are of {len(found)} {words}: {', '.join(found)}")
+            told.append(f"the runs used {len(found)} {words}: {', '.join(found)}")
     told += _versions(lines, trials)
     left = [f"{line.label} {_list(each.unasked)}" for line, each in zip(lines, trials, strict=True) if each.unasked]
     if left:
-        number = sum(len(each.unasked) for each in trials)
-        told.append(f"{number} finished trials of seeds that were not asked for are not used: {', '.join(left)}")
+        told.append(f"finished trials of seeds that were not asked for are not used: {', '.join(left)}")
     return tuple(told)
 
 
@@ -52,7 +52,7 @@ def _versions(lines: Sequence[Line], trials: Sequence[Trials]) -> list[str]:
             for digest in digests:
                 found.setdefault((part, same), {}).setdefault(digest, []).append(line.label)
     return [
-        f"the runs are of {len(versions)} versions of the code of {part}: {_by_version(versions)}"
+        f"the runs used {len(versions)} versions of the code of {part}: {_by_version(versions)}"
         for (part, _), versions in found.items()
         if len(versions) > 1
     ]

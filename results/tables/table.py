@@ -32,14 +32,14 @@ class Cell:
     best: Mapping[int, float]  # seed -> best_test_acc, a selection on the test set
     waiting: Mapping[int, str]  # seed -> "missing", "running", "failed: oom", "stopped" of the others asked for
     summary: Summary | None  # None: nothing finished, or refused
-    refused: str  # why there is no mean: "mixed data: pixels a1, b2"; empty else
+    refused: str  # why there is no mean: "seeds differ in data: fingerprint of the images a1, b2"; empty else
     budget: Mapping[str, str]  # words of what was measured: epochs, batch_size, train, val, test, precision
     comparison: Comparison | None  # None: with nothing, or refused
     p_holm: float  # of the comparison, adjusted for all of the table's; nan without one, or for a control
     verdict: Verdict
     same_as: str | None  # label of an earlier line with the same id and baseline
     cost: Mapping[str, float]  # means over seeds: params, seconds, images_per_s, peak_mem_mib, weight_mib
-    marks: tuple[str, ...] = ()  # what a reader must know of the comparison: "other budget: epochs 400, baseline's 200"
+    marks: tuple[str, ...] = ()  # what a reader must know of the comparison: "other budget: epochs 400 instead of 200"
     overlap: str = ""  # that of them which says that not every seed has a pair
     # Pairs that would find the observed difference, were it the true one, with 80 % power after adjustment; None: over
     # 1000, not known, or decided.
@@ -84,7 +84,7 @@ def build(definition: Definition, frame: pd.DataFrame) -> Table:
     metric(definition.metric)
     twice = [label for label, n in Counter(line.label for line in definition.lines).items() if n > 1]
     if twice:
-        raise ConfigError(f"{definition.name}: {twice[0]}: two rows are called so; give each a label of its own")
+        raise ConfigError(f"{definition.name}: {twice[0]}: two rows have this label; give each a label of its own")
     lines = definition.lines
     runs = by_id(frame, {line.id for line in lines if line.id})
     trials = [collect(line, runs.get(line.id or "", []), definition.metric) for line in lines]
@@ -114,7 +114,9 @@ def _pairs(definition: Definition, trials: list[Trials]) -> dict[str, Pairing]:
     for label, side in sides.items():
         against = side.line.against
         if against is not None and against not in sides:
-            raise ConfigError(f"{label}: against {against}: no line of {definition.name} is called so")
+            raise ConfigError(
+                f"{definition.name}: {label}: against={against}: no row has this label; {near(against, sides)}"
+            )
         same = _same_as(definition, side.line)
         base = None if against is None else sides[against]
         pairs[label] = pair(side, base, same, label in bases, metric(definition.metric))

@@ -20,6 +20,14 @@ _BUDGET = ("epochs", "batch_size", "train", "val", "test", "precision")
 _IMAGES = tuple(word for word in IMAGES if word != "constants")
 _MACHINE = ("device", "torch")
 _UNKNOWN = "unknown"
+WORDS = {  # of images and budgets, where a reader knows them by another name
+    "name": "data set",
+    "batch_size": "batch size",
+    "train": "training images",
+    "val": "validation images",
+    "test": "test images",
+    "pixels": "fingerprint of the images",
+}
 _STATES = {"RUNNING": "running", "SCHEDULED": "queued", "KILLED": "stopped"}
 Run = Mapping[str, Any]  # a row of the frame of results.read.runs
 
@@ -27,8 +35,8 @@ Run = Mapping[str, Any]  # a row of the frame of results.read.runs
 class Mixed(NamedTuple):
     """What differs between the seeds of one arm."""
 
-    what: str  # "mixed data"
-    how: str  # "pixels a1, b2"
+    what: str  # "seeds differ in data"
+    how: str  # "fingerprint of the images a1, b2"
 
     @property
     def words(self) -> str:
@@ -58,6 +66,12 @@ class Trials:
     def empty(self) -> str:
         """Why there are no values, if there are none: "no val_acc" of trials that are finished."""
         return next((why for why in self.waiting.values() if why.startswith("no ")), "no runs")
+
+
+def counted(of: str) -> str:
+    """How many images, in words: `10000 of 50000 images (stratified)`."""
+    number, bracket, how = of.partition(" (")
+    return f"{number} images{bracket}{how}"
 
 
 def by_id(frame: pd.DataFrame, ids: Collection[str]) -> dict[str, list[Run]]:
@@ -108,7 +122,9 @@ def _mixed(budget: Mapping[str, Sequence[str]], images: Mapping[str, Sequence[st
     for what, words in (("data", images), ("budget", budget)):
         for word, found in words.items():
             if len(found) > 1 and not (one and word == "name"):
-                return Mixed(f"mixed {word if word == 'precision' else what}", f"{word} {', '.join(found)}")
+                if word == "precision":
+                    return Mixed("seeds differ in precision", ", ".join(found))
+                return Mixed(f"seeds differ in {what}", f"{WORDS.get(word, word)} {', '.join(found)}")
     return None
 
 

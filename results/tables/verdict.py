@@ -13,10 +13,10 @@ from results.stats import power
 from results.stats.compare import Comparison, compare
 from results.tables.definition import Line
 from results.tables.metrics import Metric
-from results.tables.trials import Trials
+from results.tables.trials import WORDS, Trials
 
 CONTROL = "control"  # flag of an A/A line, which differs from its baseline in name or in rounding only
-_OTHER_DRAWS = "not paired: other random numbers than the baseline's, for a student's are derived from its teacher too"
+_OTHER_DRAWS = "not paired, because the random numbers of a student are derived from its teacher too"
 # Differences that a verdict needs. The t test is exact for two as well if they are normal, which two cannot show. Where
 # they are +1 or -1 with a little noise, since a training finds its way or does not, it claims an effect that is none in
 # 49 % of cases with two, 25 % with three, 12 % with four. An effect of three standard deviations it finds in 26 % with
@@ -69,6 +69,9 @@ class Verdict:
 
 
 _IDENTICAL = Verdict(Kind.IDENTICAL, "identical")
+_SAME_TRAINING = replace(
+    _IDENTICAL, reason="every seed trained exactly as in the baseline, so that what sets this row apart changes nothing"
+)
 
 
 @dataclass(frozen=True)
@@ -128,7 +131,7 @@ def _alone(arm: Side, base: Side | None, same_as: str | None, is_base: bool) -> 
     """What is said of a line that is not compared; None of one that may be."""
     trials = arm.trials
     if arm.line.id is None:
-        return Verdict(Kind.LACKING, "cannot run yet", arm.line.lacks)
+        return Verdict(Kind.LACKING, "cannot be run yet", arm.line.lacks)
     if same_as is not None:
         return Verdict(Kind.SAME, f"same runs as {same_as}")
     if trials.mixed:
@@ -147,7 +150,7 @@ def _refused(arm: Side, base: Side, spent: Mapping[str, str], metric: Metric) ->
     """Why their numbers cannot be compared; None if they can."""
     measured = _measured(arm, base, metric)
     if measured:
-        return Verdict(Kind.OTHER, f"other {'images held out' if metric.held_out else 'test images'}", measured)
+        return Verdict(Kind.OTHER, f"other {'validation' if metric.held_out else 'test'} images", measured)
     silent = [told for word, told in spent.items() if not _said(word, arm.line, base.line)]
     if silent:
         return Verdict(Kind.OTHER, "other budget", ", ".join(silent))
@@ -159,7 +162,7 @@ def _overlap(own: Mapping[int, float], other: Mapping[int, float]) -> str:
     """What is said of seeds that only one side has; empty if there are none."""
     common = sorted(own.keys() & other.keys())
     many = "s" * (len(common) != 1)
-    told = f"difference over {len(common)} pair{many} (seed{many} {', '.join(map(str, common))})"
+    told = f"the difference is over the seed{many} finished on both sides: {', '.join(map(str, common))}"
     return "" if own.keys() == other.keys() else told
 
 
@@ -181,9 +184,9 @@ def needed(found: Comparison, adjusted: Sequence[float]) -> int | None:
 def _settled(found: Comparison, line: Line) -> Verdict | None:
     """The verdict of what takes no part in the adjustment; None of what does."""
     if found.identical:
-        return _IDENTICAL
+        return _SAME_TRAINING
     if math.isnan(found.p):
-        return Verdict(Kind.ONE, "one pair" if found.paired else "one seed")
+        return Verdict(Kind.ONE, f"no verdict (one {'pair' if found.paired else 'seed'})")
     if found.n < LEAST:
         return Verdict(Kind.FEW, f"no verdict (two {'pairs' if found.paired else 'seeds'})")
     if CONTROL in line.flags:
@@ -226,7 +229,7 @@ def _machines(own: Trials, other: Trials) -> str:
     for word in ("device", "torch"):
         mine, theirs = own.machine.get(word, ()), other.machine.get(word, ())
         if mine != theirs or len(mine) > 1:
-            told.append(f"{word} {' / '.join(mine) or 'unknown'}, baseline's {' / '.join(theirs) or 'unknown'}")
+            told.append(_instead(word, " / ".join(mine), " / ".join(theirs)))
     return ", ".join(told)
 
 
@@ -245,7 +248,12 @@ def _spent(own: Trials, other: Trials) -> dict[str, str]:
 
 
 def _against(word: str, own: Mapping[str, str], other: Mapping[str, str]) -> str:
-    return f"{word} {own.get(word, 'unknown')}, baseline's {other.get(word, 'unknown')}"
+    return _instead(word, own.get(word, ""), other.get(word, ""))
+
+
+def _instead(word: str, own: str, other: str) -> str:
+    """What a line has, and what its baseline."""
+    return f"{WORDS.get(word, word)} {own or 'unknown'} instead of {other or 'unknown'}"
 
 
 def _said(word: str, arm: Line, base: Line) -> bool:

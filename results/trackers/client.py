@@ -117,9 +117,7 @@ def _exists(uri: str) -> None:
             socket.create_connection(address, _PATIENCE).close()
         except OSError as error:
             shown = without_password(uri, uri)
-            raise ConfigError(
-                f"{shown} does not answer: {error}. Start the server, or name another tracker."
-            ) from error
+            raise ConfigError(f"{shown} does not answer: {error}; start the server, or name another tracker") from error
     memory = parts.scheme.startswith("sqlite") and not uri.startswith("sqlite:///")
     if memory or (parts.scheme in ("", "file") and uri != "databricks" and not Path(parts.path).is_dir()):
-        raise ConfigError(f"{uri} is no tracker: name one, such as sqlite:///results/mlflow.db or http://HOST:5000.")
+        raise ConfigError(f"{uri} is no tracker; name one, such as sqlite:///results/mlflow.db or http://HOST:5000")

@@ -114,12 +114,12 @@ def opened(file: Path) -> Iterator[Database]:
             connection.execute("BEGIN")
             database = Database(connection)
             if not database.tables["runs"]:
-                raise ConfigError(f"{file} is no database of MLflow: it has no table of runs.")
+                raise ConfigError(f"{file} is no database of MLflow: it has no table of runs; name another tracker")
             yield database
     except sqlite3.OperationalError as error:
-        raise AblationError(f"{file} cannot be read: {error}. Is it locked, or the disk full or gone?") from error
+        raise AblationError(f"{file} cannot be read: {error}; it may be locked, or its disk full or gone") from error
     except sqlite3.DatabaseError as error:
-        raise ConfigError(f"{file} is no database of MLflow: {error}.") from error
+        raise ConfigError(f"{file} is no database of MLflow: {error}; name another tracker") from error
 
 
 @contextmanager

@@ -12,8 +12,10 @@ from hydra import compose
 from hydra.errors import HydraException
 from omegaconf import OmegaConf
 from tiny import CONF
+from yaml import YAMLError
 
 from ablation.errors import ConfigError
+from launch.cli import main
 from launch.compose import overrides
 from launch.compose.arms import compose_arms
 from launch.compose.errors import message
@@ -158,3 +160,15 @@ def test_a_group_that_was_taken_away_and_made_anew_is_called_by_its_factory() ->
     with initialized():
         (planned,) = compose_arms([["~sched", "+sched={_target_:ablation.sched.constant.constant}"]])
     assert planned.arm.groups["sched"] == "ablation.sched.constant.constant"
+
+
+def test_a_file_that_is_not_yaml_is_named_with_its_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for group in ("table", "model"):
+        (tmp_path / group).mkdir()
+        (tmp_path / group / "torn.yaml").write_text('# mine\ntitle: "half\n')
+    search, why = f"hydra.searchpath=[file://{tmp_path}]", "torn.yaml:3: is not YAML (found unexpected end of stream)"
+    assert main(["table", "torn", search]) == 2
+    assert f"{tmp_path}/table/{why}; correct the file\n" in capsys.readouterr().err
+    with initialized(), pytest.raises(YAMLError) as refused:
+        compose("config", ["model=torn", search])
+    assert message(refused.value, []) == f"{tmp_path}/model/{why}; correct the file"

@@ -135,7 +135,7 @@ def test_an_edited_number_is_told(desk: Desk, capsys: pytest.CaptureFixture[str]
     row = next(line for line in desk.note.read_text().splitlines() if line.startswith("| cutout"))
     desk.note.write_text(desk.note.read_text().replace(row, row.replace("| 91.50", "| 93.50")))
     (reason,) = desk.reasons(capsys)
-    assert reason.startswith("edited, or filled by another version: line ")
+    assert reason.startswith("it was edited, or filled by another version: its line ")
     assert "93.50" in reason
 
 
@@ -148,8 +148,8 @@ def test_a_lost_run_is_told_by_cell_and_seed(desk: Desk, capsys: pytest.CaptureF
         client.delete_run(run.info.run_id)
     assert len(runs) == 1
     reasons = desk.reasons(capsys)
-    assert 'cell "cutout" lost seeds 2' in reasons
-    assert any(reason.startswith('cell "cutout": mean was ') for reason in reasons)
+    assert 'row "cutout" has lost seed 2' in reasons
+    assert any(reason.startswith('row "cutout" had the mean ') for reason in reasons)
     assert main(["fill", str(desk.note), "--uri", desk.uri]) == 0
     assert "missing 1/3" in desk.note.read_text()
     assert desk.reasons(capsys) == []
@@ -158,14 +158,14 @@ def test_a_lost_run_is_told_by_cell_and_seed(desk: Desk, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("change", "told"),
     [
-        (lambda text: text + "baseline: cutout\n", 'cell "mixup": baseline changed from plain to cutout'),
-        (lambda text: text.replace("91.5", "91.6"), "table file changed"),
+        (lambda text: text + "baseline: cutout\n", 'row "mixup" was compared with plain and is with cutout'),
+        (lambda text: text.replace("91.5", "91.6"), "the file of the table has changed"),
         (
             lambda text: text.replace("aug=mixup", "aug=mixup optim.lr=0.07"),
-            'cell "mixup" lost seeds 0,1,2: it has none left',
+            'row "mixup" has no runs any more: seeds 0, 1, 2 are gone',
         ),
         (lambda text: text.replace("aug=mixup", "aug=mixup optim.lr=0.07"), "its rows compose to other arms: "),
-        (lambda text: text.replace("label: mixup", "label: mixing"), 'cell "mixing" has runs now: seeds 0,1,2'),
+        (lambda text: text.replace("label: mixup", "label: mixing"), 'row "mixing" has runs now: seeds 0, 1, 2'),
     ],
 )
 def test_a_changed_table_is_told(
@@ -188,9 +188,9 @@ def test_a_changed_table_is_told(
         ("<!-- table: start seeds -->\n<!-- end table -->", "note.md:1: seeds: is not an override"),
         (
             "\nx <!-- finding: start | cutuot --><!-- end finding -->",
-            "note.md:2: start has no line cutuot; did you mean cutout",
+            "note.md:2: start has no row cutuot; did you mean cutout",
         ),
-        ("<!-- table: start -->", "note.md:1: table without its end"),
+        ("<!-- table: start -->", "note.md:1: the table that begins here does not end"),
     ],
 )
 def test_what_a_marker_names_wrongly_is_2_with_file_and_line(

@@ -112,7 +112,7 @@ def test_a_report_of_real_runs_and_the_same_bytes_without_their_folders(lab: Lab
     asked = ("table=mine", "hydra/launcher=report", f"hydra.launcher.to={tmp_path}")
     done = lab.cli(*asked, f"hydra.launcher.to={tmp_path / 'one'}")
     assert done.returncode == 1, done.stderr
-    assert done.stderr == "error: 4 of 5 lines lack something: see their cells and footnotes\n"
+    assert done.stderr == "error: 4 of 5 rows are not complete; their cells and footnotes say what is missing\n"
     for text in (
         "Of a test", "3 epochs, batch 8, trained on 16 of 1437 (stratified), fp32", "failed: diverged (seed 0)",
         "digits, tested on 20 of 360 (stratified) images", "missing 2/2", "93.00 / 94.50",
@@ -137,8 +137,8 @@ def test_every_line_says_what_it_has(lab: Lab) -> None:
     lines = {line["label"]: line for line in found["lines"]}
     assert list(lines) == [row["label"] for row in ROWS]
     assert {label: line["verdict"] for label, line in lines.items()} == {
-        "plain": "baseline", "cut out": "one pair", "explodes": "no runs", "never run": "no runs",
-        "no such network": "cannot run yet: model=nothing: no such option",
+        "plain": "baseline", "cut out": "no verdict (one pair)", "explodes": "no runs", "never run": "no runs",
+        "no such network": "cannot be run yet: model=nothing: no such option",
     }  # fmt: skip
     assert lines["cut out"]["waiting"] == {"0": "missing"}
     assert lines["explodes"]["waiting"] == {"0": "failed: diverged", "1": "missing"}
@@ -155,7 +155,7 @@ def test_every_line_says_what_it_has(lab: Lab) -> None:
 def test_a_plain_sweep_with_a_baseline_and_a_metric(lab: Lab) -> None:
     sweep = "hydra.sweeper.rows=['aug=[]','aug=cutout']"
     found, _ = lab.told(sweep, "seeds=[1]", "hydra.launcher.metric=test_loss", "hydra.launcher.baseline='aug=cutout'")
-    assert [line["verdict"] for line in found["lines"]] == ["one pair", "baseline"]
+    assert [line["verdict"] for line in found["lines"]] == ["no verdict (one pair)", "baseline"]
     assert [line["against"] for line in found["lines"]] == ["cutout", None]
     assert found["metric"] == "test_loss"
     assert found["complete"]
@@ -183,7 +183,7 @@ def test_data_that_changed_under_an_arm_are_not_averaged(lab: Lab, monkeypatch: 
     lab.upload()
     found, _ = lab.told(*own, "seeds=2")
     (line,) = found["lines"]
-    assert line["refused"].startswith("mixed data: pixels ")
+    assert line["refused"].startswith("seeds differ in data: fingerprint of the images ")
     assert line["summary"] is None
     assert len(line["values"]) == 2, "both are shown"
 
@@ -192,7 +192,7 @@ def test_trials_that_the_tracker_was_not_told_of_are_noted(lab: Lab, capsys: pyt
     lab.train("optim.lr=0.05", "seeds=[0]")
     found, _ = lab.told("optim.lr=0.05", "seeds=[0]")
     assert found["lines"][0]["waiting"] == {"0": "missing"}
-    said = "note: 1 of the trials that lack a number here are done; `ablation sync --out runs` brings them to MLflow\n"
+    said = "note: trials that are done but not yet in MLflow: 1; `ablation sync --out runs` brings them there\n"
     assert capsys.readouterr().err == said
 
 
@@ -217,7 +217,7 @@ def test_trials_that_were_set_aside_do_not_count_though_the_tracker_keeps_them(
 def test_a_tracker_that_was_never_written_is_no_error(lab: Lab, capsys: pytest.CaptureFixture[str]) -> None:
     found, _ = lab.told("track.mlflow.uri=sqlite:///none.db")
     assert found["lines"][0]["verdict"] == "no runs"
-    assert f"note: nothing was ever recorded in sqlite:///{lab.home}/none.db\n" in capsys.readouterr().err
+    assert f"note: nothing has been recorded in sqlite:///{lab.home}/none.db yet\n" in capsys.readouterr().err
     assert not (lab.home / "none.db").exists()
     with pytest.raises(ConfigError, match="there is no file"):
         lab.told("hydra.launcher.uri=sqlite:///none.db")
@@ -228,7 +228,7 @@ def test_a_tracker_that_was_never_written_is_no_error(lab: Lab, capsys: pytest.C
 
 
 def test_arms_of_several_trackers_are_refused_unless_one_is_chosen(lab: Lab) -> None:
-    with pytest.raises(ConfigError, match=r"not recorded in one place \(nowhere, sqlite:///.*; choose with hydra"):
+    with pytest.raises(ConfigError, match=r"recorded in several places \(nowhere, sqlite:///.*; choose one with hydra"):
         lab.told("hydra/sweeper=basic", rows=("track=[]", "track=mlflow"))
     chosen = f"hydra.launcher.uri=sqlite:///{lab.home}/mlflow.db"
     found, _ = lab.told("hydra/sweeper=basic", "seeds=[1]", chosen, rows=("track=[]", "track=mlflow"))
@@ -255,7 +255,7 @@ def test_a_file_in_the_place_of_the_folder_is_named(lab: Lab) -> None:
         ({"metrics": "x"}, "hydra.launcher.metrics: no such option of report; did you mean metric"),
         ({"json": "yes"}, "hydra.launcher.json=yes: give true or false"),
         ({"to": 3}, "hydra.launcher.to=3: is not text"),
-        ({"publish": True}, "hydra.launcher.publish=true: shows files in MLflow; say where they go"),
+        ({"publish": True}, "hydra.launcher.publish=true: shows files of a report in MLflow; name their folder"),
     ],
 )
 def test_options_are_checked(node: dict[str, Any], said: str) -> None:

@@ -82,25 +82,28 @@ def test_whatever_stands_around_is_kept_and_filling_again_changes_nothing(
 @pytest.mark.parametrize(
     ("note", "message"),
     [
-        ("<!-- table: a -->\n", "note.md:1: table without its end"),
-        ("\n<!-- end table -->\n", "note.md:2: end table without a beginning"),
-        ("<!-- table: a -->\n<!-- table: b -->\n<!-- end table -->\n", "note.md:2: table begins inside that of line 1"),
+        ("<!-- table: a -->\n", "note.md:1: the table that begins here does not end; write <!-- end table -->"),
+        ("\n<!-- end table -->\n", "note.md:2: a table ends that has not begun"),
+        (
+            "<!-- table: a -->\n<!-- table: b -->\n<!-- end table -->\n",
+            "note.md:2: a table begins inside the table of line 1",
+        ),
         (
             "<!-- table: a -->\nx <!-- end finding -->\n<!-- end table -->",
-            "note.md:2: end finding, but line 1 began a table",
+            "note.md:2: a finding ends, but line 1 began a table",
         ),
         ("<!-- tabel: a -->\n<!-- end table -->\n", "note.md:1: tabel: no such marker; did you mean table?"),
         ("<!-- Table: a -->\n", "did you mean table?"),
-        ("<!-- table a -->\n<!-- end table -->\n", "note.md:1: write a colon"),
-        ("<!-- table: a\n-->\n", "note.md:1: a marker begins and ends on one line"),
+        ("<!-- table a -->\n<!-- end table -->\n", "note.md:1: the colon is missing"),
+        ("<!-- table: a\n-->\n", "note.md:1: a marker has to end on the line on which it begins"),
         ("<!-- table: -->\n<!-- end table -->\n", "note.md:1: names no table"),
         ("<!-- table: seeds=2 -->\n<!-- end table -->\n", "names no table"),
         ("<!-- table: 'a -->\n<!-- end table -->\n", "No closing quotation"),
         ("x <!-- table: a -->\n<!-- end table -->\n", "stand alone on their lines"),
         ("<!-- table: a --><!-- end table -->\n", "stand alone on their lines"),
-        ("<!-- finding: a --><!-- end finding -->\n", "names no line of the table"),
-        ("<!-- table: a -->\n<!-- end -->\n", "note.md:2: end of what?"),
-        ("<!-- table: a -->\n<!-- end table: a -->\n", "note.md:2: write <!-- end table -->"),
+        ("<!-- finding: a --><!-- end finding -->\n", "names no row of the table"),
+        ("<!-- table: a -->\n<!-- end -->\n", "note.md:2: it is not said what ends"),
+        ("<!-- table: a -->\n<!-- end table: a -->\n", "note.md:2: there is more in it than the end"),
     ],
 )
 def test_broken_markers_are_refused_with_file_and_line(note: str, message: str) -> None:

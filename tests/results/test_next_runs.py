@@ -26,7 +26,7 @@ def test_finished_trials_are_not_run_again_for_a_metric_that_they_lack() -> None
     made = build(replace(table(line("good")), metric="val_acc"), frame(arm("base", BASE), rows))
     assert made.cells[1].verdict.words == "no val_acc of base"
     part = build(replace(table(line("good")), metric="val_acc"), frame(arm("base", BASE), arm("good", UNSURE)[:3]))
-    assert part.next == ("python launch/run.py -m table=lab/made seeds=4  # 1 trial to come",)
+    assert part.next == ("python launch/run.py -m table=lab/made seeds=4  # for 1 trial without a result",)
 
 
 def test_seeds_are_offered_by_what_a_line_has_and_not_by_what_others_have() -> None:
@@ -41,7 +41,9 @@ def test_seeds_are_offered_by_what_a_line_has_and_not_by_what_others_have() -> N
     some = [run("good", seed, BASE[seed] + more) for seed, more in ((0, 0.4), (1, 1.0), (2, 0.9))]
     made = build(table(line("good")), frame(arm("base", BASE), some))
     assert made.cells[1].needed == 4
-    assert [command.partition("  # ")[2] for command in made.next] == ["1 trial to come"], "this settles it"
+    assert [command.partition("  # ")[2] for command in made.next] == ["for 1 trial without a result"], (
+        "this settles it"
+    )
 
 
 def test_seeds_added_until_it_is_significant_find_too_much() -> None:

@@ -79,7 +79,7 @@ def test_no_suggestion_without_a_fall() -> None:
     assert flat.suggestion is None
     assert "the loss fell by 0.0 % only, in" in flat.trouble
     short = of([2.3] * 5 + [None] * (STEPS - 5))
-    assert "only 5 of 120" in short.trouble
+    assert "in 5 of 120 steps only" in short.trouble
     assert of([None] * STEPS).suggestion is None
 
 

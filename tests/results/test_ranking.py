@@ -89,45 +89,45 @@ def test_markdown_says_how_far_the_rankings_agree() -> None:
         head + r"| rank \[95 %\] | rank of reported |",
         r"| resnet | 2 | 60.50 ± 0.71 | not compared | 99.00 ± 0.00 | 92.10 | 2 \[2, 3\] | 2.5 |",
         "| xception | 2 | 58.00 ± 0.71 | not compared | 99.00 ± 0.00 |  |  |  |",
-        "- Rank: 1 is the best mean of those rows that also have a best\\_test\\_acc reported; in brackets where 95 % "
-        "of resamples of the seeds put it (seeds' distances from their rows' means, drawn from all rows; seed 0).",
+        "- Rank 1 is the best mean of the rows that also have a reported best\\_test\\_acc. In brackets are the ranks "
+        "that 95 % of resamples of the seeds give: the distances of seeds from the means of their rows, drawn from all "
+        "rows with seed 0.",
     ):
         assert row in text.splitlines(), row
     agreed = ranking(build(definition(), runs())).agreement
     assert agreed
-    said = (
-        f"Spearman 0.97, 95 % interval {agreed.low:.2f} to 1.00 (bootstrap over the 5 rows, each with all of its seeds;"
-    )
-    assert f"- Rank correlation with the reported best\\_test\\_acc: {said} seed 0), Kendall tau-b 0.95; 5 of 8" in text
-    out = "no reported number: xception; copied number, of another protocol: copy; not measured: nasnet."
-    assert f"5 of 8 rows. Left out: {out}\n" in text
-    assert "- Rank correlation: 1 is the same order" in text
+    how = "bootstrap over rows, each with all of its seeds, with seed 0"
+    said = f"Spearman's is 0.97 (95 % interval {agreed.low:.2f} to 1.00; {how}), Kendall's tau-b 0.95."
+    assert f"- The rank correlation with the reported best\\_test\\_acc is over 5 of 8 rows: {said}" in text
+    out = "xception (no reported number); copy (copied number, of another protocol); nasnet (not measured)."
+    assert f"Left out are {out}\n" in text
+    assert "- A rank correlation is 1 for the same order" in text
 
 
 def test_fewer_than_four_rows_have_no_correlation() -> None:
     few = runs()
     text = markdown.render(build(definition(), few[few["id"].isin(["lenet", "vgg", "wide"])]))
-    assert "none, since it takes 4 rows that were measured and have one; 3 of 8 rows. Left out: not measured: " in text
+    assert "since it takes 4 rows that were measured and have one: 3 of 8 rows do. Left out are " in text
     assert "| wide | 2 | 62.00 ± 0.71 | not compared | 99.00 ± 0.00 | 94.10 | 1 | 1 |" in text.replace(r" \[1, 1\]", "")
     assert "Spearman" not in text
     empty = markdown.render(build(definition(), frame()))
     assert "rank of reported" not in empty
-    assert "0 of 8 rows. Left out: not measured: 8 rows." in empty
-    assert "Rank: 1 is" not in empty
+    assert "0 of 8 rows do. Left out are 8 rows (not measured)." in empty
+    assert "Rank 1 is" not in empty
 
 
 def test_one_seed_each_gives_ranks_without_intervals() -> None:
     known = runs()
     text = markdown.render(build(definition(), known[known["seed"] == 0]))
     assert "| 92.10 | 2 | 2.5 |" in text
-    assert "without an interval, since no row has two seeds." in text
+    assert "It has no interval, since no row has two seeds." in text
     assert "nan" not in text
 
 
 def test_rows_that_are_all_equal_say_nothing() -> None:
     flat = frame(*(arm(label, [50.0, 50.0]) for label in MEANS))
     text = markdown.render(build(definition(), flat))
-    assert "none, since one of the two has all rows equal; 5 of 8 rows." in text
+    assert "since one of the two is the same in all rows (5 of 8 rows)." in text
     assert r"| 3 \[3, 3\] | 2.5 |" in text
 
 
@@ -162,7 +162,7 @@ def test_every_format_has_the_ranks() -> None:
     shown = console.file.getvalue()
     assert all(len(each) <= 140 for each in shown.splitlines() if not each.startswith("next: "))
     assert "2 [2, 3]" in shown
-    assert "Kendall tau-b 0.95" in shown.replace("\n", " ")
+    assert "Kendall's tau-b 0.95" in shown.replace("\n", " ")
 
 
 def test_the_same_runs_in_another_order_are_the_same_bytes() -> None:

@@ -44,7 +44,7 @@ def test_a_table_is_paired_adjusted_and_says_what_would_settle_it() -> None:
     assert unsure.needed is not None
     assert made.next == (
         f"python launch/run.py -m table=lab/made seeds={unsure.needed}"
-        f"  # {3 * (unsure.needed - 4)} trials more, to settle so so",
+        f"  # {3 * (unsure.needed - 4)} more trials, to settle so so",
     )
     assert made.complete
     assert made.data == ("digits, tested on 360 of 360 images, fingerprint eeb1db75d2887405",)
@@ -83,12 +83,12 @@ def test_seeds_without_a_value_are_shown_and_not_averaged_over() -> None:
     assert base.summary.n == 4
     assert good.values == {0: 91.0}
     assert good.waiting == {1: "failed: oom", 2: "running", 3: "missing"}
-    assert good.verdict.words == "one pair"
+    assert good.verdict.words == "no verdict (one pair)"
     assert bad.waiting == {0: "stopped", 1: "no test_acc", 2: "missing", 3: "missing"}
     assert (bad.verdict.words, bad.summary) == ("no test_acc", None)
     assert none.waiting == dict.fromkeys(range(4), "missing")
-    assert made.warnings == ("2 finished trials of seeds that were not asked for are not used: base (seeds 7, 9)",)
-    assert made.next == ("python launch/run.py -m table=lab/made seeds=4  # 9 trials to come",)
+    assert made.warnings == ("finished trials of seeds that were not asked for are not used: base (seeds 7, 9)",)
+    assert made.next == ("python launch/run.py -m table=lab/made seeds=4  # for 9 trials without a result",)
     assert not made.complete
 
 
@@ -101,7 +101,7 @@ def test_a_table_without_runs_is_whole() -> None:
 def test_a_line_that_cannot_be_composed_says_why() -> None:
     lacking = line("lenet", id=None, lacks="model=lenet: no such option")
     made = build(table(lacking), frame(arm("base", BASE)))
-    assert made.cells[1].verdict.words == "cannot run yet: model=lenet: no such option"
+    assert made.cells[1].verdict.words == "cannot be run yet: model=lenet: no such option"
     assert made.next == ()
     assert not made.complete
 
@@ -123,9 +123,9 @@ def test_without_common_seeds_it_says_that_nothing_is_paired() -> None:
 @pytest.mark.parametrize(
     ("other", "why"),
     [
-        ({"data_pixels": "ffff"}, "mixed data: pixels eeb1db75d2887405, ffff"),
-        ({"epochs": 20.0}, "mixed budget: epochs 10, 20"),
-        ({"precision": "fp32"}, "mixed precision: precision bf16, fp32"),
+        ({"data_pixels": "ffff"}, "seeds differ in data: fingerprint of the images eeb1db75d2887405, ffff"),
+        ({"epochs": 20.0}, "seeds differ in budget: epochs 10, 20"),
+        ({"precision": "fp32"}, "seeds differ in precision: bf16, fp32"),
     ],
 )
 def test_a_mean_over_unlike_runs_is_refused(other: dict[str, Any], why: str) -> None:
@@ -142,8 +142,8 @@ def test_machines_that_differ_are_warned_of() -> None:
     made = build(table(line("good")), frame(arm("base", BASE), arm("good", BETTER, torch="2.8", device="cuda")))
     assert made.cells[1].verdict.words == "better"
     assert made.warnings == (
-        "the runs are of 2 devices: cpu (1 threads), cuda",
-        "the runs are of 2 versions of torch: 2.9, 2.8",
+        "the runs used 2 devices: cpu (1 threads), cuda",
+        "the runs used 2 versions of torch: 2.9, 2.8",
     )
 
 
@@ -160,7 +160,7 @@ def test_code_that_differs_between_lines_is_warned_of() -> None:
     ]
     made = build(table(*lines), frame(base, edited, other, torn))
     assert made.warnings == (
-        "the runs are of 2 versions of the code of loop: aaaa in base, wide, torn; bbbb in good, torn",
+        "the runs used 2 versions of the code of loop: aaaa in base, wide, torn; bbbb in good, torn",
     )
     old = build(table(line("good")), frame(arm("base", BASE), arm("good", BETTER)))  # from before code was kept
     assert old.warnings == ()
@@ -168,12 +168,12 @@ def test_code_that_differs_between_lines_is_warned_of() -> None:
 
 def test_another_budget_is_refused_unless_the_line_says_so() -> None:
     long = arm("long", BETTER, epochs=20.0)
-    told = "other budget: epochs 20, baseline's 10"
+    told = "other budget: epochs 20 instead of 10"
     assert verdicts(table(line("long")), arm("base", BASE), long) == ["baseline", told]
     said = build(table(line("long", name="aug=long,epochs=20")), frame(arm("base", BASE), long)).cells[1]
     assert (said.verdict.words, said.marks) == ("better", (told,))
     assert verdicts(table(line("long")), arm("base", BASE), arm("long", BETTER, precision="fp32"))[1] == (
-        "other budget: precision fp32, baseline's bf16"
+        "other budget: precision fp32 instead of bf16"
     )
 
 
@@ -182,7 +182,7 @@ def test_the_same_images_under_another_name_are_the_same() -> None:
     assert verdicts(table(line("moved")), arm("base", BASE), moved) == ["baseline", "better"]
     other = [*moved[:3], run("moved", 3, 91.0, data_name="other", data_pixels="f")]
     assert verdicts(table(line("moved")), arm("base", BASE), other)[1].startswith(
-        "mixed data: name digits, renamed, other"
+        "seeds differ in data: data set digits, renamed, other"
     )
 
 
@@ -191,17 +191,20 @@ def test_other_test_images_are_refused() -> None:
     other = "other test images: "
     part = arm("part", BETTER, data_test="100 of 360 (first)", data_pixels="f")
     assert verdicts(table(line("part", config={"data.test_subset": 100})), base, part)[1] == (
-        f"{other}test 100 of 360 (first), baseline's 360 of 360"
+        f"{other}test images 100 of 360 (first) instead of 360 of 360"
     )
     swapped = arm("swapped", BETTER, data_pixels="f")
-    assert verdicts(table(line("swapped")), base, swapped)[1] == f"{other}pixels f, baseline's eeb1db75d2887405"
+    assert (
+        verdicts(table(line("swapped")), base, swapped)[1]
+        == f"{other}fingerprint of the images f instead of eeb1db75d2887405"
+    )
     # Fewer training images change the fingerprint, but not what is tested on.
     less = arm("less", BETTER, data_train="100 of 1437", data_pixels="f")
     asked = line("less", name="data.subset=100", config={"data.subset": 100})
     cell = build(table(asked), frame(base, less)).cells[1]
     assert (cell.verdict.words, cell.marks) == (
         "better",
-        ("other budget: train 100 of 1437, baseline's 512 of 1437 (stratified)",),
+        ("other budget: training images 100 of 1437 instead of 512 of 1437 (stratified)",),
     )
 
 
@@ -209,7 +212,7 @@ def test_one_arm_under_two_names_and_arms_that_are_bitwise_equal() -> None:
     lines = [line("again", id="base"), line("good"), line("good too", id="good"), line("dead")]
     rows = [arm("base", BASE), arm("good", BETTER), arm("dead", BASE)]
     made = build(table(*lines), frame(*rows))
-    assert [cell.verdict.words for cell in made.cells] == [
+    assert [cell.verdict.brief for cell in made.cells] == [
         "baseline", "same runs as base", "better", "same runs as good", "identical",
     ]  # fmt: skip
     assert [cell.same_as for cell in made.cells] == [None, "base", None, "good", None]
@@ -223,7 +226,7 @@ def test_equal_accuracies_of_two_trainings_are_a_tie_and_not_identical() -> None
     other = [{**row, "id": "other", "train_loss": row["test_acc"] / 101} for row in rows]
     same = [{**row, "id": "same"} for row in rows]
     made = build(table(line("other", flags=("control",)), line("same")), frame(rows, other, same))
-    assert [cell.verdict.words for cell in made.cells[1:]] == ["control: tie", "identical"]
+    assert [cell.verdict.brief for cell in made.cells[1:]] == ["control: tie", "identical"]
 
 
 def test_controls_are_not_adjusted_for() -> None:
@@ -238,8 +241,8 @@ def test_controls_are_not_adjusted_for() -> None:
 def test_lines_may_be_against_others_or_none() -> None:
     lines = [line("good", against=None), line("better", against="good"), line("alone", against=None)]
     made = build(table(*lines), frame(*(arm(id_, BETTER) for id_ in ("base", "good", "better", "alone"))))
-    assert [cell.verdict.words for cell in made.cells] == ["not compared", "baseline", "identical", "not compared"]
-    with pytest.raises(ConfigError, match="against nobody"):
+    assert [cell.verdict.brief for cell in made.cells] == ["not compared", "baseline", "identical", "not compared"]
+    with pytest.raises(ConfigError, match="good: against=nobody: no row has this label"):
         build(table(line("good", against="nobody")), frame())
 
 
@@ -251,7 +254,7 @@ def test_more_seeds_keep_those_that_there_are() -> None:
     number = build(replace(table(), lines=lines), frame(*rows)).cells[1].needed
     assert number is not None
     assert seeds == str(number), "0 and 1 are the lowest others"
-    assert note == f"{2 * (number - 4) - 1} trials more, to settle so so"
+    assert note == f"{2 * (number - 4) - 1} more trials, to settle so so"
     kept = [replace(each, seeds=(2, 3, 4, 99)) for each in lines]
     rows = [[{**row, "seed": {5: 99}.get(row["seed"], row["seed"])} for row in part] for part in rows]
     (command,) = build(replace(table(), lines=tuple(kept)), frame(*rows)).next

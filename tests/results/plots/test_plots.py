@@ -77,8 +77,8 @@ def test_a_forest_plot_says_everything_of_every_line() -> None:
         "worse",
         "seed 1 failed: oom",
         "seed 2 running",
-        "one pair",
-        "mixed budget",
+        "no verdict (one pair)",
+        "seeds differ in budget",
     ):
         assert text in said, text
     assert "model=lenet: no such option" in said
@@ -86,7 +86,7 @@ def test_a_forest_plot_says_everything_of_every_line() -> None:
     assert "seeds 0, 1, 2, 3 missing" in said
     assert "$x_1$" not in said, "the long label is cut in its middle"
     assert "n = 1 to 4 seeds" in said
-    assert "epochs 10" in said
+    assert "10 epochs" in said
     assert "360 of 360" in said
     assert "last epoch" in said
     assert "+1.05 [" in said
@@ -109,7 +109,7 @@ def test_curves_are_of_finished_seeds_and_leave_nobody_out_silently() -> None:
     figure = curves(made, points(made))
     assert figure is not None
     said = words(render(figure, "svg"))
-    for text in ("base", "up", "few", "collapsed", "Not drawn", "epoch"):
+    for text in ("base", "up", "few", "collapsed", "not drawn", "epoch"):
         assert text in said
     few = next(cell for cell in made.cells if cell.line.label == "few")
     wide = paths(few, points(made), "test_acc")
@@ -150,7 +150,7 @@ def test_the_front_is_what_no_other_beats() -> None:
     assert front([1, 2], [0.3, 0.2], more=False) == [0, 1]
     said = words(render(cost(odd()), "svg"))  # type: ignore[arg-type]
     assert "seconds of training" in said
-    assert "compare only on one" in said
+    assert "only between trainings on the same machine" in said
     assert cost(build(table(), frame(arm("base", [90.0])))) is None
 
 
@@ -196,7 +196,7 @@ def test_the_two_axes_are_found_and_what_lacks_is_hatched() -> None:
 def test_what_is_no_grid_of_two_axes_has_no_heat_map(configs: list[dict[str, int]]) -> None:
     lines = [line(f"x{n}", against=None, config=config) for n, config in enumerate(configs)]
     assert axes(lines) is None
-    with pytest.raises(ConfigError, match="no grid of two"):
+    with pytest.raises(ConfigError, match="not a grid of two"):
         heatmap(build(table(*lines), frame()))
 
 

@@ -30,17 +30,20 @@ def test_a_constant_difference_has_no_interval_and_says_so() -> None:
     text = markdown.render(made(arm("shift", shifted), arm("so so", SOSO), arm("tie", shifted), of=asked))
     assert "| shift <sup>1</sup> | 4 | 91.02 ± 0.17 | +1.00 | 0.25 | undecided |" in text
     assert "| tie <sup>1, 2</sup> |" in text
-    assert "- (1) all pairs differ by the same amount: no interval; p is that of flipping signs\n" in text
-    assert "no number: more than 1000, or not known. A single comparison" in text
-    assert "finds with 80 % power: 0.67 (so so)." in text
+    assert (
+        "- (1) all pairs differ by the same amount, so that there is no interval, and p is that of a sign-flip test\n"
+        in text
+    )
+    assert "it takes more than 1000, or is not known. With 80 % power, a single comparison" in text
+    assert "finds a difference of 0.67 (so so)." in text
     alone = markdown.render(made(arm("shift", shifted), of=table(line("shift"))))
-    assert "or not known.\n" in alone, "nothing is said of what it finds"
+    assert "or is not known.\n" in alone, "nothing is said of what it finds"
     assert "nan" not in text + alone
 
 
 def test_a_sentence_warns_of_seeds_added_after_a_look() -> None:
     text = markdown.render(made(arm("so so", SOSO), of=table(line("so so"))))
-    assert "Seeds added because of a look at the result weaken its p: with one such follow-up" in text
+    assert "Seeds that are added after a look at the result weaken p: with one such follow-up" in text
     sure = markdown.render(made(arm("good", [91.1, 91.0, 90.9, 91.2]), of=table(line("good"))))
     assert "follow-up" not in sure
 
@@ -51,21 +54,23 @@ def test_what_is_not_paired_is_not_called_paired() -> None:
     late = replace(line("late"), seeds=(4, 5, 6))
     asked = table(line("so so"), late)
     text = markdown.render(made(arm("so so", SOSO), other, of=asked))
-    how = "Difference to base with its 95 % t interval, paired by seed; where marked, Welch's test, not paired."
-    assert f"{how} p: t test, adjusted by Holm for 2 comparisons." in text
+    how = "Differences are to base, paired by seed, or where marked not paired (Welch's test), with 95 % t intervals."
+    assert f"{how} p is that of a t test, adjusted by Holm for 2 comparisons." in text
     assert "| late <sup>1</sup> |" in text
     assert "- (1) not paired: no seed is finished on both sides" in text
     both = table(replace(line("flat"), seeds=(4, 5, 6)))
     level = markdown.render(build(both, frame(arm("base", [90.0] * 4), flat)))
-    assert "on each side all values are equal: no interval; p is that of all ways to split them" in level
+    assert (
+        "on each side all values are equal, so that there is no interval, and p is that of a permutation test" in level
+    )
 
 
 def test_an_interval_is_spoken_of_only_where_there_is_one() -> None:
     text = markdown.render(made(arm("one", [90.5]), of=table(line("one"))))
-    assert "Difference to base, paired by seed.\n" in text
+    assert "Differences are to base, paired by seed.\n" in text
     late = replace(line("late"), seeds=(4,))
     text = markdown.render(made([run("late", 4, 91.0)], of=table(late)))
-    assert "Difference to base, not paired.\n" in text
+    assert "Differences are to base, not paired.\n" in text
 
 
 def test_the_family_of_comparisons_is_open_until_all_has_been_run() -> None:
@@ -87,11 +92,11 @@ def test_the_family_of_comparisons_is_open_until_all_has_been_run() -> None:
         arm("long", [91.0], epochs=20.0),
     ]
     text = markdown.render(made(*rows, of=table(*lines)))
-    assert "adjusted by Holm for 2 of 4 comparisons so far." in text, "void and one can still get a p"
+    assert "adjusted by Holm for 2 comparisons so far, of 4 in all." in text, "void and one can still get a p"
     whole = made(arm("so so", SOSO), of=table(line("so so"), line("single", seeds=1)))
     assert "adjusted by Holm for 1 comparison." in markdown.render(whole)
     waiting = build(table(line("so so"), line("x", against="void"), line("void")), frame(*rows[:1], arm("base", BASE)))
-    assert "1 of 3 comparisons so far." in markdown.render(waiting)
+    assert "1 comparison so far, of 3 in all." in markdown.render(waiting)
 
 
 @pytest.mark.parametrize(
@@ -121,8 +126,8 @@ def test_reported_numbers_are_subtracted_only_one_from_one(
 
 def test_a_source_that_is_not_named_is_not_left_blank() -> None:
     asked = table(line("arm", reported={"test_acc": (93.0,)}))
-    assert "- Reported: by a source not named\n" in markdown.render(made(of=asked))
-    assert "- Reported: by a source not named; 200 epochs\n" in markdown.render(
+    assert "- Reported: by a source that is not named\n" in markdown.render(made(of=asked))
+    assert "- Reported: by a source that is not named; 200 epochs\n" in markdown.render(
         made(of=replace(asked, protocol="200 epochs"))
     )
 
@@ -139,7 +144,10 @@ def test_a_row_of_csv_says_where_it_comes_from() -> None:
     assert (base["source"], base["protocol"], base["changed"]) == ("the notes", "200 epochs", "epochs=10 seeds=4")
     assert base["images"] == "; ".join(found.data)
     assert "digits, tested on 360 of 360 images, fingerprint eeb1db75d2887405" in base["images"]
-    assert (base["refused"], mixed["refused"]) == ("", "mixed data: pixels eeb1db75d2887405, ff")
+    assert (base["refused"], mixed["refused"]) == (
+        "",
+        "seeds differ in data: fingerprint of the images eeb1db75d2887405, ff",
+    )
 
 
 def test_latex_takes_every_label_and_note_literally() -> None:

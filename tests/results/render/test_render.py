@@ -63,25 +63,28 @@ def test_markdown(made: Table) -> None:
         r"| partial <sup>3, 4</sup> | 2/4 | 91.10 ± 0.14, failed 1/4, missing 1/4 | +1.05 \[+0.41, +1.69\] |  "
         "| no verdict (two pairs) |  | 6.50 |",
         "| void | 0/4 | missing 4/4 |  |  | no runs |  |  |",
-        r"| lenet\|5 <sup>5</sup> |  |  |  |  | cannot run yet |  |  |",
+        r"| lenet\|5 <sup>5</sup> |  |  |  |  | cannot be run yet |  |  |",
         r"| tie <sup>6</sup> | 4 | 90.05 ± 0.06 | +0.02 \[-0.21, +0.26\] | (0.76) | control: tie |  |  |",
-        "| mixed <sup>7</sup> | 4 | refused |  |  | mixed data |  |  |",
-        "- Measured: 10 epochs, 20 epochs (long\\_1), batch 64, trained on 512 of 1437 (stratified), bf16, as asked by "
-        "epochs=10",
+        "| mixed <sup>7</sup> | 4 | no mean |  |  | seeds differ in data |  |  |",
+        "- Measured: 10 epochs, 20 epochs (long\\_1), batch size 64, trained on 512 of 1437 images (stratified), bf16; "
+        "asked for by epochs=10",
         "- Reported: the notes, one run each; 200 epochs",
         "- Images: digits, tested on 360 of 360 images, fingerprint eeb1db75d2887405",
-        "- Images: digits, tested on 360 of 360 images, fingerprint eeb1db75d2887405 / ff: mixed",
-        "- Warning: the runs are of 2 devices: cpu (1 threads), cuda",
-        "- (1) other budget: epochs 20, baseline's 10",
-        "- (3) failed: oom (seed 2)",
-        "- (4) difference over 2 pairs (seeds 0, 1)",
-        "- (5) cannot run yet: model=lenet: no such option",
+        "- Images: digits, tested on 360 of 360 images, fingerprint eeb1db75d2887405 / ff (rows: mixed)",
+        "- Warning: the runs used 2 devices: cpu (1 threads), cuda",
+        "- (1) other budget: epochs 20 instead of 10",
+        "- (3) seed 2 failed: oom",
+        "- (4) the difference is over the seeds finished on both sides: 0, 1",
+        "- (5) cannot be run yet: model=lenet: no such option",
         "- (6) control",
-        "- (7) mixed data: pixels eeb1db75d2887405, ff",
-        "python launch/run.py -m table=lab/made seeds=4 hydra.sweeper.incomplete=skip  # 6 trials to come",
+        "- (7) seeds differ in data: fingerprint of the images eeb1db75d2887405, ff",
+        "python launch/run.py -m table=lab/made seeds=4 hydra.sweeper.incomplete=skip  # for 6 trials without a result",
     ):
         assert row in text.splitlines(), row
-    assert "Test accuracy of the last epoch, %: mean ± standard deviation over n seeds." in text
+    assert (
+        "The numbers are the mean ± standard deviation over n seeds of the test accuracy of the last epoch, in %."
+        in text
+    )
     assert text.endswith("```\n")
     widths = {len(re.findall(r"(?<!\\)\|", row)) for row in text.splitlines() if row.startswith("|")}
     assert widths == {9}, "one number of columns"
@@ -157,7 +160,7 @@ def test_the_best_epochs_stand_in_a_column_of_their_own_if_they_were_reported() 
     assert "| 99.00 ± 0.00 | 96.00 |" in text
     ours = markdown.render(build(replace(asked, metric="best_test_acc"), runs()))
     assert "best epoch, selected on test" not in ours
-    assert "Test accuracy of the best epoch, a selection on the test set, %:" in ours
+    assert "seeds of the test accuracy of the best epoch, selected on the test set, in %." in ours
 
 
 def test_what_was_reported_may_be_a_number_that_no_run_has() -> None:
