@@ -225,5 +225,5 @@ def _print_unsynced(table: Table, out: Path, uri: str | None) -> None:
     done = sum((out / str(id_) / f"seed-{seed}" / "result.json").exists() for id_, seed in lacking)
     if done:
         words = f"sync --uri {shlex.quote(uri)}" if uri else "sync"
-        unsynced = f"trials that are done but not yet in MLflow: {done}; `{verb_command(words, out)}` brings them there"
+        told = f"trials that are done but not yet in MLflow: {done}; `{verb_command(words, out)}` brings them there"
         print(f"note: {told}", file=sys.stderr)

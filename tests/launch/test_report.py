@@ -114,7 +114,7 @@ def test_a_report_of_real_runs_and_the_same_bytes_without_their_folders(lab: Lab
     assert done.returncode == 1, done.stderr
     assert done.stderr == "error: 4 of 5 rows are not complete; their cells and footnotes say what is missing\n"
     for text in (
-        "Of a test", "3 epochs, batch 8, trained on 16 of 1437 (stratified), fp32", "failed: diverged (seed 0)",
+        "Of a test", "3 epochs, batch size 8, trained on 16 of 1437 images (stratified), fp32", "seed 0 failed: diverged",
         "digits, tested on 20 of 360 (stratified) images", "missing 2/2", "93.00 / 94.50",
     ):  # fmt: skip
         assert text in done.stdout
@@ -160,7 +160,7 @@ def test_a_plain_sweep_with_a_baseline_and_a_metric(lab: Lab) -> None:
     assert found["metric"] == "test_loss"
     assert found["complete"]
     assert found["name"] == "main"
-    with pytest.raises(ConfigError, match="baseline=cutuot: no line is called so"):
+    with pytest.raises(ConfigError, match="baseline=cutuot: no row has this label"):
         lab.told(sweep, "hydra.launcher.baseline=cutuot")
 
 
