@@ -19,6 +19,7 @@ from mlflow import MlflowClient
 from tiny import CONF, TINY, config, final_weights
 
 from ablation.errors import ConfigError
+from ablation.store.identity import canonical
 from ablation.trial.parts import parts
 from launch.compose import arm, errors
 from launch.compose.arms import compose_arms
@@ -300,7 +301,7 @@ def test_params_are_what_differs_from_the_defaults() -> None:
     overrides = ["aug=mixup", "optim.lr=0.3"]
     settled = config(*TINY, *overrides)
     choices = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}
-    described = arm.make_arm(settled, config(*TINY), choices, overrides, "python launch/run.py")
+    described = arm.make_arm(settled, canonical(config(*TINY)), choices, overrides, "python launch/run.py")
     assert described.params == {
         "optim.lr": 0.3,
         "aug.mixup.alpha": 1,

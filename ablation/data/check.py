@@ -12,10 +12,12 @@ import importlib
 import inspect
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ablation.build import near
-from ablation.types import View
+
+if TYPE_CHECKING:  # it imports torch
+    from ablation.types import View
 
 NORMS = ("pixel", "widespread", "imagenet")
 

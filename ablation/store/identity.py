@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from itertools import islice, product
 from typing import Any
 
@@ -31,6 +32,7 @@ REVISED = "revised."  # before the options, in canonical keys
 _OURS = "ablation."  # before the names of the project's factories
 _DIGITS = 16  # 64 bits
 _TRIED = 10_000  # sets of earlier revisions
+_LEAVES = (str, int, float, list, type(None))
 
 
 @dataclass(frozen=True)
@@ -49,7 +51,10 @@ def flatten(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for key, value in config.items():
         path = f"{prefix}{key}"
-        flat.update(flatten(value, f"{path}.") if isinstance(value, Mapping) else {path: value})
+        if isinstance(value, _LEAVES) or not isinstance(value, Mapping):  # asking for the first is five times as fast
+            flat[path] = value
+        else:
+            flat |= flatten(value, f"{path}.")
     return flat
 
 
@@ -59,29 +64,36 @@ def _scalar(value: Any, key: str) -> Any:
     Raises:
         ValueError: a value that is not a number, text, truth value, null, or list or mapping of these; or not finite.
     """
-    if isinstance(value, list | tuple):
-        return [_scalar(v, key) for v in value]
-    if isinstance(value, Mapping):
-        return {str(k): _scalar(v, key) for k, v in value.items()}
     if isinstance(value, bool | str) or value is None:
         return value
     if isinstance(value, int | float) and math.isfinite(value):
         return int(value) if value == int(value) else value
+    if isinstance(value, list | tuple):
+        return [_scalar(v, key) for v in value]
+    if isinstance(value, Mapping):
+        return {str(k): _scalar(v, key) for k, v in value.items()}
     raise ValueError(f"{key}={value!r}: cannot be part of a configuration's identity")
 
 
 def theirs(config: Mapping[str, Any]) -> tuple[str, ...]:
     """How the keys begin of options that are made by a user's own factory: `loss.`, `aug.mine.`."""
-    targets = {k: str(v) for k, v in flatten(config).items() if k.endswith("._target_")}
+    return _theirs(flatten(config))
+
+
+def _theirs(leaves: Mapping[str, Any]) -> tuple[str, ...]:
+    targets = {k: str(v) for k, v in leaves.items() if k.endswith("._target_")}
     return tuple(key.removesuffix("_target_") for key, target in targets.items() if not target.startswith(_OURS))
 
 
+@lru_cache(maxsize=4096)
 def surrounding(key: str, users: tuple[str, ...]) -> bool:
     """Whether a dotted key says where, how or how often a trial is run; `users` are the beginnings of `theirs`."""
     return key.split(".")[0] in SURROUNDINGS or (key in _OF_DATA and not key.startswith(users))
 
 
 def _rename(key: str, renamed: Mapping[str, str]) -> str:
+    if not renamed:
+        return key
     parts = key.split(".")
     for n in range(len(parts), 0, -1):
         old = renamed.get(".".join(parts[:n]))
@@ -95,7 +107,10 @@ def revisions(config: Mapping[str, Any], rules: Rules) -> dict[str, int]:
 
     An option is known by its factory, so that it may be called anything: `loss.refinery` is `ablation.loss.refinery`.
     """
-    leaves = flatten(config)
+    return _used_revisions(flatten(config), rules)
+
+
+def _used_revisions(leaves: Mapping[str, Any], rules: Rules) -> dict[str, int]:
     factories = [str(v).rpartition(".")[0] for k, v in leaves.items() if k.endswith("_target_")]
     used = {name.removeprefix(_OURS) for name in factories if name.startswith(_OURS)}
     return {options: number for options, number in rules.revised.items() if used.issuperset(options.split("+"))}
@@ -103,8 +118,9 @@ def revisions(config: Mapping[str, Any], rules: Rules) -> dict[str, int]:
 
 def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str, Any]:
     """The configuration as sorted dotted keys, one spelling for each value: what is hashed and what is compared."""
-    rules, users = rules or Rules(), theirs(config)
-    flat = {key: _scalar(value, key) for key, value in flatten(config).items() if not surrounding(key, users)}
+    rules, leaves = rules or Rules(), flatten(config)
+    users = _theirs(leaves)
+    flat = {key: _scalar(value, key) for key, value in leaves.items() if not surrounding(key, users)}
     if flat.get(CONTENT) is not None:
         flat.pop(PATH, None)
     neutral = {key: _scalar(value, key) for key, value in rules.neutral.items()}
@@ -118,7 +134,7 @@ def canonical(config: Mapping[str, Any], rules: Rules | None = None) -> dict[str
     for group in ORDERED:
         if len(config.get(group) or ()) > 1:
             kept[group] = [renamed(f"{group}.{name}").partition(".")[2] for name in config[group]]
-    return _revised(kept, revisions(config, rules))
+    return _revised(kept, _used_revisions(leaves, rules))
 
 
 def _revised(keys: Mapping[str, Any], numbers: Mapping[str, int]) -> dict[str, Any]:

@@ -8,8 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from ablation.build import build_all
-from ablation.contract.shown import a, shown
-from ablation.contract.subject import Subject
 from ablation.track.sink import Sink
 
 SINK = "Sink in ablation/track/sink.py: follow(folder) -> None and close(timeout) -> list of warnings"
@@ -24,6 +22,9 @@ def sinks(config: Mapping[str, Any]) -> list[Sink]:
     found: list[Sink] = []
     for name, sink in build_all(config["track"], "track").items():
         if not isinstance(sink, Sink):
+            from ablation.contract.shown import a, shown  # only now: they import torch
+            from ablation.contract.subject import Subject
+
             tried = Subject.of(config, f"track.{name}", SINK)
             raise tried.breach(f"returned {a(sink)}, not a Sink", returned=shown(sink), wanted="a subclass of Sink")
         found.append(Guarded(f"track.{name}", sink))

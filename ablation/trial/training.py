@@ -10,12 +10,9 @@ from typing import Any
 
 from ablation.build import build
 from ablation.buildable import buildable
-from ablation.config import scalars
 from ablation.data.content import asked, files
 from ablation.sched._end import ending
 from ablation.store.result import Outcomes
-from ablation.track.guarded import sinks
-from ablation.trial import checked
 from ablation.trial import run as seeds
 from ablation.trial.observer import Watch
 from ablation.trial.parts import parts
@@ -30,15 +27,9 @@ def check(config: Mapping[str, Any]) -> list[str]:
     Raises:
         ConfigError: names the key, the value and the way out.
     """
-    if (known := checked.recall(config)) is not None:
-        scalars(config)  # and with these `out` and `sweep`, which may be others than then
-        sinks(config)
-        return known
     with buildable():
-        notes = [*parts(config).notes]
-    notes += _ending(json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]]))
-    checked.remember(config, notes)
-    return notes
+        notes = parts(config).notes
+    return [*notes, *_ending(json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]]))]
 
 
 @lru_cache(maxsize=1024)

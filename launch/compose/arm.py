@@ -6,9 +6,9 @@ is left has an id, a name, and a folder that says what it is.
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +16,12 @@ from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from ablation.build import factory
 from ablation.config import GROUPS, MANY, seeds
 from ablation.errors import ConfigError
 from ablation.store import arm_files
 from ablation.store.identity import PATH, canonical, flatten, identify, theirs
 from ablation.store.result import RESULT
+from ablation.trial import checked
 from launch.compose.naming import full_name, rules
 from launch.compose.overrides import parsed
 from launch.compose.paths import CONF
@@ -110,7 +110,7 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
     if config["teacher"] is None and config["draws"] == "own":
         settled["draws"] = "seed"
     for group in GROUPS:
-        accepted = inspect.signature(factory(config[group], group)).parameters
+        accepted = checked.arguments(config[group], group)
         keep = {k: v for k, v in config[group].items() if k == "_target_" or k in accepted or f"{group}.{k}" in typed}
         notes += [f"{group}.{k}={config[group][k]}" for k in config[group] if k not in keep]
         settled[group] = keep
@@ -123,11 +123,11 @@ def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]
 
 
 def make_arm(
-    config: Config, defaults: Config, choices: Mapping[str, Any], overrides: Sequence[str], command: str
+    config: Config, defaults: Mapping[str, Any], choices: Mapping[str, Any], overrides: Sequence[str], command: str
 ) -> Arm:
-    """The arm of a settled configuration; `defaults` is the configuration of no overrides, `choices` Hydra's."""
-    base = canonical(defaults)
-    changed = {k: v for k, v in canonical(config).items() if base.get(k) != v and not k.endswith("_target_")}
+    """The arm of a settled configuration; `defaults` is the canonical one of no overrides, `choices` Hydra's."""
+    own = canonical(config)
+    changed = {k: v for k, v in own.items() if defaults.get(k) != v and not k.endswith("_target_")}
     if config["data"].get("path"):  # for people: the images are known by their content
         changed[PATH] = config["data"]["path"]
     return Arm(
@@ -161,6 +161,11 @@ def has_begun(seed_folder: Path) -> bool:
 def has_run(folder: Path) -> bool:
     """Whether a trial of this arm was ever begun: folders are written when a sweep is submitted."""
     return any(map(has_begun, folder.glob("seed-*")))
+
+
+@cache
+def _shipped(group: str, option: str) -> bool:
+    return (CONF / group / f"{option}.yaml").is_file()
 
 
 def _check_shape(config: Config) -> None:
@@ -199,7 +204,7 @@ def _labels(config: Config, choices: Mapping[str, Any], overrides: Sequence[str]
     typed, users = _typed_keys(overrides), theirs(config)
 
     def label(group: str, option: str, key: str, node: Mapping[str, Any]) -> str:
-        shipped = (CONF / group / f"{option}.yaml").is_file()
+        shipped = _shipped(group, option)
         foreign = shipped and f"{key}.".startswith(users)  # a recipe may have put it there
         other = f"{key}._target_" in typed and (shipped or key == group)  # else `+aug.mine._target_=` makes that name
         return str(node["_target_"]) if foreign or other else option

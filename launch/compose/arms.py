@@ -7,17 +7,18 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
+from typing import Any
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
 from yaml import YAMLError
 
 from ablation.errors import ConfigError, DataError
-from ablation.store.identity import flatten
-from ablation.trial.program import program_of
+from ablation.store.identity import canonical, flatten
+from ablation.trial import checked
 from launch.compose import choices, errors, overrides, own_data, teachers
-from launch.compose.arm import Config, Planned, make_arm, resolved, settle
+from launch.compose.arm import Planned, make_arm, resolved, settle
 from launch.compose.composer import Composer
 from launch.compose.overrides import Overrides, parsed
 from launch.compose.warnings import config_notes
@@ -79,7 +80,7 @@ def try_compose(rows: Iterable[Overrides], search: Sequence[str] = ()) -> Iterat
     """
     composer = Composer(search)
     find = own_data.digest_finder()
-    defaults, _ = settle(resolved(composer(()).config), ())
+    defaults = cache(partial(canonical, settle(resolved(composer(()).config), ())[0]))
 
     @cache
     def compose(row: tuple[str, ...]) -> list[Planned]:
@@ -146,20 +147,20 @@ def _format_row(row: Overrides) -> str:
 
 def _arms(
     composer: Composer,
-    defaults: Config,
+    defaults: Callable[[], Mapping[str, Any]],
     row: Overrides,
     others: Callable[[Overrides], list[Planned]],
     find: own_data.Find,
 ) -> list[Planned]:
-    """One override list's arm, after the teachers it needs, which `others` composes."""
+    """One override list's arm, after the teachers it needs, which `others` composes; `defaults`: see `make_arm`."""
     if any(parsed(text).key_or_group == "table" for text in row):
         raise ConfigError("table: is a grid, not an arm; run it with -m")
     composed = composer(row)
     settled, notes = settle(resolved(composed.config), row)
     settled, unknown = own_data.with_digest(settled, find)
     config, before = teachers.expand(settled, row, others)
-    notes += [*unknown, *program_of(config).check(config), *config_notes(config)]
-    arm = make_arm(config, defaults, composed.choices, row, command="")
+    notes += [*unknown, *checked.check(config), *config_notes(config)]
+    arm = make_arm(config, defaults(), composed.choices, row, command="")
     return [*before, Planned(arm, config, tuple(notes), config["teacher"])]
 
 

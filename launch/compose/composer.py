@@ -9,8 +9,11 @@ by a property test.
 from __future__ import annotations
 
 import pickle
+import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from hydra import compose
@@ -18,12 +21,15 @@ from hydra._internal.config_loader_impl import ConfigLoaderImpl
 from hydra.core.global_hydra import GlobalHydra
 from hydra.core.override_parser.types import Override
 from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
 
 from launch.compose import misread_numbers
 from launch.compose.composition_cache import CompositionCache, Kept
 from launch.compose.overrides import parsed
 
 CONFIG = "config"  # conf/config.yaml
+_ENVIRONMENT = re.compile(r"\$\{oc\.env:[^${}]*\}")
+_READ_AGAIN = re.compile(r"\$\{|^\?\?\?$")
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,7 @@ class Composer:
         _, self._files = loader._parse_overrides_and_create_caching_repo(CONFIG, self._search)
         misread_numbers.refuse(self._files.get_sources())
         self._cache = CompositionCache(self._files.get_sources())
+        self._is_group = cache(self._files.group_exists)  # it looks for a folder each time
         self._composed: dict[tuple[str, ...], Kept] = {}
         # One moment for all arms, for an `out` with the time in one of the two forms that Hydra itself uses.
         self._now = OmegaConf.create(["${now:%Y-%m-%d}", "${now:%H-%M-%S}"])
@@ -67,12 +74,15 @@ class Composer:
         """Whether Hydra has to compose anew: a choice of a group, Hydra's own, or a sweep, which it refuses."""
         if override.is_sweep_override() or override.is_hydra_override():
             return True
-        return self._files.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
+        return self._is_group(override.key_or_group) and not isinstance(override.value(), dict)
 
     def _base(self, structure: tuple[str, ...]) -> Kept:
         """The configuration of these choices, pickled (a copy is made five times as fast that way), and the choices."""
         if structure not in self._composed:
-            self._composed[structure] = self._cache.get(structure) or self._compose(structure)
+            kept, choices = self._cache.get(structure) or self._compose(structure)
+            config = pickle.loads(kept)
+            _ask_environment(config)
+            self._composed[structure] = pickle.dumps(config), choices
         return self._composed[structure]
 
     def _compose(self, structure: tuple[str, ...]) -> Kept:
@@ -84,3 +94,15 @@ class Composer:
         kept = pickle.dumps(config), choices
         self._cache.put(structure, kept)
         return kept
+
+
+def _ask_environment(config: DictConfig) -> None:
+    """Put what the environment says in the place of `${oc.env:NAME}`, which takes long to read, once for all arms."""
+    texts: Any = OmegaConf.to_container(config)
+    for key, text in texts.items():
+        if isinstance(text, dict):
+            _ask_environment(config[key])
+        elif isinstance(text, str) and _ENVIRONMENT.fullmatch(text):
+            with suppress(OmegaConfBaseException):  # without such a variable, arms that keep this are refused
+                said = config[key]
+                config[key] = text if _READ_AGAIN.search(str(said)) else said

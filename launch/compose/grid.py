@@ -29,7 +29,6 @@ from math import prod
 from typing import Any
 
 from hydra.core.config_loader import ConfigLoader
-from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import Override, RangeSweep
 
 from ablation.build import near
@@ -75,7 +74,7 @@ class Grid:
 
     def __init__(self, loader: ConfigLoader) -> None:
         self.notes: list[str] = []
-        self._parser = OverridesParser.create(config_loader=loader)
+        self._loader = loader  # knows the options that a `glob(...)` matches
         self._typed: frozenset[str] = frozenset()  # keys of the command line
 
     def expand(self, grid: Mapping[str, Any], arguments: Sequence[str]) -> list[GridRow]:
@@ -141,7 +140,7 @@ class Grid:
     def _line(self, overrides: Sequence[str], where: str, without: Container[str] = ()) -> dict[str, list[GridRow]]:
         """Key -> the values that a line gives it, one row each; keys in `without` are left out."""
         axes: dict[str, list[GridRow]] = {}
-        read = self._parser.parse_overrides([quote_teacher(text) for text in overrides])
+        read = [replace(parsed(quote_teacher(text)), config_loader=self._loader) for text in overrides]
         self.notes += [f"{where}: {note}" for note in notes_on_repeated_keys(read)]
         for override in read:
             key, text = override.get_key_element(), str(override.input_line)

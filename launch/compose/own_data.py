@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from ablation.data.check import given
 from ablation.errors import ConfigError
 from ablation.trial.program import program_of
 from launch.compose.arm import Config
@@ -42,10 +43,11 @@ def with_digest(config: Config, find: Find) -> tuple[Config, list[str]]:
     And a note if they are not here, or if a factory of the user's own gets no digest.
 
     Raises:
-        ConfigError: a digest was asked for, and the images are others.
+        ConfigError: a path is needed and not given, or a digest was asked for, and the images are others.
         DataError: there is no such data set at the path, or it cannot be read.
     """
     node = config["data"]
+    _refuse_no_path(node)
     if not _names_images(node):
         return config, [_BY_ARGUMENTS.format(target=node["_target_"])] if _without_digest(node) else []
     digest = find(config)
@@ -69,6 +71,15 @@ def require(configs: Iterable[Mapping[str, Any]]) -> None:
     for config in configs:
         if _names_images(config["data"]) and config["data"]["content"] is None:
             program_of(config).require(config)
+
+
+def _refuse_no_path(node: Mapping[str, Any]) -> None:
+    """Before the program is asked, which takes seconds to import: rows of tables on ImageNet have no path."""
+    try:
+        if "path" in node:
+            given("path", node["path"])
+    except ValueError as e:
+        raise ConfigError(f"data.{e}") from e
 
 
 def _names_images(node: Mapping[str, Any]) -> bool:

@@ -18,7 +18,7 @@ from ablation.errors import ConfigError
 from ablation.store import arm_files
 from ablation.store.arm_files import DamagedArm
 from ablation.store.identity import SURROUNDINGS, identify, made_under, revisions
-from ablation.trial.program import program_of
+from ablation.trial import checked
 from ablation.trial.teacher import agree, ready
 from launch.compose.arm import Arm, Config, Planned, Work
 from launch.compose.naming import rules
@@ -165,5 +165,5 @@ def _earlier_run(student: Config, prefix: str) -> list[Planned]:
             f"teacher={prefix}: {folder} was made before {' and '.join(outdated)} (see CHANGELOG.md), so it cannot be "
             "trained further or with other seeds; take one that is made today, by teacher='model=resnet56 epochs=30'"
         )
-    program_of(config).check(config)  # else today's code may not be able to train it
+    checked.check(config)  # else today's code may not be able to train it
     return [*(_earlier_run(student, planned.teacher) if planned.teacher else []), planned]

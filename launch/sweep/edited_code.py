@@ -30,9 +30,10 @@ class Edits:
     def of(self, id_: str, config: Mapping[str, Any], seeds: Iterable[int]) -> list[str]:
         """The files that differ for these seeds, those of teachers too: `in its teacher 0123abcd: aug/cutout.py`."""
         folders = {seed: self._out / id_ / f"seed-{seed}" for seed in seeds}
-        if id_ not in self._today:
+        ran = [modules for folder in folders.values() for modules in code.counted(folder)]
+        if ran and id_ not in self._today:
             self._today[id_] = self._reader.of(config)
-        files = code.edited((m for f in folders.values() for m in code.counted(f)), self._today[id_])
+        files = code.edited(ran, self._today[id_]) if ran else []
         # of a student from before this was kept, nothing tells but the teacher as it is now
         taught = (code.taught(f) or code.teaches(self._out, config.get("teacher"), seed) for seed, f in folders.items())
         for teacher, modules in _by_teacher(taught).items():

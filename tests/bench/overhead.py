@@ -18,6 +18,7 @@ from typing import Any
 from hydra import compose
 
 from ablation import evaluate
+from ablation.store.identity import canonical
 from ablation.trial import recorder, run
 from ablation.trial.parts import parts
 from launch.compose import arm
@@ -56,7 +57,7 @@ def one(override: str, out: str) -> dict[str, Any]:
     overrides = ["recipe=smoke", override, f"out={out}", f"track.mlflow.uri=sqlite:///{out}/mlflow.db"]
     settled, _ = arm.settle(arm.resolved(compose("config", overrides)), overrides)
     choices = dict.fromkeys(("data", "model", "loss", "optim", "sched"), "")
-    described = arm.make_arm(settled, settled, choices, overrides, "")
+    described = arm.make_arm(settled, canonical(settled), choices, overrides, "")
     folder = Path(out) / described.id
     built = parts(settled)
     described.write(folder, settled)

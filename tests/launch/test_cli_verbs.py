@@ -178,3 +178,22 @@ def test_help_tells_the_exit_codes(capsys: Capture) -> None:
     text = capsys.readouterr().out
     for part in ("status", "watch", "cancel", "retry", "explain", "logs", "sync", "Exit codes", "130"):
         assert part in text
+
+
+def test_ablation_alone_prints_its_help(capsys: Capture) -> None:
+    assert main(["--help"]) == 0
+    asked_for = capsys.readouterr()
+    assert "Usage: ablation" in asked_for.out
+    assert main([]) == 0
+    assert capsys.readouterr() == asked_for
+
+
+@pytest.mark.parametrize(
+    ("state", "why"),
+    [
+        ("blocked", "no trial of demo is so"),
+        ("done", "all trials of demo that were chosen are done or on their way"),
+    ],
+)
+def test_what_retry_says_where_nothing_is_left_to_it(capsys: Capture, demo: Submission, state: str, why: str) -> None:
+    assert said(capsys, demo, "retry", "--state", state) == (0, f"nothing to retry: {why}\n")

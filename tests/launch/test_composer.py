@@ -29,9 +29,9 @@ def attempt(composed: Callable[[], tuple[DictConfig, Any]]) -> Any:
     """The values and the choices, or the refusal."""
     try:
         config, choices = composed()
+        return OmegaConf.to_container(config, resolve=True), choices
     except (HydraException, OmegaConfBaseException, ValueError) as e:
         return type(e), str(e)
-    return OmegaConf.to_container(config), choices
 
 
 def hydras(row: Sequence[str]) -> tuple[DictConfig, Any]:
@@ -97,5 +97,5 @@ def test_options_on_a_search_path_are_found(tmp_path: Any) -> None:
     search = [f"hydra.searchpath=[file://{tmp_path}]"]
     composed = Composer(search)(["aug=[mine,mixup]", "aug.mine.strength=3"])
     expected = compose("config", [*search, "aug=[mine,mixup]", "aug.mine.strength=3"])
-    assert OmegaConf.to_container(composed.config) == OmegaConf.to_container(expected)
+    assert OmegaConf.to_container(composed.config, resolve=True) == OmegaConf.to_container(expected, resolve=True)
     assert composed.config.aug.mine.strength == 3

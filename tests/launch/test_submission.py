@@ -14,6 +14,7 @@ import yaml
 from tiny import SMALL_MODEL, TINY, config
 
 from ablation.errors import AblationError
+from ablation.store.identity import canonical
 from launch.compose import arm, teachers
 from launch.compose.arm import Arm, Planned, Work
 from launch.compose.paths import ROOT
@@ -26,7 +27,7 @@ CHOICES = {g: "x" for g in ("data", "model", "loss", "optim", "sched")}
 
 def planned(out: Path, *overrides: str, teacher: str | None = None) -> Planned:
     settled = config(*TINY, *SMALL_MODEL, *overrides, f"out={out}")
-    return Planned(arm.make_arm(settled, config(), CHOICES, overrides, "run"), settled, teacher=teacher)
+    return Planned(arm.make_arm(settled, canonical(config()), CHOICES, overrides, "run"), settled, teacher=teacher)
 
 
 def test_what_is_loaded_is_what_was_created(tmp_path: Path) -> None:
