@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from functools import cache
 
 import pytest
@@ -113,3 +114,12 @@ def test_the_note_on_schedules_has_the_whole_range_of_final_rates() -> None:
     etas = [row.about["reported"]["test_acc"] for row in asked.rows if str(row.about["label"]).startswith("eta ")]
     assert len(etas) == 4
     assert f"{min(etas):.2f} to {max(etas):.2f}, in [weight_decay]" in note("schedules")
+
+
+@pytest.mark.parametrize("table", ["start", "tricks/3_1", "lab/postact_mixup"])
+def test_a_table_is_read_from_its_file_as_hydra_reads_it(table: str) -> None:
+    with running():
+        read = parse_request([f"table={table}"])
+        composed = parse_request([f"table={table}", "hydra.sweeper.incomplete=refuse"])
+    assert replace(read, rows=(), hydra=()) == replace(composed, rows=(), hydra=())
+    assert [(row.overrides, row.about) for row in read.rows] == [(row.overrides, row.about) for row in composed.rows]
