@@ -17,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from ablation.errors import AblationError, ConfigError
 from ablation.store.file_errors import in_words
+from launch.compose.errors import plural
 from launch.compose.overrides import verb_command
 from launch.slurm import commands, job_batches, records
 from launch.slurm.job_batches import CanaryState, draft_arrays, stages
@@ -33,6 +34,7 @@ _PAUSE_FACTOR = 10  # so many times as long as a round takes, or
 _GROWTH = 2  # so many times the last pause, while SLURM cannot be asked
 _TRIES = 5  # in a row to make a round, after which a person is told that SLURM cannot be asked
 _NAMED = 3  # labels of which one thing is said
+_REASONS = 5  # to give up, told at once
 _LOCK_FILE = "lock"
 _LOCK_SECONDS = 300.0  # to wait for a round that somebody else makes
 
@@ -203,7 +205,7 @@ def report_lines(report: RoundReport) -> list[str]:
     lines = [f"{report.unit}: {standing}" if standing else "nothing to do"]
     lines += [f"{labels}: tried again after {cause}" for labels, cause in _grouped(report.retried)]
     lines += [f"{labels}: refused by SLURM: {words}" for labels, words in _grouped(report.refused)]
-    lines += [f"{labels}: given up: {reason}" for labels, reason in _grouped(report.given_up)]
+    lines += _given_up_lines(report.given_up)
     lines += [f"submitted as SLURM jobs {', '.join(report.jobs)}"] if report.jobs else []
     return lines + [f"note: {note}" for note in report.notes]
 
@@ -216,6 +218,17 @@ def _grouped(by_label: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     for text, named in labels.items():
         more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
         yield ", ".join(named[:_NAMED]) + more, text
+
+
+def _given_up_lines(by_label: Mapping[str, str]) -> list[str]:
+    """A line a reason. A full disk gives each trial one of its own, with a path, and so not all of them are told."""
+    grouped = list(_grouped(by_label))
+    lines = [f"{labels}: given up: {reason}" for labels, reason in grouped[:_REASONS]]
+    if len(grouped) > _REASONS:
+        lines.append(
+            f"and {plural(len(grouped) - _REASONS, 'more reason')} to give up: `ablation logs --failed` has them all"
+        )
+    return lines
 
 
 def next_commands(submission: Submission) -> list[str]:
@@ -258,8 +271,8 @@ class Rounds:
             for labels, words in _grouped(report.refused):
                 self._print_line(f"{labels}: refused by SLURM, which is asked again: {words}")
             given_up = {label: reason for label, reason in report.given_up.items() if reason != TAKEN_OVER}
-            for labels, reason in _grouped(given_up):
-                self._print_line(f"{labels}: given up: {reason}")
+            for line in _given_up_lines(given_up):
+                self._print_line(line)
             for note in report.notes:
                 self._print_line(f"note: {note}")
             if report.over:

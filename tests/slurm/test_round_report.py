@@ -1,0 +1,24 @@
+"""What a round says of itself stays on a screen, however many trials it is about."""
+
+from __future__ import annotations
+
+from launch.slurm.rounds import RoundReport, report_lines
+
+
+def test_trials_with_the_same_reason_share_a_line() -> None:
+    blocked = {f"{n:016x}/seed-0": "blocked: its teacher is given up" for n in range(8)}
+    lines = report_lines(RoundReport(done=2, in_queue=0, owned_by_other=0, not_submitted=0, given_up=blocked))
+    assert lines[0] == "trials: 2 done, 8 given up"
+    assert lines[1:] == [
+        "0000000000000000/seed-0, 0000000000000001/seed-0, 0000000000000002/seed-0 and 5 more: given up: "
+        "blocked: its teacher is given up"
+    ]
+
+
+def test_of_many_reasons_a_few_are_told_and_where_the_others_stand() -> None:
+    """A full disk gives each trial a reason of its own, with a path in it."""
+    full = {f"{n:016x}/seed-0": f"disk: /out/{n:016x}/next.pt: the disk is full" for n in range(1000)}
+    lines = report_lines(RoundReport(done=0, in_queue=0, owned_by_other=0, not_submitted=0, given_up=full))
+    assert len(lines) == 7
+    assert lines[1] == "0000000000000000/seed-0: given up: disk: /out/0000000000000000/next.pt: the disk is full"
+    assert lines[-1] == "and 995 more reasons to give up: `ablation logs --failed` has them all"
