@@ -102,7 +102,6 @@ def cli() -> None:
     with _errors_told():
         paths.require_working_folder()
         _put_this_folder_last()
-        paths.ensure_home()
         paths.require_tmp()
         hydra_version.check()
         check_threads()

@@ -6,6 +6,10 @@ import sys
 def cli() -> None:
     """Run it. Ctrl-C before anything is trained is no error, not even while libraries are imported: exit code 130."""
     try:
+        from launch.compose.paths import ensure_home
+
+        ensure_home()  # before anything looks for its cache there
+
         from launch import one_arm
 
         one_arm.cli()

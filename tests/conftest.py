@@ -59,9 +59,11 @@ BEGAN = time.monotonic()
 def pytest_runtest_setup(item: pytest.Item) -> None:
     minutes = item.config.getoption("--minutes")
     marked = item.get_closest_marker("timeout")
-    limit = marked.args[0] if marked else float(item.config.getini("timeout"))
+    limit = [*marked.args, *marked.kwargs.values()][0] if marked else float(item.config.getini("timeout"))
     if minutes is not None and time.monotonic() - BEGAN + limit > 60 * minutes:
-        pytest.skip(f"is left to another turn: its time limit of {limit:g} s does not fit into the {minutes:g} minutes")
+        pytest.skip(
+            f"is left to another turn: as much as its time limit, {limit:g} s, is not left of {minutes:g} minutes"
+        )
 
 
 def pytest_configure(config: pytest.Config) -> None:

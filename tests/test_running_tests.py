@@ -78,13 +78,13 @@ def test_a_run_that_hangs_is_ended(tmp_path: Path, processes: int) -> None:
 def test_turns_begin_at_other_tests_and_end_in_time(tmp_path: Path) -> None:
     """Six tests, each allowed 600 seconds, which one of 19 minutes can only begin while ten are left."""
     source = "import pytest\n" + "".join(f"def test_{i}(): print('ran', {i})\n" for i in range(6))
-    source += "@pytest.mark.timeout(1200)\ndef test_long(): print('ran', 6)\n"
+    source += "@pytest.mark.timeout(timeout=1200)\ndef test_long(): print('ran', 6)\n"
     ran = []
     for turn in range(3):
         code, said = run(tmp_path, source, 0, "-s", "-rs", "--turn", str(turn), "--minutes", "19")
         assert code == 0, said
         assert "6 passed, 1 skipped" in said
-        assert "its time limit of 1200 s does not fit into the 19 minutes" in said
+        assert "as much as its time limit, 1200 s, is not left of 19 minutes" in said
         ran.append(re.findall(r"ran (\d)", said))
     assert all(sorted(order) == [*"012345"] for order in ran)
     assert len({order[0] for order in ran}) == 3, "each turn begins at another one"

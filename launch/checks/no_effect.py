@@ -7,6 +7,7 @@ long as the budget lasts.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,7 +75,7 @@ def read(options: Mapping[str, Any]) -> Budget:
         return Budget(_SECONDS, strict=True)
     if isinstance(value, bool):
         return Budget(_SECONDS if value else 0.0)
-    if isinstance(value, int | float) and value > 0:
+    if isinstance(value, int | float) and 0 < value < math.inf:
         return Budget(float(value))
     raise refused(_KEY, value, "auto, true, false, strict (refuse dead switches), or a number of seconds")
 

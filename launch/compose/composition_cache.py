@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
-import re
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -20,6 +19,7 @@ from uuid import uuid4
 
 import hydra
 import omegaconf
+import yaml
 from hydra.core.config_store import ConfigStore
 from hydra.plugins.config_source import ConfigSource
 
@@ -28,7 +28,6 @@ from launch.compose.paths import CONF
 
 _FORMAT = 2  # of what is kept
 _SUM = 32  # bytes of a file that are the others' SHA-256
-_INTERPOLATED = re.compile(rb"^\s*-.*\$\{", re.MULTILINE)  # an entry of a list
 
 Kept = tuple[bytes, Mapping[str, Any]]  # a pickled configuration, and the option of each group
 
@@ -86,7 +85,18 @@ def _folder() -> Path:
 
 def _defaults_depend() -> bool:
     """Whether a file's defaults list has an interpolation, which may ask the environment."""
-    return any(_INTERPOLATED.search(path.read_bytes()) for path in files(CONF, ".yaml") if path.is_file())
+    return any(map(_asks, filter(Path.is_file, files(CONF, ".yaml"))))
+
+
+def _asks(path: Path) -> bool:
+    text = path.read_text(errors="replace")
+    if "${" not in text:  # which spares all but a few the parsing
+        return False
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError:
+        return True
+    return not isinstance(content, dict) or "${" in str(content.get("defaults"))
 
 
 def _depends(structure: tuple[str, ...]) -> bool:

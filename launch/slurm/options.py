@@ -127,9 +127,8 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
     Raises:
         ConfigError: an unknown key, or a value that cannot be.
     """
-    for key in node:
-        known = key in _KEYS or str(key).startswith("_")
-        if not known and (meant := sbatch_options.suggest(str(key), node[key], slurm=True)):
+    for key in {str(key) for key in node if not str(key).startswith("_")} - {*_KEYS}:
+        if meant := sbatch_options.suggest(key, node[key], slurm=True):
             raise ConfigError(f"{LAUNCHER}.{key}: no such option; {meant}")
     refuse_unknown(node, _KEYS)
     resources, keeper_resources = _resources(node, "resources"), _resources(node, "keeper_resources")

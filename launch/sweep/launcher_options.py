@@ -10,6 +10,7 @@ from ablation.build import near
 from ablation.errors import ConfigError
 
 LAUNCHER = "hydra.launcher"
+_HYDRAS = ("_target_", "_recursive_", "_convert_", "_partial_", "_args_")
 Options = Mapping[Any, Any]  # of a launcher's node, or of one inside it, whose `path` is then given
 
 
@@ -17,11 +18,11 @@ def refuse_unknown(node: Options, known: Iterable[str], path: str = LAUNCHER, ki
     """Let no typing error pass for an option that nobody gave.
 
     Raises:
-        ConfigError: a key is not among the known. Of a launcher's own, those that begin with an underscore are Hydra's.
+        ConfigError: a key is not among the known. Of a launcher's own, those with underscores around are Hydra's.
     """
     known = tuple(known)
     for key in map(str, node):
-        if key not in known and not (path == LAUNCHER and key.startswith("_")):
+        if key not in known and not (path == LAUNCHER and key in _HYDRAS):
             raise ConfigError(f"{path}.{key}: no such {kind}; {near(key, known)}")
 
 

@@ -108,11 +108,20 @@ def test_options_behind_a_link_to_a_folder_count(tmp_path: Path) -> None:
     assert digest(tmp_path / "conf", ".yaml") != before
 
 
-@pytest.mark.parametrize(("entry", "depends"), [("- override /optim: ${oc.env:OPTIM}", True), ("- a", False)])
+@pytest.mark.parametrize(
+    ("entry", "depends"),
+    [
+        ("\n  - override /optim: ${oc.env:OPTIM}", True),
+        (" [{override /optim: '${oc.env:OPTIM}'}]", True),
+        ("\n  -\n    override /optim: ${oc.env:OPTIM}", True),
+        ("\n  - override /optim: >-\n      ${oc.env:OPTIM}", True),
+        (" [a]", False),
+    ],
+)
 def test_a_defaults_list_that_asks_the_environment(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, entry: str, depends: bool
 ) -> None:
-    (tmp_path / "mine.yaml").write_text(f"defaults:\n  {entry}\nout: ${{oc.env:OUT}}\n")
+    (tmp_path / "mine.yaml").write_text(f"defaults:{entry}\nout: ${{oc.env:OUT}}\n")
     monkeypatch.setattr(composition_cache, "CONF", tmp_path)
     assert composition_cache._defaults_depend() == depends
 

@@ -111,6 +111,16 @@ def test_the_way_out_that_is_told(out: Path) -> None:
     assert [finished(out / work.id / "seed-0")["attempt"] for work in made.works] == [2, 2]  # type: ignore[index]
 
 
+@pytest.mark.parametrize(
+    "line", ["launch/run.py --cfg job", "-m launch run hydra/launcher=plan track=[]", "-m launch --help"]
+)
+def test_without_a_home_there_is_one_for_each_user(out: Path, line: str) -> None:
+    done = run_as(ANN, 0o022, sys.executable, *line.split())
+    assert done.returncode == 0, done.stderr
+    assert f"HOME is not set and user {ANN} has none" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 @pytest.mark.slow
 def test_a_home_that_is_missing_or_may_not_be_written(out: Path) -> None:
     """The README's first command, made small, with its tracker."""

@@ -30,6 +30,7 @@ from launch.status.retry_policy import Resources
     ("changes", "says"),
     [
         ({"pak": 2}, "hydra.launcher.pak: no such option; did you mean pack?"),
+        ({"_pack": 2}, "hydra.launcher._pack: no such option; did you mean pack?"),
         ({"check": "maybe"}, "hydra.launcher.check=maybe: give auto, true, false, strict"),
         ({"setup": "module load cuda"}, "hydra.launcher.setup=module load cuda: give a list of shell lines"),
         ({"python": " "}, "hydra.launcher.python=' ': give a command such as /path/to/venv/bin/python"),
