@@ -46,7 +46,7 @@ def number(value: float, name: str) -> str:
 
 def signed(value: float, name: str) -> str:
     """A difference of a metric, with its sign."""
-    return f"{value:+.{metric(name).digits}f}".replace("-", _MINUS)
+    return metric(name).signed(value).replace("-", _MINUS)
 
 
 def level(cell: Cell, name: str) -> str:

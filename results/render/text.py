@@ -48,9 +48,7 @@ def difference(cell: Cell, metric: Metric) -> str:
     """`+0.55 [+0.20, +0.90]`."""
     if cell.comparison is None:
         return ""
-    diff, low, high = (
-        f"{value:+.{metric.digits}f}" for value in (cell.comparison.diff, cell.comparison.low, cell.comparison.high)
-    )
+    diff, low, high = map(metric.signed, (cell.comparison.diff, cell.comparison.low, cell.comparison.high))
     return diff if math.isnan(cell.comparison.low) else f"{diff} [{low}, {high}]"
 
 
@@ -96,7 +94,7 @@ def reported(cell: Cell, cells: Mapping[str, Cell], metric: Metric) -> str:
     numbers = cell.line.reported.get(metric.name, ())
     text = " / ".join(f"{number:.{metric.digits}f}" for number in numbers)
     difference = reported_difference(cell, cells, metric.name)
-    return text if difference is None else f"{text} ({difference:+.{metric.digits}f})"
+    return text if difference is None else f"{text} ({metric.signed(difference)})"
 
 
 def reported_difference(cell: Cell, cells: Mapping[str, Cell], name: str) -> float | None:

@@ -47,6 +47,10 @@ class Metric:
         what, comma, unit = self.words.rpartition(", ")
         return f"{what}, in {unit}" if comma else unit
 
+    def signed(self, value: float) -> str:
+        """A difference: `+0.55`. What rounds to nothing is `+0.00`, whatever its sign was."""
+        return f"{value:+z.{self.digits}f}"
+
     @property
     def clocked(self) -> bool:
         """Whether it depends on the machine."""

@@ -232,3 +232,7 @@ def test_three_seeds_give_a_verdict_and_the_table_says_why_two_do_not() -> None:
         sentence.startswith("A verdict takes three seeds")
         for sentence in footnotes.below(whole, metric("test_acc"), "base")
     )
+
+
+def test_a_difference_that_rounds_to_nothing_has_no_minus() -> None:
+    assert [metric("test_acc").signed(d) for d in (-0.001, 0.0, 0.554, -7.5)] == ["+0.00", "+0.00", "+0.55", "-7.50"]
