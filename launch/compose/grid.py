@@ -35,7 +35,7 @@ from ablation.build import near
 from ablation.errors import ConfigError
 from launch.compose.arm import notes_on_repeated_keys
 from launch.compose.errors import plural
-from launch.compose.overrides import parsed, quote_teacher
+from launch.compose.overrides import parsed, quote_teacher, value_text
 
 _KINDS = {"params": dict, "zip": list, "union": list, "rows": list, "exclude": list}
 KEYS = tuple(_KINDS)
@@ -197,7 +197,7 @@ def _product(axes: Sequence[Sequence[GridRow]], where: str) -> list[GridRow]:
 
 def _assignments(values: Mapping[str, Any]) -> list[str]:
     """Keys and values as they would be typed; a text is taken as it is."""
-    return [f"{key}={v if isinstance(v, str) else Override._get_value_element_as_str(v)}" for key, v in values.items()]
+    return [f"{key}={v if isinstance(v, str) else value_text(v)}" for key, v in values.items()]
 
 
 def _split(line: Any, where: str) -> list[str]:

@@ -15,11 +15,14 @@ import yaml
 
 from ablation.config import GROUPS, MANY
 from ablation.store.identity import Rules, surrounding
-from launch.compose.overrides import key_value_pairs
+from launch.compose.overrides import settings
 from launch.compose.paths import CONF
 
 BASELINE = "baseline"  # what has no overrides of its own
-_NEXT = re.compile(r",(?=[^,=\[\]{}]+=)")  # a comma before `key=`, not one within a value
+_DIGITS = 6  # of an id, where names do not tell arms apart
+_TOKEN = re.compile(
+    r"""\\.|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^][{}()'",\\]+|.""", re.DOTALL
+)  # what is quoted is one
 _FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
 _LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same
 
@@ -36,8 +39,11 @@ def full_name(overrides: Sequence[str], users: tuple[str, ...] = ()) -> str:
     `users` are the beginnings of `identity.theirs`, the arguments of a user's own factories.
     """
     neutral = {(k, json.dumps(v)) for k, v in rules().neutral.items()}
-    kept = [(k, v) for k, v in dict(key_value_pairs(overrides)).items() if k.startswith(users) or (k, v) not in neutral]
-    return ",".join(sorted(f"{k}={v}" for k, v in kept if not surrounding(k, users))) or BASELINE
+    kept = settings(overrides)
+    if "recipe" not in kept:  # which may set such a key to something else
+        kept = {k: v for k, v in kept.items() if k.startswith(users) or (k, v) not in neutral}
+    kept = {k: v for k, v in kept.items() if not surrounding(k.lstrip("~"), users)}
+    return ",".join(sorted(k if k.startswith("~") else f"{k}={v}" for k, v in kept.items())) or BASELINE
 
 
 def short_names(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -46,15 +52,17 @@ def short_names(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     A narrow column shows some twenty characters, which have to tell the arms of a sweep apart.
 
     `aug.mixup.alpha=0.3,aug=mixup,epochs=10` among others of 10 epochs is "mixup alpha=0.3"; what is left without
-    anything is "baseline".
+    anything is "baseline". Arms of one name have the first digits of their ids beside it.
     """
     common, rest = common_and_distinct(names)
     own = {text: sorted(name_parts(text), key=_rank) if text != BASELINE else [] for text in rest.values()}
-    keys = {part.partition("=")[0] for each in own.values() for part in each}
+    keys = {_key(part) for each in own.values() for part in each}
     last = Counter(key.rpartition(".")[2] for key in keys)
     short = {text: " ".join(_shorten(part, last) for part in each) or BASELINE for text, each in own.items()}
     twice = {title for title, number in Counter(short.values()).items() if number > 1}
-    return common, {id_: text if short[text] in twice else short[text] for id_, text in rest.items()}
+    titles = {id_: text if short[text] in twice else short[text] for id_, text in rest.items()}
+    number = Counter(titles.values())
+    return common, {id_: f"{title} {id_[:_DIGITS]}" if number[title] > 1 else title for id_, title in titles.items()}
 
 
 def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
@@ -68,24 +76,39 @@ def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
 
 def name_parts(name: str) -> list[str]:
     """The overrides that a name is made of."""
-    return _NEXT.split(name)
+    parts, depth = [""], 0
+    for token in _TOKEN.findall(name):
+        depth += (token in "[{(") - (token in "]})")
+        if token == "," and depth <= 0:
+            parts.append("")
+        else:
+            parts[-1] += token
+    return parts
+
+
+def _key(part: str) -> str:
+    return part.lstrip("~").partition("=")[0]
 
 
 def _rank(part: str) -> tuple[bool, int, bool, str]:
     """Choices before their arguments, group by group; budgets come last."""
-    key = part.partition("=")[0]
+    key = _key(part)
     head = key.partition(".")[0]
     place = (_LAST if head in _LAST else _FIRST).index(head) if head in (*_FIRST, *_LAST) else len(_FIRST)
     return head in _LAST, place, "." in key, part
 
 
 def _shorten(part: str, last: Mapping[str, int]) -> str:
-    """`aug=[cutout,mixup]` is cutout+mixup, `aug.mixup.alpha=0.3` is alpha=0.3 if no other key ends so."""
-    key, _, value = part.partition("=")
-    if key in (*GROUPS, *MANY):
-        return _shorten_option(key, value)
+    """`aug=[cutout,mixup]` is cutout+mixup, `aug.mixup.alpha=0.3` is alpha=0.3 if no other key ends so.
+
+    `~aug.mixup`, which takes it away, is "no mixup".
+    """
+    key, value = _key(part), part.partition("=")[2]
     end = key.rpartition(".")[2]
-    return f"{end if last[end] == 1 else key}={value}"
+    short = end if last[end] == 1 else key
+    if part.startswith("~"):
+        return f"no {short}"
+    return _shorten_option(key, value) if key in (*GROUPS, *MANY) else f"{short}={value}"
 
 
 def _shorten_option(group: str, value: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import ChoiceSweep, Override, OverrideType
@@ -37,10 +39,30 @@ def parsed(override: str) -> Override:
     return read
 
 
-def key_value_pairs(overrides: Sequence[str]) -> list[tuple[str, str]]:
-    """Hydra overrides as (key, value) text."""
-    read = [parsed(text) for text in overrides]
-    return [(o.key_or_group, o.get_value_element_as_str() if o.value() is not None else "null") for o in read]
+def settings(overrides: Sequence[str]) -> dict[str, str]:
+    """What Hydra overrides come to, key -> value as text, whatever their form: mappings are told leaf by leaf.
+
+    What a later override replaces is left out: `optim={lr:1} optim.lr=2` sets `optim.lr` to 2, and in the other order
+    to 1. `~key` is what takes a key away, and has no value. A group's choice replaces none of the group's arguments.
+    """
+    kept: dict[str, str] = {}
+    for read in map(parsed, overrides):
+        gone, key = read.type is OverrideType.DEL, read.key_or_group
+        leaves = {f"~{key}": ""} if gone else _leaves(key, read._value)  # value() would take the typed quotes off
+        for leaf, value in leaves.items():
+            kept = {k: v for k, v in kept.items() if not _replaces(leaf.lstrip("~"), k.lstrip("~"))} | {leaf: value}
+    return kept
+
+
+def value_text(value: Any) -> str:
+    """A value as it is typed."""
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, list):
+        return f"[{','.join(map(value_text, value))}]"
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{value_text(k)}:{value_text(v)}" for k, v in value.items()) + "}"
+    return Override._get_value_element_as_str(value)
 
 
 def search_paths(overrides: Sequence[str]) -> list[str]:
@@ -133,6 +155,16 @@ def verb_command(words: str, out: Path) -> str:
     if out == DEFAULT_OUT.resolve():
         return f"ablation {words}"
     return f"ablation {words} --out {shlex.quote(str(out.relative_to(here) if out.is_relative_to(here) else out))}"
+
+
+def _leaves(key: str, value: Any) -> dict[str, str]:
+    if not isinstance(value, dict) or not value:
+        return {key: value_text(value)}
+    return {leaf: text for k, v in value.items() for leaf, text in _leaves(f"{key}.{value_text(k)}", v).items()}
+
+
+def _replaces(key: str, earlier: str) -> bool:
+    return key == earlier or ("." in key and earlier.startswith(f"{key}."))
 
 
 def _flags_first(typed: Sequence[str]) -> list[str]:

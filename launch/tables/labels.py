@@ -24,9 +24,10 @@ def labels(rows: Sequence[GridRow]) -> list[str]:
     places = _axes(rows)
     called = {n: ", ".join([own, *places[n]]) for n, row in enumerate(rows) if (own := _label(row))}
     full, given = _full_names(rows), set(called.values())
-    for n, name in short_names(full)[1].items():
-        longer = full[n] if full[n] != BASELINE else "defaults"
-        called.setdefault(int(n), longer if name in given else name)
+    short = short_names({name: name for name in full.values()})[1]  # rows of one name are one arm
+    for n, name in full.items():
+        longer = name if name != BASELINE else "defaults"
+        called.setdefault(int(n), longer if short[name] in given else short[name])
     return [called[n] for n in range(len(rows))]
 
 

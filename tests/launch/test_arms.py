@@ -160,7 +160,7 @@ def test_arguments_of_a_user_s_own_factory_make_arms_and_names() -> None:
         "data.root=a",
         "data.root=b",
     ]
-    assert [line.label for line in define_rows(places).lines] == ["+data.root=a", "+data.root=b"]
+    assert [line.label for line in define_rows(places).lines] == ["root=a", "root=b"]
     assert [line.name for line in define_rows(losses[:2]).lines] == ["loss.eps=1.0", "loss.eps=null"]
 
 

@@ -59,7 +59,7 @@ def test_of_two_axes_of_one_key_the_later_one_counts_and_that_is_said() -> None:
 
 def test_params_mean_what_they_mean_after_an_equals_sign() -> None:
     grid = {"params": {"aug": "cutout,mixup", "seeds": [0, 1], "init": ["kaiming"], "data.val": None, "fuse": True}}
-    assert lines(grid) == [f"aug={a} seeds=[0,1] init=[kaiming] data.val=null fuse=True" for a in ("cutout", "mixup")]
+    assert lines(grid) == [f"aug={a} seeds=[0,1] init=[kaiming] data.val=null fuse=true" for a in ("cutout", "mixup")]
 
 
 def test_zipped_keys_vary_together_and_the_last_axis_fastest() -> None:

@@ -31,7 +31,6 @@ pytestmark = mlflow_warns
         (["loss=none", "sched=none"], ["loss=none", "sched=none"]),
         (["data.subset=0.2,model=resnet20"], ["resnet20 subset=0.2"]),
         (["baseline"], ["baseline"]),
-        (["aug=cutout", "aug=cutout", "loss=kl"], ["cutout", "cutout", "kl"]),  # one arm asked for twice
     ],
 )
 def test_a_title_says_what_sets_an_arm_apart(names: list[str], told: list[str]) -> None:
