@@ -14,7 +14,8 @@ from launch.slurm.sbatch import JOBS, log_file
 from launch.sweep.submission import Submission
 
 Event = tuple[float, str, str]  # seconds, fault, whom it hit
-_ENDS = ("kill_worker", "kill_driver", "kill_group", "scancel_usr2", "requeue", "requeue_twice")  # that name their job
+_KILLS = ("kill_worker", "kill_driver", "kill_group")
+_ENDS = (*_KILLS, "scancel_usr2", "requeue", "requeue_twice")  # that name their job
 
 
 def wrong(site: Site, events: Sequence[Event]) -> Iterator[str]:
@@ -42,18 +43,17 @@ def _contradiction(
     lines = log.read_text(errors="replace").splitlines() if log.exists() else []
     ends = [line for line in lines if line.startswith(tuple(f"{label}: " for label in labels))]
     cause = decision["cause"]
-    if cause in ("node", "killed") and ends and "failed disk" in ends[-1] and not _hit(job, events):
+    if cause in ("node", "killed") and ends and "failed disk" in ends[-1] and not _hits(job, events):
         return f"its log says {ends[-1][:120]!r}"
-    last = _hit(job, events)
-    if cause == "time_limit" and last != "scancel_usr2":  # no job of a soak has a limit
-        return f"the last that hit its job was {last or 'nothing'}"
+    told = [what for what in _hits(job, events) if what not in _KILLS]  # who is killed while it stops was told before
+    if cause == "time_limit" and told[-1:] != ["scancel_usr2"]:  # no job of a soak has a limit
+        return f"the last that its job was told was {told[-1] if told else 'nothing'}"
     return ""
 
 
-def _hit(job: str, events: Iterable[Event]) -> str:
-    """The last fault that ended or stopped a job's processes."""
-    named = [what for _, what, whom in events if what in _ENDS and job in whom.replace(",", " ").split()]
-    return named[-1] if named else ""
+def _hits(job: str, events: Iterable[Event]) -> list[str]:
+    """The faults that ended or stopped a job's processes, the last at the end."""
+    return [what for _, what, whom in events if what in _ENDS and job in whom.replace(",", " ").split()]
 
 
 def _decisions(submission: Submission) -> Iterator[dict[str, Any]]:
