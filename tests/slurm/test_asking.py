@@ -64,7 +64,7 @@ def test_a_queue_that_hangs_is_waited_for_once(
     assert code in (0, 1)  # by the files alone it is not known whether anybody will train them
     code, printed, seconds = asked(capsys, "cancel", "--out", str(lab.out))
     assert code == 1
-    assert "2 trials are marked" in printed["error"]
+    assert "2 trials marked as cancelled" in printed["error"]
     hung.unlink()
     lab.brake(None)
     asked(capsys, "cancel", "--out", str(lab.out))
