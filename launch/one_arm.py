@@ -69,7 +69,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     own_data.require([config])
     with closing(watch):
         arm.write(folder, config)
-        news = membership.join(folder.parent, arm.sweep, {arm.id: planned.seeds})
+        news = membership.join(folder.parent, arm.sweep, {arm.id: planned.seeds}, [planned])
         provenance.write(folder, planned.seeds, own=snapshot.describe_user_modules([config]))
         known = {seed: trial_status.done_at(seed_folder(folder, seed)) for seed in planned.seeds}
         outcomes = program_of(config).run(config, folder, watch, stop.is_set)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -110,7 +109,7 @@ def _command(run: ArmRecord, seeds: Sequence[int]) -> str:
     requested = config.seeds(run.config["seeds"]) if run.config else ()
     if set(requested) >= {*seeds}:
         return command
-    search = overrides.search_paths(shlex.split(command))
+    search = overrides.search_paths_in(command)
     rest = [text for text in run.description["overrides"] if parsed(text).key_or_group != "seeds"]
     every = sorted({*requested, *seeds})
     return overrides.arm_command([*search, *rest, f"seeds=[{','.join(map(str, every))}]"])

@@ -7,7 +7,7 @@ is left has an id, a name, and a folder that says what it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from ablation.store.identity import PATH, canonical, flatten, identify, theirs
 from ablation.store.result import RESULT
 from ablation.trial import checked
 from launch.compose.naming import full_name, rules
-from launch.compose.overrides import parsed
+from launch.compose.overrides import Overrides, parsed
 from launch.compose.paths import CONF
 
 Config = dict[str, Any]
@@ -68,6 +68,7 @@ class Planned:
     config: Config
     notes: tuple[str, ...] = ()
     teacher: str | None = None  # the id of the arm whose trial of the same seed must be done first
+    also: Mapping[str, Overrides] = field(default_factory=dict)  # by the names, other rows that give this arm
 
     @property
     def seeds(self) -> tuple[int, ...]:

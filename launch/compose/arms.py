@@ -179,7 +179,8 @@ def _unite(first: Planned, second: Planned) -> Planned:
     same = f"{second.arm.name} is the same arm as {first.arm.name}: its trials are run once"
     notes = [same] * (second.arm.name != first.arm.name)
     notes += _ignored_settings(first, second)
-    first = replace(first, notes=tuple(dict.fromkeys([*first.notes, *notes])))
+    also = {**first.also, second.arm.name: second.arm.overrides} if second.arm.name != first.arm.name else first.also
+    first = replace(first, notes=tuple(dict.fromkeys([*first.notes, *notes])), also=also)
     united = list(dict.fromkeys([*first.seeds, *second.seeds]))
     if len(united) == len(first.seeds):
         return first

@@ -22,6 +22,7 @@ DEFAULT_OUT = Path("results/runs")  # where verbs look unless they are told
 ONE_VALUE = ("out", "sweep")  # where a sweep is kept, so that its arms cannot differ in it
 _FLAGS = ("-m", "--multirun")  # options without a value that overrides may follow
 _MULTIRUN = "hydra.mode=MULTIRUN"  # what -m adds
+_SEARCH = "hydra.searchpath="
 _NULLS = "null,null"  # choice(null) is refused by Hydra
 _DOTTED = re.compile(r"(?!hydra\.)\w+\.[\w.]+=.")
 _CHOICE = re.compile(r"(?P<key>[^=]+)=choice\((?P<value>.*)\)$", re.DOTALL)
@@ -67,7 +68,12 @@ def value_text(value: Any) -> str:
 
 def search_paths(overrides: Sequence[str]) -> list[str]:
     """Those overrides that say where else Hydra looks for options."""
-    return [text for text in overrides if text.startswith("hydra.searchpath=")]
+    return [text for text in overrides if text.startswith(_SEARCH)]
+
+
+def search_paths_in(line: str) -> list[str]:
+    """Those of a line that was printed or kept."""
+    return search_paths(shlex.split(line)) if _SEARCH in line else []
 
 
 def for_hydra(typed: Sequence[str]) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shlex
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import redirect_stdout
@@ -22,7 +21,7 @@ from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.compose.naming import rules
-from launch.compose.overrides import search_paths
+from launch.compose.overrides import search_paths_in
 from launch.sweep import earlier_arms
 from launch.sweep.earlier_arms import StaleArm
 from launch.sweep.edited_code import Edits
@@ -40,8 +39,7 @@ def compose_today(run: ArmRecord) -> Planned:
         ConfigError, DataError: the command is refused today; the message says why.
     """
     overrides = list(run.description.get("overrides", []))
-    typed = shlex.split(str(run.description.get("command", "")))
-    search = search_paths(typed)
+    search = search_paths_in(str(run.description.get("command", "")))
     GlobalHydra.instance().clear()
     with initialized(), redirect_stdout(sys.stderr):  # a trick's module may print
         planned = compose_arms([overrides], search)[-1]

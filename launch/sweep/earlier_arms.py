@@ -1,7 +1,8 @@
 """The arms that have been run into a folder, for whoever is about to run more: which are alike, and which are stale.
 
 An arm is stale if the command that it came from gives another arm now, since a default or an option has changed. That
-hangs on the overrides, and not on names, which are for people. Arms are found by their small `arm.json`; the
+hangs on the overrides and the search path, and not on names, which are for people. Several commands may give one arm:
+each counts. Arms are found by their small `arm.json`; the
 configuration is read only of those that matter.
 """
 
@@ -18,11 +19,15 @@ from hydra.errors import HydraException
 
 from ablation.store import arm_files
 from ablation.store.arm_files import ARM, DamagedArm
+from ablation.store.atomic import read_mapping
 from ablation.store.file_errors import in_words
 from ablation.store.identity import CONTENT, PATH, REVISED, difference, theirs
+from ablation.track.trial_files import SWEEPS
 from launch.compose.arm import Config, Planned, has_run
 from launch.compose.naming import full_name, rules
+from launch.compose.overrides import Overrides, search_paths_in
 
+COMMANDS = "commands"  # in the file of a sweep that asked for an arm otherwise than `arm.json` says
 _MOST_ALIKE = 20  # arms with the same options: the newest tell enough of what a run costs
 _BY_PATH = "its images were known by their path only, and are now known by their content"
 _BY_RULES = "its id was made by earlier rules; see CHANGELOG.md"  # the ids differ, and what is in them does not
@@ -62,9 +67,10 @@ class EarlierArms:
 
     def stale(self, planned: Planned, present: Collection[str] = ()) -> StaleArm | None:
         """The newest stale arm that came from the same command, has run, and is none of the `present` ids."""
-        for folder in self._by_command.get(command_key(planned.arm.overrides), []):
+        keys = dict.fromkeys(command_key(command) for command in commands(planned))
+        for folder in dict.fromkeys(folder for key in keys for folder in self._by_command.get(key, [])):
             other = folder.name not in {*present, planned.arm.id} and has_run(folder)
-            if other and (config := self.config(folder)) and same_command(self._overrides(folder), planned):
+            if other and (config := self.config(folder)) and same_command(self._commands(folder), planned):
                 return stale(folder, config, planned)
         return None
 
@@ -78,10 +84,19 @@ class EarlierArms:
 
     @cached_property
     def _by_command(self) -> dict[str, list[Path]]:
-        return _grouped((command_key(self._overrides(folder)), folder) for folder in self.folders)
+        keys = ((folder, {command_key(command) for command in self._commands(folder)}) for folder in self.folders)
+        return _grouped((key, folder) for folder, own in keys for key in own if key)
 
-    def _overrides(self, folder: Path) -> list[str]:
-        return list((self.arm(folder) or {}).get("overrides", ()))
+    def unknown_commands(self, folder: Path, asked: Sequence[Overrides]) -> list[Overrides]:
+        """Of those that ask for an arm now, the ones of which its folder says nothing."""
+        known = {command_key(command) for command in self._commands(folder)} if asked else set()
+        return [command for command in asked if command_key(command) not in known]
+
+    def _commands(self, folder: Path) -> list[Overrides]:
+        """As `commands`, of an arm that is there: what `arm.json` has, and the sweeps that asked for it otherwise."""
+        arm, others = self.arm(folder), sorted((folder / SWEEPS).glob("*.json"))
+        own = [_with_search(arm)] if arm and "overrides" in arm else []
+        return own + [command for file in others for command in read_mapping(file).get(COMMANDS, [])]
 
     @cached_property
     def _by_groups(self) -> dict[str, list[Path]]:
@@ -114,18 +129,25 @@ def stale(folder: Path, config: Mapping[str, Any], now: Planned) -> StaleArm | N
     return StaleArm(folder, difference(config, now.config, rules(), (folder.name, now.arm.id)))
 
 
-def command_key(overrides: Sequence[str]) -> str:
+def commands(planned: Planned) -> list[Overrides]:
+    """The overrides that give this arm, of each row that does, with the search path."""
+    own = vars(planned.arm)
+    return [_with_search({**own, "overrides": row}) for row in (planned.arm.overrides, *planned.also.values())]
+
+
+def command_key(command: Overrides, users: tuple[str, ...] = ()) -> str:
     """The same for all commands that are alike, and for few others; empty if Hydra cannot read it."""
     try:
-        return full_name(overrides)
+        return full_name(command, users)
     except (HydraException, TypeError):
         return ""
 
 
-def same_command(overrides: Sequence[str], now: Planned) -> bool:
-    """Whether commands are alike: one asked for these overrides, the other for `now`."""
+def same_command(asked: Iterable[Overrides], now: Planned) -> bool:
+    """Whether one of these commands is like one that gives `now`."""
     users = theirs(now.config)
-    return full_name(overrides, users) == full_name(now.arm.overrides, users)
+    alike = {command_key(command, users) for command in commands(now)} & {command_key(each, users) for each in asked}
+    return bool(alike - {""})
 
 
 def notes(planned: Planned) -> list[str]:
@@ -161,6 +183,11 @@ def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
     after = [f"revision {a} of {option}, which is now {b}" for option, a, b in corrections if a > b]
     made = [f"it was made {how} {' and '.join(o)}" for how, o in (("before", before), ("under", after)) if o]
     return ", ".join(keys + made) + ("; see CHANGELOG.md" if made else "")
+
+
+def _with_search(arm: Mapping[str, Any]) -> list[str]:
+    """The overrides that `arm.json` has, after the search path of its line."""
+    return [*search_paths_in(str(arm.get("command", ""))), *arm["overrides"]]
 
 
 def _groups_key(groups: Mapping[str, str]) -> str:

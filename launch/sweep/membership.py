@@ -1,7 +1,7 @@
 """Which sweeps have asked for an arm: `<out>/<id>/sweeps/<sweep>.json`, with the name it goes by there and the seeds.
 
 A trial is recorded in the first sweep that asked for it and is found by the names of all. What is uploaded to MLflow of
-sweeps and names comes from these files.
+sweeps and names comes from these files. A command that is not in `arm.json` and gives the same arm is noted there too.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from ablation.store.result import RESULT
 from ablation.track.trial_files import SWEEPS
 from launch.compose.arm import Planned
 from launch.compose.naming import short_names
-from launch.sweep.earlier_arms import EarlierArms
+from launch.sweep.earlier_arms import COMMANDS, EarlierArms, commands
 
 _LOCK = ".asked.lock"
 _PATIENCE = 60.0  # seconds to wait for another shell that asks
 
 
-def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path]:
-    """Note that a sweep asks for these arms (id -> seeds), whose folders have been made.
+def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]], planned: Iterable[Planned] = ()) -> list[Path]:
+    """Note that a sweep asks for these arms (id -> seeds), whose folders have been made; `planned` has their commands.
 
     All arms of the sweep get the names that tell them apart. Returns the folders of the seeds that were done before
     and whose runs in MLflow have to be brought up to date, see `launch.sweep.upload.upload_news`.
     """
     file = f"{quote(sweep, safe='')}.json"
-    news = []
+    news, asked = [], {p.arm.id: commands(p) for p in planned}
     with FileLock(out / _LOCK, timeout=_PATIENCE):
         noted = {path.parents[1].name: read_mapping(path) for path in out.glob(f"*/{SWEEPS}/{file}")}
         arms = EarlierArms(out)
@@ -40,9 +40,12 @@ def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]]) -> list[Path
         for id_, title in short_names(names)[1].items():
             old = noted.get(id_, {})
             now = {"name": title, "seeds": sorted({*old.get("seeds", []), *seeds.get(id_, [])})}
-            if old != now:
+            other = [*old.get(COMMANDS, []), *arms.unknown_commands(out / id_, asked.get(id_, []))]
+            whole = {**now, COMMANDS: other} if other else now
+            if old != whole:
                 (out / id_ / SWEEPS).mkdir(exist_ok=True)
-                write_atomic(out / id_ / SWEEPS / file, json.dumps(now).encode())
+                write_atomic(out / id_ / SWEEPS / file, json.dumps(whole).encode())
+            if {key: old.get(key) for key in now} != now:
                 news += [result.parent for result in (out / id_).glob(f"seed-*/{RESULT}")]
     return sorted(news)
 

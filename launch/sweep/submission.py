@@ -78,7 +78,9 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     out = paths.make_out(planned[0].config, inside).resolve()
     code = snapshot.freeze(out / CODE, [p.config for p in planned])
     number, folder = _claim(out / STORE / name)
-    lines = [json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher}) for p in planned]
+    lines = [
+        json.dumps({"arm": asdict(p.arm), "config": p.config, "teacher": p.teacher, "also": p.also}) for p in planned
+    ]
     write_atomic(folder / _ARMS, "".join(f"{line}\n" for line in lines).encode())
     cwd, now = Path.cwd(), time.time()
     git = {**provenance.source(), "own": snapshot.describe_user_modules(p.config for p in planned)}
@@ -96,7 +98,7 @@ def create(planned: Sequence[Planned], launcher: Mapping[str, Any], command: str
     write_atomic(folder / _SUBMISSION, json.dumps(head, indent=1).encode())
     with ThreadPoolExecutor(_WRITERS) as pool:  # disks and file servers take many at once faster than in turn
         list(pool.map(lambda p: _write_arm(out / p.arm.id, p), planned))
-    news = membership.join(out, name, {p.arm.id: p.seeds for p in planned})
+    news = membership.join(out, name, {p.arm.id: p.seeds for p in planned}, planned)
     return Submission(
         name=name,
         number=number,
@@ -209,7 +211,7 @@ def _claim(store: Path) -> tuple[int, Path]:
 
 
 def _planned(line: Mapping[str, Any]) -> Planned:
-    return Planned(Arm(**line["arm"]), line["config"], teacher=line["teacher"])
+    return Planned(Arm(**line["arm"]), line["config"], teacher=line["teacher"], also=line.get("also", {}))
 
 
 def _numbered(store: Path) -> Iterator[tuple[int, Path]]:
