@@ -13,7 +13,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from ablation.build import build
 from ablation.errors import ConfigError
 
-_MOST = 20_000  # weights and biases, each a tensor; a ResNet-1202 has 4 thousand
+_MOST = 10_000  # weights and biases, each a tensor; a ResNet-1202 has 4 thousand
 _LONGEST = 300  # letters of a message that arguments take
 _TORCH_GOES_ON = "\nException raised from"  # with fifty lines of its own code
 

@@ -29,7 +29,10 @@ def check(config: Mapping[str, Any]) -> list[str]:
     """
     with buildable():
         notes = parts(config).notes
-    return [*notes, *_ending(json.dumps([config["sched"], config["epochs"], config["optim"]["lr"]]))]
+    rate = config["optim"].get(_RATE)
+    if rate is None:  # the optimiser's own
+        return [*notes]
+    return [*notes, *_ending(json.dumps([config["sched"], config["epochs"], rate]))]
 
 
 @lru_cache(maxsize=1024)

@@ -62,7 +62,7 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
     if unknown := re.search(r"Could not override '([^']+)'", str(e)):
         return _unknown_key(unknown[1], typed)
     if raised_by_hydra(e):
-        return f"{_blamed(typed)}: Hydra cannot use this ({' '.join(str(e).split())})"
+        return f"{_blamed(typed)}: Hydra cannot use this ({str(e).strip().partition(chr(10))[0]})"
     if isinstance(e, HydraException | OmegaConfBaseException) and not any(_names(str(e), text) for text in typed):
         return f"{_blamed(typed)}: {e}"
     return str(e)
@@ -70,10 +70,15 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
 
 def raised_by_hydra(e: Exception) -> bool:
     """Whether Hydra ended in an error that it does not expect, as of `hydra.launcher=5` and `hydra=null`."""
-    last, trace = "", e.__traceback__
+    if isinstance(e, HydraException | OmegaConfBaseException):
+        return False
+    names, trace = list[str](), e.__traceback__
     while trace is not None:
-        last, trace = str(trace.tb_frame.f_globals.get("__name__")), trace.tb_next
-    return last.startswith(("hydra.", "omegaconf.")) and not isinstance(e, HydraException | OmegaConfBaseException)
+        names.append(f"{trace.tb_frame.f_globals.get('__name__')}.")
+        trace = trace.tb_next
+    # A value in a file that contains itself (`&x [*x]`) ends anywhere.
+    where = names if isinstance(e, RecursionError) else names[-1:]
+    return any(name.startswith(("hydra.", "omegaconf.", "yaml.")) for name in where)
 
 
 def _names(said: str, override: str) -> bool:

@@ -21,7 +21,7 @@ from tests.launch import mistyped
 from tests.launch.front_door import Answer, complaint, compose, start
 
 RUN = CONF.parent / "launch" / "run.py"
-QUICK, SLOW = {"arms": 170, "sweeps": 15, "files": 12, "commands": 3}, {
+QUICK, SLOW = {"arms": 160, "sweeps": 10, "files": 6, "commands": 3}, {
     "arms": 1400, "sweeps": 400, "files": 200, "commands": 50
 }  # fmt: skip
 PLAN, SLURM = ("-m", "hydra/launcher=plan"), ("-m", "hydra/launcher=slurm")
@@ -29,7 +29,12 @@ PLAN, SLURM = ("-m", "hydra/launcher=plan"), ("-m", "hydra/launcher=slurm")
 ARMS = (
     ["model=wide_resnet", "model.width=1e30"], ["model=wrn16_8", "model.depth=1000000000"],
     ["model=resnet9", "model.width=1000000000"], ["track.mlflow.uri=inf"], ['aug="${nope}"'], ["seeds=1000000000"],
+    ["optim=muon", "~optim.lr"],
 )  # fmt: skip
+WORST = {  # what stood in a file and ended in a traceback
+    "options": ("model=toynet", "model.scale", "&x [*x]"),
+    "launchers": ("hydra/launcher=slurm", "hydra.launcher.keeper_resources", "?"),
+}
 SWEEPS = (
     [*PLAN, "epochs=range(1,2,0)"], [*PLAN, "epochs=range(nan)"], [*PLAN, "optim.lr=range(0,1000000000)"],
     [*PLAN, "epochs=range(1,400)", "batch_size=range(1,400)"], [*PLAN, "hydra.launcher.run=text"],
@@ -121,6 +126,7 @@ def test_a_sweep(number: int, blocked: str) -> None:
 def test_a_file_of_options(of: str, number: int, blocked: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder, turn = tmp_path_factory.mktemp("mine"), count()
 
+    @example(WORST[of])
     @cases(number // 2)
     @given(mistyped.of_yaml(mistyped.OF_OPTIONS if of == "options" else mistyped.OF_LAUNCHERS))
     def ask(chosen: tuple[str, str, str]) -> None:
