@@ -86,13 +86,27 @@ def resolved(config: DictConfig) -> Config:
     """Resolved plain values, without Hydra's own node.
 
     Raises:
-        ConfigError: a missing value or a broken interpolation.
+        ConfigError: a missing value, a broken interpolation, or binary data.
     """
     try:
         resolved: Any = OmegaConf.to_container(config, resolve=True, throw_on_missing=True)
     except OmegaConfBaseException as e:
         raise ConfigError(f"{e.full_key}: {str(e).splitlines()[0]}") from e
-    return {k: v for k, v in resolved.items() if k != "hydra"}
+    plain = {k: v for k, v in resolved.items() if k != "hydra"}
+    _refuse_binary(plain, "")
+    return plain
+
+
+def _refuse_binary(value: Any, path: str) -> None:
+    """`!!binary` is the one kind of YAML's that Hydra passes on and JSON cannot hold."""
+    if isinstance(value, bytes):
+        raise ConfigError(
+            f"{path[1:]}={value!r}: is binary; give text, a number, true, false, null, a list or a mapping"
+        )
+    if isinstance(value, Mapping | list):
+        for key, inner in value.items() if isinstance(value, Mapping) else enumerate(value):
+            if isinstance(inner, Mapping | list | bytes):
+                _refuse_binary(inner, f"{path}.{key}")
 
 
 def settle(config: Config, overrides: Sequence[str]) -> tuple[Config, list[str]]:

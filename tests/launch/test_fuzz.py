@@ -32,8 +32,11 @@ ARMS = (
     ["optim=muon", "~optim.lr"],
 )  # fmt: skip
 WORST = {  # what stood in a file and ended in a traceback
-    "options": ("model=toynet", "model.scale", "&x [*x]"),
-    "launchers": ("hydra/launcher=slurm", "hydra.launcher.keeper_resources", "?"),
+    "options": (("model=toynet", "model.scale", "&x [*x]"), ("model=densenet", "model.growth", "!!binary aGk=")),
+    "launchers": (
+        ("hydra/launcher=slurm", "hydra.launcher.keeper_resources", "?"),
+        ("hydra/launcher=slurm", "hydra.launcher.retry.node.exclude", "&x [*x]"),
+    ),
 }
 SWEEPS = (
     [*PLAN, "epochs=range(1,2,0)"], [*PLAN, "epochs=range(nan)"], [*PLAN, "optim.lr=range(0,1000000000)"],
@@ -75,12 +78,12 @@ def cases(number: int) -> Callable[..., object]:
     )
 
 
-def all_of(examples: Sequence[Sequence[str]]) -> Callable[..., object]:
+def all_of(examples: Sequence[object]) -> Callable[..., object]:
     """Each of these is tried as well."""
 
     def decorate(test: object) -> object:
         for typed in examples:
-            test = example(list(typed))(test)  # type: ignore[arg-type]
+            test = example(typed)(test)  # type: ignore[arg-type]
         return test
 
     return decorate
@@ -126,7 +129,7 @@ def test_a_sweep(number: int, blocked: str) -> None:
 def test_a_file_of_options(of: str, number: int, blocked: str, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder, turn = tmp_path_factory.mktemp("mine"), count()
 
-    @example(WORST[of])
+    @all_of(WORST[of])
     @cases(number // 2)
     @given(mistyped.of_yaml(mistyped.OF_OPTIONS if of == "options" else mistyped.OF_LAUNCHERS))
     def ask(chosen: tuple[str, str, str]) -> None:
