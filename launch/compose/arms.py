@@ -23,7 +23,7 @@ from launch.compose.composer import Composer
 from launch.compose.overrides import Overrides, parsed
 from launch.compose.warnings import config_notes
 
-_LISTED = 20  # refused arms that a message lists
+_LISTED = 10  # refused arms that a message lists
 _MOST_ARMS = 12  # arms; a line with more is hard to read
 _ROWS = "hydra.sweeper.rows"
 
@@ -130,13 +130,14 @@ def one_by_one(rows: Sequence[Sequence[str]], hydra: Sequence[str] = ()) -> str:
 
 
 def _list_refused(refused: Sequence[tuple[int, Overrides, Exception]], reasons: Sequence[str]) -> list[str]:
-    """A line for each refused arm that has a reason here; a longer one that several share, in full once."""
+    """A line for each refused arm that has a reason here; a reason that several share is said once."""
     lines: list[str] = []
     first: dict[str, int] = {}  # reason -> the arm that is listed with it
     for (number, row, _), why in zip(refused, reasons, strict=False):
         head, *rest = why.splitlines() or [""]
-        if rest and first.setdefault(why, number) != number:
-            rest = [f"  the same as arm {first[why]}"]
+        if first.setdefault(why, number) != number:
+            same = f"the same as arm {first[why]}"
+            head, rest = (head, [f"  {same}"]) if rest else (same, [])
         lines += [f"  arm {number} ({_format_row(row)}): {head}", *(f"  {line}" for line in rest)]
     return lines
 

@@ -21,7 +21,7 @@ from launch import one_arm
 from launch.compose.arms import compose_arms
 from launch.compose.errors import message
 
-COLUMNS, LINES = 100, 24  # of a screen
+COLUMNS, LINES = 120, 24  # of a screen
 
 
 @dataclass(frozen=True)

@@ -45,6 +45,7 @@ SWEEPS = (
     [*PLAN, "hydra.launcher=5"], [*PLAN, "hydra.sweeper=5"], [*PLAN, "hydra=5"], [*PLAN, "hydra.searchpath=[a://b]"],
     [*PLAN, 'hydra.launcher.rows="${nope}"'], [*PLAN, "hydra.sweeper.flags=5"], [*PLAN, "hydra.sweeper.flags=[[1]]"],
     [*PLAN, 'hydra.sweeper.rows=[{overrides:"",reported:5}]'], [*PLAN, "aug=cutout"],
+    [*PLAN, "table=lab/eta", "teacher=[],{},0"],
     [*SLURM, "hydra.launcher.resources=true"], [*SLURM, "hydra.launcher.setup=5"],
 )  # fmt: skip
 
