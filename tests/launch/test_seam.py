@@ -60,7 +60,8 @@ def ended(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_verbs_that_only_read_import_nothing_that_computes(ended: Path) -> None:
+def test_verbs_that_only_read_import_nothing_that_computes(ended: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ABLATION_CACHE", str(ended.parent / "cache"))  # with nothing in it that was checked before
     verbs = [name for name in group.list_commands(click.Context(group)) if name != "run"]  # its help is Hydra's
     steps = {f"{name} --help": 0 for name in verbs}
     steps |= {"status": 1, "watch": 1, "logs": 0, "logs --failed": 0, "explain {0} {1}": 0, "cancel --yes": 0}
