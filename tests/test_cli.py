@@ -294,7 +294,7 @@ def test_tab_completes_groups_and_options() -> None:
     env = {**os.environ, "COMP_LINE": typed, "COMP_POINT": str(len(typed))}
     line = [sys.executable, "launch/run.py", "-sc", "query=bash"]
     done = subprocess.run(line, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=True)
-    assert {"cutout", "mixup"} <= set(done.stdout.split())
+    assert {"aug=cutout", "aug=mixup"} <= set(done.stdout.split())
 
 
 def test_params_are_what_differs_from_the_defaults() -> None:

@@ -10,7 +10,7 @@ import torch
 import yaml
 from tiny import CONF
 
-_HERE = re.compile(r"([\d.]+) M parameters here, ([\d.]+) M in the source's code")
+_HERE = re.compile(r"([\d.]+) M parameters here and ([\d.]+) M in the source's code")
 
 
 def rows() -> dict[str, dict[str, object]]:

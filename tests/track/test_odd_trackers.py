@@ -182,4 +182,4 @@ def test_a_run_here_with_a_tracker_that_is_locked(server: Server, tmp_path: Path
         sync = ["-m", "launch", "sync", "--out", str(out)]
         assert typed(*sync)[0] == 1
         code, said = typed(*sync, MLFLOW_TRACKING_TOKEN=TOKEN)
-    assert (code, said.splitlines()[-1].split()[1:5]) == (0, ["points", "of", "1", "trials"])
+    assert (code, said.splitlines()[-1].split()[1:5]) == (0, ["points", "of", "1", "trial"])
