@@ -12,7 +12,6 @@ import yaml
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
-from omegaconf._utils import get_yaml_loader
 
 from ablation.errors import ConfigError
 from launch.compose import overrides
@@ -22,10 +21,17 @@ from launch.compose.paths import CONF
 from launch.tables.file import TABLES, TableHead, read_table
 from launch.tables.labels import labels
 
+try:
+    from omegaconf._utils import get_yaml_loader
+except ImportError:  # where Hydra is 1.4
+    from omegaconf._yaml import get_yaml_loader  # type: ignore[import-not-found,no-redef]
+
 _TABLE = "table="
 _OF_HYDRA = ("hydra.", "hydra/", "+hydra.", "++hydra.")
 # OmegaConf's own, which knows another number when it sees one, by the parser in C: ten times as fast.
-_Loader = type("_Loader", (*([yaml.CSafeLoader] if yaml.__with_libyaml__ else []), get_yaml_loader()), {})
+_Loader: Any = get_yaml_loader()
+if yaml.__with_libyaml__ and not issubclass(_Loader, yaml.CSafeLoader):
+    _Loader = type("_Loader", (yaml.CSafeLoader, _Loader), {})
 _HOW_IT_IS_RUN = ("hydra/launcher=", "hydra.launcher.", "hydra.mode=")
 
 
