@@ -129,9 +129,9 @@ class ChangeLines(ProgressView):
             self.print_line(f"{self.label(event['work'])}: epoch {event['epoch']}{scored}")
 
     def trial_ended(self, work: Work, seed: int, outcome: Outcome) -> None:
-        """With how many are over."""
-        over = f"[{self.progress.counts.total()}/{self.progress.trials}]"
-        self.print_line(f"{over} {self.progress.rows[work.id].name} seed {seed}: {describe_outcome(outcome)}")
+        """With how many are done, and how many are over otherwise."""
+        name = self.progress.rows[work.id].name
+        self.print_line(f"[{self.progress.tally}] {name} seed {seed}: {describe_outcome(outcome)}")
 
     def tick(self) -> None:
         """Nothing."""

@@ -91,11 +91,11 @@ class ProgressLines(ProgressView):
             )
 
     def trial_ended(self, work: Work, seed: int, outcome: Outcome) -> None:
-        """With how many are over."""
-        over, left = self.progress.counts.total(), self.progress.total_seconds_left()
+        """With how many are done, and how many are over otherwise."""
+        left = self.progress.total_seconds_left()
         eta = f"  ETA {format_time_left(left)}" if left and left >= 1 else ""
         name = self.progress.rows[work.id].name
-        self.print_line(f"[{over}/{self.progress.trials}] {name} seed {seed}: {describe_outcome(outcome)}{eta}")
+        self.print_line(f"[{self.progress.tally}] {name} seed {seed}: {describe_outcome(outcome)}{eta}")
 
     def tick(self) -> None:
         """Nothing."""

@@ -93,10 +93,7 @@ def _kind(outcome: Outcome) -> tuple[str, str]:
 
 def _where_to_look(submission: Submission, progress: Progress, own_since: float) -> Iterator[str]:
     """The totals, and where the runs, the logs and the tracker are."""
-    total, counts = progress.trials, progress.counts
-    yield f"trials      {counts['done']} of {total} done" + "".join(
-        f", {n} {state}" for state, n in sorted(counts.items()) if state != "done"
-    )
+    yield f"trials      {progress.tally}"
     yield from _done_before(submission, progress, own_since)
     yield f"run folders {_relative(submission)}, logs of the workers {submission.folder / 'logs'}"
     for uri in sorted(_trackers(submission)):

@@ -94,6 +94,13 @@ class Progress:
         """How many trials have which outcome."""
         return sum((row.counts for row in self.rows.values()), Counter())
 
+    @property
+    def tally(self) -> str:
+        """Where it has come to, in words: what is over without being done is not among what is done."""
+        counts = self.counts
+        others = (f", {n} {state}" for state, n in sorted(counts.items()) if state != "done")
+        return f"{counts['done']} of {self.trials} done{''.join(others)}"
+
     def update(self, event: Event) -> None:
         """Take in an event of a worker or of the pool."""
         if event["event"] == "found":

@@ -234,14 +234,14 @@ def test_what_changes_is_told_until_nothing_is_in_flight(
     if not terminal:
         assert text.splitlines() == [
             "1 of 4 trials are done already",
-            "[2/4] cutout seed 0: not started",
+            "[1 of 4 done, 1 not started] cutout seed 0: not started",
             "baseline seed 1: running at epoch 0, process 7 on n1",
             "mixup seed 0: running at epoch 1, process 7 on n1",
             "baseline seed 1: epoch 2, test 52.00%",
             "mixup seed 0: waits to be tried again (preempted)",
             "baseline seed 1: waits to be tried again",
-            "[3/4] baseline seed 1: done, test 88.80%",
-            "[4/4] mixup seed 0: failed (oom): no memory",
+            "[2 of 4 done, 1 not started] baseline seed 1: done, test 88.80%",
+            "[2 of 4 done, 1 failed, 1 not started] mixup seed 0: failed (oom): no memory",
         ]
 
 
@@ -272,9 +272,9 @@ def test_a_failure_that_may_be_tried_again_is_not_told_as_the_end(
     assert written.getvalue().splitlines() == [
         "2 of 4 trials are done already",
         "mixup seed 0: failed (node); whether it is tried again is decided next",
-        "[3/4] cutout seed 0: failed (error): no such file",
+        "[2 of 4 done, 1 failed] cutout seed 0: failed (error): no such file",
         "mixup seed 0: running at epoch 0, process 7 on n1",
-        "[4/4] mixup seed 0: done, test 90.00%",
+        "[3 of 4 done, 1 failed] mixup seed 0: done, test 90.00%",
     ]
 
 
@@ -320,7 +320,7 @@ def test_retry_trains_here_what_is_not_done_as_it_was_submitted(
     first, _ = s.arms
     assert printed["retried"] == [f"{first}/seed-0", f"{first}/seed-1"]
     assert {o["state"] for o in printed["outcomes"].values()} == {"done"}
-    assert "[2/2]" in said.err
+    assert "[2 of 2 done]" in said.err
     assert kinds(s) == ["done", "done", "done"]
     assert not (s.folder / DRIVER).exists()
     assert len(submissions(tmp_path)) == 1  # no new submission

@@ -74,7 +74,7 @@ def same(one: Path, other: Path) -> None:
 def test_a_grid_ends_with_its_table_and_is_not_run_twice(tmp_path: Path) -> None:
     done = sweep(tmp_path, *GRID)
     assert done.returncode == 0, done.stdout + done.stderr
-    for text in ("lr=0.2 seed 1 epoch 3/3", "[4/4]", "4 of 4 done", " ± ", "cpu-1", str(tmp_path)):
+    for text in ("lr=0.2 seed 1 epoch 3/3", "[4 of 4 done]", "4 of 4 done", " ± ", "cpu-1", str(tmp_path)):
         assert text in done.stdout
     assert not list(tmp_path.glob(f".sweeps/main/1/{DRIVER}"))
     again = sweep(tmp_path, *GRID)

@@ -90,6 +90,7 @@ def test_what_happens_is_told(grid: Submission, terminal: bool) -> None:
     for text in ("lr=0.04 seed 0: another process", "a note", "stopping once 1 trial saved"):
         assert text in said
     assert ("resumed at step 2 of 6" in said) == (not terminal)
+    assert ("[1 of 60 done, 1 failed] lr=0.02 seed 0: failed" in said) == (not terminal), "a failure is not done"
     assert said.count("a note") == 1, "what is true of many trials is said once"
 
 
