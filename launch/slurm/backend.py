@@ -66,8 +66,8 @@ def pending(submissions: Sequence[Submission]) -> Pending:
         found.trouble.append(f"what waits in SLURM's queue is not known, the rest is what files say: {e}")
         queue = {}
     found.trouble += _obstacles(queue.values(), keepers)
+    kept, stuck = set[TrialKey](), set[TrialKey]()
     for submission, own, keeper in zip(submissions, arrays, keepers, strict=True):
-        stuck = set[TrialKey]()  # a person has to have them tried again, even if a keeper waits for them
         for job, batch in _active_batches(own, queue).items():
             found.trouble += _ghosts(submission, queue[job], batch)
             trials = {(w.id, seed) for w in batch for seed in w.seeds}
@@ -75,8 +75,9 @@ def pending(submissions: Sequence[Submission]) -> Pending:
             found.waiting |= trials if queue[job].state == "PENDING" else set()
         if any(job.active and job.name == keeper.name for job in queue.values()):
             given_up = {key for key, v in found.decisions.items() if v.decision in (STOP, HOLD)}
-            found.awaited |= submission.trials - given_up
-        found.awaited -= stuck
+            kept |= submission.trials - given_up
+    # A person has to have those tried again that are stuck in every job that has them, even if a keeper waits for them.
+    found.awaited |= kept - stuck
     for submission in submissions:
         found.decisions |= never_ran(submission)
     return found

@@ -55,6 +55,7 @@ def test_a_job_that_slurm_could_not_start_is_named_and_released(
     cluster: Cluster, tmp_path: Path, capsys: Capture, failing_prolog: Path
 ) -> None:
     lab = Lab(tmp_path)
+    earlier = lab.submit(lab.arms(1), resources={"hold": True})[1].jobs[0]
     submission, report = lab.submit(lab.arms(1), keeper=True)
     job = f"{report.jobs[0]}_0"
     until(
@@ -64,6 +65,9 @@ def test_a_job_that_slurm_could_not_start_is_named_and_released(
     _resume()
     printed = asked(capsys, lab, "status")
     assert any(f"{job} wait: launch failed requeued held; `ablation retry`" in text for text in printed["trouble"])
+    assert printed["totals"] == {"queued": 1}  # in the other job, which can start
+    call("scancel", earlier)
+    printed = asked(capsys, lab, "status")
     assert printed["totals"] == {"new": 1}  # and so `retry` chooses it, though a keeper waits for it
     assert asked(capsys, lab, "retry")["retried"] == [f"{submission.works[0].id}/seed-0"]
     assert rounds(submission)[-1].done == 1
