@@ -53,31 +53,20 @@ def overrides(group: str, option: str) -> list[str]:
 
 
 @pytest.mark.parametrize("option", EVERY, ids=name)
-def test_yaml_lists_every_argument(option: tuple[str, str]) -> None:
+def test_file_factory_and_docstring_agree(option: tuple[str, str]) -> None:
     group, chosen = option
     composed = node(group, chosen)
-    parameters = set(inspect.signature(factory(composed, group)).parameters)
-    assert set(composed) - {"_target_"} == parameters - CONTEXT.get(group, set())
-
-
-@pytest.mark.parametrize("option", EVERY, ids=name)
-def test_configuration_mirrors_the_package(option: tuple[str, str]) -> None:
-    group, chosen = option
-    package, floor, module, function = node(group, chosen)["_target_"].split(".")
+    make = factory({"_target_": composed["_target_"]}, group)
+    arguments = set(inspect.signature(make).parameters) - CONTEXT.get(group, set())
+    assert set(composed) - {"_target_"} == arguments, "the file lists every argument"
+    package, floor, module, function = composed["_target_"].split(".")
     assert (package, floor) == ("ablation", group)
     assert module == function, "the factory has its file's name"
     raw = yaml.safe_load((CONF / group / f"{chosen}.yaml").read_text())
     if group in MANY:
         assert list(raw) == [chosen], "an additive option nests under its own name"
-
-
-@pytest.mark.parametrize("option", EVERY, ids=name)
-def test_docstring_says_what_and_whence(option: tuple[str, str]) -> None:
-    group, chosen = option
-    target = node(group, chosen)["_target_"]
-    module = importlib.import_module(target.rpartition(".")[0])
-    said = f"{module.__doc__ or ''} {inspect.getdoc(factory({'_target_': target}, group)) or ''}"
-    assert len(said) > 60
+    said = f"{importlib.import_module(f'ablation.{group}.{module}').__doc__ or ''} {inspect.getdoc(make) or ''}"
+    assert len(said) > 60, "it says what and whence"
     if group in ("aug", "regularizer", "init", "model"):
         assert re.search(r"(19|20)\d\d", said), "the source's year"
 

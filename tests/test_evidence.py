@@ -22,23 +22,16 @@ def test_there_is_some() -> None:
 
 
 @pytest.mark.parametrize("arm", ARMS, ids=lambda p: p.name)
-def test_an_id_is_that_of_its_configuration(arm: Path) -> None:
+def test_an_arm_is_what_it_says(arm: Path) -> None:
+    """Its id is that of its configuration, a result is its journal's last epoch, and nothing of a machine is named."""
     assert identify(yaml.safe_load((arm / "config.yaml").read_text()), rules()) == arm.name
-
-
-@pytest.mark.parametrize("arm", ARMS, ids=lambda p: p.name)
-def test_a_result_is_its_journal_s_last_epoch(arm: Path) -> None:
     for seed in arm.glob("seed-*"):
         result = json.loads((seed / "result.json").read_text())
         epochs = journal.history(journal.events(seed))
         assert len(epochs) == result["epochs"]
         assert epochs[-1]["metrics"]["test_acc"] == result["test_acc"]
         assert max(e["metrics"]["test_acc"] for e in epochs) == result["best_test_acc"]
-
-
-@pytest.mark.parametrize("arm", ARMS, ids=lambda p: p.name)
-def test_nothing_of_the_machine_it_was_made_on_is_named(arm: Path) -> None:
-    """Neither a folder of whoever ran it, which nobody else has, nor a host."""
+    # neither a folder of whoever ran it, which nobody else has, nor a host
     files = [arm / name for name in ("arm.json", "config.yaml", "provenance.json")] + [*arm.rglob("*.json*")]
     found = [path.name for path in files if re.search(r"""(^|["'=:\s])/[a-z]+/|"host""", path.read_text(), re.M)]
     assert found == []

@@ -13,7 +13,6 @@ from typing import Any
 
 import torch
 import yaml
-from hydra import compose
 
 from ablation.build import build
 from ablation.store.checkpoint import usable
@@ -23,6 +22,7 @@ from ablation.trial.observer import Leg, Watch
 from ablation.trial.parts import parts
 from ablation.types import Taught
 from launch.compose import arm, naming
+from launch.compose.composer import Composer
 from launch.compose.hydra_version import initialized
 
 CONF = Path(__file__).resolve().parents[1] / "conf"
@@ -86,9 +86,15 @@ def config(*overrides: str) -> dict[str, Any]:
 
 
 @cache
+def _composer() -> Composer:
+    """One for the process, and what it composes is kept for others: Hydra takes 0.1 s for each set of choices."""
+    return Composer()
+
+
+@cache
 def _config(overrides: tuple[str, ...]) -> dict[str, Any]:
     with initialized():
-        composed = arm.resolved(compose("config", list(overrides)))
+        composed = arm.resolved(_composer()(overrides).config)
     settled, _ = arm.settle(composed, overrides)
     loss = build(settled["loss"], "loss")
     if settled["teacher"] is None and isinstance(loss, Taught) and loss.own is None:

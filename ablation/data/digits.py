@@ -5,7 +5,14 @@ Alpaydin and Kaynak, "Optical Recognition of Handwritten Digits", UCI Machine Le
 
 from __future__ import annotations
 
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -17,6 +24,8 @@ from ablation.data.check import check
 from ablation.key import Key
 from ablation.types import Data, Split
 
+Array = NDArray[Any]
+_FILE = "datasets/data/digits.csv.gz"  # in scikit-learn's folder
 _TEST = 360  # of 1797, drawn once and for all: `split_seed` does not move it
 
 
@@ -51,9 +60,26 @@ def digits(
         ValueError: an argument is impossible.
     """
     choice = check(view, pad, val, subset, test_subset, split_seed)
-    from sklearn.datasets import load_digits  # here, because other data sets do without this second
+    return assemble(_whole(), choice)
+
+
+def _stored() -> tuple[Array, Array]:
+    """The greys (n, 64) and labels (n) in scikit-learn's file; to import scikit-learn for it takes 1.5 s."""
+    found = find_spec("sklearn")  # which imports nothing
+    for folder in (found and found.submodule_search_locations) or ():
+        if (path := Path(folder, _FILE)).exists():
+            rows = np.loadtxt(path, delimiter=",")
+            return rows[:, :64], rows[:, 64]
+    from sklearn.datasets import load_digits  # it has the file elsewhere, or is missing, and says so
 
     images, labels = load_digits(return_X_y=True)
+    return images, labels
+
+
+@cache
+def _whole() -> Source:
+    """All digits, once for the trials of a process."""
+    images, labels = _stored()
     x, y = _enlarged(torch.from_numpy(images).reshape(-1, 8, 8)), torch.from_numpy(labels).long()
     test = _select.stratified(y, _TEST, Key.root(0).fold("digits test"))
     rest = torch.ones(len(y), dtype=torch.bool)
@@ -62,4 +88,4 @@ def digits(
     arrays = {"train_x": train.x, "train_y": train.y, "test_x": held.x, "test_y": held.y}
     classes = tuple(str(k) for k in range(10))
     norm, all_of_it = computed(train.x.numpy()), digest({name: a.numpy() for name, a in arrays.items()})
-    return assemble(Source("digits", classes, train, held, norm, all_of_it, {"norm": "pixel"}), choice)
+    return Source("digits", classes, train, held, norm, all_of_it, {"norm": "pixel"})

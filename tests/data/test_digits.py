@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 import torch
 from sklearn.datasets import load_digits
 
+from ablation.data import digits as module
 from ablation.data.digits import digits
 
 
@@ -29,6 +31,13 @@ def test_the_pictures_are_scikit_learn_s() -> None:
     nearest = ((small[:20, None] - wanted[None]) ** 2).sum((2, 3)).argmin(1)
     assert np.array_equal(labels[nearest], y[:20].numpy())
     assert torch.equal(x[..., 0], x[..., 2])
+
+
+@pytest.mark.parametrize("file", [module._FILE, "where/a/later/version/has/it"])
+def test_they_are_read_with_and_without_scikit_learn(monkeypatch: pytest.MonkeyPatch, file: str) -> None:
+    monkeypatch.setattr(module, "_FILE", file)
+    for ours, theirs in zip(module._stored(), load_digits(return_X_y=True), strict=True):
+        assert np.array_equal(ours, theirs)
 
 
 def test_the_test_set_stays_where_it_is() -> None:
