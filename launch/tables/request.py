@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from ablation.errors import ConfigError
 from launch.compose import overrides
@@ -21,17 +23,8 @@ from launch.compose.paths import CONF
 from launch.tables.file import TABLES, TableHead, read_table
 from launch.tables.labels import labels
 
-try:
-    from omegaconf._utils import get_yaml_loader
-except ImportError:  # where Hydra is 1.4
-    from omegaconf._yaml import get_yaml_loader  # type: ignore[import-not-found,no-redef]
-
 _TABLE = "table="
 _OF_HYDRA = ("hydra.", "hydra/", "+hydra.", "++hydra.")
-# OmegaConf's own, which knows another number when it sees one, by the parser in C: ten times as fast.
-_Loader: Any = get_yaml_loader()
-if yaml.__with_libyaml__ and not issubclass(_Loader, yaml.CSafeLoader):
-    _Loader = type("_Loader", (yaml.CSafeLoader, _Loader), {})
 _HOW_IT_IS_RUN = ("hydra/launcher=", "hydra.launcher.", "hydra.mode=")
 
 
@@ -104,7 +97,7 @@ def _values(file: Path) -> dict[str, Any] | None:
     """What is in a file, as Hydra reads it; None if that is for Hydra to say, as it refers to what is in others."""
     try:
         text = file.read_text(encoding="utf-8")
-        values = None if "${" in text or "???" in text else yaml.load(text, Loader=_Loader)
-    except (OSError, ValueError, yaml.YAMLError):
+        values: Any = None if "${" in text or "???" in text else OmegaConf.to_container(OmegaConf.load(StringIO(text)))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError, OmegaConfBaseException):
         return None
     return values if isinstance(values, dict) else None

@@ -15,6 +15,7 @@ from hydra import compose
 from hydra.core.global_hydra import GlobalHydra
 from omegaconf import OmegaConf
 from tiny import CONF
+from yaml import YAMLError
 
 from ablation.errors import ConfigError
 from launch.cli import main
@@ -26,7 +27,7 @@ from launch.tables.definition import composable, define, define_rows, table_name
 from launch.tables.file import flags, read_table
 from launch.tables.labels import labels
 from launch.tables.report import ReportOptions, with_options
-from launch.tables.request import parse_request
+from launch.tables.request import _values, parse_request
 from results.tables.definition import Line
 
 
@@ -274,6 +275,28 @@ def test_files_read_alone_are_what_hydra_makes_of_them(name: str) -> None:
     assert [(row.overrides, row.about) for row in parse_request([f"table={name}"]).rows] == [
         (row.overrides, row.about) for row in rows
     ]
+
+
+def test_a_file_read_alone_has_hydras_numbers_and_texts_and_no_key_twice(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    for text in (
+        "a: 1e-3\nb: 2024-01-01\nc: 0o17\nd: on\ne: 1:30\nf: {x: .5}",
+        "a: 1\na: 2",
+        "b: {a: 1, a: 2}",
+        "[1]",
+        "",
+    ):
+        file.write_text(f"# @package hydra.sweeper\n{text}\n")
+        values = _values(file)
+        _values.cache_clear()
+        try:
+            wanted = OmegaConf.to_container(OmegaConf.load(file))
+        except YAMLError:
+            wanted = None
+        assert values == (wanted if isinstance(wanted, dict) else None), text
+        assert (values is None) is (text in ("a: 1\na: 2", "b: {a: 1, a: 2}", "[1]")), text
+    file.write_text("a: &x [*x]\n")
+    assert _values(file) is None, "which Hydra refuses in its words"
 
 
 def test_coverage_counts_rows_and_what_they_lack(capsys: pytest.CaptureFixture[str]) -> None:
