@@ -40,7 +40,8 @@ def runner(config: DictConfig) -> Runner:
     except (ImportError, ValueError, AttributeError) as e:
         why = str(e).splitlines()[-2:][0]
         raise ConfigError(
-            f"hydra.launcher.run={name}: names no function ({why}); give one such as launch.workers.local.run"
+            f"hydra.launcher.run={name}: names no function ({why}); give one such as launch.workers.local.run, "
+            "and put the folder of one of your own on PYTHONPATH"
         ) from e
 
 

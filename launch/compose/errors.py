@@ -33,6 +33,7 @@ from launch.compose.paths import CONF
 _OPTIONS = (*GROUPS, *MANY, "recipe")
 ALL_GROUPS = (*_OPTIONS, "table")
 OF_HYDRA = ("hydra/launcher", "hydra/sweeper")
+_OUR_PACKAGES = ("ablation", "launch", "results")
 _AXES = "hydra.sweeper.params"
 
 
@@ -65,7 +66,23 @@ def message(e: Exception, overrides: Sequence[str] | None = None) -> str:
         return f"{_blamed(typed)}: Hydra cannot use this ({str(e).strip().partition(chr(10))[0]})"
     if isinstance(e, HydraException | OmegaConfBaseException) and not any(_names(str(e), text) for text in typed):
         return f"{_blamed(typed)}: {e}"
-    return str(e)
+    return f"{e}; {way}" if (way := _how_to_import(e)) else str(e)
+
+
+def _how_to_import(e: Exception) -> str:
+    """What makes a module of the user's own importable that a factory is in, or that this imports."""
+    lacking, target = e.__cause__, re.search(r"_target_=([\w.]+)\.\w+:", str(e))
+    if not isinstance(lacking, ModuleNotFoundError) or not lacking.name or not target:
+        return ""
+    package, missing = target[1].partition(".")[0], lacking.name.partition(".")[0]
+    if missing in _OUR_PACKAGES:
+        return ""
+    if lacking.name == package:
+        return f"put the folder that {package} is in on PYTHONPATH, as in PYTHONPATH=~/mine, or install it"
+    if missing == package:
+        found = getattr(sys.modules.get(package), "__file__", None)
+        return f"{package} is that of {found or 'several folders'}; of another one put the folder on PYTHONPATH"
+    return f"{target[1]} imports it: install it, or put the folder that it is in on PYTHONPATH"
 
 
 def raised_by_hydra(e: Exception) -> bool:

@@ -172,3 +172,24 @@ def test_a_file_that_is_not_yaml_is_named_with_its_line(tmp_path: Path, capsys: 
     with initialized(), pytest.raises(YAMLError) as refused:
         compose("config", ["model=torn", search])
     assert message(refused.value, []) == f"{tmp_path}/model/{why}; correct the file"
+
+
+def test_what_cannot_be_imported_says_how_it_can_be(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    package = tmp_path / "tricks_found"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "shade.py").write_text("import tricks_need_this\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    ways = {
+        "tricks_lost.shade.shade": "No module named 'tricks_lost'; put the folder that tricks_lost is in on PYTHONPATH",
+        "tricks_found.lost.shade": f"No module named 'tricks_found.lost'; tricks_found is that of {package}/",
+        "tricks_found.shade.shade": "No module named 'tricks_need_this'; tricks_found.shade imports it: install it, or",
+    }
+    for target, way in ways.items():
+        for rows in ([[f"+aug.mine._target_={target}"]], [["aug=cutout"], [f"+aug.mine._target_={target}"]]):
+            with initialized(), pytest.raises(ConfigError) as refused:
+                compose_arms(rows)
+            assert f"aug.mine._target_={target}: {way}" in str(refused.value)
+    with initialized(), pytest.raises(ConfigError) as refused:
+        compose_arms([["+aug.mine._target_=ablation.aug.cutoff.cutoff"]])
+    assert "PYTHONPATH" not in str(refused.value)
