@@ -9,6 +9,10 @@ class ConfigError(AblationError):
     """The configuration asks for something impossible; raised before data is loaded."""
 
 
+class Breach(ConfigError):
+    """A part of somebody's own, such as an augmentation, broke its contract, or raised when it was tried."""
+
+
 class DataError(AblationError):
     """A data set is missing, truncated, or of the wrong shape or labels."""
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from ablation.contract.generators import NUMPY, PYTHON, TORCH, watched
 from ablation.contract.shown import a, dtype, shown, tensor
-from ablation.errors import AblationError, ConfigError
+from ablation.errors import AblationError, Breach, ConfigError
 
 _ADVICE = "the same for the same arguments: draw from the key alone (key.uniform(n), key.bernoulli(p, n), ...)"
 _GLOBAL = frozenset({PYTHON, NUMPY, TORCH})
@@ -23,7 +23,7 @@ ROUNDING = 1e-4  # of sums, and of what is in a range
 _MEMORY = (MemoryError, torch.OutOfMemoryError)
 
 
-class Raised(ConfigError):
+class Raised(Breach):
     """The part raised an exception; whether that condemns it depends on how like the real thing the call was."""
 
 
@@ -43,9 +43,9 @@ class Subject:
             node = node[name]
         return cls(path, str(node.get("_target_")), contract)
 
-    def breach(self, what: str, **told: str) -> ConfigError:
+    def breach(self, what: str, **told: str) -> Breach:
         """The error that says so, with lines such as `returned` and `wanted`, in their order."""
-        return ConfigError(self._text(what, told))
+        return Breach(self._text(what, told))
 
     def _text(self, what: str, told: Mapping[str, str]) -> str:
         lines = [f"  {label:<9} {text}" for label, text in {**told, "contract": self.contract}.items()]

@@ -11,6 +11,7 @@ from launch.compose.arm import Work
 
 NOT_STARTED = "not started"
 HELD = "held"  # not started either, since a canary failed
+_REFUSED = {"config", "contract"}  # causes of what was not even begun
 Event = dict[str, Any]  # one line; `event` says which
 TrialKey = tuple[str, int]  # id, seed
 
@@ -40,7 +41,7 @@ def exit_code(outcomes: Mapping[TrialKey, Outcome]) -> int:
         return 130
     causes = {o.cause for o in outcomes.values() if o.state == "failed"}
     if causes:
-        return 2 if causes == {"config"} else 1
+        return 2 if causes <= _REFUSED else 1
     return 0 if states <= {"done"} else 1
 
 

@@ -18,7 +18,7 @@ from launch.sweep.launcher_options import refuse_unknown, refused, truth, whole
 # What can end a trial: its journal says so, or else SLURM, or the process died without an error (killed).
 CAUSES = (
     "oom", "time_limit", "preempted", "node", "killed", "disk",
-    "error", "config", "diverged", "cancelled", "stopped", "blocked",
+    "error", "contract", "config", "diverged", "cancelled", "stopped", "blocked",
 )  # fmt: skip
 # What can be decided. RESET, "forgive" in files: a person asked to try it again, so earlier failures count no more.
 # REFUSED: SLURM did not take it; a later round asks again, a few times.

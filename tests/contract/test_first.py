@@ -15,6 +15,7 @@ from torch import Tensor
 from ablation.data.digits import digits
 from ablation.errors import AblationError, ConfigError
 from ablation.key import Key
+from ablation.store import journal
 from ablation.trial.parts import parts
 from ablation.types import Batch, Data, Pass, Penalty, Term
 
@@ -51,6 +52,8 @@ def refused(settings: dict[str, Any], folder: Path, fuse: bool = False) -> str:
     with pytest.raises(ConfigError) as error:
         run(settings, folder)
     assert not list(folder.glob("seed-*/*/last.pt"))
+    causes = [journal.events(seed)[-1]["cause"] for seed in sorted(folder.glob("seed-*"))]
+    assert causes == ["contract"] * len(settings["seeds"]), "and not `config`, of which nothing is wrong"
     return str(error.value).splitlines()[0]
 
 
