@@ -82,6 +82,7 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
         frame = _without_set_aside(frame, arms.out)
         table = build(with_options(arms.definition, options), frame)
     _print_unsynced(table, arms.out, options.uri)
+    files = list[Path]()
     if options.to is not None:
         from launch.tables import report_files
 
@@ -92,6 +93,8 @@ def launch(config: DictConfig, job_overrides: Sequence[Sequence[str]]) -> list[J
         print(json.render(table), end="")
     else:
         print_table(table, options.best)
+    if files:
+        print(f"written to {options.to}: {', '.join(file.name for file in files)}", file=sys.stderr)
     error = incomplete_error(table)
     status = JobStatus.FAILED if error else JobStatus.COMPLETED
     return [JobReturn(overrides=list(row), status=status, _return_value=error) for row in job_overrides]

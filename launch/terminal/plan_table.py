@@ -129,10 +129,7 @@ def _lines(report: PlanReport) -> list[str]:
     known = [arm.seconds for arm in report.arms if arm.seconds]
     if known:
         hours = ", ".join(f"{value:.2g} {kind}-hours" for kind, value in sorted(report.hours().items()))
-        sources = sorted({f"{arm.cost.source} on {arm.cost.device}" for arm in report.arms if arm.cost and arm.seconds})
-        lines.append(
-            f"to come: {format_duration(sum(known))} one after another, {hours} (from {', '.join(sources[:3])})"
-        )
+        lines.append(f"to come: {format_duration(sum(known))} one after another, {hours} (from {_sources(report)})")
     unknown = sum(arm.seconds is None for arm in report.arms)
     if unknown:
         lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")
@@ -148,6 +145,15 @@ def _lines(report: PlanReport) -> list[str]:
             f"{len(report.gone)} {arms} of sweep {report.name} {are} not in this grid, and kept ({states}): {which}"
         )
     return [*lines, *(f"note: {note}" for note in report.notes), f"run it: {report.command}"]
+
+
+def _sources(report: PlanReport) -> str:
+    """What the costs are known from, each machine once: `3 runs, 5 runs on cpu (1 threads)`."""
+    by_device: dict[str, set[str]] = {}
+    for arm in report.arms:
+        if arm.cost and arm.seconds:
+            by_device.setdefault(arm.cost.device, set()).add(arm.cost.source)
+    return "; ".join(f"{', '.join(sorted(sources))} on {device}" for device, sources in sorted(by_device.items()))
 
 
 def _ordered(counts: Counter[str]) -> dict[str, int]:

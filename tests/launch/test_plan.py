@@ -114,6 +114,15 @@ def test_the_table_is_read_by_people(
     assert lines[-1] == "run it: python launch/run.py -m aug=mixup,cutout"
 
 
+def test_a_machine_is_named_once(tmp_path: Path, planned: list[Planned], capsys: pytest.CaptureFixture[str]) -> None:
+    for seed in (0, 1):
+        done(tmp_path / planned[0].arm.id / f"seed-{seed}", 10, 10, 10)
+    done(tmp_path / planned[1].arm.id / "seed-0", 10, 10, 10)
+    more = [replace(p, config={**p.config, "seeds": [0, 1, 2]}) for p in planned[:2]]
+    plan.run(more, {"json": False, "probe": False, "rows": 60}, "x")
+    assert "(from 1 run, 2 runs on cpu (1 threads))" in capsys.readouterr().out
+
+
 def test_an_arm_whose_defaults_have_changed_is_stale_and_says_which(tmp_path: Path, planned: list[Planned]) -> None:
     before = planned[1]
     done(tmp_path / before.arm.id / "seed-0", 10)
