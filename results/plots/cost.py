@@ -7,8 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cbook import pts_to_poststep
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
-from matplotlib.text import Annotation
+from matplotlib.path import Path
+from matplotlib.text import Annotation, Text
 from matplotlib.transforms import Bbox
 
 from results.plots.style import INK, SOFT, canvas, heading, place, short, shorts, styled
@@ -23,7 +26,14 @@ _HOW = (
     "only between trainings on the same machine."
 )
 _MANY = 12  # lines that are named beside their points; more are numbered, with a list
-_SIDES = ((8, 5), (8, -12), (-8, 5), (-8, -12), (8, 18), (-8, 18), (8, -25), (-8, -25), (24, 30), (-24, 30), (24, -38))
+# Where a label may stand, in points from its own, the nearest first; from `_NEAR` on a thin line leads to it.
+_SIDES = tuple(
+    (side * right, up)
+    for right, ups in ((8, (5, -12)), (10, (18, -25)), (24, (30, -38)), (40, (8, -15, 46, -54)), (64, (22, -30)))
+    for up in ups
+    for side in (1, -1)
+)
+_NEAR = 4
 
 
 @styled
@@ -75,10 +85,12 @@ def _point(axes: Axes, cell: Cell, x: float, y: float, best: bool) -> None:
 
 
 def _name(figure: Figure, axes: Axes, labels: Sequence[str], xs: Sequence[float], ys: Sequence[float]) -> None:
-    """Write each label where it hides no point and no other label, as far as there is such a place."""
+    """Write each label where it hides no point, no line and no other label, as far as there is such a place."""
     draw = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
+    axes.autoscale_view()  # now, since it is asked where things lie
     points = axes.transData.transform(np.column_stack([xs, ys]))
     taken = [Bbox.from_bounds(x - 5, y - 5, 10, 10) for x, y in points]
+    lines = _lines(axes)
     for n in sorted(range(len(labels)), key=lambda n: -ys[n]):
         tries: list[tuple[int, int, Annotation, Bbox]] = []
         for rank, (right, up) in enumerate(_SIDES):
@@ -86,19 +98,44 @@ def _name(figure: Figure, axes: Axes, labels: Sequence[str], xs: Sequence[float]
                 short(labels[n], 44), (xs[n], ys[n]), (right, up), textcoords="offset points", size=8, color=INK,
                 ha="left" if right > 0 else "right", arrowprops=_thread(rank),
             )  # fmt: skip
-            box = text.get_window_extent(draw)
+            text.update_positions(draw)
+            box = Text.get_window_extent(text, draw)  # of the words alone, without the thin line
             outside = not axes.bbox.contains(box.x0, box.y0) or not axes.bbox.contains(box.x1, box.y1)
             hidden = sum(box.overlaps(other) for other in taken)
-            tries.append((2 * hidden + outside, rank, text, box))
-            if not hidden and not outside:
+            own = _line(points[n], box) if rank >= _NEAR else None
+            crossed = sum(_crosses(line, box) for line in lines)
+            crossed += sum(_crosses(own, other) for m, other in enumerate(taken) if m != n) if own else 0
+            tries.append((3 * hidden + 2 * outside + crossed, rank, text, box))
+            if not tries[-1][0]:
                 break
         best = min(tries, key=lambda found: found[:2])
         for found in tries:
             if found is not best:
                 found[2].remove()
         taken.append(best[3])
+        if best[1] >= _NEAR:
+            lines.append(_line(points[n], best[3]))
+
+
+def _line(point: Sequence[float], box: Bbox) -> Path:
+    """The thin line from a point to its label."""
+    return Path([point, ((box.x0 + box.x1) / 2, (box.y0 + box.y1) / 2)])
+
+
+def _crosses(line: Path, box: Bbox) -> bool:
+    return bool(line.intersects_bbox(box, filled=False))
+
+
+def _lines(axes: Axes) -> list[Path]:
+    """The staircase and the bars, where they are drawn in the picture."""
+    bars = [path for each in axes.collections if isinstance(each, LineCollection) for path in each.get_paths()]
+    stairs = [line for line in axes.lines if line.get_drawstyle() == "steps-post"]
+    steps = [Path(pts_to_poststep(line.get_xdata(), line.get_ydata()).T) for line in stairs]
+    return [axes.transData.transform_path(path) for path in (*bars, *steps)]
 
 
 def _thread(rank: int) -> dict[str, object] | None:
     """A thin line to the point of a label that is far from it."""
-    return {"arrowstyle": "-", "color": SOFT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3} if rank > 3 else None
+    if rank < _NEAR:
+        return None
+    return {"arrowstyle": "-", "color": SOFT, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}

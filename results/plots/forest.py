@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,9 +27,10 @@ _RIGHT = 3.1  # inches for the columns of text, which begin at _COLUMNS
 _COLUMNS = (0.12, 1.82, 2.2)  # inches to the right of the effects
 _HOW = (
     "A mark is the mean difference to the baseline, the thick line its 95 % t interval, the thin line below its 95 % "
-    "bootstrap interval. Each dot is a pair, of one seed. A hollow diamond is the difference that was reported. An "
-    "arrow stands for a mark beyond the axis; intervals may go on beyond it too."
+    "bootstrap interval. Each dot is a pair, of one seed. A hollow diamond is the difference that was reported."
 )
+_BEYOND = " An arrow at the border stands for what lies beyond it: a mark, a dot, or the end of an interval."
+_EXTREME = 5  # times as far as half of the rows reach, at most, does the axis
 # Shape and colour both tell the verdict, and its text stands beside them.
 _CONTROL = "s", "#0072B2"
 _MARKS = {
@@ -49,6 +52,7 @@ def forest(table: Table) -> Figure:
     axes = place(figure, left, 0.5, _MIDDLE, _ROW * len(cells))
     known = {cell.line.label: cell for cell in cells}
     limit = reach(cells, table.definition.metric)
+    beyond = max(extents(cells, table.definition.metric), default=0.0) > limit
     _frame(axes, table, labels, limit)
     for row, cell in enumerate(cells):
         base = known.get(cell.line.against or "")
@@ -61,7 +65,7 @@ def forest(table: Table) -> Figure:
         gap = reported(cell, base, table.definition.metric)
         if gap is not None:
             _point(axes, gap, row, limit, "D", INK, hollow=True)
-    heading(figure, title(table, "difference to the baseline"), caption(table, _HOW))
+    heading(figure, title(table, "difference to the baseline"), caption(table, _HOW + _BEYOND * beyond))
     return figure
 
 
@@ -83,22 +87,28 @@ def reported(cell: Cell, base: Cell | None, name: str) -> float | None:
 
 
 def reach(cells: tuple[Cell, ...], name: str) -> float:
-    """How far the axis goes to both sides: all means and dots, but no stray one that would squash the others."""
+    """How far the axis goes to both sides: to all there is, but for a row that would squash the others."""
+    far = extents(cells, name)
+    farthest = max(far, default=0.0)
+    typical = float(np.median(far)) if len(far) > 3 else farthest
+    return 1.08 * (min(farthest, _EXTREME * typical) or farthest) or 1.0
+
+
+def extents(cells: tuple[Cell, ...], name: str) -> list[float]:
+    """Of each row that has something to draw: how far from 0 its farthest mark, dot or end of an interval is."""
     known = {cell.line.label: cell for cell in cells}
-    means, others = [], [0.0]
-    for cell in cells:
-        base = known.get(cell.line.against or "")
-        gap = reported(cell, base, name)
-        others += [] if gap is None else [abs(gap)]
-        if cell.comparison is not None and base is not None:
-            means.append(abs(cell.comparison.diff))
-            others += [abs(d) for d in differences(cell, base)] if cell.comparison.paired else []
-            others += [
-                min(abs(end), 3 * max(others)) for end in (cell.comparison.low, cell.comparison.high) if end == end
-            ]
-    farthest = max([*means, *others])
-    typical = float(np.median(means)) if len(means) > 3 else farthest
-    return 1.08 * (min(farthest, 8 * typical) or farthest) or 1.0
+    rows = [(cell, known.get(cell.line.against or "")) for cell in cells]
+    drawn = [[abs(x) for x in _drawn(cell, base, name) if math.isfinite(x)] for cell, base in rows]
+    return [max(row) for row in drawn if row]
+
+
+def _drawn(cell: Cell, base: Cell | None, name: str) -> Iterator[float]:
+    """Where a row has a mark, a dot, or the end of an interval; nan where an interval is not known."""
+    if (gap := reported(cell, base, name)) is not None:
+        yield gap
+    if (found := cell.comparison) is not None and base is not None:
+        yield from (found.diff, found.low, found.high, found.boot_low, found.boot_high)
+        yield from differences(cell, base) if found.paired else ()
 
 
 def _frame(axes: Axes, table: Table, labels: list[str], limit: float) -> None:
@@ -129,26 +139,55 @@ def _mark(verdict: Verdict) -> tuple[str, str]:
 
 def _effect(axes: Axes, row: int, found: Comparison, pairs: list[float], mark: tuple[str, str], limit: float) -> None:
     shape, colour = mark
-    axes.plot([found.low, found.high], [row, row], color=colour, linewidth=2.4, solid_capstyle="butt", zorder=3)
-    axes.plot([found.boot_low, found.boot_high], [row + 0.2] * 2, color=colour, linewidth=0.9, zorder=3)
-    if found.paired:
-        axes.scatter(pairs, [row - 0.24] * len(pairs), s=7, color=colour, alpha=0.75, linewidths=0, zorder=3)
+    _interval(axes, (found.low, found.high), row, limit, colour, 2.4)
+    _interval(axes, (found.boot_low, found.boot_high), row + 0.2, limit, colour, 0.9)
+    for pair in pairs if found.paired else ():
+        outside = abs(pair) > limit
+        axes.scatter(
+            [_inside(pair, limit)],
+            [row - 0.24],
+            s=12 if outside else 7,
+            marker=_arrow(pair) if outside else "o",
+            color=colour,
+            alpha=0.75,
+            linewidths=0,
+            zorder=3,
+            clip_on=False,
+        )
     _point(axes, found.diff, row, limit, shape, colour)
+
+
+def _interval(axes: Axes, ends: tuple[float, float], row: float, limit: float, colour: str, width: float) -> None:
+    """A line; where it goes on beyond the border it ends there in an arrow. None where it is not known."""
+    if not all(map(math.isfinite, ends)):
+        return
+    axes.plot([_inside(x, limit) for x in ends], [row, row], color=colour, lw=width, solid_capstyle="butt", zorder=3)
+    for x in {math.copysign(limit, end) for end in ends if abs(end) > limit}:
+        looks: dict[str, Any] = {"color": colour, "linewidths": 0, "zorder": 4, "clip_on": False}
+        axes.scatter([_inside(x, limit)], [row], s=14 * width, marker=_arrow(x), **looks)
+
+
+def _inside(x: float, limit: float) -> float:
+    """Where a thing is drawn: in its place, or at the border beyond which that is, with room for an arrow."""
+    return x if abs(x) <= limit else math.copysign(0.97 * limit, x)
+
+
+def _arrow(x: float) -> str:
+    return "<" if x < 0 else ">"
 
 
 def _point(axes: Axes, x: float, row: int, limit: float, shape: str, colour: str, hollow: bool = False) -> None:
     """A mark, or an arrow at the border towards where it would be."""
-    outside = abs(x) > limit
-    marker = ("<" if x < 0 else ">") if outside else shape
     axes.scatter(
-        [float(np.clip(x, -0.97 * limit, 0.97 * limit))],
+        [_inside(x, limit)],
         [row],
         s=26 if hollow else 42,
-        marker=marker,
+        marker=_arrow(x) if abs(x) > limit else shape,
         facecolors="none" if hollow else colour,
         edgecolors=INK if hollow else "white",
         linewidths=1.1 if hollow else 0.6,
         zorder=5,
+        clip_on=False,
     )
 
 

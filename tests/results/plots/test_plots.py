@@ -10,6 +10,12 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
+from matplotlib.figure import Figure
+from matplotlib.markers import MarkerStyle
+from matplotlib.path import Path as Drawn
+from matplotlib.text import Text
 from PIL import Image
 
 from ablation.errors import ConfigError
@@ -102,6 +108,67 @@ def test_differences_are_those_of_the_pairs() -> None:
     assert 3 < reach(made.cells, "test_acc") < 20, "one that collapsed must not squash the others"
     assert compares(made)
     assert not compares(build(table(), frame(arm("base", [90.0]))))
+
+
+def shown(figure: Figure) -> tuple[float, list[tuple[float, float, str]], list[tuple[float, float, float]]]:
+    """Of a forest plot: its limit, the marks as (x, y, shape), the lines as (x0, x1, y). `<` and `>` are arrows."""
+    plot = figure.axes[0]
+    arrows = {mark: MarkerStyle(mark).get_transform().transform_path(MarkerStyle(mark).get_path()) for mark in "<>"}
+    marks = []
+    for each in plot.collections:
+        shape = each.get_paths()[0].vertices
+        which = [mark for mark, path in arrows.items() if np.array_equal(shape, path.vertices)]
+        marks += [(float(x), float(y), which[0] if which else "o") for x, y in each.get_offsets()]
+    lines = [each for each in plot.lines if len(set(each.get_ydata())) == 1]
+    return plot.get_xlim()[1], marks, [(*map(float, line.get_xdata()), float(line.get_ydata()[0])) for line in lines]
+
+
+def test_a_forest_plot_shows_every_interval_and_dot_whole_or_with_an_arrow() -> None:
+    rows = [arm("base", [90.0, 91.0, 89.0]), arm("a", [90.2, 90.9, 88.0]), arm("b", [90.0, 91.5, 89.1])]
+    rows += [[run("two", 0, 91.0), run("two", 1, 89.5)]]
+    whole = build(table(*map(line, ["a", "b", "two"])), frame(*rows))
+    limit, marks, lines = shown(forest(whole))
+    for row, cell in enumerate(whole.cells[1:], 1):
+        found = cell.comparison
+        assert found is not None
+        assert [pytest.approx([found.low, found.high])] == [ends for *ends, y in lines if y == row], "it is whole"
+        assert -limit <= found.low < found.high <= limit
+        dots = [x for x, y, shape in marks if y == row - 0.24]
+        assert dots == pytest.approx(differences(cell, whole.cells[0]))
+    assert not {"<", ">"} & {shape for *_, shape in marks}
+    assert "beyond" not in words(render(forest(whole), "svg"))
+
+    rows += [arm("c", [90.1, 91.0, 89.0]), arm("far", [10.0, 11.0, 85.0])]
+    cut = build(table(*map(line, ["a", "b", "two", "c", "far"])), frame(*rows))
+    limit, marks, lines = shown(forest(cut))
+    assert limit < 80, "one row does not squash the others"
+    assert all(abs(x) <= limit for x, *_ in marks)
+    assert all(abs(x) <= limit for *ends, _ in lines for x in ends)
+    far = [(x, y, shape) for x, y, shape in marks if round(y) == 5]
+    assert [shape for _, y, shape in far if y == 5 - 0.24] == ["<", "<", "o"], "a dot is an arrow, or in its place"
+    assert {shape for x, y, shape in far if y == 5} == {"<", ">"}, "the interval goes on to both sides"
+    assert "An arrow at the border stands for" in " ".join(words(render(forest(cut), "svg")).split())
+
+
+def test_names_in_the_picture_of_costs_lie_on_no_line() -> None:
+    generator = np.random.default_rng(0)
+    names = ["base", *(f"trick number {n}" for n in range(7))]
+    rows = [arm(n, list(90 + generator.normal(0, 0.8, 3)), seconds=20 + 8 * generator.random()) for n in names]
+    figure = cost(build(table(*map(line, names[1:])), frame(*rows)))
+    assert figure is not None
+    draw, plot = FigureCanvasAgg(figure).get_renderer(), figure.axes[0]  # type: ignore[no-untyped-call]
+    figure.draw_without_rendering()
+    boxes = {text.get_text(): Text.get_window_extent(text, draw) for text in plot.texts}
+    assert set(boxes) == set(names)
+    bars = [path for each in plot.collections if isinstance(each, LineCollection) for path in each.get_paths()]
+    stair = next(each for each in plot.lines if each.get_drawstyle() == "steps-post")
+    xs, ys = np.repeat(stair.get_xdata(), 2)[1:], np.repeat(stair.get_ydata(), 2)[:-1]
+    assert len(bars) == len(names)
+    for path in (*bars, Drawn(np.column_stack([xs, ys]))):
+        drawn = plot.transData.transform_path(path)
+        assert [name for name, box in boxes.items() if drawn.intersects_bbox(box, filled=False)] == []
+    ordered = list(boxes.values())
+    assert not any(one.overlaps(other) for n, one in enumerate(ordered) for other in ordered[:n])
 
 
 def test_curves_are_of_finished_seeds_and_leave_nobody_out_silently() -> None:
