@@ -1,11 +1,13 @@
 """How the tests are run: threads, which process runs which tests, and what ends a run that cannot end by itself.
 
-xdist runs one process a core, each with one thread: set before torch is imported; children inherit it.
+xdist runs two processes more than there are cores, each with one thread: set before torch is imported; children inherit
+it. Those two run what is tried on clusters, and mostly wait for jobs.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import sys
 import time
@@ -116,13 +118,26 @@ class Watchman:
 
 
 @pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int | None:
+    """How many processes `-n auto` is; None leaves it to xdist, and its environment variable."""
+    if "PYTEST_XDIST_AUTO_NUM_WORKERS" in os.environ or not hasattr(os, "sched_getaffinity"):
+        return None
+    return len(os.sched_getaffinity(0)) + 2
+
+
+# Tests that share what is slow to start. SLURM's mostly wait, so they are two groups with a cluster each; cut by the
+# first letters of their files' names, both take about as long.
+GROUPS = {"slurm a-m": r"tests/slurm/test_[a-m]", "slurm n-z": r"tests/slurm/test_[n-z]", "ui": r"tests/ui/"}
+
+
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One process runs the tests that share the cluster, one those of the browser: pytest 9.2 loses xdist's groups."""
+    """One process runs the tests of a group: pytest 9.2 loses xdist's own groups."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return next((name for name in ("slurm", "ui") if f"tests/{name}/" in nodeid), nodeid)
+            return next((name for name, pattern in GROUPS.items() if re.search(pattern, nodeid)), nodeid)
 
         def remove_node(self, node: Any) -> str | None:
             """After a crash nothing more is given out: xdist would give the same test to a new process, or wait."""

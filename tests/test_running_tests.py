@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,7 @@ def end():
 """
 
 
-def run(folder: Path, source: str, processes: int, *more: str) -> tuple[int, str]:
+def run(folder: Path, source: str, processes: int | str, *more: str) -> tuple[int, str]:
     """Run these tests with our conftest and our settings: exit code, and what was said."""
     shutil.copy(HERE / "conftest.py", folder)
     (folder / "test_it.py").write_text(source)
@@ -42,6 +43,29 @@ def test_a_run_without_mishaps_passes(tmp_path: Path) -> None:
     code, said = run(tmp_path, SIX, 2)
     assert code == 0, said
     assert "6 passed" in said
+
+
+@pytest.fixture
+def one_core() -> Iterator[None]:
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    yield
+    os.sched_setaffinity(0, before)
+
+
+@pytest.mark.usefixtures("one_core")
+def test_there_are_two_processes_more_than_cores_and_two_groups_with_a_cluster_each(tmp_path: Path) -> None:
+    source = "import os, pathlib\ndef test_it():\n    told = os.environ['PYTEST_XDIST_WORKER'] + ' of '\n"
+    source += "    pathlib.Path(f'{__file__}.told').write_text(told + os.environ['PYTEST_XDIST_WORKER_COUNT'])\n"
+    slurm = tmp_path / "tests" / "slurm"
+    slurm.mkdir(parents=True)
+    for name in ("asking", "memory", "order", "waiting"):
+        (slurm / f"test_{name}.py").write_text(source)
+    code, said = run(tmp_path, SIX, "auto")
+    assert code == 0, said
+    asking, memory, order, waiting = (path.read_text() for path in sorted(slurm.glob("*.told")))
+    assert asking == memory != order == waiting
+    assert asking.endswith(" of 3")
 
 
 @pytest.mark.parametrize(
