@@ -6,7 +6,7 @@ In a notebook:
 
     frame = runs("sqlite:///results/mlflow.db", sweep="tricks")        # one row a trial: an arm and a seed
     frame.groupby("name")["test_acc"].agg(["mean", "std", "count"])    # percent, last epoch, finished seeds
-    frame[frame["param.optim.lr"] == "0.05"]                           # parameters are text, missing where default
+    frame[frame["param.optim.lr"] == "0.05"]   # parameters are text; those that no run changes have no column
     curves("sqlite:///results/mlflow.db", frame, ["train_loss", "test_acc"])  # one row an epoch
 """
 

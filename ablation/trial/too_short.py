@@ -38,7 +38,7 @@ def _statistics(plan: Plan) -> list[str]:
     if left <= _FELT:
         return []
     return [
-        f"batch norms' running statistics, with which a network is evaluated, are still {left:.0%} their first ones "
+        f"batch norms' running statistics, with which a network is evaluated, are still to {left:.0%} their first ones "
         f"after {plan.steps} steps ({1 - slowest:g}^{plan.steps}, a momentum of {slowest:g}): the test accuracy says "
         "little after so few steps"
     ]

@@ -49,7 +49,7 @@ def cancel(sweep: SelectedSweep, yes: bool, as_json: bool) -> int:
         return 0
     click.echo(f"cancelled {plural(len(chosen), 'trial')} of {sweep.name}: {running} saving, the others will not start")
     if jobs:
-        click.echo(f"SLURM jobs taken back: {', '.join(jobs)}")
+        click.echo(f"taken back: {', '.join(jobs)}")
     if strays:
         click.echo(f"jobs of a deleted sweep of this name are in the queue: `scancel {' '.join(strays)}` ends them")
     return 0

@@ -36,7 +36,7 @@ def publish(uri: str, experiment: str, table: str, files: Iterable[Path]) -> str
     if found is None:
         shown = without_password(uri, uri)
         way = "bring its runs there first, with `ablation sync`"
-        raise ConfigError(f"{shown}: has no experiment {experiment} to show a report in; {way}")
+        raise ConfigError(f"{shown} has no experiment {experiment} to show a report in; {way}")
     run = _run(client, str(found.experiment_id), table)
     _clear(client, run, uri)
     for file in files:

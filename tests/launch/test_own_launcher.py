@@ -42,7 +42,9 @@ def test_a_yaml_and_a_module(tmp_path: Path) -> None:
     assert "put into the top drawer" in said
     status = ask("status")
     assert (status["totals"], status["trouble"]) == ({"queued": 2}, ["somebody has to open the drawer"])
-    assert ask("cancel")["jobs"] == ["drawer"]
+    said = call("-m", "launch", "cancel", "--out", str(tmp_path / "out"))
+    assert said.splitlines()[1:] == ["taken back: drawer"], "no word of SLURM"
+    assert ask("cancel")["jobs"] == [], "nothing is left in the drawer"
     assert ask("status", code=1)["totals"] == {"cancelled": 2}
     assert len(ask("retry")["outcomes"]) == 2  # type: ignore[arg-type]
     assert ask("watch")["totals"] == {"done": 2}

@@ -107,6 +107,6 @@ def test_a_run_says_it_before_its_first_step_or_is_refused(tmp_path: Path) -> No
     watch = Silent()
     run(slow, tmp_path / "ema", watch)
     assert any(note.startswith("regularizer.ema.decay: 0.999 leaves 100%") for note in watch.notes)
-    assert any("running statistics" in note and "81% their first ones after 2 steps" in note for note in watch.notes)
+    assert any("running statistics" in note and "to 81% their first ones after 2 steps" in note for note in watch.notes)
     with pytest.raises(ConfigError, match=r"^regularizer\.lookahead\.k: 5 is more than the 2 steps"):
         run(config(*tiny, "regularizer=lookahead", "precision=fp32"), tmp_path / "lookahead")
