@@ -10,14 +10,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
+from pathlib import Path
 from typing import Protocol, cast
 
 from rich.console import Console
 
 from ablation.errors import AblationError
+from ablation.track.trial_files import Expected
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.sweep_status import AskPending, Pending, SweepStatus, Trial, sweep_status
-from launch.sweep.submission import Submission
+from launch.sweep.submission import Submission, load_all
 
 _LOCAL = "launch.workers.backend"
 _EARLIER = {"local": _LOCAL, "slurm": "launch.slurm.backend"}  # by `kind`, which submissions had before `backend`
@@ -107,6 +109,27 @@ def pending(submissions: Sequence[Submission]) -> AskPending:
             found.decisions |= part.decisions
             found.trouble += part.trouble
         return found
+
+    return ask
+
+
+def expected(out: Path) -> Expected:
+    """Of a trial under `out` that has not ended: whether somebody is about to begin it.
+
+    Drivers and SLURM are asked once, when it matters; where they cannot be, it is taken for granted.
+    """
+
+    @cache
+    def awaited() -> set[TrialKey] | None:
+        try:
+            found = pending(load_all(out)[0])()
+        except AblationError:
+            return None
+        return None if found.trouble else found.awaited
+
+    def ask(id_: str, seed: int) -> bool:
+        known = awaited()
+        return known is None or (id_, seed) in known
 
     return ask
 

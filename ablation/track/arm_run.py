@@ -114,13 +114,14 @@ def _arm(known: Family, record: Record) -> _Arm:
     trials = known.counting
     finished = [run for run in trials if run.info.status == "FINISHED"]
     ended = {run.info.status for run in trials}
-    waiting = record.seeds - {run.data.tags.get("ablation.seed") for run in trials}
-    over = not waiting and ended <= set(_ORDER)
+    lacking = record.seeds - {run.data.tags.get("ablation.seed") for run in trials}
+    over = ended <= set(_ORDER) and not any(record.expected(record.arm["id"], int(seed)) for seed in lacking)
+    worst = {*ended, "KILLED"} if lacking else ended  # by whoever did not begin what was asked for
     mixed = _mixed(finished)
     return _Arm(
         trials,
         mixed,
-        next(status for status in _ORDER if status in ended) if over and ended else "RUNNING",
+        next(status for status in _ORDER if status in worst) if over and ended else "RUNNING",
         max((run.info.end_time or 0 for run in trials), default=0) if over and ended else None,
         _results(finished, mixed),
     )

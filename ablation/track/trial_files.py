@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
 from ablation.config import seeds
 from ablation.errors import ConfigError
+from ablation.store import attempt
 from ablation.store.arm_files import DamagedArm, read_arm, read_config
 from ablation.store.journal import Event, events, settled
 from ablation.store.result import Result, finished
 
 SWEEPS = "sweeps"  # in an arm's folder: a file for every sweep that asked for it
+# Of an arm's id and a seed: whether somebody trains this trial, or is to begin it.
+Expected = Callable[[str, int], bool]
 _STATUS = {"start": "RUNNING", "done": "FINISHED", "failed": "FAILED", "stopped": "KILLED"}
+_LEASE = 60.0  # seconds without a sign of life, or more if its process asked for more, after which it is dead
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Record:
     commit: str  # empty if not known
     events: list[Event]
     result: Result  # empty until the trial is finished
+    dead: bool = False  # nobody trains it any more, though its journal has no end: its process was killed
+    expected: Expected = field(default=lambda id_, seed: True)
 
     @property
     def seed(self) -> str:
@@ -71,7 +77,9 @@ class Record:
     def status(self) -> str:
         """RUNNING, FINISHED, FAILED or KILLED. A trial is finished when both its journal and its end marker say so."""
         status = _STATUS[self.last["event"]]
-        return "RUNNING" if status == "FINISHED" and not self.result else status
+        if status == "FINISHED" and not self.result:
+            status = "RUNNING"
+        return "KILLED" if status == "RUNNING" and self.dead else status
 
     @property
     def started(self) -> int:
@@ -81,7 +89,9 @@ class Record:
     @property
     def ended(self) -> int | None:
         """When the last attempt ended, ms since 1970; None while it runs. Never before it began: clocks are set."""
-        return None if self.status == "RUNNING" else max(self.started, stamp(self.last))
+        return (
+            None if self.status == "RUNNING" else max(self.started, stamp(self.events[-1] if self.dead else self.last))
+        )
 
     @property
     def tags(self) -> dict[str, str]:
@@ -112,8 +122,10 @@ class Record:
         }
 
 
-def load(folder: Path, title: str = "") -> Record:
+def load(folder: Path, title: str = "", expected: Expected | None = None) -> Record:
     """Read a seed folder. `title` is for arms whose sweep has not said by which name it knows them.
+
+    Without `expected` somebody is to begin all seeds that have not begun, and trains those that have not ended.
 
     Raises:
         OSError, ValueError, DamagedArm: `arm.json` beside it, or `provenance.json`, is missing or broken.
@@ -121,7 +133,7 @@ def load(folder: Path, title: str = "") -> Record:
     provenance = folder.parent / "provenance.json"
     arm = read_arm(folder.parent)
     asked = dict(_asked(folder.parent / SWEEPS))
-    return Record(
+    record = Record(
         folder=folder,
         arm=arm,
         asked=asked,
@@ -131,6 +143,11 @@ def load(folder: Path, title: str = "") -> Record:
         events=events(folder),
         result=finished(folder) or {},
     )
+    if expected is None:
+        return record
+    newest = attempt.folder(folder, attempt.latest(folder))
+    open_ = record.status == "RUNNING" and not attempt.live(newest, _LEASE)
+    return replace(record, expected=expected, dead=open_ and not expected(arm["id"], int(record.seed)))
 
 
 def _asked(folder: Path) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -20,7 +20,7 @@ from ablation.store.journal import JOURNAL, Event
 from ablation.store.result import RESULT
 from ablation.track import arm_run, mlflow_runs
 from ablation.track.mlflow_runs import EPOCH, PARENT, SUPERSEDED, Family, uploaded
-from ablation.track.trial_files import Record, load, numbers, stamp
+from ablation.track.trial_files import Expected, Record, load, numbers, stamp
 
 STARTED = "ablation.started"  # ms since 1970: of two trainings of one trial, the folder of one was moved away
 FILES = "ablation.uploaded_files"
@@ -30,16 +30,16 @@ _POINTS = 900  # in a request: MLflow takes 1000 entries of all kinds
 _PATIENCE = 60.0  # seconds to wait for another process that uploads the same trial
 
 
-def upload(client: MlflowClient, folder: Path, title: str = "") -> int:
+def upload(client: MlflowClient, folder: Path, title: str = "", expected: Expected | None = None) -> int:
     """Upload what is new in a seed folder: how many points that was. The run of its arm, over all seeds, follows.
 
-    `title` names the arm where its sweep has not.
+    `title` names the arm where its sweep has not. What nobody trains and nobody is `expected` to begin has been killed.
 
     Raises:
         Exception: of many kinds if the tracker or the folder cannot be used; call again later.
     """
     with FileLock(folder / _LOCK, timeout=_PATIENCE):
-        record = load(folder, title)
+        record = load(folder, title, expected)
         if not record.events:
             return 0
         where = mlflow_runs.experiment(client, record.arm["sweep"])

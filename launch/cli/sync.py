@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from ablation.errors import AblationError, ConfigError
+from launch.backends import expected
 from launch.cli import options
 from launch.cli.selection import Filter, select
 from launch.compose.errors import plural
@@ -29,7 +30,7 @@ def sync(name: str | None, out: Path, chosen: Filter, uri: str | None, as_json: 
     folders = None
     if name or chosen.any:
         folders = [t.folder for t in select(out, name, chosen).trials if t.state.attempts]
-    return _print_outcomes(upload.sync(out, uri, folders), as_json)
+    return _print_outcomes(upload.sync(out, uri, folders, expected=expected(out)), as_json)
 
 
 def _print_outcomes(outcomes: Iterable[Uploaded], as_json: bool) -> int:

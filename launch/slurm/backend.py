@@ -12,7 +12,7 @@ from rich.console import Console
 from ablation.errors import AblationError
 from ablation.store.attempt import CANCEL
 from ablation.store.result import finished
-from launch.backends import Retried
+from launch.backends import Retried, expected
 from launch.compose.arm import Work
 from launch.slurm import commands, jobs, records, sbatch
 from launch.slurm.causes import never_ran, seed_folders
@@ -141,7 +141,7 @@ def rounds(submissions: Sequence[Submission], print_line: Callable[[str], None])
 
 def upload(submission: Submission) -> list[str]:
     """Upload what jobs could not."""
-    return list(uploads.upload_submission(submission))
+    return uploads.upload_submission(submission, expected(submission.out))
 
 
 def _print(console: Console, lines: Sequence[str]) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from ablation.errors import AblationError
 from ablation.store import process
 from ablation.store.file_errors import in_words
-from launch.slurm import keeper
+from launch.slurm import backend, keeper
 from launch.slurm.rounds import make_round, report_lines
-from launch.sweep import submission, upload
+from launch.sweep import submission
 from launch.terminal.streams import outlive_output
 
 _PAUSES = (30, 60, 120, 240, 480)  # seconds after which SLURM is asked again, if it does not answer
@@ -28,7 +28,7 @@ def main(folder: Path) -> int:
         print(f"nothing to follow: {e}")
         return 0
     code = _round(made)
-    for line in upload.upload_submission(made):
+    for line in backend.upload(made):
         print(f"MLflow: {line}")
     return code
 

@@ -16,7 +16,7 @@ from ablation.errors import AblationError, Stopped
 from launch.checks import no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned
-from launch.slurm import options, sbatch
+from launch.slurm import backend, options, sbatch
 from launch.slurm.backend import pending, strays
 from launch.slurm.rounds import Rounds, make_round, next_commands, report_lines
 from launch.status.outcome import Outcome, TrialKey
@@ -120,7 +120,7 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
         raise Stopped("\n".join(lines)) from e
     if rounds.trouble:
         raise AblationError("\n".join([rounds.trouble, "its jobs go on", *next_commands(submission)]))
-    for line in upload.upload_submission(submission):
+    for line in backend.upload(submission):
         console.print(f"MLflow: {line}", markup=False, soft_wrap=True)
     progress, trials = Progress(submission, 1), sweep_status([submission], ask).trials
     outcomes = {(t.planned.arm.id, t.seed): _outcome(t) for t in trials}

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ablation.store.file_errors import in_words
 from launch.compose.arm import Planned
 from launch.status import trial_status
-from launch.status.outcome import TrialKey
+from launch.status.outcome import NOT_STARTED, Outcome, TrialKey
 from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision
 from launch.status.trial_status import TrialStatus
 from launch.sweep.earlier_arms import command_key, commands, same_command, stale
@@ -80,6 +80,12 @@ def trial_statuses(
     trials = [_trial(out, planned, seed, write) for planned, seed in wanted]
     pending = ask() if any(t.state.kind in _UNSETTLED for t in trials) else Pending()
     return SweepStatus(_blocked([_with_pending(t, pending) for t in trials], write), pending.trouble)
+
+
+def outcome_of(t: Trial) -> Outcome:
+    """How it stands, in the words of drivers."""
+    kind = NOT_STARTED if t.state.kind == "new" else t.state.kind
+    return Outcome(kind, t.state.cause, t.state.message, t.state.test_acc)
 
 
 def narrow_submission(submission: Submission, trials: Sequence[Trial]) -> Submission:

@@ -9,15 +9,18 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from ablation.errors import AblationError
 from ablation.store import attempt
 from ablation.track.ready import SQLITE, database, reason, trouble
 from ablation.track.server import without_password
-from ablation.track.trial_files import SWEEPS
+from ablation.track.trial_files import SWEEPS, Expected
 from launch.compose.arm import Work
+from launch.compose.errors import plural
 from launch.compose.overrides import verb_command
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.lookup import Archive
@@ -46,11 +49,13 @@ def sync(
     uri: str | None = None,
     folders: Iterable[Path] | None = None,
     titles: Mapping[str, str] | None = None,
+    expected: Expected | None = None,
 ) -> Iterator[Uploaded]:
     """Upload what trackers lack of every trial under `out`, or of these seeds' folders, one after the other.
 
     All go to the tracker at `uri`; without one each goes to that of its configuration, and those without stay away.
-    `titles` are short names of arms by id; by default those that tell the arms under `out` apart.
+    `titles` are short names of arms by id; by default those that tell the arms under `out` apart. `expected`: see
+    `launch.backends.expected`; without it all that has not ended is.
 
     Raises:
         AblationError: at the end, if trackers could not be reached.
@@ -62,7 +67,7 @@ def sync(
         titles = {} if all((folder.parent / SWEEPS).exists() for folder in begun) else short_names_of(out)
     for tracker_uri, its_folders in ({uri: begun} if uri else _by_tracker(out, begun)).items():
         try:
-            yield from _upload_all(tracker_uri, its_folders, titles)
+            yield from _upload_all(tracker_uri, its_folders, titles, expected)
         except AblationError as e:
             trouble.append(str(e))
     if trouble:
@@ -82,7 +87,41 @@ def upload_news(out: Path, folders: Sequence[Path]) -> None:
         print(f"note: MLflow lacks news of trials done before: {trouble[0]}; run: {again}", file=sys.stderr)
 
 
-def upload_submission(submission: Submission) -> list[str]:
+def upload_end(submission: Submission, folders: Sequence[Path], expected: Expected, seconds: float) -> None:
+    """Once a driver has ended: upload what its trials could not, and that nobody begins the others any more.
+
+    That is tried once, for at most so many seconds, since a tracker that is silent must not keep a shell; what is not
+    uploaded is a note.
+    """
+    if not any(tracker(planned.config, submission.cwd) for planned in submission.arms.values()) or not folders:
+        return
+    uploaded, trouble = list[Uploaded](), list[str]()
+
+    def work() -> None:
+        try:
+            uploaded.extend(sync(submission.out, folders=folders, expected=expected))
+        except AblationError as e:
+            trouble.append(str(e))
+
+    thread = Thread(target=work, name="upload", daemon=True)
+    try:
+        import_module("ablation.track.upload")  # first: MLflow takes a while where others compute, which is no silence
+        thread.start()
+        thread.join(seconds)
+        trouble += [str(each) for each in uploaded if each.error]
+        if thread.is_alive():
+            trouble = [f"it has not taken all within {seconds:g} s"]
+    except KeyboardInterrupt:  # all is saved, and the sweep has ended
+        trouble = ["you did not wait for it"]
+    points = sum(each.points for each in uploaded)
+    if trouble:
+        again = verb_command("sync", submission.out)
+        print(f"note: MLflow may lack something of these trials: {trouble[0]}; run: {again}", file=sys.stderr)
+    elif points:
+        print(f"note: MLflow has them now: {plural(points, 'point')} that trials could not upload", file=sys.stderr)
+
+
+def upload_submission(submission: Submission, expected: Expected) -> list[str]:
     """Upload what a submission's jobs left alone, see `offline`, or could not bring to a server.
 
     Returns what went wrong, a line each, with the way out: later calls make it good.
@@ -94,7 +133,7 @@ def upload_submission(submission: Submission) -> list[str]:
     trouble = []
     for uri, folders in by_uri.items():
         try:
-            trouble += [str(o) for o in sync(submission.out, uri, folders) if o.error]
+            trouble += [str(o) for o in sync(submission.out, uri, folders, expected=expected) if o.error]
         except AblationError as e:
             trouble.append(str(e))
     return [f"{each}; run: {verb_command('sync', submission.out)}" for each in trouble]
@@ -149,7 +188,9 @@ def _begun(submission: Submission, work: Work, live: bool) -> list[Path]:
     return [folder for folder, own in newest.items() if live or not attempt.live(own, lease)]
 
 
-def _upload_all(uri: str, folders: Iterable[Path], titles: Mapping[str, str]) -> Iterator[Uploaded]:
+def _upload_all(
+    uri: str, folders: Iterable[Path], titles: Mapping[str, str], expected: Expected | None
+) -> Iterator[Uploaded]:
     """Upload these seeds' folders to one tracker."""
     if not folders:
         return
@@ -159,7 +200,7 @@ def _upload_all(uri: str, folders: Iterable[Path], titles: Mapping[str, str]) ->
         return
     client = _reach(uri)
     for folder in folders:
-        outcome = replace(_upload(client, folder, titles.get(folder.parent.name, "")), uri=uri)
+        outcome = replace(_upload(client, folder, titles.get(folder.parent.name, ""), expected), uri=uri)
         yield outcome
         if outcome.error:
             _reach(uri)  # if the tracker is gone, say so at once instead of waiting for it at every trial
@@ -175,12 +216,12 @@ def _reach(uri: str) -> MlflowClient:
         raise AblationError(f"cannot upload to MLflow at {without_password(uri, uri)}: {reason(uri, e)}; {safe}") from e
 
 
-def _upload(client: MlflowClient, folder: Path, title: str) -> Uploaded:
+def _upload(client: MlflowClient, folder: Path, title: str, expected: Expected | None) -> Uploaded:
     from ablation.track.upload import upload
 
     trial = _label(folder)
     try:
-        return Uploaded(trial, points=upload(client, folder, title))
+        return Uploaded(trial, points=upload(client, folder, title, expected))
     except Exception as e:  # one broken folder must not keep the others from being uploaded
         return Uploaded(trial, error=_one_line(e))
 

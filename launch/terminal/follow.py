@@ -13,8 +13,8 @@ from dataclasses import replace
 from rich.console import Console
 
 from launch.compose.arm import Work
-from launch.status.outcome import NOT_STARTED, Event, Outcome
-from launch.status.sweep_status import Trial, narrow_submission
+from launch.status.outcome import Event, Outcome
+from launch.status.sweep_status import Trial, narrow_submission, outcome_of
 from launch.status.trial_status import TrialStatus
 from launch.sweep.submission import Submission
 from launch.terminal.live_table import FEW_TRIALS, LiveTable, ProgressView, describe_outcome
@@ -111,8 +111,7 @@ def _events(before: TrialStatus | None, now: TrialStatus, t: Trial) -> Iterator[
             text = describe_outcome(Outcome("failed", now.cause, now.message))
             yield {"event": "again", "work": work, "text": f"{text}; whether it is tried again is decided next"}
     elif now.kind not in _PENDING and now.kind != was.kind:
-        kind = NOT_STARTED if now.kind == "new" else now.kind
-        yield {"event": "end", "work": work, "outcomes": {t.seed: Outcome(kind, now.cause, now.message, now.test_acc)}}
+        yield {"event": "end", "work": work, "outcomes": {t.seed: outcome_of(t._replace(state=now))}}
 
 
 class ChangeLines(ProgressView):

@@ -71,7 +71,7 @@ class ArmProgress:
         """The word that matters most."""
         if self.running:
             return "running"
-        for word in ("failed", "blocked", "cancelled", "stopped", HELD, NOT_STARTED):
+        for word in ("failed", "blocked", "cancelled", "stopped", "running", "queued", HELD, NOT_STARTED):
             if self.counts[word]:
                 return word
         if len(self.outcomes) == len(self.planned.seeds):

@@ -12,13 +12,15 @@ from typing import Any
 from rich.console import Console
 
 from ablation.errors import ConfigError
+from ablation.store import attempt
+from launch.backends import expected
 from launch.checks import canary, no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned, Work
 from launch.compose.errors import plural
 from launch.status import retry_policy
 from launch.status.outcome import Event, Outcome, TrialKey
-from launch.status.sweep_status import Trial, narrow_submission
+from launch.status.sweep_status import Pending, Trial, narrow_submission, outcome_of, sweep_status
 from launch.sweep import edited_code, provenance, upload
 from launch.sweep import submission as sweep
 from launch.sweep.submission import Submission
@@ -30,6 +32,7 @@ from launch.workers.pool import Pool
 from launch.workers.process import Slot
 from launch.workers.signals import StopSignals
 
+_UPLOAD_SECONDS = 60.0  # at the end, to upload what trials could not; who cannot wait presses Ctrl-C
 _KEYS = ("retry", "gpus", "per_gpu", "workers")  # options that training here needs
 
 
@@ -49,7 +52,8 @@ def run(planned: Sequence[Planned], options: Mapping[str, Any], command: str) ->
     found = no_effect.check(planned, no_effect.read(options))
     made = sweep.create(planned, options, command)
     edit_notes = edited_code.notes(planned)
-    outcomes = _drive(made, retry, slots, Console(highlight=False), canary_first, found, edit_notes)
+    progress = Progress(made, len(slots))
+    outcomes = _drive(made, progress, retry, slots, Console(highlight=False), canary_first, found, edit_notes)
     upload.upload_news(made.out, made.news)  # last: of a thousand trials that were done before it takes minutes
     return outcomes
 
@@ -66,7 +70,10 @@ def resume(submission: Submission, trials: Sequence[Trial], console: Console) ->
     _require_keys(options)
     seen = {(t.planned.arm.id, t.seed): t.state.attempts for t in trials}
     part, retry = narrow_submission(submission, trials), retry_policy.read(options["retry"])
-    return _drive(part, retry, devices.choose_slots(options, planned), console, seen=seen)
+    slots = devices.choose_slots(options, planned)
+    progress = Progress(submission, len(slots))  # of the whole sweep, of which the others stand as their files say
+    others = [t for t in sweep_status([submission], Pending).trials if (t.planned.arm.id, t.seed) not in seen]
+    return _drive(part, progress, retry, slots, console, seen=seen, others=others)
 
 
 def _require_keys(options: Mapping[str, Any]) -> None:
@@ -84,6 +91,7 @@ def _require_keys(options: Mapping[str, Any]) -> None:
 
 def _drive(
     submission: Submission,
+    progress: Progress,
     retry: retry_policy.Policy,
     slots: Sequence[Slot],
     console: Console,
@@ -91,8 +99,9 @@ def _drive(
     found: no_effect.CheckResult = no_effect.NOT_CHECKED,
     edit_notes: Sequence[str] = (),
     seen: Mapping[TrialKey, int] | None = None,
+    others: Sequence[Trial] = (),
 ) -> dict[TrialKey, Outcome]:
-    progress, signals = Progress(submission, len(slots)), StopSignals()
+    signals = StopSignals()
     with closing(live_table.choose_view(progress, console)) as view, driving(submission) as touch, signals:
         arms = list(submission.arms.values())
         notes = [*devices.notes(slots), *warnings.sweep_notes(arms), *edit_notes, *found.notes, *provenance.notes()]
@@ -106,6 +115,10 @@ def _drive(
         def tick() -> None:
             touch()
             view.tick()
+
+        if others:
+            works = {Work(t.planned.arm.id, (t.seed,)): {t.seed: outcome_of(t)} for t in others}
+            show({"event": "found", "works": works})
 
         def run_pool(pool: Pool, works: list[Work]) -> dict[TrialKey, Outcome]:
             """One that is run after the first signal begins nothing."""
@@ -124,4 +137,7 @@ def _drive(
         else:
             outcomes = run_pool(Pool(submission, slots, show, retry, tick, seen=seen or {}), submission.works)
     summary.show(submission, progress, console, [*found.dead, *edit_notes])
+    folders = [submission.out / id_ / f"seed-{seed}" for id_, seed in outcomes.keys() - progress.before]
+    begun = [folder for folder in sorted(folders) if attempt.latest(folder)]
+    upload.upload_end(submission, begun, expected(submission.out), _UPLOAD_SECONDS)
     return outcomes

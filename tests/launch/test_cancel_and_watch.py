@@ -320,7 +320,8 @@ def test_retry_trains_here_what_is_not_done_as_it_was_submitted(
     first, _ = s.arms
     assert printed["retried"] == [f"{first}/seed-0", f"{first}/seed-1"]
     assert {o["state"] for o in printed["outcomes"].values()} == {"done"}
-    assert "[2 of 2 done]" in said.err
+    assert "1 of 3 trials are done already" in said.err
+    assert "[3 of 3 done]" in said.err, "it counts the whole sweep"
     assert kinds(s) == ["done", "done", "done"]
     assert not (s.folder / DRIVER).exists()
     assert len(submissions(tmp_path)) == 1  # no new submission

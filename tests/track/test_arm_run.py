@@ -106,6 +106,34 @@ def test_it_runs_until_every_seed_asked_for_has_ended(client: MlflowClient, tmp_
     assert (arm.info.status, arm.data.metrics["result/n"]) == ("FINISHED", 2)
 
 
+def test_what_nobody_trains_and_nobody_is_to_begin_was_killed(client: MlflowClient, tmp_path: Path) -> None:
+    folders = seeds(tmp_path, 3)
+    end(folders[0])
+    upload(client, folders[0])
+    assert arms(client)[0].info.status == "RUNNING", "two seeds are to come"
+    upload(client, folders[0], expected=lambda id_, seed: seed == 2)
+    assert arms(client)[0].info.status == "RUNNING", "one seed is to come"
+    upload(client, folders[0], expected=lambda id_, seed: False)
+    (arm,) = arms(client)
+    assert (arm.info.status, arm.info.end_time) == ("KILLED", runs(client)[0].info.end_time)
+    assert arm.data.metrics["result/n"] == 1
+
+    training = Training(folders[1], shift=1.0).epochs(1)
+    upload(client, folders[1])
+    assert arms(client)[0].info.status == "RUNNING", "somebody has begun the next"
+    upload(client, folders[1], expected=lambda id_, seed: False)
+    assert {run.info.run_name: run.info.status for run in every(client)} == {
+        "s0 cutout+mixup": "FINISHED",
+        "s1 cutout+mixup": "KILLED",  # its process has died
+        "cutout+mixup": "KILLED",
+    }
+    training.epochs(1).end()
+    end(folders[2])
+    for folder in folders:
+        upload(client, folder)
+    assert {run.info.status for run in every(client)} == {"FINISHED"}
+
+
 def test_more_seeds_later_are_in_the_mean_and_its_curves(client: MlflowClient, tmp_path: Path) -> None:
     folders = seeds(tmp_path, 3, asked=2)
     for folder in folders:
