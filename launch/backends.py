@@ -33,6 +33,7 @@ class Retried:
     jobs: Sequence[str] = ()  # that were submitted
     refused: Mapping[str, str] = field(default_factory=dict)  # by label: why
     outcomes: Mapping[TrialKey, Outcome] = field(default_factory=dict)  # of what was trained here and now
+    others: Sequence[str] = ()  # labels of those that somebody else had tried again meanwhile, and this request did not
 
 
 class Rounds(Protocol):

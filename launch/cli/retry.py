@@ -11,6 +11,7 @@ from ablation.store.attempt import CANCEL
 from launch.backends import backend_of
 from launch.cli import options
 from launch.cli.selection import SelectedSweep, refuse_what_is_closed
+from launch.compose.errors import plural
 from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission
 from launch.workers.driver import refuse_if_driven
@@ -41,7 +42,8 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
         (t.folder / CANCEL).unlink(missing_ok=True)
     facts: dict[str, Any] = {
         "sweep": sweep.name,
-        "retried": [t.label for t in chosen],
+        "retried": [],
+        "others": [],  # that somebody else has tried again meanwhile
         "jobs": [],
         "refused": {},
         "outcomes": {},
@@ -50,6 +52,8 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
     for n, trials in by_submission.items():
         submission = sweep.submissions[n]
         done = backend_of(submission).retry(submission, trials, sweep.newest[n], options.console(err=as_json))
+        facts["retried"] += [t.label for t in trials if t.label not in done.others]
+        facts["others"] += done.others
         facts["jobs"] += done.jobs
         facts["refused"] |= done.refused
         facts["outcomes"] |= {f"{id_}/seed-{seed}": vars(o) for (id_, seed), o in done.outcomes.items()}
@@ -58,6 +62,9 @@ def retry(sweep: SelectedSweep, stale: bool, as_json: bool) -> int:
             break
     if as_json:
         options.print_json(facts)
+    elif facts["others"]:
+        many = f"{len(facts['others'])} of {plural(len(chosen), 'trial')}"
+        click.echo(f"{many}: taken up meanwhile by another retry or a round of the sweep, and so not by this one")
     elif not chosen:
         why = f"all trials of {sweep.name} that were chosen are done or on their way"
         click.echo(f"nothing to retry: {why if sweep.trials else f'no trial of {sweep.name} is so'}")

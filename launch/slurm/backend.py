@@ -131,7 +131,8 @@ def retry(submission: Submission, trials: Sequence[Trial], seen: int, console: C
     _print(console, report_lines(report))
     report.require_accepted()
     _print(console, next_commands(submission))
-    return Retried(1 if report.refused else 0, report.jobs, report.refused)
+    others = [t.label for t in trials if t.label not in report.again]
+    return Retried(1 if report.refused else 0, report.jobs, report.refused, others=others)
 
 
 def rounds(submissions: Sequence[Submission], print_line: Callable[[str], None]) -> Rounds:

@@ -10,7 +10,7 @@ from ablation.errors import AblationError
 from ablation.store import process
 from ablation.store.file_errors import in_words
 from launch.slurm import backend, keeper
-from launch.slurm.rounds import make_round, report_lines
+from launch.slurm.rounds import make_rounds, report_lines
 from launch.sweep import submission
 from launch.terminal.streams import outlive_output
 
@@ -37,10 +37,10 @@ def _round(made: submission.Submission) -> int:
     """Make a round: now, or as soon as SLURM answers, and the disk takes it. Nobody else may come who would."""
     for pause in (*_PAUSES, None):
         try:
-            report = make_round(made.folder, me=process.job())
-            print("\n".join(report_lines(report)), flush=True)
-            if report.over:
-                keeper.dismiss(made, process.job())
+            for folder, report in make_rounds(made.folder, me=process.job()):
+                print("\n".join(report_lines(report)), flush=True)
+                if report.over and folder == made.folder:
+                    keeper.dismiss(made, process.job())
         except (AblationError, OSError) as e:
             print(f"error: {in_words(e)}", flush=True)
         else:

@@ -25,8 +25,8 @@ from launch.slurm.keeper import Keeper, dismiss
 from launch.slurm.sbatch import JOBS
 from launch.slurm.state import SubmissionView
 from launch.slurm.submitter import Submitter
-from launch.slurm.triage import TAKEN_OVER, Triage, triage
-from launch.status.retry_policy import RESET, RETRY, Decision
+from launch.slurm.triage import Triage, reset, triage
+from launch.status.retry_policy import RETRY
 from launch.sweep.submission import Submission, load
 
 PAUSE = 15.0  # seconds between two rounds, since SLURM is asked gently, or
@@ -48,6 +48,9 @@ class RoundReport:
     owned_by_other: int  # trained by a process that is no job of this submission
     not_submitted: int  # to be tried, but SLURM takes no more jobs for now
     given_up: dict[str, str]  # will not be tried again; by label: why
+    again: tuple[str, ...] = ()  # labels of trials whose failures count no more, since this round was asked to
+    taken_over: int = 0  # left to later submissions, which ask for them too
+    later: tuple[Path, ...] = ()  # the folders of these, as far as they are of the same launcher
     refused: dict[str, str] = field(default_factory=dict)  # SLURM did not take them; by label: its words
     retried: dict[str, str] = field(default_factory=dict)  # by label: the cause
     jobs: tuple[str, ...] = ()  # SLURM's numbers of the arrays submitted in this round
@@ -80,6 +83,17 @@ def newest_array(folder: Path) -> int:
     return max(records.array_numbers(folder), default=0)
 
 
+def make_rounds(folder: Path, me: str = "") -> Iterator[tuple[Path, RoundReport]]:
+    """One round of a submission, then one of each later submission that asks for the same.
+
+    Who typed that one may have died before it was submitted. Arguments and errors are those of `make_round`.
+    """
+    report = make_round(folder, me=me)
+    yield folder, report
+    for later in report.later:
+        yield later, make_round(later)
+
+
 def make_round(folder: Path, again: Collection[str] = (), seen: int | None = None, me: str = "") -> RoundReport:
     """Make one round of a submission.
 
@@ -92,12 +106,12 @@ def make_round(folder: Path, again: Collection[str] = (), seen: int | None = Non
     (folder / JOBS).mkdir(exist_ok=True)
     with _lock(folder):
         view = SubmissionView(folder)
-        if again:
-            _reset(view, again, seen)
-        canary = job_batches.canary_state(view, retried=bool(again))
+        forgiven = reset(view, again, seen) if again else []
+        canary = job_batches.canary_state(view, retried=bool(forgiven))
         found = triage(view, records.read_decisions(folder), canary.failure)
         records.append_decisions(folder, found.decisions)
-        return _submit(view, found, canary, me)
+        labels = tuple(f"{work.id}/seed-{seed}" for work in forgiven for seed in work.seeds)
+        return replace(_submit(view, found, canary, me), again=labels)
 
 
 @contextmanager
@@ -121,21 +135,6 @@ def _lock(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _reset(view: SubmissionView, again: Collection[str], seen: int | None) -> None:
-    """Let these trials' failures count no more."""
-    assignments, wanted = view.assignments, set(again)
-    newest = {work: a.number for a in view.arrays if not a.canary for batch in a.batches for work in batch}
-    records.append_decisions(
-        view.submission.folder,
-        [
-            Decision(work, RESET, array=assignments[work].array.number if work in assignments else 0)
-            for work in view.submission.works
-            if (seen is None or newest.get(work, 0) <= seen)
-            and wanted & {work.label, *(f"{work.id}/seed-{seed}" for seed in work.seeds)}
-        ],
-    )
-
-
 def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -> RoundReport:
     submitter = Submitter(view, sorted(found.supersede), canary_job=canary.waiting)
     keeper = Keeper(view)
@@ -155,6 +154,8 @@ def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -
         owned_by_other=len(found.owned_by_other),
         not_submitted=submitter.not_submitted,
         given_up={work.label: reason for work, reason in found.given_up.items()},
+        taken_over=len(found.taken_over),
+        later=view.later_folders(found.taken_over),
         refused={decision.work.label: decision.reason for decision in submitter.refused},
         retried={v.work.label: v.cause for v in found.decisions if v.decision == RETRY},
         jobs=tuple(a.job for a in submitter.arrays),
@@ -200,6 +201,7 @@ def report_lines(report: RoundReport) -> list[str]:
         "not submitted yet": report.not_submitted,
         "refused by SLURM": len(report.refused),
         "given up": len(report.given_up),
+        "left to a later submission": report.taken_over,
     }
     standing = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
     lines = [f"{report.unit}: {standing}" if standing else "nothing to do"]
@@ -245,6 +247,7 @@ class Rounds:
 
     def __init__(self, folders: Iterable[Path], print_line: Callable[[str], None]) -> None:
         self._open, self._print_line = list(folders), print_line
+        self._known = set(self._open)
         self._followed = set[Path]()  # those that were not over at first, so that SLURM has been asked anyway
         self._due, self._failures = 0.0, 0
         self.trouble = ""  # why no more rounds are made although something is left to judge
@@ -270,8 +273,7 @@ class Rounds:
                 self._print_line(f"{labels}: tried again after {cause}")
             for labels, words in _grouped(report.refused):
                 self._print_line(f"{labels}: refused by SLURM, which is asked again: {words}")
-            given_up = {label: reason for label, reason in report.given_up.items() if reason != TAKEN_OVER}
-            for line in _given_up_lines(given_up):
+            for line in _given_up_lines(report.given_up):
                 self._print_line(line)
             for note in report.notes:
                 self._print_line(f"note: {note}")
@@ -279,6 +281,8 @@ class Rounds:
                 self._open.remove(folder)
                 self._dismiss(folder)
             self._followed.add(folder)
+            self._open += [later for later in report.later if later not in self._known]
+            self._known.update(report.later)
         self._failures = self._failures + 1 if trouble else 0
         if self._failures == _TRIES:
             self.trouble = f"no round could be made {_TRIES} times in a row: {trouble}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -65,11 +66,15 @@ class SubmissionView:
         return {work: Assignment(a, k) for a in known for k, batch in enumerate(a.batches) for work in batch}
 
     @cached_property
-    def taken_over(self) -> set[Work]:
-        """What a later submission of the same sweep asks for: it is that one's to look after."""
-        own = self.submission
-        later = [f for f in submission.submissions(own.out, own.name) if int(f.name) > own.number]
-        return {work for folder in later for work in submission.load(folder).works}
+    def taken_over(self) -> dict[Work, Submission]:
+        """What later submissions of the same sweep ask for, and the last that does: it is that one's to look after."""
+        return {work: later for later in later_submissions(self.submission) for work in later.works}
+
+    def later_folders(self, works: Iterable[Work]) -> tuple[Path, ...]:
+        """The submissions that took these over, if they are of this launcher: of another's no round can be made."""
+        own, by_folder = self.submission.launcher, {self.taken_over[w].folder: self.taken_over[w] for w in works}
+        same = [s for s in by_folder.values() if all(s.launcher.get(k) == own.get(k) for k in ("backend", "kind"))]
+        return tuple(s.folder for s in same)
 
     def active(self, job: str) -> bool:
         """Whether a job waits or runs."""
@@ -94,6 +99,12 @@ class SubmissionView:
             return replace(recent, mem_mib=accounted.mem_mib if accounted else None)
         siblings = {other.number for other in (*self._queue.values(), *self._account.values())}
         return Job(job, "", "CANCELLED" if job.partition("_")[0] in siblings else "")
+
+
+def later_submissions(own: Submission) -> list[Submission]:
+    """Of the same sweep, oldest first."""
+    folders = submission.submissions(own.out, own.name)
+    return [submission.load(folder) for folder in folders if int(folder.name) > own.number]
 
 
 def find_job(folder: Path, array: Array, since: float) -> Array:

@@ -13,12 +13,14 @@ from typing import Any
 from rich.console import Console
 
 from ablation.errors import AblationError, Stopped
+from launch.backends import pending
 from launch.checks import no_effect
 from launch.compose import warnings
 from launch.compose.arm import Planned
 from launch.slurm import backend, options, sbatch
-from launch.slurm.backend import pending, strays
-from launch.slurm.rounds import Rounds, make_round, next_commands, report_lines
+from launch.slurm.backend import strays
+from launch.slurm.rounds import Rounds, make_rounds, next_commands, report_lines
+from launch.slurm.state import later_submissions
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.sweep_status import Pending, Trial, sweep_status
 from launch.sweep import edited_code, provenance, upload
@@ -52,22 +54,29 @@ def run(planned: Sequence[Planned], node: Mapping[str, Any], command: str) -> Ma
     ]
     for note in [*notes, *provenance.notes()]:
         print(f"note: {note}")
+    reports = []
     try:
-        report = make_round(submission.folder)
+        for folder, report in make_rounds(submission.folder):
+            if folder != submission.folder:
+                print(f"submission {folder.name}, typed meanwhile, asks for the same:")
+            print("\n".join(report_lines(report)), flush=True)
+            reports.append(report)
     except KeyboardInterrupt as e:
         lines = [
             "stopped while the sweep was being submitted; jobs that SLURM has taken go on",
             *next_commands(submission),
         ]
         raise Stopped("\n".join(lines)) from e
-    print("\n".join([*report_lines(report), *_stray_notes(submission)]), flush=True)
-    report.require_accepted()
+    for note in _stray_notes(submission):
+        print(note, flush=True)
+    for report in reports:
+        report.require_accepted()
     if not chosen.wait:
         print("\n".join(next_commands(submission)), flush=True)
     upload.upload_news(submission.out, submission.news)
     if chosen.wait:
         return wait_for_end(submission)
-    return 1 if report.refused else {}
+    return 1 if any(report.refused for report in reports) else {}
 
 
 def _dropped_notes() -> list[str]:
@@ -104,7 +113,7 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
     rounds = Rounds([submission.folder], print_line)
 
     def ask() -> Pending:
-        return pending([submission])
+        return pending([submission, *later_submissions(submission)])()
 
     def poll() -> Sequence[Trial]:
         rounds.make_due()

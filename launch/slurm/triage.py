@@ -5,20 +5,20 @@ Whether a trial is done or being trained is read from its own files first, whate
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from itertools import takewhile
 from pathlib import Path
 
 from ablation.store import attempt
 from launch.compose.arm import Work
+from launch.slurm import records
 from launch.slurm.causes import find_cause, seed_folders
 from launch.slurm.job_batches import teachers
 from launch.slurm.state import Assignment, SubmissionView
 from launch.status import trial_status
 from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision, GiveUp, Resources, decide
 
-TAKEN_OVER = "a later submission asks for it"
 _MESSAGE_LENGTH = 500  # characters of a message that are kept
 _REFUSALS = 3  # in a row, in as many rounds, after which a trial is given up: it may have been a passing trouble
 PastDecisions = Mapping[Work, list[Decision]]
@@ -26,15 +26,31 @@ PastDecisions = Mapping[Work, list[Decision]]
 
 @dataclass
 class Triage:
-    """Each work of a submission is in one of the first five."""
+    """Each work of a submission is in one of the first six."""
 
     done: list[Work] = field(default_factory=list)
     in_queue: list[Work] = field(default_factory=list)  # in a job of ours that waits or runs
     owned_by_other: list[Work] = field(default_factory=list)  # trained by a process that is no job of ours
+    taken_over: list[Work] = field(default_factory=list)  # a later submission's to look after
     todo: dict[Work, Resources] = field(default_factory=dict)  # in running order
     given_up: dict[Work, str] = field(default_factory=dict)  # will not be tried again, and why
     decisions: list[Decision] = field(default_factory=list)  # that were not known before
     supersede: set[str] = field(default_factory=set)  # our jobs that have ended, whatever their heartbeats say
+
+
+def reset(view: SubmissionView, again: Collection[str], seen: int | None) -> list[Work]:
+    """Let these trials' failures count no more; returns those of which that is so."""
+    assignments, wanted = view.assignments, set(again)
+    newest = {work: a.number for a in view.arrays if not a.canary for batch in a.batches for work in batch}
+    found = [
+        work
+        for work in view.submission.works
+        if (seen is None or newest.get(work, 0) <= seen)
+        and wanted & {work.label, *(f"{work.id}/seed-{seed}" for seed in work.seeds)}
+    ]
+    numbers = {work: assignments[work].array.number if work in assignments else 0 for work in found}
+    records.append_decisions(view.submission.folder, [Decision(work, RESET, array=numbers[work]) for work in found])
+    return found
 
 
 def triage(view: SubmissionView, past: PastDecisions, held: str = "") -> Triage:
@@ -59,7 +75,7 @@ def _judge(
     elif assignment and view.active(assignment.job):
         found.in_queue.append(work)
     elif work in view.taken_over:
-        found.given_up[work] = TAKEN_OVER
+        found.taken_over.append(work)
     elif any((folder / attempt.CANCEL).exists() for folder in folders):
         found.given_up[work] = "cancelled"
     elif any(kind == "running" and not _orphaned(view, folder, found) for folder, kind in kinds.items()):
@@ -140,14 +156,13 @@ def _check_teachers(view: SubmissionView, work: Work, found: Triage) -> None:
             found.given_up[work] = "blocked: its teacher is given up"  # which has a line of its own
         elif teacher in found.owned_by_other:
             found.owned_by_other.append(work)
-        elif teacher.id not in view.submission.arms:
+        elif teacher in found.taken_over or teacher.id not in view.submission.arms:
             kinds = {trial_status.of(folder).kind for folder in seed_folders(view.submission, teacher)}
             if "running" in kinds:
                 found.owned_by_other.append(work)
             elif kinds != {"done"}:
-                found.given_up[work] = (
-                    f"blocked: its teacher {teacher.label} is not trained, and not part of this sweep"
-                )
+                whose = "left to a later submission" if teacher in found.taken_over else "not part of this sweep"
+                found.given_up[work] = f"blocked: its teacher {teacher.label} is not trained, and {whose}"
         if work in found.given_up or work in found.owned_by_other:
             del found.todo[work]
             return

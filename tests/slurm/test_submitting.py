@@ -9,14 +9,15 @@ from pathlib import Path
 
 import pytest
 from slurm.cluster import Cluster, call, until
-from slurm.lab import Lab, attempts, check, done, options, rounds
+from slurm.lab import LONG, Lab, attempts, check, done, options, rounds
 from tiny import SMALL_MODEL, TINY
 
 from ablation.errors import ConfigError
 from launch.compose.paths import ROOT
 from launch.slurm import submit
 from launch.slurm.records import read_arrays, read_keeper
-from launch.slurm.rounds import make_round
+from launch.slurm.rounds import make_round, make_rounds, report_lines
+from launch.status.outcome import exit_code
 from launch.sweep import submission as sweep
 
 StandIn = Callable[[str, str], Path]
@@ -110,4 +111,33 @@ def test_one_grid_from_two_shells(cluster: Cluster, tmp_path: Path) -> None:
     assert rounds(second)[-1].done == 2
     assert rounds(first)[-1].done == 2
     assert attempts(first) == [1, 1]
+    check(first)
+
+
+def test_one_grid_from_two_shells_of_which_the_later_dies(
+    cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As of a full disk, after it was frozen and before any job: the other shell submits and waits for its jobs."""
+    monkeypatch.setattr("launch.slurm.rounds.PAUSE", 2.0)
+    lab = Lab(tmp_path)
+    first, second = (sweep.create(lab.arms(2), options(), "the command") for _ in range(2))
+    (_, own), (later, its) = make_rounds(first.folder)
+    assert (own.taken_over, own.in_queue, own.given_up) == (2, 0, {})
+    assert report_lines(own) == ["trials: 2 left to a later submission"]
+    assert (later, its.in_queue) == (second.folder, 2)
+    assert exit_code(submit.wait_for_end(first)) == 0
+    check(first)
+
+
+@pytest.mark.slow
+def test_while_one_waits_a_later_shell_dies(cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("launch.slurm.rounds.PAUSE", 2.0)
+    lab = Lab(tmp_path)
+    lab.brake(1)
+    first, report = lab.submit(lab.arms(1, LONG))
+    lab.begun(first)
+    sweep.create(lab.arms(1, LONG), options(), "the command")
+    call("scancel", report.jobs[0])
+    lab.brake(None)
+    assert exit_code(submit.wait_for_end(first)) == 0
     check(first)

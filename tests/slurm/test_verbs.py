@@ -5,14 +5,18 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from slurm.cluster import Cluster, call, until
 from slurm.lab import LONG, Lab, attempts, check, rounds
 
+from launch.backends import status_of
 from launch.cli import main
+from launch.slurm import backend
 
 Capture = pytest.CaptureFixture[str]
 
@@ -101,6 +105,19 @@ def test_damaged_files_of_a_submission_are_named(cluster: Cluster, tmp_path: Pat
     assert f"{report.jobs[0]}_0" in asked(capsys, lab, "cancel")[1]["jobs"]
 
 
+def test_who_asks_second_is_told_that_another_retry_has_them(cluster: Cluster, tmp_path: Path) -> None:
+    lab = Lab(tmp_path)
+    lab.brake("error", arm=0)
+    submission, _ = lab.submit(lab.arms(2))
+    rounds(submission)
+    failed = [t for t in status_of([submission]).trials if t.state.kind == "failed"]
+    lab.brake(None)
+    first, second = (backend.retry(submission, failed, 1, Console(file=StringIO())) for _ in range(2))
+    assert (len(first.jobs), list(first.others)) == (1, [])
+    assert (len(second.jobs), list(second.others)) == (0, [failed[0].label])
+    assert rounds(submission)[-1].done == 2
+
+
 @pytest.mark.slow
 def test_retry_from_three_shells_at_once_is_one(cluster: Cluster, tmp_path: Path) -> None:
     """Whoever was slower sees what the first did not: that it is being tried again."""
@@ -110,11 +127,15 @@ def test_retry_from_three_shells_at_once_is_one(cluster: Cluster, tmp_path: Path
     rounds(submission)
     assert attempts(submission) == [1]
     lab.brake(1)
-    command = [sys.executable, "-m", "launch", "retry", "--out", str(lab.out)]
-    shells = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) for _ in range(3)]
-    said = [shell.communicate(timeout=120)[0] for shell in shells]
+    command = [sys.executable, "-m", "launch", "retry", "--json", "--out", str(lab.out)]
+    pipe = subprocess.PIPE
+    shells = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(3)]
+    said = [shell.communicate(timeout=120) for shell in shells]
     assert [shell.returncode for shell in shells] == [0, 0, 0], said
+    told = [json.loads(out) for out, _ in said]
+    assert sorted(len(each["jobs"]) for each in told) == [0, 0, 1]
+    assert all(bool(each["retried"]) == bool(each["jobs"]) for each in told), "who submits nothing has retried nothing"
     lab.brake(None)
     assert rounds(submission)[-1].done == 1
     assert attempts(submission) == [2]
-    assert not any("Traceback" in text for text in said)
+    assert not any("Traceback" in err for _, err in said)
