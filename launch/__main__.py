@@ -2,11 +2,14 @@
 
 import sys
 
+from launch.run import Opening
+
 
 def main() -> int:
     """Run a verb; returns the exit code. Ctrl-C is no error, not even while libraries are imported."""
     try:
-        from launch.cli import main as cli
+        with Opening(""):
+            from launch.cli import main as cli
 
         return cli()
     except KeyboardInterrupt:

@@ -268,6 +268,15 @@ def test_hydra_prints_the_configuration(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    "moment",
+    [
+        "ctrl_c()",
+        "try:\n    ctrl_c()\nexcept BaseException:\n    pass",
+        "class Gone:\n    def __del__(self):\n        ctrl_c()\n\nGone()",
+    ],
+    ids=["plainly", "where it is caught", "where nothing can be raised"],
+)
+@pytest.mark.parametrize(
     ("program", "library", "says"),
     [
         (["launch/run.py", "aug=cutout"], "hydra", "stopped before anything was trained"),
@@ -276,12 +285,11 @@ def test_hydra_prints_the_configuration(tmp_path: Path) -> None:
     ],
 )
 def test_ctrl_c_while_libraries_are_imported_is_no_traceback(
-    tmp_path: Path, program: list[str], library: str, says: str
+    tmp_path: Path, program: list[str], library: str, says: str, moment: str
 ) -> None:
     """A library that asks for Ctrl-C as soon as it is imported stands for one that takes long."""
-    (tmp_path / f"{library}.py").write_text(
-        "import os, signal, time\nos.kill(os.getpid(), signal.SIGINT)\ntime.sleep(9)\n"
-    )
+    ctrl_c = "def ctrl_c():\n    os.kill(os.getpid(), signal.SIGINT)\n    time.sleep(9)\n"
+    (tmp_path / f"{library}.py").write_text(f"import os, signal, time\n{ctrl_c}\n{moment}\n")
     env = {**os.environ, "PYTHONPATH": str(tmp_path)}
     done = subprocess.run([sys.executable, *program], cwd=ROOT, env=env, capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout) == (130, "")
