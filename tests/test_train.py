@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,9 +18,10 @@ from ablation.errors import AblationError, ConfigError, DataError
 from ablation.key import Key
 from ablation.machine.precision import choose_precision
 from ablation.store import journal
-from ablation.store.attempt import Busy, live, numbers
+from ablation.store.attempt import Busy, Deleted, live, numbers
 from ablation.store.claim import claim
 from ablation.store.result import Damaged
+from ablation.trial.observer import Leg
 from ablation.trial.parts import build_learner, parts
 from ablation.types import Batch, Data
 
@@ -178,6 +180,24 @@ def test_a_damaged_result_fails_its_seed_only_and_deleted_the_trial_ends_again(t
     assert isinstance(again, dict)
     assert watch.steps == 0, "from its last checkpoint"
     assert again["test_acc"] == first["test_acc"]
+
+
+@pytest.mark.parametrize("fuse", [False, True])
+def test_a_folder_that_is_deleted_while_it_is_trained_ends_its_seed_only(tmp_path: Path, fuse: bool) -> None:
+    class Deleting(Silent):
+        def begin(self, leg: Leg) -> None:
+            shutil.rmtree(tmp_path / "seed-0", ignore_errors=True)
+            super().begin(leg)
+
+    settings = config(*TINY, *SMALL_MODEL) | {"seeds": [0, 1], "fuse": fuse}
+    outcomes = run(settings, tmp_path, Deleting())
+    assert isinstance(outcomes[0], Deleted)
+    assert f"{tmp_path}/seed-0/attempt-1: was deleted while it was trained; the same command" in str(outcomes[0])
+    assert isinstance(outcomes[1], dict)
+    assert not (tmp_path / "seed-0").exists(), "nothing is written that nobody would find"
+    again = run(settings, tmp_path)
+    assert isinstance(again[0], dict)
+    assert again[1] == outcomes[1]
 
 
 def test_validation_images_are_held_out_and_reported(tmp_path: Path) -> None:

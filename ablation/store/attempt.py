@@ -130,6 +130,10 @@ def live(attempt_folder: Path, lease: float, write: bool = True, watch: bool = F
     return heartbeat.fresh(beat, longer, write) or (watch and heartbeat.comes(beat, longer))
 
 
+class Deleted(AblationError):
+    """The attempt's folder is gone: what would be written there, nobody would find."""
+
+
 class Attempt:
     """An attempt held by this process."""
 
@@ -159,8 +163,11 @@ class Attempt:
 
         Raises:
             Fenced: a higher attempt exists.
+            Deleted: not even this one does.
         """
         newest = latest(self.seed_folder)
+        if newest < self.number:
+            raise Deleted(f"{self.folder}: was deleted while it was trained; the same command trains it anew")
         if newest > self.number:
             raise Fenced(
                 f"{self.folder}: lost to attempt {newest}, of {owner(folder(self.seed_folder, newest))}; "

@@ -60,7 +60,7 @@ class Program(Protocol):
 
         Attempts of the SLURM jobs in `supersede` are taken over. The outcome of a seed that another process makes is
         Busy, or Fenced if it was this one's before; of one whose teacher, in the folder beside this one, is not done,
-        Blocked; of one whose result cannot be read, Damaged.
+        Blocked; of one whose result cannot be read, Damaged; of one whose folder goes while it is made, Deleted.
 
         Raises:
             ConfigError, DataError: before anything is begun.

@@ -14,7 +14,7 @@ from ablation.config import Scalars
 from ablation.errors import Stopped
 from ablation.evaluate import evaluate
 from ablation.state import State, pack
-from ablation.store.attempt import Fenced
+from ablation.store.attempt import Deleted, Fenced
 from ablation.train import Plan, Recorder
 from ablation.trial.evaluated_weights import candidates
 from ablation.trial.observer import Watch
@@ -122,12 +122,12 @@ class Files(Recorder):
             raise Stopped(f"stopped at step {state.step} of {self.plan.steps}; the same command resumes there")
 
     def _each(self, act: Callable[[int, Lane], None]) -> None:
-        """Do this for every lane that still trains. One whose seed another process was given trains no longer."""
+        """Do this for every lane that still trains. One that may not write any more trains no longer."""
         for k, lane in enumerate(self.lanes):
             try:
                 if lane.outcome is None:
                     act(k, lane)
-            except Fenced as e:
+            except (Fenced, Deleted) as e:
                 lane.end(e)
         if all(lane.outcome for lane in self.lanes):
             raise Over

@@ -11,7 +11,7 @@ from typing import Any
 from ablation.errors import AblationError, Cancelled, DataError, Diverged
 from ablation.source import reader
 from ablation.store import checkpoint, code, journal, result
-from ablation.store.attempt import Attempt, Fenced
+from ablation.store.attempt import Attempt, Deleted, Fenced
 from ablation.store.cause import cause
 from ablation.store.file_errors import in_words
 from ablation.trial import trace
@@ -22,7 +22,7 @@ _MESSAGE, _TRACE = 2000, 8000  # characters that are kept
 class Lane:
     """One seed. Whatever it writes, it first makes sure that no other process was given the seed.
 
-    Every method that writes raises Fenced if one was.
+    Every method that writes raises Fenced if one was, and Deleted if its folder is gone.
     """
 
     def __init__(self, seed: int, attempt: Attempt) -> None:
@@ -134,7 +134,7 @@ class Lane:
         if self.outcome is None:
             # Of what the disk refuses, its path says more than the lines of the code.
             trace = "" if cause(e) == "disk" else "".join(traceback.format_exception(e))[-_TRACE:]
-            with suppress(OSError, Fenced):
+            with suppress(OSError, Fenced, Deleted):
                 self._failed(e, trace=trace)
 
     def done(self, facts: Mapping[str, Any]) -> result.Result:

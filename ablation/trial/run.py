@@ -56,7 +56,8 @@ def run(
 
     `built` is `parts(config)`, which has checked the configuration. Attempts of the SLURM jobs in `supersede` are taken
     over. The outcome of a seed that another process trains is Busy, or Fenced if it was this one's before; of one whose
-    teacher, in the folder beside this one, is not done, Blocked; of one whose result cannot be read, Damaged.
+    teacher, in the folder beside this one, is not done, Blocked; of one whose result cannot be read, Damaged;
+    of one whose folder goes while it is trained, Deleted.
 
     Raises:
         ConfigError, DataError: before anything is trained.
