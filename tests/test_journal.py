@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ablation.store.journal import Event, Journal, attempts, history, read, seconds_between, settled
+from ablation.store.journal import Event, Journal, history, read, seconds_between, settled
 
 
 def start(step: int) -> Event:
@@ -75,7 +75,6 @@ def test_a_resume_takes_back_what_no_checkpoint_held() -> None:
     events = [start(0), epoch(1), saved(1), epoch(2), epoch(3), start(1), epoch(2)]
     assert steps(history(events)) == [1, 2]
     assert steps(settled(events)) == [1]
-    assert attempts(events) == 2
 
 
 def test_the_end_settles_everything() -> None:

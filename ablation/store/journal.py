@@ -30,7 +30,7 @@ class Journal:
         self.path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         self._torn = path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
-        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        self._file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         self._opened = time.monotonic()
 
     def write(self, event: str, **values: Any) -> Event:
@@ -79,11 +79,6 @@ def seconds_between(earlier: Event, later: Event) -> float:
     if "elapsed" in earlier and "elapsed" in later:
         return float(later["elapsed"] - earlier["elapsed"])
     return max(0.0, float(later["time"] - earlier["time"]))
-
-
-def attempts(events: list[Event]) -> int:
-    """How many times the trial was started."""
-    return sum(e["event"] == "start" for e in events)
 
 
 def history(events: list[Event]) -> list[Event]:

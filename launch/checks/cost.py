@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -105,10 +105,10 @@ def _runs(seed_folders: Iterable[Path], device: str) -> list[tuple[str, float]]:
     return found
 
 
-def _epochs(events: Iterable[Mapping[str, Any]]) -> list[float]:
+def _epochs(events: Iterable[journal.Event]) -> list[float]:
     """Seconds from each start or epoch to the epoch after it."""
     marks = [e for e in events if e["event"] in ("start", "epoch")]
-    return [b["time"] - a["time"] for a, b in pairwise(marks) if b["event"] == "epoch"]
+    return [journal.seconds_between(a, b) for a, b in pairwise(marks) if b["event"] == "epoch"]
 
 
 def _within(key: str, heads: Iterable[str]) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ablation.store import attempt
 from ablation.store.attempt import CANCEL
-from ablation.store.journal import Event, ends, last_epoch, seconds_between, tail
+from ablation.store.journal import Event, ends, last_epoch, tail
 from ablation.store.result import RESULT, Damaged, finished, look
 
 _SAME_TIME = 60.0  # seconds by which clocks of two machines may differ
@@ -31,7 +31,7 @@ class TrialStatus:
     attempts: int = 0  # those that claimed the trial, also if they died before they trained
     test_acc: float | None = None  # percent, of the last epoch
     owner: str = ""  # who trains it, or did so last
-    seconds: float = 0.0  # of training, all attempts, if done; else how long the newest attempt has lasted
+    seconds: float | None = None  # of training, as the result has them; None before it is done
     time: float = 0.0  # of the last news, seconds since 1970; 0 if there are none
 
 
@@ -99,8 +99,7 @@ def _unfinished(folder: Path, lease: float, write: bool) -> TrialStatus:
         return TrialStatus("cancelled" if cancelled else "new")
     newest = attempt.folder(folder, number)
     live, events, owner = attempt.live(newest, lease, write), tail(newest), attempt.owner(newest)
-    began = owner.time if owner else 0.0
-    claimed: Event = {"event": "claimed", "time": began, "elapsed": 0.0}  # the journal is opened a moment later
+    claimed: Event = {"event": "claimed", "time": owner.time if owner else 0.0}  # the journal is opened a moment later
     last = events[-1] if events else claimed
     epoch = last_epoch(folder, number, events)
     status = TrialStatus(
@@ -111,7 +110,6 @@ def _unfinished(folder: Path, lease: float, write: bool) -> TrialStatus:
         attempts=number,
         test_acc=epoch["metrics"].get("test_acc"),
         owner=str(owner or ""),
-        seconds=seconds_between(claimed, last) if owner else 0.0,
         time=last["time"],
     )
     if live:

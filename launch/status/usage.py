@@ -1,4 +1,9 @@
-"""What the trials of a sweep have cost in time on devices, and how much of that came to nothing."""
+"""What the trials of a sweep have cost in time on devices, and how much of that came to nothing.
+
+It is the time of training, by the clock and not by the core: from an attempt's first step to its last word, evaluation
+and saving included, as plans estimate it (`launch/checks/cost.py`). What comes before is not in it: a queue, imports,
+images that are loaded, a teacher that is waited for. Of jobs that never trained no journal tells.
+"""
 
 from __future__ import annotations
 

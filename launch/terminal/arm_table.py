@@ -133,12 +133,12 @@ def describe_totals(counts: Mapping[str, int]) -> str:
 
 
 def describe_usage(entries: Mapping[str, Usage]) -> list[str]:
-    """Device hours, one line a kind of device."""
+    """Hours of training, one line a kind of device."""
     lines = []
     for device, entry in sorted(entries.items(), reverse=True):
         h = entry.hours()
-        waste = f", {h['wasted']:.2f} of it wasted ({h['failed']:.2f} failed, {h['redone']:.2f} redone)"
-        lines.append(f"{device} hours: {h['spent']:.2f} spent" + (waste if entry.wasted else ""))
+        waste = f", {h['wasted']:.2f} of them wasted ({h['failed']:.2f} failed, {h['redone']:.2f} redone)"
+        lines.append(f"training: {h['spent']:.2f} hours on {device}" + (waste if entry.wasted else ""))
     return lines
 
 

@@ -128,8 +128,8 @@ def _lines(report: PlanReport) -> list[str]:
         lines[0] += f"; {len(stale)} stale: run before with other defaults or before a correction, and to be run anew"
     known = [arm.seconds for arm in report.arms if arm.seconds]
     if known:
-        hours = ", ".join(f"{value:.2g} {kind}-hours" for kind, value in sorted(report.hours().items()))
-        lines.append(f"to come: {format_duration(sum(known))} one after another, {hours} (from {_sources(report)})")
+        hours = ", ".join(f"{format_duration(h * 3600)} on {kind}" for kind, h in sorted(report.hours().items()))
+        lines.append(f"to come: training of {hours}, if it is one trial after another (from {_sources(report)})")
     unknown = sum(arm.seconds is None for arm in report.arms)
     if unknown:
         lines.append(f"unknown: nothing like {unknown} of the arms has run; hydra.launcher.probe=true times some steps")

@@ -69,6 +69,9 @@ def test_status_tells_what_it_cost(capsys: Capture, demo: Submission) -> None:
     assert hours["failed"] == pytest.approx(1.0)
     assert hours["redone"] == pytest.approx(10 / 3600, abs=1e-6)  # saved at 110, stopped at 120
     assert hours["spent"] == pytest.approx((2 * 36 + 3600 + 10 + 20) / 3600, abs=1e-6)
+    assert (
+        "training: 1.03 hours on CPU, 1.00 of them wasted (1.00 failed, 0.00 redone)" in said(capsys, demo, "status")[1]
+    )
 
 
 def test_status_fits_a_terminal(capsys: Capture, demo: Submission, monkeypatch: pytest.MonkeyPatch) -> None:

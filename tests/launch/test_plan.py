@@ -109,7 +109,9 @@ def test_the_table_is_read_by_people(
     assert "1 new" in lines[3]
     assert "... and 1 more arm (hydra.launcher.rows=0 lists all)" in said
     assert "3 arms, 5 trials: 1 failed, 3 new, 1 done" in said
-    assert "to come: 12.0 h one after another, 12 CPU-hours (from 1 run on cpu (1 threads))" in said
+    assert (
+        "to come: training of 12.0 h on CPU, if it is one trial after another (from 1 run on cpu (1 threads))" in said
+    )
     assert f"is not in this grid, and kept (1 new): {planned[0].arm.id[:8]}" in said
     assert lines[-1] == "run it: python launch/run.py -m aug=mixup,cutout"
 

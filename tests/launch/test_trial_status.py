@@ -104,6 +104,7 @@ def test_progress_counts_what_no_later_start_takes_back(seed: Path) -> None:
     make(seed, 3, start(20), owner=Owner.here(), beat=0)
     state = of(seed)
     assert (state.kind, state.attempts, state.epoch, state.step, state.test_acc) == ("running", 3, 2, 20, 20.0)
+    assert state.seconds is None, "what a result has not said yet is not something else"
     make(seed, 4, start(0), owner=Owner.here(), beat=0)
     assert (of(seed).epoch, of(seed).test_acc) == (0, None)
 
