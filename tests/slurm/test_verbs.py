@@ -130,7 +130,7 @@ def test_retry_from_three_shells_at_once_is_one(cluster: Cluster, tmp_path: Path
     command = [sys.executable, "-m", "launch", "retry", "--json", "--out", str(lab.out)]
     pipe = subprocess.PIPE
     shells = [subprocess.Popen(command, stdout=pipe, stderr=pipe, text=True) for _ in range(3)]
-    said = [shell.communicate(timeout=120) for shell in shells]
+    said = [shell.communicate(timeout=300) for shell in shells]
     assert [shell.returncode for shell in shells] == [0, 0, 0], said
     told = [json.loads(out) for out, _ in said]
     assert sorted(len(each["jobs"]) for each in told) == [0, 0, 1]
