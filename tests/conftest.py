@@ -127,17 +127,25 @@ def pytest_xdist_auto_num_workers() -> int | None:
 
 # Tests that share what is slow to start. SLURM's mostly wait, so they are two groups with a cluster each; cut by the
 # first letters of their files' names, both take about as long.
-GROUPS = {"slurm a-m": r"tests/slurm/test_[a-m]", "slurm n-z": r"tests/slurm/test_[n-z]", "ui": r"tests/ui/"}
+GROUPS = {
+    "slurm a-m": r"tests/slurm/test_[a-m]",
+    "slurm n-z": r"tests/slurm/test_[n-z]",
+    "ui": r"tests/ui/",
+    "track": r"tests/track/",
+}
+# Files whose tests look at one sweep or table, which every process would train for its part of the file.
+SHARING = r"tests/(launch|results|data)/[^:]*"
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """One process runs the tests of a group: pytest 9.2 loses xdist's own groups."""
+    """One process runs the tests of a group or of a file that shares: pytest 9.2 loses xdist's own groups."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Scheduling(LoadScopeScheduling):  # type: ignore[misc]
         def _split_scope(self, nodeid: str) -> str:
-            return next((name for name, pattern in GROUPS.items() if re.search(pattern, nodeid)), nodeid)
+            found = next((name for name, pattern in GROUPS.items() if re.search(pattern, nodeid)), None)
+            return found or (file[0] if (file := re.search(SHARING, nodeid)) else nodeid)
 
         def remove_node(self, node: Any) -> str | None:
             """After a crash nothing more is given out: xdist would give the same test to a new process, or wait."""

@@ -40,7 +40,9 @@ def test_what_a_submission_names_can_be_run(module: str) -> None:
     assert 'if __name__ == "__main__"' in file(ROOT, module).read_text()
 
 
-@pytest.mark.parametrize("entries", [{entry_points.WORKER: "launch.hand_of_tomorrow"}, None])
+@pytest.mark.parametrize(
+    "entries", [{entry_points.WORKER: "launch.hand_of_tomorrow"}, pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_the_worker_is_started_by_its_name_in_the_frozen_code(tmp_path: Path, entries: dict[str, str] | None) -> None:
     made = submission(tmp_path, [])
     old = said(made, entries)

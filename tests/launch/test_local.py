@@ -19,6 +19,7 @@ from tiny import final_weights
 from ablation.store import journal
 from launch.sweep.entry_points import NOW, WORKER
 from launch.workers.driver import DRIVER, living_driver
+from tests.launch.shells import Place, assert_same, wait
 from tests.launch.workshop import BASE, ROOT, mischief, tricks, until
 
 GRID = ("optim.lr=0.1,0.2", "seeds=2")
@@ -94,24 +95,21 @@ def test_failures_are_told_grouped_and_the_rest_is_trained(tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
 
 
-def test_ctrl_c_saves_and_the_same_command_resumes(tmp_path: Path) -> None:
-    straight, hit = tmp_path / "straight", tmp_path / "hit"
-    long = (*GRID, "epochs=40")
-    with start(hit, *long) as run:
-        until(lambda: saved(hit) == 2)
-        assert living_driver(hit / ".sweeps" / "main" / "1") is not None
-        run.send_signal(signal.SIGINT)
-        said, _ = run.communicate(timeout=120)
-    assert run.returncode == 130, said
+def test_ctrl_c_saves_and_the_same_command_resumes(undisturbed: Path, place: Place) -> None:
+    run = place.start(place.sweep())
+    wait(lambda: len(place.begun()) == 2)
+    driver = place.out / ".sweeps" / "main" / "1"
+    assert living_driver(driver) is not None
+    run.kill(signal.SIGINT)
+    said = run.wait(130)
     assert "the same command resumes" in said
     assert "2 not started, 2 stopped" in said
-    assert not workers(hit)
-    assert living_driver(hit / ".sweeps" / "main" / "1") is None
-    again = sweep(hit, *long)
-    assert again.returncode == 0
-    assert again.stdout.count("resumed at step") == 2
-    assert sweep(straight, *long).returncode == 0
-    same(straight, hit)
+    assert living_driver(driver) is None
+    assert place.clean()
+    place.fast()
+    again = place.finish(place.sweep())
+    assert again.count("resumed at step") == 2
+    assert_same(undisturbed, place)
 
 
 def test_a_second_ctrl_c_ends_it_at_once(tmp_path: Path) -> None:

@@ -163,7 +163,7 @@ def test_a_sweep_that_was_handed_over_has_no_value_yet(config: DictConfig) -> No
     assert {job.status for job in launch(lambda *_: 1, config, ROWS)} == {JobStatus.FAILED}
 
 
-@pytest.mark.parametrize("name", ["status", "tables"])
+@pytest.mark.parametrize("name", ["status", pytest.param("tables", marks=pytest.mark.slow)])
 def test_a_trick_may_be_called_as_one_of_our_folders(tmp_path: Path, name: str) -> None:
     (tmp_path / f"{name}.py").write_text(
         "def trick():\n    return lambda batch, key: batch._replace(x=batch.x * 0.5)\n"
