@@ -6,6 +6,7 @@ import math
 from collections.abc import Collection, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -16,6 +17,7 @@ from results.plots.words import caption, title
 from results.tables.metrics import metric
 from results.tables.table import Cell, Table
 
+Numbers = npt.NDArray[np.float64]
 _PANEL = 7  # arms in a panel, besides the baseline
 _UP, _ACROSS = 2.9, 5.6  # inches of a panel
 _HOW = (
@@ -72,9 +74,10 @@ def paths(cell: Cell, frame: pd.DataFrame, name: str) -> pd.DataFrame | None:
 
 
 def span(drawn: Collection[pd.DataFrame]) -> tuple[float, float]:
-    """Limits of the y axis: all seeds after the first fifth of their epochs, where curves still climb steeply."""
-    late = [wide[wide.index > wide.index.max() * 0.2].to_numpy().ravel() for wide in drawn]
-    values = np.concatenate(late)
+    """Limits of the y axis: all after the first fifth of the epochs, where curves still climb steeply."""
+    late = [wide[wide.index > wide.index.max() * 0.2].to_numpy() for wide in drawn]
+    bands = [edge for values in late if values.shape[1] > 2 for edge in _band(values)]
+    values = np.concatenate([each.ravel() for each in (*late, *bands)])
     values = values[np.isfinite(values)]
     if not values.size:
         return 0.0, 1.0
@@ -99,11 +102,16 @@ def _arm(axes: Axes, wide: pd.DataFrame, colour: str, dash: Dash) -> tuple[float
     else:
         axes.plot(epochs, mean, color=colour, linestyle=dash, linewidth=1.5, marker="." if len(epochs) < 3 else "")
     if count > 2:
-        std = values.std(axis=1, ddof=1)
-        axes.fill_between(epochs, mean - std, mean + std, color=colour, alpha=0.13, linewidth=0)
+        axes.fill_between(epochs, *_band(values), color=colour, alpha=0.13, linewidth=0)
     known = np.flatnonzero(np.isfinite(mean))
     last = known[-1] if known.size else -1
     return float(epochs[last]), float(np.nan_to_num(mean[last]))
+
+
+def _band(values: Numbers) -> tuple[Numbers, Numbers]:
+    """One standard deviation to both sides of the mean over seeds, the columns."""
+    mean, std = values.mean(axis=1), values.std(axis=1, ddof=1)
+    return mean - std, mean + std
 
 
 def _labels(axes: Axes, labels: list[str], ends: list[tuple[float, float]], colours: Sequence[str]) -> None:

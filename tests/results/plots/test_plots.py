@@ -187,6 +187,17 @@ def test_curves_are_of_finished_seeds_and_leave_nobody_out_silently() -> None:
     assert one is not None
 
 
+def test_the_band_of_a_curve_lies_in_its_panel() -> None:
+    made = build(table(line("a")), frame(arm("base", [50.0, 90.0, 90.0]), arm("a", [60.0, 60.0, 60.0])))
+    figure = curves(made, points(made))
+    assert figure is not None
+    low, high = figure.axes[0].get_ylim()
+    bands = [each.get_paths()[0].vertices for each in figure.axes[0].collections]
+    ends = [y for band in bands for x, y in band if x == 4]
+    assert max(ends) > 99, "a mean of 77 and a deviation of 23"
+    assert low < min(ends) < max(ends) < high
+
+
 def test_many_arms_take_several_panels_and_all_are_named() -> None:
     names = [f"arm {n}" for n in range(30)]
     rows = [arm(name, [90 + n / 10, 90.5]) for n, name in enumerate(["base", *names])]
