@@ -195,3 +195,24 @@ def test_what_no_node_serves_is_told(cluster: Cluster, tmp_path: Path) -> None:
     finally:
         _resume()
     assert rounds(submission)[-1].done == 1
+
+
+@pytest.mark.slow
+def test_a_constraint_that_no_node_meets_any_more_is_told(cluster: Cluster, tmp_path: Path) -> None:
+    """SLURM took the job, finds out when it looks for a node, and does not look again by itself."""
+    lab = Lab(tmp_path)
+    call("scontrol", "update", "NodeName=n1", "AvailableFeatures=fast", "ActiveFeatures=fast")
+    try:
+        submission, report = lab.submit(lab.arms(1), resources={"hold": True, "constraint": "fast"})
+        call("scontrol", "update", "NodeName=n1", "AvailableFeatures=", "ActiveFeatures=")
+        call("scontrol", "release", report.jobs[0])
+        until(lambda: any("BadConstraints" in text for text in backend.pending([submission]).trouble), "its reason", 90)
+        (told,) = backend.pending([submission]).trouble
+        assert told.startswith(
+            f"SLURM jobs {report.jobs[0]}_0 wait: BadConstraints; `scontrol release {report.jobs[0]}`"
+        )
+        call("scontrol", "update", "NodeName=n1", "AvailableFeatures=fast", "ActiveFeatures=fast")
+        call("scontrol", "release", report.jobs[0])  # by itself it stays there, held
+        assert rounds(submission)[-1].done == 1
+    finally:
+        call("scontrol", "update", "NodeName=n1", "AvailableFeatures=", "ActiveFeatures=")
