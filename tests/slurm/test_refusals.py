@@ -27,12 +27,12 @@ StandIn = Callable[[str, str], Path]
     ("resources", "words"),
     [
         ({"gpus": 8}, "Requested node configuration is not available"),
-        ({"gpus": "a100:1"}, "Requested node configuration is not available"),
+        pytest.param({"gpus": "a100:1"}, "Requested node configuration is not available", marks=pytest.mark.slow),
         ({"mem": "20000M"}, "Memory specification can not be satisfied"),
-        ({"cpus": 64}, "CPU count per node can not be satisfied"),
+        pytest.param({"cpus": 64}, "CPU count per node can not be satisfied", marks=pytest.mark.slow),
         ({"constraint": "h100"}, "Invalid feature specification"),
         ({"nodelist": "n9"}, "Invalid node name specified"),
-        ({"exclude": "n[1-3]"}, "Requested node configuration is not available"),
+        pytest.param({"exclude": "n[1-3]"}, "Requested node configuration is not available", marks=pytest.mark.slow),
         ({"partition": "nowhere"}, "invalid partition specified: nowhere"),
     ],
 )

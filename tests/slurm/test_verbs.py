@@ -87,21 +87,21 @@ def test_without_slurms_commands_the_files_still_tell(
     assert "squeue: no such command" in trouble
 
 
-@pytest.mark.parametrize("text", ["", '{"number": 1, "na', "[1]", "{}"])
-def test_damaged_files_of_a_submission_are_named(cluster: Cluster, tmp_path: Path, capsys: Capture, text: str) -> None:
+def test_damaged_files_of_a_submission_are_named(cluster: Cluster, tmp_path: Path, capsys: Capture) -> None:
     lab = Lab(tmp_path)
     submission, report = lab.submit(lab.arms(1), keeper=True, resources={"hold": True})
     arrays, keeper = submission.folder / "arrays/1.json", submission.folder / "keeper.json"
     whole = arrays.read_text()
-    keeper.write_text(text)
-    (submission.folder / "verdicts.jsonl").write_text(f"{text}\n")
-    assert asked(capsys, lab, "status")[1]["totals"] == {"queued": 1}
-    arrays.write_text(text)
-    for verb in ("status", "cancel", "retry", "watch"):
-        assert main([verb, "--out", str(lab.out)]) == 1
-        captured = capsys.readouterr()
-        assert f"error: {arrays}: is damaged" in captured.err
-    arrays.write_text(whole)
+    for text in ("", '{"number": 1, "na', "[1]", "{}"):
+        keeper.write_text(text)
+        (submission.folder / "verdicts.jsonl").write_text(f"{text}\n")
+        assert asked(capsys, lab, "status")[1]["totals"] == {"queued": 1}
+        arrays.write_text(text)
+        for verb in ("status", "cancel", "retry", "watch"):
+            assert main([verb, "--out", str(lab.out)]) == 1
+            captured = capsys.readouterr()
+            assert f"error: {arrays}: is damaged" in captured.err
+        arrays.write_text(whole)
     assert f"{report.jobs[0]}_0" in asked(capsys, lab, "cancel")[1]["jobs"]
 
 
