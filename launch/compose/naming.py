@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 
 import yaml
@@ -23,6 +24,7 @@ _DIGITS = 6  # of an id, where names do not tell arms apart
 _TOKEN = re.compile(
     r"""\\.|'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|[^][{}()'",\\]+|.""", re.DOTALL
 )  # what is quoted is one
+_ARGUMENT = re.compile(r"^ *(\w+):", re.MULTILINE)  # of an option, in its YAML
 _FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
 _LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same
 
@@ -56,9 +58,9 @@ def short_names(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     """
     common, rest = common_and_distinct(names)
     own = {text: sorted(name_parts(text), key=_rank) if text != BASELINE else [] for text in rest.values()}
-    keys = {_key(part) for each in own.values() for part in each}
-    last = Counter(key.rpartition(".")[2] for key in keys)
-    short = {text: " ".join(_shorten(part, last) for part in each) or BASELINE for text, each in own.items()}
+    every = {part for name in names.values() for part in name_parts(name)}
+    owners = _owners(every)
+    short = {text: " ".join(_shorten(part, each, owners) for part in each) or BASELINE for text, each in own.items()}
     twice = {title for title, number in Counter(short.values()).items() if number > 1}
     titles = {id_: text if short[text] in twice else short[text] for id_, text in rest.items()}
     number = Counter(titles.values())
@@ -98,21 +100,58 @@ def _rank(part: str) -> tuple[bool, int, bool, str]:
     return head in _LAST, place, "." in key, part
 
 
-def _shorten(part: str, last: Mapping[str, int]) -> str:
-    """`aug=[cutout,mixup]` is cutout+mixup, `aug.mixup.alpha=0.3` is alpha=0.3 if no other key ends so.
+def _owners(parts: Iterable[str]) -> Mapping[str, set[str]]:
+    """By an argument's last word, what has one of that name among all that these parts choose or set."""
+    owners: dict[str, set[str]] = {}
+    for part in parts:
+        key, value = _key(part), part.partition("=")[2]
+        chosen = _options(value) if key in (*GROUPS, *MANY) else []
+        found = [
+            (f"{key}.{option}" if key in MANY else key, end) for option in chosen for end in _arguments(key, option)
+        ]
+        for owner, end in found or [key.rpartition(".")[::2]]:
+            owners.setdefault(end, set()).add(owner)
+    return owners
 
-    `~aug.mixup`, which takes it away, is "no mixup".
+
+@cache
+def _arguments(group: str, option: str) -> frozenset[str]:
+    """What can be set of an option of ours; of a user's own nothing is known here."""
+    with suppress(OSError, ValueError):
+        return frozenset(_ARGUMENT.findall((CONF / group / f"{option}.yaml").read_text()))
+    return frozenset()
+
+
+def _shorten(part: str, own: Sequence[str], owners: Mapping[str, set[str]]) -> str:
+    """`aug=[cutout,mixup]` is cutout+mixup, and `~aug.mixup`, which takes it away, is "no mixup".
+
+    `aug.mixup.alpha=0.3` is alpha=0.3 after mixup alone, of which it must be, and else mixup.alpha=0.3. `optim.lr=0.1`
+    is lr=0.1 if nothing else that the names have could be meant.
     """
     key, value = _key(part), part.partition("=")[2]
-    end = key.rpartition(".")[2]
-    short = end if last[end] == 1 else key
-    if part.startswith("~"):
-        return f"no {short}"
-    return _shorten_option(key, value) if key in (*GROUPS, *MANY) else f"{short}={value}"
+    if key in (*GROUPS, *MANY) and not part.startswith("~"):
+        return _shorten_option(key, value)
+    owner, _, end = key.rpartition(".")
+    group, _, inner = key.partition(".")
+    if owner in map(_choice, own) or (group not in MANY and owners[end] == {owner}):
+        short = end
+    else:
+        short = inner if group in MANY and inner else key
+    return f"no {short}" if part.startswith("~") else f"{short}={value}"
+
+
+def _choice(part: str) -> str:
+    """What the arguments of the one option begin with that a part chooses; empty if it chooses none, or several."""
+    key, options = _key(part), _options(part.partition("=")[2])
+    if key not in (*GROUPS, *MANY) or part.startswith("~") or len(options) != 1:
+        return ""
+    return f"{key}.{options[0]}" if key in MANY else key
 
 
 def _shorten_option(group: str, value: str) -> str:
-    if value.startswith("[") and value.endswith("]"):
-        options: Sequence[str] = [option for option in value[1:-1].split(",") if option]
-        return "+".join(options) or f"no {group}"
-    return value
+    return value if not value.startswith("[") else "+".join(_options(value)) or f"no {group}"
+
+
+def _options(value: str) -> list[str]:
+    """The options of a choice, `mixup` or `[cutout,mixup]`."""
+    return [option for option in value.removeprefix("[").removesuffix("]").split(",") if option]

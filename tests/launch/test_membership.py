@@ -26,7 +26,7 @@ pytestmark = mlflow_warns
         (["optim.lr=0.1", "epochs=20,loss=ce,optim.lr=0.2"], ["lr=0.1", "ce lr=0.2 epochs=20"]),
         (
             ["aug.cutmix.alpha=1,aug.mixup.alpha=1", "aug.mixup.alpha=2"],
-            ["aug.cutmix.alpha=1 aug.mixup.alpha=1", "aug.mixup.alpha=2"],
+            ["cutmix.alpha=1 mixup.alpha=1", "mixup.alpha=2"],
         ),
         (["loss=none", "sched=none"], ["loss=none", "sched=none"]),
         (["data.subset=0.2,model=resnet20"], ["resnet20 subset=0.2"]),

@@ -53,6 +53,32 @@ def test_what_is_quoted_or_in_brackets_is_one_value() -> None:
     assert common == r"loss.what='it\'s, x=1'"
 
 
+@pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        # Both options have an alpha, and only one is varied.
+        (
+            ["aug.mixup.alpha=1,aug=[dual_cutout,mixup]", "aug.mixup.alpha=2,aug=[dual_cutout,mixup]"],
+            ["mixup.alpha=1", "mixup.alpha=2"],
+        ),
+        (["aug.mixup.alpha=1,aug=[dual_cutout,mixup]", "baseline"], ["dual_cutout+mixup mixup.alpha=1", "baseline"]),
+        # What stands before it has an alpha that is not meant.
+        (["aug=mixup,loss.alpha=1,loss=distill", "aug=mixup,loss=distill"], ["loss.alpha=1", "baseline"]),
+        (["aug=mixup,loss.alpha=1", "loss=distill"], ["mixup loss.alpha=1", "distill"]),
+        (["optim.lr=1,regularizer=ema", "optim.lr=2"], ["ema optim.lr=1", "optim.lr=2"]),
+        # After its own option, and where nothing else is meant, the word alone is enough.
+        (
+            ["aug.mixup.alpha=1,aug=mixup,loss.alpha=2,loss=distill", "aug.cutmix.beta=1,aug=cutmix"],
+            ["mixup alpha=1 distill alpha=2", "cutmix beta=1"],
+        ),
+        (["optim.lr=1,regularizer=sam", "optim.lr=2"], ["sam lr=1", "lr=2"]),
+        (["~aug", "~loss"], ["no aug", "no loss"]),
+    ],
+)
+def test_an_argument_is_named_with_its_option_where_another_could_be_meant(names: list[str], told: list[str]) -> None:
+    assert list(short_names({str(n): name for n, name in enumerate(names)})[1].values()) == told
+
+
 def test_what_is_taken_away_is_said_to_be_gone() -> None:
     names = {"a": "recipe=lab,~aug.mixup", "b": "loss.mode=true,recipe=lab", "c": "recipe=lab"}
     assert list(short_names(names)[1].values()) == ["no mixup", "mode=true", "baseline"]
