@@ -21,7 +21,7 @@ from ablation.machine.threads import check as check_threads
 from ablation.store.attempt import seed_folder
 from ablation.trial.program import program_of
 from launch.compose import choices, errors, hydra_version, overrides, own_data, paths
-from launch.compose.arm import Planned
+from launch.compose.arm import Planned, names_of
 from launch.compose.arms import compose_arms
 from launch.compose.composer import Composer
 from launch.compose.overrides import for_hydra
@@ -60,7 +60,8 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     """
     arm, config = planned.arm, planned.config
     folder = paths.make_out(config, membership.places(planned)) / arm.id
-    watch = trial_progress.choose_watch(arm.name, folder, config["track"].get("mlflow", {}).get("uri"))
+    name = names_of([planned]).short[arm.id]
+    watch = trial_progress.choose_watch(name, folder, config["track"].get("mlflow", {}).get("uri"))
     others = edited_code.notes([planned])
     earlier = earlier_arms.notes(planned)
     told = [*planned.notes, *earlier, *others, *provenance.notes(), *upload.tracker_problems([config])]
@@ -76,7 +77,7 @@ def run_arm(planned: Planned, stop: Event, notes: Sequence[str] = ()) -> None:
     upload.upload_news(folder.parent, news)
     watch.summary(outcomes, {seed: at for seed, at in known.items() if at is not None}, others)
     if config["trace"]:
-        _tell_range_test(folder, planned.seeds, arm.name)
+        _tell_range_test(folder, planned.seeds, name)
     failures = [o for o in outcomes.values() if isinstance(o, AblationError)]
     if failures:
         raise failures[0]

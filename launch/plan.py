@@ -15,7 +15,7 @@ from launch.checks import no_effect
 from launch.checks.cost import Estimates
 from launch.checks.probe import probe
 from launch.compose import warnings
-from launch.compose.arm import Planned
+from launch.compose.arm import Planned, names_of
 from launch.compose.overrides import run_command
 from launch.compose.paths import look_at_out
 from launch.status.sweep_status import AskPending, Trial, trial_statuses
@@ -80,14 +80,14 @@ def _arms_gone(out: Path, earlier: Sequence[Submission], kept: Collection[str], 
 
 def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:
     """Time every shape that is not known; says what could not be timed."""
-    notes = []
+    notes, names = [], names_of(planned)
     for p in estimates.unknown(planned):
         try:
             cost = probe(p)
         except (Exception, SystemExit) as e:  # whatever a trick does, the other shapes are timed
             cost = AblationError(f"{type(e).__name__}: {' '.join(str(e).split())}")
         if isinstance(cost, AblationError):
-            notes.append(f"{p.arm.name} could not be timed: {cost}")
+            notes.append(f"{names.short[p.arm.id]} could not be timed: {cost}")
         else:
             estimates.add(p, cost)
     return notes

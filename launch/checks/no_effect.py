@@ -18,16 +18,15 @@ from ablation.errors import ConfigError
 from ablation.store.identity import difference
 from ablation.trial.program import program_of
 from launch.checks.child import answers
-from launch.compose.arm import Planned, has_run
+from launch.compose.arm import Planned, has_run, names_of
 from launch.compose.errors import plural
-from launch.compose.naming import rules, short_names
+from launch.compose.naming import few, grouped, rules
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.launcher_options import LAUNCHER, refused
 
 _KEY = f"{LAUNCHER}.check"
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
 _SECONDS = 60.0
-_NAMED = 3  # arms that a note names
 _COMPARED = (
     "what was compared: images, augmented batches, parameters, the schedules over the whole run, and losses, weights "
     "and evaluation in the first two steps, one in the middle and the last"
@@ -105,7 +104,7 @@ def check(planned: Sequence[Planned], budget: Budget) -> CheckResult:
     known = {p.arm.id: p.config for p in planned}
     questions = [{"config": p.config, "teacher": _teacher(p, known), "seed": seed} for p in planned]
     replies = answers(questions, budget.seconds)
-    _, short = short_names({p.arm.id: p.arm.name for p in planned})
+    short = names_of(planned).short
     _refuse_unsteady(planned, replies, short)
     seen = [(p, a["aspects"]) for p, a in zip(planned, replies, strict=True) if a is not None and "aspects" in a]
     pairs, remarks = _notes_on_same(seen, short), _notes_on_unchecked(planned, replies, short, budget)
@@ -166,13 +165,9 @@ def _note(first: Planned, second: Planned, short: Mapping[str, str]) -> str:
 
 def _notes_on_silent(seen: Sequence[tuple[Planned, Mapping[str, str]]], short: Mapping[str, str]) -> list[str]:
     """What never learns, as when a zero is multiplied by another: parameters without a gradient."""
-    silent: dict[str, list[str]] = {}
-    for p, aspects in seen:
-        if aspects["silent"]:
-            silent.setdefault(aspects["silent"], []).append(short[p.arm.id])
+    silent = grouped((short[p.arm.id], aspects["silent"]) for p, aspects in seen if aspects["silent"])
     return [
-        f"{_names(names)}: no gradient reaches these parameters in the steps that were tried: {which}; "
-        "do they ever learn?"
+        f"{few(names)}: no gradient reaches these parameters in the steps that were tried: {which}; do they ever learn?"
         for which, names in silent.items()
     ]
 
@@ -181,11 +176,9 @@ def _notes_on_unchecked(
     planned: Sequence[Planned], replies: Sequence[Mapping[str, Any] | None], short: Mapping[str, str], budget: Budget
 ) -> list[str]:
     """What could not be checked, and why."""
-    errors: dict[str, list[str]] = {}
-    for p, answer in zip(planned, replies, strict=True):
-        if answer is not None and "error" in answer:
-            errors.setdefault(answer["error"], []).append(short[p.arm.id])
-    notes = [f"{_names(names)} could not be checked for dead switches: {error}" for error, names in errors.items()]
+    found = zip(planned, replies, strict=True)
+    errors = grouped((short[p.arm.id], answer["error"]) for p, answer in found if answer and "error" in answer)
+    notes = [f"{few(names)} could not be checked for dead switches: {error}" for error, names in errors.items()]
     left = sum(answer is None for answer in replies)
     if left:
         more = f"{_KEY}={max(300, 4 * round(budget.seconds))} gives it more time"
@@ -194,7 +187,3 @@ def _notes_on_unchecked(
             f"are over; {more}"
         )
     return notes
-
-
-def _names(names: Sequence[str]) -> str:
-    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")

@@ -14,6 +14,7 @@ from ablation.errors import ConfigError, DataError
 from ablation.store import code
 from ablation.store.identity import REVISED
 from launch.cli import options
+from launch.compose.naming import few
 from launch.compose.overrides import verb_command
 from launch.status import explain as reasons
 from launch.status import trial_status
@@ -69,7 +70,7 @@ def _explain_run(run: ArmRecord, as_json: bool) -> int:
         options.print_json(facts)
         return 0
     lines = [
-        ("run", f"{run.id}  {run.name}"),
+        ("run", f"{run.id}  {run.name}" + (f", in sweep {run.submissions[-1].name}" if run.submissions else "")),
         ("folder", run.folder),
         ("command", run.description.get("command", "unknown")),
     ]
@@ -153,7 +154,6 @@ def _code(c: dict[str, Any]) -> str:
 
 def _commit(c: dict[str, Any]) -> str:
     """Of the project, or of a package of the user's own."""
-    names = [*c["changed"][:_NAMED], *([f"{len(c['changed']) - _NAMED} more"] if len(c["changed"]) > _NAMED else [])]
-    changed = f", with changes that were not committed in {', '.join(names)}" if names else ""
+    changed = f", with changes that were not committed in {few(c['changed'], _NAMED)}" if c["changed"] else ""
     known = f"in no git repository, digest {c['digest']}" if "digest" in c else "commit unknown"
     return f"commit {c['commit']}{changed}" if c["commit"] else known + changed

@@ -13,7 +13,6 @@ from ablation.errors import ConfigError
 from launch.cli import options
 from launch.cli.selection import Filter, SelectedSweep, select
 from launch.compose.errors import plural
-from launch.compose.naming import short_names
 from launch.status import failures, trial_status
 from launch.status.failures import TrialFailure
 from launch.status.sweep_status import UNREADABLE
@@ -40,7 +39,9 @@ def logs(what: str | None, failed: bool, out: Path, chosen: Filter, as_json: boo
     if what is not None and not submissions(out, what):
         return _of_run(out, what, failed, chosen, as_json)
     sweep = select(out, what, chosen)
-    return _print_failures(sweep, as_json) if failed else _print_histories(_histories(sweep), sweep.trouble, as_json)
+    if failed:
+        return _print_failures(sweep, as_json)
+    return _print_histories(_histories(sweep), sweep.names.short, sweep.trouble, as_json)
 
 
 def _of_run(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -> int:
@@ -62,9 +63,9 @@ def _of_run(out: Path, text: str, failed: bool, chosen: Filter, as_json: bool) -
     known = {t.seed: t.state for t in sweep.trials} if found.submissions else {}
     files, folders = logs_by_trial(out), {seed: found.folder / f"seed-{seed}" for seed in seeds}
     histories = [
-        _history(files, found.id, found.name, s, f, known.get(s) or trial_status.of(f)) for s, f in folders.items()
+        _history(files, found.id, found.full_name, s, f, known.get(s) or trial_status.of(f)) for s, f in folders.items()
     ]
-    return _print_histories(histories, found.trouble, as_json)
+    return _print_histories(histories, {found.id: found.name}, found.trouble, as_json)
 
 
 def _histories(sweep: SelectedSweep) -> list[dict[str, Any]]:
@@ -79,13 +80,15 @@ def _history(logs: Logs, id_: str, name: str, seed: int, folder: Path, now: Tria
     return {"id": id_, "seed": seed, "name": name, **facts, "story": lines, "logs": files}
 
 
-def _print_histories(histories: Sequence[dict[str, Any]], trouble: Sequence[str], as_json: bool) -> int:
+def _print_histories(
+    histories: Sequence[dict[str, Any]], names: Mapping[str, str], trouble: Sequence[str], as_json: bool
+) -> int:
     if as_json:
         options.print_json({"trials": list(histories), "trouble": list(trouble)})
         return 0
     for s in histories:
         cause = f" ({in_words(s['cause'])})" if s["cause"] else ""
-        click.echo(f"{s['id']}/seed-{s['seed']}  {s['name']}: {s['state']}{cause}")
+        click.echo(f"{s['id']}/seed-{s['seed']}  {names[s['id']]}: {s['state']}{cause}")
         story, message = s["story"], " ".join(s["message"].split())
         if message and message not in " ".join(" ".join(story).split()):
             story = [*story, message if message.startswith(s["cause"]) else f"{s['cause']}: {message}"]
@@ -101,7 +104,6 @@ def _print_failures(sweep: SelectedSweep, as_json: bool) -> int:
         options.print_json({"sweep": sweep.name, "groups": [_facts(g) for g in groups], "trouble": sweep.trouble})
         return 0
     number = sum(map(len, groups))
-    _, names = short_names({t.planned.arm.id: t.planned.arm.name for t in sweep.trials})
     ways = f", in {plural(len(groups), 'way')}" if groups else ""
     click.echo(f"{number} of {len(sweep.trials)} trials of {sweep.name} failed{ways}")
     files = logs_by_trial(sweep.out) if groups else {}
@@ -110,7 +112,7 @@ def _print_failures(sweep: SelectedSweep, as_json: bool) -> int:
         click.echo(f"\n{len(group)} x {first.kind}" + (f" at {first.place}" if first.place else ""))
         click.echo(f"  {first.cause}: {' '.join(first.message.split())}")
         for f in group[:_SHOWN]:
-            click.echo(f"    {f.trial.label}  {names[f.trial.planned.arm.id]}")
+            click.echo(f"    {f.trial.label}  {sweep.names.short[f.trial.planned.arm.id]}")
         if len(group) > _SHOWN:
             click.echo(f"    and {len(group) - _SHOWN} more")
         if first.trace:

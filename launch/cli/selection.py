@@ -15,6 +15,7 @@ from ablation.errors import AblationError, ConfigError
 from ablation.store.file_errors import unwritable
 from ablation.store.identity import flatten
 from launch.backends import backend_of, status_of
+from launch.compose.naming import ArmNames
 from launch.compose.overrides import parsed
 from launch.status.sweep_status import Trial
 from launch.sweep.submission import Submission, load_all, submissions
@@ -30,6 +31,11 @@ class SelectedSweep:
     trials: list[Trial]  # those that were chosen
     trouble: list[str] = field(default_factory=list)  # what could not be read or asked, and why
     newest: list[int] = field(default_factory=list)  # of each submission, before its trials were looked at: see Backend
+
+    @property
+    def names(self) -> ArmNames:
+        """What people call its arms, those too that were not chosen."""
+        return self.submissions[-1].names
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ import click
 
 from launch.cli import options
 from launch.cli.selection import SelectedSweep
-from launch.compose.errors import plural
 from launch.compose.overrides import verb_command
 from launch.status import failures
 from launch.status.sweep_status import Trial
 from launch.status.usage import usage
 from launch.sweep import edited_code
 from launch.terminal import arm_table
+from launch.terminal.words import most_urgent
 
 
 @click.command()
@@ -60,11 +60,11 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
         )
     else:
         console = options.console()
-        view, common = arm_table.table(found, rows, console.width)
-        console.print(f"sweep {sweep.name} in {sweep.out}" + (f", all with {common}" if common else ""))
-        console.print(view)
-        if 0 < rows < len(found):
-            console.print(f"... and {plural(len(found) - rows, 'more arm')} (--rows 0 lists all)")
+        shown = most_urgent([row.state for row in found], rows)
+        console.print(sweep.names.heading(f"sweep {sweep.name} in {sweep.out}"))
+        console.print(arm_table.table([found[n] for n in shown], sweep.names, console.width))
+        if more := arm_table.hidden(found, shown):
+            console.print(f"{more} (--rows 0 lists all)")
         for row in (r for r in found if r.stale):
             console.print(f"stale: {row.id[:8]}, since its command gives another arm now: {row.stale}")
         for line in (arm_table.describe_totals(arm_table.totals(sweep.trials)), *arm_table.describe_usage(costs)):

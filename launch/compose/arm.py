@@ -6,7 +6,7 @@ is left has an id, a name, and a folder that says what it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from ablation.store import arm_files
 from ablation.store.identity import PATH, canonical, flatten, identify, theirs
 from ablation.store.result import RESULT
 from ablation.trial import checked
-from launch.compose.naming import full_name, rules
+from launch.compose.naming import ArmNames, full_name, rules, short_names
 from launch.compose.overrides import Overrides, parsed
 from launch.compose.paths import CONF
 
@@ -80,6 +80,16 @@ class Planned:
         """One a seed, or one for all seeds if they are fused."""
         groups = [self.seeds] if self.config["fuse"] else [(seed,) for seed in self.seeds]
         return [Work(self.arm.id, group) for group in groups]
+
+
+def full_names(planned: Iterable[Planned]) -> dict[str, str]:
+    """The full names of these arms by id."""
+    return {p.arm.id: p.arm.name for p in planned}
+
+
+def names_of(planned: Iterable[Planned]) -> ArmNames:
+    """What people call these arms beside each other."""
+    return short_names(full_names(planned))
 
 
 def resolved(config: DictConfig) -> Config:

@@ -1,6 +1,7 @@
 """Names of arms: the full one, made of what was typed, and the short one, by which people know an arm among others.
 
-Every view shows the short names, and so do MLflow and the lines of tables that have no label of their own.
+Every view shows the short names, and so do MLflow and the lines of tables that have no label of their own; what is to
+be typed again is a command. In lists of many the first ones are named, and what is said of several is said once.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
+from typing import NamedTuple
 
 import yaml
 
@@ -27,6 +29,17 @@ _TOKEN = re.compile(
 _ARGUMENT = re.compile(r"^ *(\w+):", re.MULTILINE)  # of an option, in its YAML
 _FIRST = ("aug", "regularizer", "loss", "model", "init", "optim", "sched", "data")  # groups, as they are mostly varied
 _LAST = ("data", "recipe", "epochs", "batch_size")  # what is mostly the same
+
+
+class ArmNames(NamedTuple):
+    """What people call arms beside each other."""
+
+    common: str  # what all have in common, and their names leave out
+    short: dict[str, str]  # by id
+
+    def heading(self, text: str) -> str:
+        """The line above a list of them, with what their names leave out."""
+        return f"{text}, all with {self.common}" if self.common else text
 
 
 @cache
@@ -48,7 +61,20 @@ def full_name(overrides: Sequence[str], users: tuple[str, ...] = ()) -> str:
     return ",".join(sorted(k if k.startswith("~") else f"{k}={v}" for k, v in kept.items())) or BASELINE
 
 
-def short_names(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+def few(names: Sequence[str], most: int = 3) -> str:
+    """The first ones, and how many there are more: `mixup, cutout, sam and 4 more`."""
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def grouped(said: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    """From names, each with what is said of it: by what is said, all of which it is said."""
+    names: dict[str, list[str]] = {}
+    for name, text in said:
+        names.setdefault(text, []).append(name)
+    return names
+
+
+def short_names(names: Mapping[str, str]) -> ArmNames:
     """From full names by id: what all share, and the short names by id, from which that is left out.
 
     A narrow column shows some twenty characters, which have to tell the arms of a sweep apart.
@@ -64,7 +90,9 @@ def short_names(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:
     twice = {title for title, number in Counter(short.values()).items() if number > 1}
     titles = {id_: text if short[text] in twice else short[text] for id_, text in rest.items()}
     number = Counter(titles.values())
-    return common, {id_: f"{title} {id_[:_DIGITS]}" if number[title] > 1 else title for id_, title in titles.items()}
+    return ArmNames(
+        common, {id_: f"{title} {id_[:_DIGITS]}" if number[title] > 1 else title for id_, title in titles.items()}
+    )
 
 
 def common_and_distinct(names: Mapping[str, str]) -> tuple[str, dict[str, str]]:

@@ -12,10 +12,10 @@ from typing import Any
 
 import yaml
 
-from launch.compose.arm import Planned
+from launch.compose.arm import Planned, full_names, names_of
+from launch.compose.naming import few, grouped
 from launch.compose.paths import CONF
 
-_NAMED = 3  # arms that a note names
 # Option -> the values at which it changes nothing, if all others are as in its YAML; tests/test_neutral.py trains each
 # beside the baseline.
 OFF: dict[str, dict[str, float]] = {
@@ -49,11 +49,16 @@ def config_notes(config: Mapping[str, Any]) -> list[str]:
 
 def sweep_notes(planned: Sequence[Planned]) -> list[str]:
     """The notes of all arms, each once, with the arms that it is about; and what makes arms incomparable."""
-    about: dict[str, list[Planned]] = {}
-    for p in planned:
-        for note in p.notes:
-            about.setdefault(note, []).append(p)
-    return [*(_format_note(note, arms, planned) for note, arms in about.items()), *_other_test_images(planned)]
+    short = names_of(planned).short
+    about = grouped((p.arm.id, note) for p in planned for note in p.notes)
+    full = full_names(planned)
+
+    def format_note(note: str, ids: Sequence[str]) -> str:
+        """With the arms that it is about, unless it is about all, or says so."""
+        plain = len(ids) == len(planned) or any(full[id_] in note for id_ in ids)
+        return note if plain else f"{few([short[id_] for id_ in ids])}: {note}"
+
+    return [*(format_note(note, ids) for note, ids in about.items()), *_other_test_images(planned, short)]
 
 
 def idle_options(config: Mapping[str, Any]) -> list[str]:
@@ -87,18 +92,7 @@ def _file_values(group: str, name: str) -> dict[str, Any]:
     return node
 
 
-def _format_note(note: str, arms: Sequence[Planned], planned: Sequence[Planned]) -> str:
-    """A note with the arms that it is about, unless it is about all, or says so."""
-    plain = len(arms) == len(planned) or any(p.arm.name in note for p in arms)
-    return note if plain else f"{_names(arms)}: {note}"
-
-
-def _names(arms: Sequence[Planned]) -> str:
-    more = f" and {len(arms) - _NAMED} more" if len(arms) > _NAMED else ""
-    return ", ".join(p.arm.name for p in arms[:_NAMED]) + more
-
-
-def _other_test_images(planned: Sequence[Planned]) -> list[str]:
+def _other_test_images(planned: Sequence[Planned], short: Mapping[str, str]) -> list[str]:
     """Notes on arms of one data set with different test images; that two data sets do not compare is plain."""
     chosen: dict[str, dict[str, Planned]] = {}
     for p in planned:
@@ -106,7 +100,7 @@ def _other_test_images(planned: Sequence[Planned]) -> list[str]:
         source = json.dumps([data["_target_"], data.get("content") or data.get("path")])
         chosen.setdefault(source, {}).setdefault(json.dumps(_images(data)), p)
     return [
-        f"{' and '.join(p.arm.name for p in list(arms.values())[:_NAMED])} are measured on different test images "
+        f"{few([short[p.arm.id] for p in arms.values()])} are measured on different test images "
         "(data.test_subset, data.split_seed): their accuracies do not compare"
         for arms in chosen.values()
         if len(arms) > 1

@@ -14,6 +14,7 @@ from ablation.store.attempt import CANCEL
 from ablation.store.result import finished
 from launch.backends import Retried, expected
 from launch.compose.arm import Work
+from launch.compose.naming import few
 from launch.slurm import commands, jobs, records, sbatch
 from launch.slurm.causes import never_ran, seed_folders
 from launch.slurm.job_batches import Works
@@ -29,7 +30,6 @@ from launch.sweep import submission as sweep
 from launch.sweep import upload as uploads
 from launch.sweep.submission import Submission
 
-_NAMED = 3  # jobs of which one thing is said
 _SILENT_MINUTES = 10.0  # after which a job that neither writes nor trains is spoken of
 _TRIALS = "they never start as they are: `ablation cancel` the sweep, and submit it again with", "resources"
 _KEEPER = "it starts with", "keeper_resources"
@@ -158,8 +158,7 @@ def _obstacles(queue: Iterable[Job], keepers: Iterable[JobKey] = ()) -> Iterator
         if job.obstacle:
             by_reason.setdefault((job.obstacle, job.name in names), []).append(job)
     for (reason, keeper), waiting in by_reason.items():
-        ids = [job.id for job in waiting]
-        named = ", ".join(ids[:_NAMED]) + (f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else "")
+        named = few([job.id for job in waiting])
         who = f"the keeper (SLURM job {named}) waits" if keeper else f"SLURM jobs {named} wait"
         yield f"{who}: {reason}; {_way_out(waiting, keeper)}"
 

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from ablation.errors import AblationError, ConfigError
 from ablation.store.file_errors import in_words
 from launch.compose.errors import plural
+from launch.compose.naming import few, grouped
 from launch.compose.overrides import verb_command
 from launch.slurm import commands, job_batches, records
 from launch.slurm.job_batches import CanaryState, draft_arrays, stages
@@ -33,8 +34,7 @@ PAUSE = 15.0  # seconds between two rounds, since SLURM is asked gently, or
 _PAUSE_FACTOR = 10  # so many times as long as a round takes, or
 _GROWTH = 2  # so many times the last pause, while SLURM cannot be asked
 _TRIES = 5  # in a row to make a round, after which a person is told that SLURM cannot be asked
-_NAMED = 3  # labels of which one thing is said
-_REASONS = 5  # to give up, told at once
+_REASONS = 5  # that are told at once of one thing that happened
 _LOCK_FILE = "lock"
 _LOCK_SECONDS = 300.0  # to wait for a round that somebody else makes
 
@@ -205,32 +205,19 @@ def report_lines(report: RoundReport) -> list[str]:
     }
     standing = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
     lines = [f"{report.unit}: {standing}" if standing else "nothing to do"]
-    lines += [f"{labels}: tried again after {cause}" for labels, cause in _grouped(report.retried)]
-    lines += [f"{labels}: refused by SLURM: {words}" for labels, words in _grouped(report.refused)]
-    lines += _given_up_lines(report.given_up)
+    lines += _lines(report.retried, "tried again after ")
+    lines += _lines(report.refused, "refused by SLURM: ")
+    lines += _lines(report.given_up, "given up: ")
     lines += [f"submitted as SLURM jobs {', '.join(report.jobs)}"] if report.jobs else []
     return lines + [f"note: {note}" for note in report.notes]
 
 
-def _grouped(by_label: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """A few labels, and how many more, with what is said of them all."""
-    labels: dict[str, list[str]] = {}
-    for label, text in by_label.items():
-        labels.setdefault(text, []).append(label)
-    for text, named in labels.items():
-        more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
-        yield ", ".join(named[:_NAMED]) + more, text
-
-
-def _given_up_lines(by_label: Mapping[str, str]) -> list[str]:
+def _lines(by_label: Mapping[str, str], what: str) -> list[str]:
     """A line a reason. A full disk gives each trial one of its own, with a path, and so not all of them are told."""
-    grouped = list(_grouped(by_label))
-    lines = [f"{labels}: given up: {reason}" for labels, reason in grouped[:_REASONS]]
-    if len(grouped) > _REASONS:
-        lines.append(
-            f"and {plural(len(grouped) - _REASONS, 'more reason')} to give up: `ablation logs --failed` has them all"
-        )
-    return lines
+    reasons = [f"{few(labels)}: {what}{text}" for text, labels in grouped(by_label.items()).items()]
+    left = len(reasons) - _REASONS
+    more = f"and {plural(left, 'more reason')}: `ablation logs --failed` has them all"
+    return reasons[:_REASONS] + [more] * (left > 0)
 
 
 def next_commands(submission: Submission) -> list[str]:
@@ -269,14 +256,13 @@ class Rounds:
                 trouble = in_words(e)
                 self._print_line(f"warning: {trouble}; it is tried again")
                 continue
-            for labels, cause in _grouped(report.retried):
-                self._print_line(f"{labels}: tried again after {cause}")
-            for labels, words in _grouped(report.refused):
-                self._print_line(f"{labels}: refused by SLURM, which is asked again: {words}")
-            for line in _given_up_lines(report.given_up):
+            for line in (
+                *_lines(report.retried, "tried again after "),
+                *_lines(report.refused, "refused by SLURM, which is asked again: "),
+                *_lines(report.given_up, "given up: "),
+                *(f"note: {note}" for note in report.notes),
+            ):
                 self._print_line(line)
-            for note in report.notes:
-                self._print_line(f"note: {note}")
             if report.over:
                 self._open.remove(folder)
                 self._dismiss(folder)

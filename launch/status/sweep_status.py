@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ablation.store.file_errors import in_words
-from launch.compose.arm import Planned
+from launch.compose.arm import Planned, full_names
 from launch.status import trial_status
 from launch.status.outcome import NOT_STARTED, Outcome, TrialKey
 from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision
@@ -89,13 +89,13 @@ def outcome_of(t: Trial) -> Outcome:
 
 
 def narrow_submission(submission: Submission, trials: Sequence[Trial]) -> Submission:
-    """The submission as if it had asked for these trials only, to run again what is left of it."""
+    """The submission as if it had asked for these trials only, to run again what is left of it; names stay."""
     seeds: dict[str, list[int]] = {}
     for t in trials:
         seeds.setdefault(t.planned.arm.id, []).append(t.seed)
     planned = {t.planned.arm.id: t.planned for t in trials}
     arms = {id_: replace(p, config={**p.config, "seeds": seeds[id_]}) for id_, p in planned.items()}
-    return replace(submission, arms=arms)
+    return replace(submission, arms=arms, full_names=submission.full_names or full_names(submission.arms.values()))
 
 
 def _stale(out: Path, planned: Sequence[Planned]) -> dict[str, str]:

@@ -67,16 +67,16 @@ def format_ago(times: Iterable[float]) -> str:
     """How long ago the last of these was: `12 min ago`. After a clock was set back it may be still to come."""
     ago = time.time() - max(times)
     if ago < -_SAME_TIME:
-        return f"{format_duration(-ago, decimals=0)} from now, by this machine's clock"
-    return f"{format_duration(max(0.0, ago), decimals=0)} ago"
+        return f"{format_duration(-ago)} from now, by this machine's clock"
+    return f"{format_duration(max(0.0, ago))} ago"
 
 
-def format_duration(seconds: float, decimals: int = 1) -> str:
-    """In the unit that people would use: `1.5 h`."""
-    for unit, length in (("days", 86400), ("h", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.{decimals}f} {unit}"
-    return f"{seconds:.{decimals}f} s"
+def format_duration(seconds: float) -> str:
+    """In the unit and with the digits that people would use: `2.5 h`, `12 min`, `90 s`, `5 s`."""
+    units = (("days", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    unit, length = next(u for u in units if seconds >= 2 * u[1] or u[1] == 1)
+    number = f"{seconds / length:.1f}" if seconds < 9.95 * length else f"{seconds / length:.0f}"
+    return f"{number.removesuffix('.0')} {unit}"
 
 
 def _done(folder: Path) -> TrialStatus | None:

@@ -14,6 +14,7 @@ from ablation.source import reader
 from ablation.store import code
 from ablation.store.result import RESULT
 from launch.compose.arm import Planned
+from launch.compose.naming import few, grouped
 from launch.compose.overrides import verb_command
 from launch.sweep.earlier_arms import EarlierArms
 
@@ -54,14 +55,17 @@ def notes(planned: Sequence[Planned]) -> list[str]:
     """What to know before these arms are run: seeds that are done, and keep what they measured, ran other code."""
     out = Path(planned[0].config["out"])
     edits = Edits(out)
-    arms: dict[str, list[str]] = {}  # reason -> ids
+    arms = list[tuple[str, str]]()  # ids with reasons
     for p in planned:
         seeds, files, more = edits.of_done_seeds(p)
         if seeds:
             which = f"seed{'s' * (len(seeds) > 1)} {', '.join(map(str, seeds))}"
             both = ", and the mean with the new seeds would be of both" * more
-            arms.setdefault(f"done before with {which}, but the {code.told(files)}{both}", []).append(p.arm.id)
-    return [f"{_format_ids(ids)}: {reason}; {_describe_redo(ids, out)}" for reason, ids in arms.items()]
+            arms.append((p.arm.id, f"done before with {which}, but the {code.told(files)}{both}"))
+    return [
+        f"{few([id_[:8] for id_ in ids], _NAMED)}: {reason}; {_describe_redo(ids, out)}"
+        for reason, ids in grouped(arms).items()
+    ]
 
 
 def mixed_seeds(folders: Mapping[str, Sequence[Path]], out: Path) -> list[str]:
@@ -94,11 +98,6 @@ def _by_teacher(trials: Iterable[code.Taught]) -> code.Taught:
         for teacher, modules in taught.items():
             together.setdefault(teacher, []).extend(modules)
     return together
-
-
-def _format_ids(ids: Sequence[str]) -> str:
-    more = f" and {len(ids) - _NAMED} more arms" if len(ids) > _NAMED else ""
-    return ", ".join(id_[:8] for id_ in ids[:_NAMED]) + more
 
 
 def _describe_redo(ids: Sequence[str], out: Path) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from ablation.build import near
 from ablation.errors import ConfigError
+from launch.compose.arm import full_names
 from launch.compose.naming import common_and_distinct, short_names
 from launch.sweep.earlier_arms import EarlierArms
 from launch.sweep.submission import Submission, load_all
@@ -29,9 +30,16 @@ class ArmRecord:
     trouble: list[str] = field(default_factory=list)  # what is damaged
 
     @property
-    def name(self) -> str:
+    def full_name(self) -> str:
         """What the command line chose."""
         return str(self.description.get("name", "(its arm.json is damaged)"))
+
+    @property
+    def name(self) -> str:
+        """What people call it: in the sweep that asked for it last, if one did, else with nothing left out."""
+        if self.submissions:
+            return self.submissions[-1].names.short[self.id]
+        return short_names({self.id: self.full_name}).short[self.id] if self.description else self.full_name
 
     @property
     def seeds(self) -> list[int]:
@@ -46,7 +54,7 @@ class Archive:
     def __init__(self, out: Path, sweep: str | None = None) -> None:
         self.out = out
         self.submissions, self.trouble = load_all(out, sweep)
-        self.names = {id_: p.arm.name for s in self.submissions for id_, p in s.arms.items()}
+        self.names = full_names(p for s in self.submissions for p in s.arms.values())
         folders = () if sweep or not out.is_dir() else (p.name for p in out.iterdir())
         self._ids = {*self.names, *filter(_ID.fullmatch, folders)}
 
@@ -78,8 +86,8 @@ class Archive:
     def _namings(self) -> Iterator[Mapping[str, str]]:
         yield self.names
         for submission in self.submissions:
-            names = {id_: p.arm.name for id_, p in submission.arms.items()}
-            yield from (common_and_distinct(names)[1], short_names(names)[1])
+            names = full_names(submission.arms.values())
+            yield from (common_and_distinct(names)[1], short_names(names).short, submission.names.short)
 
     def record(self, id_: str) -> ArmRecord:
         """What is known of an id: its folder says it, or else the newest submission does."""

@@ -11,7 +11,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import cached_property
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from ablation.errors import AblationError
 from ablation.store.atomic import write_atomic
 from ablation.store.file_errors import in_words
 from launch.compose import own_data, paths
-from launch.compose.arm import Arm, Planned, Work
+from launch.compose.arm import Arm, Planned, Work, full_names
+from launch.compose.naming import ArmNames, short_names
 from launch.compose.teachers import order
 from launch.sweep import entry_points, membership, provenance, snapshot
 
@@ -49,7 +51,13 @@ class Submission:
     entries: entry_points.Entries  # the modules in it that are run
     time: float  # seconds since 1970
     arms: dict[str, Planned]  # by id, in grid order
+    full_names: Mapping[str, str] = field(default_factory=dict)  # by id, of what `names` are for; empty: the arms
     news: tuple[Path, ...] = ()  # seeds done before, whose runs in MLflow have to name this sweep too
+
+    @cached_property
+    def names(self) -> ArmNames:
+        """What people call its arms: among those of the whole sweep, if it was loaded, whichever part is shown."""
+        return short_names(self.full_names or full_names(self.arms.values()))
 
     @property
     def works(self) -> list[Work]:
@@ -156,7 +164,10 @@ def load_all(out: Path, name: str | None = None) -> tuple[list[Submission], list
             loaded.append(load(folder))
         except AblationError as e:
             damaged.append(str(e))
-    return loaded, damaged
+    names: dict[str, dict[str, str]] = {}  # of each sweep
+    for submission in loaded:
+        names.setdefault(submission.name, {}).update(full_names(submission.arms.values()))
+    return [replace(submission, full_names=names[submission.name]) for submission in loaded], damaged
 
 
 def require_code(code: Path) -> None:

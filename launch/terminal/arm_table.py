@@ -1,25 +1,39 @@
-"""A sweep at a glance: one row an arm, the totals, and the hours. What `ablation status` and a plan show."""
+"""A sweep at a glance: one row an arm, the totals, and the hours.
+
+Every view of arms is this table, with the columns that it needs: `ablation status`, the plan, what is shown while a
+sweep runs, and its summary.
+"""
 
 from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
 from launch.compose.errors import plural
-from launch.compose.naming import short_names
+from launch.compose.naming import ArmNames
 from launch.status.sweep_status import Trial
-from launch.status.trial_status import KINDS
 from launch.status.usage import Usage
-from launch.terminal.words import URGENT, colour, format_epochs, format_mean, in_words, mean_and_std, most_urgent
+from launch.terminal.words import (
+    URGENT,
+    format_epochs,
+    format_mean,
+    in_words,
+    list_counts,
+    mean_and_std,
+    ordered,
+    state_text,
+)
 
 _ABANDONED = ("failed", "blocked", "stopped", "cancelled", "new")  # not done, and nobody is about to do it
+COLUMNS = ("id", "arm", "state", "seeds", "test acc", "epoch")
 _STATE_WIDTH, _LEAST_NAME = 26, 12  # characters
 
 
@@ -39,6 +53,7 @@ class ArmRow:
     epoch: float  # of those that are not done: the mean
     running: tuple[int, ...]  # epochs behind each of those that run
     epochs: int
+    latest: float | None = None  # test accuracy of one that is being trained, percent
     stale: str = ""  # what has changed since, if its command gave another arm in a later submission
 
 
@@ -67,14 +82,14 @@ def _row(trials: Sequence[Trial]) -> ArmRow:
         epoch=statistics.fmean(open_) if open_ else 0.0,
         running=tuple(s.epoch for s in states if s.kind == "running"),
         epochs=planned.config["epochs"],
+        latest=next((s.test_acc for s in states if s.kind == "running" and s.test_acc is not None), None),
         stale=trials[0].stale,
     )
 
 
 def totals(trials: Sequence[Trial]) -> dict[str, int]:
     """How many trials are in which state; states that none has are left out."""
-    counts = Counter(t.state.kind for t in trials)
-    return {kind: counts[kind] for kind in KINDS if counts[kind]}
+    return ordered(Counter(t.state.kind for t in trials))
 
 
 def any_abandoned(trials: Sequence[Trial]) -> bool:
@@ -82,45 +97,70 @@ def any_abandoned(trials: Sequence[Trial]) -> bool:
     return any(t.state.kind in _ABANDONED and not t.stale for t in trials)
 
 
-def table(found: Sequence[ArmRow], limit: int, width: int) -> tuple[Table, str]:
-    """At most `limit` rows (0: all), the urgent ones if there are more, in grid order; and what all names share."""
-    common, short = short_names({row.id: row.name for row in found})
-    shown = most_urgent([row.state for row in found], limit)
-    digits = _digits(found)
-    cells = [_cells(found[n], found[n].id[:digits]) for n in shown]
-    heads = ("id", "state", "seeds", "test acc", "epoch")
-    widths = [max(len(str(text)) for text in column) for column in zip(heads, *cells, strict=True)]
-    widths[1] = min(widths[1], _STATE_WIDTH)
+def table(
+    rows: Sequence[ArmRow],
+    names: ArmNames,
+    width: int,
+    columns: Sequence[str] = COLUMNS,
+    more: Mapping[str, Sequence[str | Text]] = MappingProxyType({}),
+    fold: bool = False,
+) -> Table:
+    """These rows. `more` has what stands in a column that rows do not know, or in its place.
+
+    What is too long for the width is cut, an arm's name first; with `fold` it takes further lines.
+    """
+    cells = {column: more.get(column) or _cells(rows, names, column) for column in columns}
+    widths = {column: max(len(text) for text in (column, *own)) for column, own in cells.items()}
+    widths["state"] = min(widths["state"], _STATE_WIDTH)
+    rest = max(_LEAST_NAME, width - sum(n for column, n in widths.items() if column != "arm") - 2 * len(widths))
     view = Table(box=None, pad_edge=False, header_style="bold")
-    view.add_column("id", no_wrap=True, style="dim", width=widths[0])
-    rest = max(_LEAST_NAME, width - sum(widths) - 2 * len(widths))
-    view.add_column("arm", overflow="ellipsis", no_wrap=True, max_width=rest)
-    for head, wide in zip(heads[1:], widths[1:], strict=True):
-        justify: Literal["left", "right"] = "left" if head == "state" else "right"
-        view.add_column(head, no_wrap=True, overflow="ellipsis", width=wide, justify=justify)
-    for n, (id_, *others) in zip(shown, cells, strict=True):
-        view.add_row(id_, Text(short[found[n].id] + " (stale)" * bool(found[n].stale)), *others)
-    return view, common
+    for column in columns:
+        wide = fold and column in ("arm", "state")
+        view.add_column(
+            column,
+            no_wrap=not wide,
+            overflow="fold" if fold else "ellipsis",
+            style="dim" if column == "id" else "",
+            justify="left" if column in ("id", "arm", "state") else "right",
+            width=None if wide or column == "arm" else widths[column],
+            max_width=rest if column == "arm" and not fold else None,
+        )
+    for each in zip(*cells.values(), strict=True):
+        view.add_row(*each)
+    return view
 
 
-def _digits(found: Sequence[ArmRow]) -> int:
+def hidden(rows: Sequence[ArmRow], shown: Sequence[int]) -> str:
+    """What is said of the arms that are not shown; empty if all are."""
+    left = [row.state for n, row in enumerate(rows) if n not in set(shown)]
+    return f"and {plural(len(left), 'more arm')}: {list_counts(Counter(left))}" if left else ""
+
+
+def _cells(rows: Sequence[ArmRow], names: ArmNames, column: str) -> list[str | Text]:
+    digits = _digits(rows)
+    cell: dict[str, Callable[[ArmRow], str | Text]] = {
+        "id": lambda row: row.id[:digits],
+        "arm": lambda row: Text(names.short[row.id] + " (stale)" * bool(row.stale)),
+        "state": lambda row: state_text(row.state, row.counts[row.state], row.total, in_words(row.cause)),
+        "seeds": lambda row: f"{row.done}/{row.total}",
+        "test acc": _accuracy,
+        "epoch": _epoch,
+    }
+    return [cell[column](row) for row in rows]
+
+
+def _digits(rows: Sequence[ArmRow]) -> int:
     """How much of an id tells it from the others."""
-    return next(n for n in (6, 8, 16) if n == 16 or len({row.id[:n] for row in found}) == len(found))
+    return next(n for n in (6, 8, 16) if n == 16 or len({row.id[:n] for row in rows}) == len(rows))
 
 
-def _cells(row: ArmRow, id_: str) -> tuple[str | Text, ...]:
-    return id_, _state(row), f"{row.done}/{row.total}", format_mean(row.mean, row.std), _epoch(row)
-
-
-def _state(row: ArmRow) -> Text:
-    number = row.counts[row.state]
-    text = row.state if number == row.total else f"{number} {row.state}"
-    cause = in_words(row.cause)
-    return Text(f"{text}: {cause}" if cause and row.state != "done" else text, style=colour(row.state))
+def _accuracy(row: ArmRow) -> str:
+    """Of the seeds that are done, or how far the one that is trained has come."""
+    return format_mean(row.mean, row.std) or (f"({row.latest:.2f})" if row.latest is not None else "")
 
 
 def _epoch(row: ArmRow) -> str:
-    """As the live table: how far those are that run. Where none does, how far the others came, in the mean."""
+    """How far those are that run. Where none does, how far the others came, in the mean."""
     if row.running:
         return format_epochs(row.running, row.epochs)
     return format_epochs([round(row.epoch)], row.epochs) if row.epoch else ""
@@ -128,8 +168,7 @@ def _epoch(row: ArmRow) -> str:
 
 def describe_totals(counts: Mapping[str, int]) -> str:
     """Totals in words: `3 trials: 2 done, 1 failed`."""
-    listed = ", ".join(f"{n} {kind}" for kind, n in counts.items())
-    return plural(sum(counts.values()), "trial") + (f": {listed}" if listed else "")
+    return plural(sum(counts.values()), "trial") + (f": {list_counts(counts)}" if counts else "")
 
 
 def describe_usage(entries: Mapping[str, Usage]) -> list[str]:

@@ -17,7 +17,7 @@ from launch.status.outcome import Event, Outcome
 from launch.status.sweep_status import Trial, narrow_submission, outcome_of
 from launch.status.trial_status import TrialStatus
 from launch.sweep.submission import Submission
-from launch.terminal.live_table import FEW_TRIALS, LiveTable, ProgressView, describe_outcome
+from launch.terminal.live_table import ProgressView, choose_view, describe_outcome
 from launch.terminal.sweep_progress import Progress
 
 HINT = "Ctrl-C: leave"
@@ -51,7 +51,7 @@ def follow(
     """
     trials = poll()
     progress = Progress(narrow_submission(submission, trials), 1, HINT)
-    with closing((LiveTable if console.is_terminal else ChangeLines)(progress, console)) as view:
+    with closing(choose_view(progress, console)) as view:
         before = _show_done(view, trials)
         while True:
             began = time.monotonic()
@@ -98,9 +98,9 @@ def _events(before: TrialStatus | None, now: TrialStatus, t: Trial) -> Iterator[
     work = Work(t.planned.arm.id, (t.seed,))
     was = before or TrialStatus("queued")
     if now.kind == "running" and (was.kind != "running" or now.attempts > was.attempts):
-        epochs = t.planned.config["epochs"]
+        epochs, text = t.planned.config["epochs"], f"running at epoch {now.epoch}, {now.owner}"
         yield {"event": "begin", "work": work, "start": now.epoch, "steps": epochs, "epochs": epochs, "device": "",
-               "slot": now.owner, "epoch": now.epoch}  # fmt: skip
+               "text": text}  # fmt: skip
     elif now.kind == "running" and now.epoch > was.epoch:
         metrics = {} if now.test_acc is None else {"test_acc": now.test_acc}
         yield {"event": "epoch", "work": work, "seed": t.seed, "epoch": now.epoch, "metrics": metrics}
@@ -112,28 +112,3 @@ def _events(before: TrialStatus | None, now: TrialStatus, t: Trial) -> Iterator[
             yield {"event": "again", "work": work, "text": f"{text}; whether it is tried again is decided next"}
     elif now.kind not in _PENDING and now.kind != was.kind:
         yield {"event": "end", "work": work, "outcomes": {t.seed: outcome_of(t._replace(state=now))}}
-
-
-class ChangeLines(ProgressView):
-    """A line when something changes: where there is no terminal."""
-
-    def update(self, event: Event) -> None:
-        """Also who trains a trial, and of few trials the epochs."""
-        super().update(event)
-        if event["event"] == "begin":
-            self.print_line(f"{self.label(event['work'])}: running at epoch {event['epoch']}, {event['slot']}")
-        elif event["event"] == "epoch" and self.progress.trials <= FEW_TRIALS:
-            accuracy = event["metrics"].get("test_acc")
-            scored = "" if accuracy is None else f", test {accuracy:.2f}%"
-            self.print_line(f"{self.label(event['work'])}: epoch {event['epoch']}{scored}")
-
-    def trial_ended(self, work: Work, seed: int, outcome: Outcome) -> None:
-        """With how many are done, and how many are over otherwise."""
-        name = self.progress.rows[work.id].name
-        self.print_line(f"[{self.progress.tally}] {name} seed {seed}: {describe_outcome(outcome)}")
-
-    def tick(self) -> None:
-        """Nothing."""
-
-    def close(self) -> None:
-        """Nothing."""

@@ -14,7 +14,8 @@ from rich.live import Live
 from launch.compose.arm import Work
 from launch.compose.errors import plural
 from launch.status.outcome import Event, Outcome
-from launch.terminal.sweep_progress import Progress, draw_table, format_time_left
+from launch.status.trial_status import format_duration
+from launch.terminal.sweep_progress import Progress, draw_table
 from launch.terminal.trial_progress import format_metrics
 
 FEW_TRIALS = 4  # up to so many, every epoch is a line
@@ -82,7 +83,8 @@ class ProgressLines(ProgressView):
         super().update(event)
         if event["event"] == "begin":
             resumed = f", resumed at step {event['start']} of {event['steps']}" if event["start"] else ""
-            self.print_line(f"{self.label(event['work'])}: begins on {event['slot']}, {event['device']}{resumed}")
+            text = event.get("text") or f"begins on {event['slot']}, {event['device']}{resumed}"
+            self.print_line(f"{self.label(event['work'])}: {text}")
         elif event["event"] == "epoch" and self.progress.trials <= FEW_TRIALS:
             name, epochs = self.progress.rows[event["work"].id].name, self.progress.rows[event["work"].id].running
             of = epochs[event["work"]].epochs
@@ -93,7 +95,7 @@ class ProgressLines(ProgressView):
     def trial_ended(self, work: Work, seed: int, outcome: Outcome) -> None:
         """With how many are done, and how many are over otherwise."""
         left = self.progress.total_seconds_left()
-        eta = f"  ETA {format_time_left(left)}" if left and left >= 1 else ""
+        eta = f"  ETA {format_duration(left)}" if left and left >= 1 else ""
         name = self.progress.rows[work.id].name
         self.print_line(f"[{self.progress.tally}] {name} seed {seed}: {describe_outcome(outcome)}{eta}")
 
@@ -122,7 +124,7 @@ class LiveTable(ProgressView):
         """Draw, if it is time; a huge sweep is drawn less often, so that it costs little."""
         began = time.monotonic()
         if began >= self._next_draw:
-            self._live.update(draw_table(self.progress, self.console.height - 1), refresh=True)
+            self._live.update(draw_table(self.progress, self.console.width, self.console.height - 1), refresh=True)
             self._next_draw = began + max(_REDRAW_SECONDS, 10 * (time.monotonic() - began))
 
     def close(self) -> None:

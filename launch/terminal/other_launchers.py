@@ -19,7 +19,7 @@ from rich.console import Console
 from ablation.errors import AblationError
 from ablation.store.file_errors import in_words
 from launch.compose import overrides, sbatch_options
-from launch.compose.arm import Planned
+from launch.compose.arm import Planned, names_of
 from launch.compose.arms import compose_rows
 from launch.compose.overrides import verb_command
 from launch.status.sweep_status import Pending, trial_statuses
@@ -90,10 +90,10 @@ def _show(planned: Sequence[Planned]) -> None:
     out, console = Path(planned[0].config["out"]), Console(highlight=False)
     wanted = [(p, seed) for p in planned for seed in p.seeds]
     trials = trial_statuses(out, wanted, Pending, write=False).trials
-    table, common = arm_table.table(arm_table.arm_rows(trials), 0, console.width)
+    names = names_of(planned)
     failed = next((verb_command(f"logs {t.label}", out) for t in trials if t.state.kind == "failed"), "")
-    console.print(f"all with {common}" if common else "arms", markup=False, soft_wrap=True)
-    console.print(table)
+    console.print(names.heading("arms"), markup=False, soft_wrap=True)
+    console.print(arm_table.table(arm_table.arm_rows(trials), names, console.width))
     lines = [arm_table.describe_totals(arm_table.totals(trials)), f"run folders {out}", failed and f"why: {failed}"]
     for line in filter(None, lines):
         console.print(line, markup=False, soft_wrap=True)

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from ablation.store import code
 from launch.checks.cost import Cost
-from launch.compose.arm import Planned
+from launch.compose.arm import Planned, names_of
 from launch.compose.errors import plural
-from launch.compose.naming import short_names
+from launch.compose.naming import few
 from launch.status.sweep_status import Trial
 from launch.status.trial_status import format_duration
 from launch.sweep import edited_code
 from launch.sweep.earlier_arms import StaleArm
+from launch.terminal import arm_table
 from launch.terminal.arm_table import ArmRow, describe_totals
-from launch.terminal.words import URGENT, colour, in_words, most_urgent
+from launch.terminal.words import in_words, list_counts, most_urgent, ordered, state_text
 
 _UNDER_WAY = ("done", "running", "queued")  # trials that a run would not begin
+_COLUMNS = ("id", "arm", "state", "seeds", "missing", "to come")
 _WIDE = 200  # columns where there is no terminal: names are not cut
 
 
@@ -82,36 +83,27 @@ def show(report: PlanReport, limit: int) -> None:
     """Print it; at most `limit` arms, 0 for all."""
     console = Console(highlight=False, markup=False)
     console = console if console.is_terminal else Console(highlight=False, markup=False, width=_WIDE)
-    common, short = short_names({arm.row.id: arm.row.name for arm in report.arms})
-    console.print(f"sweep {report.name} in {report.out}" + (f", all with {common}" if common else ""))
-    shown = most_urgent([arm.state for arm in report.arms], limit)
-    console.print(_table([report.arms[n] for n in shown], short))
-    if len(shown) < len(report.arms):
-        console.print(f"... and {plural(len(report.arms) - len(shown), 'more arm')} (hydra.launcher.rows=0 lists all)")
+    names = names_of(arm.planned for arm in report.arms)
+    console.print(names.heading(f"sweep {report.name} in {report.out}"))
+    rows = [replace(arm.row, state=arm.state) for arm in report.arms]
+    shown = most_urgent([row.state for row in rows], limit)
+    arms = [report.arms[n] for n in shown]
+    more: dict[str, Sequence[str | Text]] = {
+        "state": [_state(arm) for arm in arms],
+        "missing": [",".join(map(str, arm.missing)) for arm in arms],
+        "to come": [_to_come(arm) for arm in arms],
+    }
+    console.print(arm_table.table([rows[n] for n in shown], names, console.width, _COLUMNS, more, fold=True))
+    if rest := arm_table.hidden(rows, shown):
+        console.print(f"{rest} (hydra.launcher.rows=0 lists all)")
     for line in _lines(report):
         console.print(line, soft_wrap=True)
 
 
-def _table(arms: Sequence[PlannedArm], short: dict[str, str]) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("id", no_wrap=True, style="dim")
-    table.add_column("arm", overflow="fold")
-    table.add_column("state", overflow="fold")
-    for column in ("done", "missing", "to come"):
-        table.add_column(column, justify="right", no_wrap=column != "missing")
-    for arm in arms:
-        missing = ",".join(map(str, arm.missing))
-        done = f"{arm.row.done}/{arm.row.total}"
-        table.add_row(arm.row.id[:8], Text(short[arm.row.id]), _state(arm), done, missing, _to_come(arm))
-    return table
-
-
 def _state(arm: PlannedArm) -> Text:
     number = arm.row.counts.get(arm.row.state, 0)
-    text = arm.state if number == arm.row.total else f"{number} {arm.state}"
     why = str(arm.stale) if arm.stale else in_words(arm.row.cause)
-    text = f"{text}: {why}" if why and arm.state != "done" else text
-    return Text("; ".join(filter(None, [text, code.told(arm.edited)])), style=colour(arm.state))
+    return state_text(arm.state, number, arm.row.total, why, code.told(arm.edited))
 
 
 def _to_come(arm: PlannedArm) -> str:
@@ -123,7 +115,7 @@ def _lines(report: PlanReport) -> list[str]:
     """What stands below the table."""
     trials = Counter(t.state.kind for arm in report.arms for t in arm.trials)
     stale = [arm for arm in report.arms if arm.stale]
-    lines = [f"{plural(len(report.arms), 'arm')}, {describe_totals(_ordered(trials))}"]
+    lines = [f"{plural(len(report.arms), 'arm')}, {describe_totals(trials)}"]
     if stale:
         lines[0] += f"; {len(stale)} stale: run before with other defaults or before a correction, and to be run anew"
     known = [arm.seconds for arm in report.arms if arm.seconds]
@@ -138,8 +130,7 @@ def _lines(report: PlanReport) -> list[str]:
         lines.append(f"{len(other)} of the arms ran with other code than today's; to train them again: {again}")
     if report.gone:
         gone = Counter(row.state for row in report.gone)
-        which = ", ".join(row.id[:8] for row in report.gone[:5]) + (", ..." if len(report.gone) > 5 else "")
-        states = ", ".join(f"{n} {kind}" for kind, n in gone.items())
+        which, states = few([row.id[:8] for row in report.gone], 5), list_counts(gone)
         arms, are = ("arm", "is") if len(report.gone) == 1 else ("arms", "are")
         lines.append(
             f"{len(report.gone)} {arms} of sweep {report.name} {are} not in this grid, and kept ({states}): {which}"
@@ -156,10 +147,6 @@ def _sources(report: PlanReport) -> str:
     return "; ".join(f"{', '.join(sorted(sources))} on {device}" for device, sources in sorted(by_device.items()))
 
 
-def _ordered(counts: Counter[str]) -> dict[str, int]:
-    return {kind: counts[kind] for kind in URGENT if counts[kind]}
-
-
 def facts(report: PlanReport) -> dict[str, Any]:
     """The whole plan for a program; seconds and hours are of training still to come, null if unknown."""
     return {
@@ -171,7 +158,7 @@ def facts(report: PlanReport) -> dict[str, Any]:
         "notes": report.notes,
         "totals": {
             "arms": len(report.arms),
-            "trials": _ordered(Counter(t.state.kind for arm in report.arms for t in arm.trials)),
+            "trials": ordered(Counter(t.state.kind for arm in report.arms for t in arm.trials)),
             "stale": sum(arm.stale is not None for arm in report.arms),
             "hours": report.hours(),
             "unknown": sum(arm.seconds is None for arm in report.arms),

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-import statistics
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from ablation.track.ready import where_to_look
 from launch.compose.overrides import verb_command
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.trial_status import done_at, format_ago
 from launch.sweep.submission import Submission
-from launch.terminal.sweep_progress import ArmProgress, Progress
-from launch.terminal.words import format_mean, mean_and_std
+from launch.terminal import arm_table
+from launch.terminal.sweep_progress import Progress
 
+_COLUMNS = ("arm", "state", "seeds", "test acc")
 _REASONS = 8  # kinds of failure that are listed
 
 
@@ -39,32 +37,16 @@ def show(
         *(f"note        {d}" for d in doubts),
         *_where_to_look(submission, progress, own_since),
     ]
-    rows, title = (
-        list(progress.rows.values()),
-        f"sweep {submission.name}" + (f", all {progress.common}" if progress.common else ""),
-    )
+    rows = [row.row() for row in progress.rows.values()]
     room = max(5, console.height - len(below) - 5) if console.is_terminal else len(rows)
     if len(rows) > room:
-        rows = sorted(rows, key=lambda r: -statistics.fmean(r.accuracies) if r.accuracies else 0.0)[:room]
+        rows = sorted(rows, key=lambda row: -(row.mean or 0.0))[:room]
         every = verb_command(f"status {submission.name}", submission.out)
         below.insert(0, f"the {room} best of {len(progress.rows)} arms; all of them: {every}")
-    table = Table(box=None, pad_edge=False)
-    table.add_column("arm", overflow="fold")
-    for column in ("test acc, %", "n", "state"):
-        table.add_column(column, justify="right" if column == "n" else "left", no_wrap=True)
-    for row in rows:
-        table.add_row(Text(row.name), format_mean(*mean_and_std(row.accuracies)), str(row.counts["done"]), _state(row))
-    console.print(title, style="bold", markup=False, soft_wrap=True)
-    console.print(table)
+    console.print(progress.heading, style="bold", markup=False, soft_wrap=True)
+    console.print(arm_table.table(rows, progress.names, console.width, _COLUMNS, fold=True))
     for line in below:
         console.print(line, markup=False, soft_wrap=True)
-
-
-def _state(row: ArmProgress) -> str:
-    """How its seeds ended, in as few words as tell all."""
-    if row.counts["done"] == len(row.planned.seeds):
-        return "done"
-    return ", ".join(f"{n} {state}" for state, n in row.counts.items() if state != "done")
 
 
 def _failures(submission: Submission, progress: Progress) -> Iterator[str]:

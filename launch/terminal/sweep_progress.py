@@ -7,21 +7,21 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from rich.console import Group
-from rich.table import Table
 from rich.text import Text
 
 from launch.compose.arm import Planned, Work
-from launch.compose.naming import short_names
-from launch.status.outcome import HELD, NOT_STARTED, Event, Outcome, TrialKey
+from launch.status.outcome import Event, Outcome, TrialKey
+from launch.status.trial_status import format_duration
 from launch.sweep.submission import Submission
-from launch.terminal.words import colour, format_epochs
+from launch.terminal import arm_table
+from launch.terminal.arm_table import ArmRow
+from launch.terminal.words import URGENT, list_counts, mean_and_std, most_urgent
 
-# What a person looks for first, where not all arms fit.
-_MOST_URGENT = ("running", "failed", "blocked", "waiting", "stopped", "cancelled", "done", "queued", HELD, NOT_STARTED)
+_COLUMNS = ("arm", "state", "seeds", "test acc", "epoch", "left")
 
 
 @dataclass
@@ -61,30 +61,42 @@ class ArmProgress:
         """How many seeds have which outcome."""
         return Counter(o.state for o in self.outcomes.values())
 
-    @property
-    def accuracies(self) -> list[float]:
-        """Test accuracies of the seeds that are done, percent."""
-        return [o.test_acc for o in self.outcomes.values() if o.state == "done" and o.test_acc is not None]
+    def row(self) -> ArmRow:
+        """How its seeds stand together."""
+        ended, total = self.counts, len(self.planned.seeds)
+        counts = ended + Counter(running=_seeds(self.running), waiting=_seeds(self.waiting))
+        counts["queued"] += max(0, total - counts.total())
+        state = next((word for word in URGENT if counts[word] > 0), "queued")
+        done = [o.test_acc for o in self.outcomes.values() if o.state == "done" and o.test_acc is not None]
+        mean, std = mean_and_std(done)
+        return ArmRow(
+            id=self.planned.arm.id,
+            name=self.planned.arm.name,
+            state=state,
+            cause=", ".join(dict.fromkeys(o.cause for o in self.outcomes.values() if o.cause and o.state == state)),
+            counts=dict(counts),
+            done=ended["done"],
+            total=total,
+            mean=mean,
+            std=std,
+            epoch=0.0,
+            running=tuple(work.epoch for work in self.running.values()),
+            epochs=int(self.planned.config["epochs"]),
+            latest=self.latest,
+        )
 
-    @property
-    def state(self) -> str:
-        """The word that matters most."""
-        if self.running:
-            return "running"
-        for word in ("failed", "blocked", "cancelled", "stopped", "running", "queued", HELD, NOT_STARTED):
-            if self.counts[word]:
-                return word
-        if len(self.outcomes) == len(self.planned.seeds):
-            return "done"
-        return "waiting" if self.waiting else "queued"
+
+def _seeds(works: Iterable[Work]) -> int:
+    return sum(len(work.seeds) for work in works)
 
 
 class Progress:
     """All arms, in grid order."""
 
     def __init__(self, submission: Submission, slots: int, hint: str = "Ctrl-C: save and stop") -> None:
-        self.common, short = short_names({arm: p.arm.name for arm, p in submission.arms.items()})
-        self.rows = {arm: ArmProgress(planned, short[arm]) for arm, planned in submission.arms.items()}
+        self.names = submission.names
+        self.heading = self.names.heading(f"sweep {submission.name}")
+        self.rows = {arm: ArmProgress(planned, self.names.short[arm]) for arm, planned in submission.arms.items()}
         self.slots, self.hint = slots, hint
         self.before: set[TrialKey] = set()  # trials that were done before this run, which runs nothing for them
         self.trials = sum(len(p.seeds) for p in submission.arms.values())
@@ -97,9 +109,16 @@ class Progress:
     @property
     def tally(self) -> str:
         """Where it has come to, in words: what is over without being done is not among what is done."""
-        counts = self.counts
-        others = (f", {n} {state}" for state, n in sorted(counts.items()) if state != "done")
-        return f"{counts['done']} of {self.trials} done{''.join(others)}"
+        return self._of_all(self.counts)
+
+    @property
+    def standing(self) -> str:
+        """The tally, with what is still to come."""
+        return self._of_all(sum((Counter(row.row().counts) for row in self.rows.values()), Counter()))
+
+    def _of_all(self, counts: Counter[str]) -> str:
+        others = list_counts({state: n for state, n in counts.items() if state != "done"})
+        return f"{counts['done']} of {self.trials} done" + (f", {others}" if others else "")
 
     def update(self, event: Event) -> None:
         """Take in an event of a worker or of the pool."""
@@ -156,76 +175,23 @@ class Progress:
                 yield row.pace
 
 
-def draw_table(progress: Progress, height: int) -> Group:
+def draw_table(progress: Progress, width: int, height: int) -> Group:
     """The table in so many lines: of arms that do not all fit, those that matter first."""
-    states = {arm: row.state for arm, row in progress.rows.items()}
-    common = [_line(f"all: {progress.common}", "dim")] if progress.common else []
-    shown = _chosen(states, max(1, height - 2 - len(common)))
-    table = Table(box=None, pad_edge=False, expand=True)
-    table.add_column("arm", ratio=1, no_wrap=True, overflow="ellipsis")
-    table.add_column("state", no_wrap=True)
-    for column in ("seeds", "epoch", "test acc", "left"):
-        table.add_column(column, justify="right", no_wrap=True)
-    for arm in shown:
-        table.add_row(*_cells(progress, progress.rows[arm], states[arm]))
-    hidden = [state for arm, state in states.items() if arm not in shown]
-    more = [_line(_hidden(hidden), "dim")] if hidden else []
-    return Group(*common, table, *more, _line(_totals(progress)))
-
-
-def _hidden(states: Iterable[str]) -> str:
-    counts = Counter(states)
-    return f"and {counts.total()} more: {', '.join(f'{n} {state}' for state, n in counts.items())}"
-
-
-def _chosen(states: Mapping[str, str], room: int) -> dict[str, None]:
-    """The arms that have a line, in grid order; one line is left to say what is hidden."""
-    if len(states) <= room:
-        return dict.fromkeys(states)
-    first = set(sorted(states, key=lambda arm: _MOST_URGENT.index(states[arm]))[: room - 1])
-    return {arm: None for arm in states if arm in first}
+    rows = [row.row() for row in progress.rows.values()]
+    room = max(1, height - 3)  # without the heading, the columns' heads and the totals
+    shown = most_urgent([row.state for row in rows], room if len(rows) <= room else room - 1) if room > 1 else []
+    arms = list(progress.rows.values())
+    left = [format_duration(s) if (s := progress.seconds_left(arms[n])) else "" for n in shown]
+    table = arm_table.table([rows[n] for n in shown], progress.names, width, _COLUMNS, {"left": left})
+    more = [_line(text, "dim") for text in [arm_table.hidden(rows, shown)] if text]
+    return Group(_line(progress.heading, "dim"), table, *more, _line(_totals(progress)))
 
 
 def _line(text: str, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _cells(progress: Progress, row: ArmProgress, state: str) -> Sequence[Text | str]:
-    running = list(row.running.values())
-    epochs = format_epochs([work.epoch for work in running], int(row.planned.config["epochs"]))
-    return (
-        Text(row.name),
-        Text(state, style=colour(state)),
-        f"{row.counts['done']}/{len(row.planned.seeds)}",
-        epochs,
-        _accuracy(row),
-        format_time_left(progress.seconds_left(row)),
-    )
-
-
-def _accuracy(row: ArmProgress) -> str:
-    """The mean of the seeds that are done, or how far the latest epoch has come."""
-    known = row.accuracies
-    if known:
-        return f"{sum(known) / len(known):.2f}"
-    return f"({row.latest:.2f})" if row.latest is not None else ""
-
-
 def _totals(progress: Progress) -> str:
-    counts = progress.counts
-    running = sum(len(work.seeds) for row in progress.rows.values() for work in row.running)
-    queued = progress.trials - counts.total() - running
-    parts = [f"{counts['done']} of {progress.trials} trials done", f"{running} running", f"{queued} queued"]
-    parts += [f"{n} {state}" for state, n in sorted(counts.items()) if state != "done"]
     left = progress.total_seconds_left()
-    parts += [f"ETA {format_time_left(left)}"] if left else []
-    return "  ".join(parts) + f"   {progress.hint}"
-
-
-def format_time_left(seconds: float | None) -> str:
-    """A time left, in the unit that fits."""
-    if seconds is None:
-        return ""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+    eta = f", ETA {format_duration(left)}" if left else ""
+    return f"{progress.standing}{eta}   {progress.hint}"

@@ -17,7 +17,7 @@ from ablation.errors import AblationError, Blocked, Cancelled
 from ablation.store.attempt import Busy, Fenced
 from ablation.track.ready import where_to_look
 from ablation.trial.observer import Leg, Watch
-from launch.status.trial_status import format_ago
+from launch.status.trial_status import format_ago, format_duration
 
 _WORDS = {Busy: "busy", Fenced: "lost", Cancelled: "cancelled", Blocked: "blocked"}  # failures that are none
 Results = Mapping[int, Mapping[str, Any] | AblationError]
@@ -73,7 +73,9 @@ class TrialLines(Watch):
         """The epoch's line, with the time left."""
         spent = time.monotonic() - self._began
         left = spent / max(1, epoch - self._first) * (self._epochs - epoch)
-        self._print_line(f"seed {seed} epoch {epoch}/{self._epochs}  {format_metrics(metrics)}  ETA {left:.0f} s")
+        self._print_line(
+            f"seed {seed} epoch {epoch}/{self._epochs}  {format_metrics(metrics)}  ETA {format_duration(left)}"
+        )
 
     def end(self, seed: int, result: Mapping[str, Any]) -> None:
         """Nothing: the panel says it all."""
@@ -167,8 +169,8 @@ def _row(seed: int, outcome: Mapping[str, Any] | AblationError) -> tuple[str, ..
         )
     texts = {k: "not finite" if v is None else f"{v:.3f}" if "loss" in k else f"{v:.2f}" for k, v in _numbers(outcome)}
     best = f"{texts['best_test_acc']} (epoch {outcome['best_epoch']})"
-    time_ = f"{outcome['seconds']:.0f} s"
-    return str(seed), texts["test_acc"], best, texts["test_loss"], texts["train_acc"], time_
+    spent = format_duration(outcome["seconds"])
+    return str(seed), texts["test_acc"], best, texts["test_loss"], texts["train_acc"], spent
 
 
 def _numbers(outcome: Mapping[str, Any]) -> list[tuple[str, float | None]]:

@@ -3,27 +3,47 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+
+from rich.text import Text
+
+from launch.status.outcome import HELD, NOT_STARTED
 
 _SHOWN = 2  # trainings whose epochs are shown
+# What matters first, with its colour for rich. By this order an arm's state is chosen among its trials', and the arms
+# to show where not all fit.
 _STATES = {
-    "running": "cyan",
-    "queued": "yellow",
-    "stopped": "yellow",
-    "done": "green",
     "failed": "red",
-    "blocked": "magenta",
     "stale": "magenta",
+    "running": "cyan",
+    "waiting": "cyan",  # for another process, which trains it
+    "queued": "yellow",
+    "blocked": "magenta",
+    "stopped": "yellow",
+    "cancelled": "",
+    HELD: "magenta",
+    "new": "",
+    NOT_STARTED: "",
+    "done": "green",
 }
+URGENT = tuple(_STATES)
 
 
-# What matters first: by it an arm's state is chosen among its trials', and the arms to show where not all fit.
-URGENT = ("failed", "stale", "running", "queued", "blocked", "stopped", "cancelled", "new", "done")
+def state_text(state: str, number: int, total: int, why: str = "", more: str = "") -> Text:
+    """The state of an arm, in its colour: of how many of its trials, if not of all, and why."""
+    text = state if number == total else f"{number} {state}"
+    text = f"{text}: {why}" if why and state != "done" else text
+    return Text("; ".join(filter(None, [text, more])), style=_STATES.get(state, ""))
 
 
-def colour(state: str) -> str:
-    """As rich takes it; empty for a word without one."""
-    return _STATES.get(state, "")
+def ordered(counts: Mapping[str, int]) -> dict[str, int]:
+    """How many are in which state: what is done, then what matters first; states that none has are left out."""
+    return {state: counts[state] for state in dict.fromkeys(["done", *URGENT, *counts]) if counts.get(state)}
+
+
+def list_counts(counts: Mapping[str, int]) -> str:
+    """`2 done, 1 failed`."""
+    return ", ".join(f"{n} {state}" for state, n in ordered(counts).items())
 
 
 def most_urgent(states: Sequence[str], limit: int) -> list[int]:

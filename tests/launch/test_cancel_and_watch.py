@@ -237,7 +237,7 @@ def test_what_changes_is_told_until_nothing_is_in_flight(
             "[1 of 4 done, 1 not started] cutout seed 0: not started",
             "baseline seed 1: running at epoch 0, process 7 on n1",
             "mixup seed 0: running at epoch 1, process 7 on n1",
-            "baseline seed 1: epoch 2, test 52.00%",
+            "baseline seed 1 epoch 2/3  test 52.00%",
             "mixup seed 0: waits to be tried again (preempted)",
             "baseline seed 1: waits to be tried again",
             "[2 of 4 done, 1 not started] baseline seed 1: done, test 88.80%",

@@ -172,7 +172,7 @@ def test_the_module_is_the_same_command(demo: Submission) -> None:
     line = [sys.executable, "-m", "launch", "status", "--out", str(demo.out)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert done.returncode == 1
-    assert "6 trials: 2 done, 1 running, 1 new, 1 stopped, 1 failed" in done.stdout
+    assert "6 trials: 2 done, 1 failed, 1 running, 1 stopped, 1 new" in done.stdout
     assert done.stderr == ""
 
 

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
 import yaml
+from rich.console import Console
 
 from launch.cli import main
+from launch.cli.selection import Filter, select
+from launch.status.sweep_status import narrow_submission
 from launch.sweep import earlier_arms
 from launch.sweep.earlier_arms import describe_changes
 from launch.sweep.submission import Submission
+from launch.terminal.sweep_progress import Progress, draw_table
 from tests.launch.handmade import epoch, failed, finish, make, seed_folder, start, sweep
 from tests.launch.test_cli_verbs import asked, said
 
@@ -42,6 +47,26 @@ def test_runs_are_found_by_the_names_that_status_shows(capsys: Capture, two: Sub
     for name in ("mixup lr=0.3", "aug=mixup,optim.lr=0.3", two.arms[b].arm.name):
         assert asked(capsys, two, "explain", "baseline", name)[1]["b"] == b
     assert asked(capsys, two, "explain", "baseline", "--sweep", "two")[1]["id"] == a
+
+
+def test_an_arm_has_one_name_in_every_view_whichever_part_is_shown(capsys: Capture, tmp_path: Path) -> None:
+    """A later submission of the sweep has another budget, so that the names of all arms say it."""
+    old = sweep(tmp_path, "aug=mixup epochs=5", "aug=cutout epochs=5", name="grown")
+    new = sweep(tmp_path, "aug=mixup epochs=7", "aug=mixup epochs=7 optim.lr=0.3", name="grown")
+    id_, name = next(iter(old.arms)), "mixup epochs=5"
+    make(seed_folder(old, 0), 1, start(), failed("oom"))
+    for line in (["status"], ["status", "--id", id_], ["logs", "--id", id_], ["logs", id_], ["logs", "--failed"]):
+        assert name in said(capsys, new, *line)[1]
+    written = io.StringIO()
+    loaded = select(tmp_path, "grown", Filter(ids=(id_,)))
+    part = narrow_submission(loaded.submissions[-1], loaded.trials)
+    Console(file=written, width=100).print(draw_table(Progress(part, 1), 100, 20))
+    assert f"{name} " in written.getvalue()
+    for shown in (name, "mixup", "aug=mixup"):  # as it was among the arms of its own submission
+        (found,) = {r for r in old.arms if r in said(capsys, new, "explain", shown)[1]}
+        assert found == id_
+    text = said(capsys, new, "explain", id_[:8])[1].splitlines()
+    assert text[0].split("  ")[-1] == f"{name}, in sweep grown"
 
 
 def test_one_run_is_told_with_its_history(capsys: Capture, two: Submission) -> None:

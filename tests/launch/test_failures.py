@@ -87,7 +87,7 @@ def test_the_story_of_a_trial(capsys: Capture, broken: Submission) -> None:
     code, text = said(capsys, broken, "logs", arm[:8])
     assert code == 0
     told = [line.strip().partition("  ")[2] or line.strip() for line in text.splitlines()]
-    assert told[0] == f"{broken.arms[arm].arm.name}: done"
+    assert told[0] == f"{broken.names.short[arm]}: done"
     assert told[2:6] == [
         "starts, on cpu (1 threads), fp32",
         "epoch 1  test 50.00%",

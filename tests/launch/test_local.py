@@ -103,7 +103,7 @@ def test_ctrl_c_saves_and_the_same_command_resumes(undisturbed: Path, place: Pla
     run.kill(signal.SIGINT)
     said = run.wait(130)
     assert "the same command resumes" in said
-    assert "2 not started, 2 stopped" in said
+    assert "2 stopped, 2 not started" in said
     assert living_driver(driver) is None
     assert place.clean()
     place.fast()

@@ -104,13 +104,13 @@ def test_the_table_is_read_by_people(
     said = capsys.readouterr().out
     lines = said.splitlines()
     assert lines[0].startswith(f"sweep main in {tmp_path}, all with ")
-    assert lines[1].split() == ["id", "arm", "state", "done", "missing", "to", "come"]
-    assert lines[2].split() == [planned[1].arm.id[:8], "mixup", "1", "failed:", "diverged", "0/2", "0,1", "unknown"]
+    assert lines[1].split() == ["id", "arm", "state", "seeds", "missing", "to", "come"]
+    assert lines[2].split() == [planned[1].arm.id[:6], "mixup", "1", "failed:", "diverged", "0/2", "0,1", "unknown"]
     assert "1 new" in lines[3]
-    assert "... and 1 more arm (hydra.launcher.rows=0 lists all)" in said
-    assert "3 arms, 5 trials: 1 failed, 3 new, 1 done" in said
+    assert "and 1 more arm: 1 new (hydra.launcher.rows=0 lists all)" in said
+    assert "3 arms, 5 trials: 1 done, 1 failed, 3 new" in said
     assert (
-        "to come: training of 12.0 h on CPU, if it is one trial after another (from 1 run on cpu (1 threads))" in said
+        "to come: training of 12 h on CPU, if it is one trial after another (from 1 run on cpu (1 threads))" in said
     )
     assert f"is not in this grid, and kept (1 new): {planned[0].arm.id[:8]}" in said
     assert lines[-1] == "run it: python launch/run.py -m aug=mixup,cutout"

@@ -29,7 +29,7 @@ def test_they_are_listed_by_when_they_were_submitted_last(tmp_path: Path, capsys
     head, *rows = [line.split() for line in said.splitlines()]
     assert head == ["sweep", "last", "submitted", "submissions", "arms", "trials"]
     assert [(row[0], *row[3:5]) for row in rows] == [("second", "1", "1"), ("first", "2", "2")]
-    assert " ".join(rows[1][5:]) == "3 trials: 1 done, 1 new, 1 stopped"
+    assert " ".join(rows[1][5:]) == "3 trials: 1 done, 1 stopped, 1 new"
 
     code, said, _ = told(tmp_path, capsys, "--json")
     facts = json.loads(said)

@@ -264,6 +264,6 @@ def test_a_failed_teacher_blocks_its_students_which_have_not_failed(tmp_path: Pa
     done = sweep(tmp_path, "-m", "loss=distill", "teacher=same,optim.lr=1e30", "rounds=2")
     assert done.returncode == 1, done.stdout + done.stderr
     assert len(list(tmp_path.glob("*/seed-0/result.json"))) == 3, "the other chain is trained"
-    assert "3 of 6 done, 2 blocked, 1 failed" in done.stdout
+    assert "3 of 6 done, 1 failed, 2 blocked" in done.stdout
     begun = {p.parents[2].name for p in tmp_path.glob("*/seed-0/attempt-*/journal.jsonl")}
     assert len(begun) == 4, "the blocked were never begun"

@@ -21,4 +21,4 @@ def test_of_many_reasons_a_few_are_told_and_where_the_others_stand() -> None:
     lines = report_lines(RoundReport(done=0, in_queue=0, owned_by_other=0, not_submitted=0, given_up=full))
     assert len(lines) == 7
     assert lines[1] == "0000000000000000/seed-0: given up: disk: /out/0000000000000000/next.pt: the disk is full"
-    assert lines[-1] == "and 995 more reasons to give up: `ablation logs --failed` has them all"
+    assert lines[-1] == "and 995 more reasons: `ablation logs --failed` has them all"
