@@ -56,6 +56,7 @@ class RoundReport:
     jobs: tuple[str, ...] = ()  # SLURM's numbers of the arrays submitted in this round
     notes: tuple[str, ...] = ()
     unit: str = "trials"  # what the numbers count
+    names: Mapping[str, str] = field(default_factory=dict)  # what people call its arms, by id
 
     @property
     def over(self) -> bool:
@@ -160,6 +161,7 @@ def _submit(view: SubmissionView, found: Triage, canary: CanaryState, me: str) -
         retried={v.work.label: v.cause for v in found.decisions if v.decision == RETRY},
         jobs=tuple(a.job for a in submitter.arrays),
         unit=_unit(view.submission),
+        names=view.submission.names.short,
     )
     if keeper.job and report.refused and not (report.in_queue or report.owned_by_other or report.not_submitted):
         keeper.cancel()
@@ -205,19 +207,26 @@ def report_lines(report: RoundReport) -> list[str]:
     }
     standing = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
     lines = [f"{report.unit}: {standing}" if standing else "nothing to do"]
-    lines += _lines(report.retried, "tried again after ")
-    lines += _lines(report.refused, "refused by SLURM: ")
-    lines += _lines(report.given_up, "given up: ")
+    lines += _lines(report, report.retried, "tried again after ")
+    lines += _lines(report, report.refused, "refused by SLURM: ")
+    lines += _lines(report, report.given_up, "given up: ")
     lines += [f"submitted as SLURM jobs {', '.join(report.jobs)}"] if report.jobs else []
     return lines + [f"note: {note}" for note in report.notes]
 
 
-def _lines(by_label: Mapping[str, str], what: str) -> list[str]:
+def _lines(report: RoundReport, by_label: Mapping[str, str], what: str) -> list[str]:
     """A line a reason. A full disk gives each trial one of its own, with a path, and so not all of them are told."""
-    reasons = [f"{few(labels)}: {what}{text}" for text, labels in grouped(by_label.items()).items()]
+    named = ((_name(report, label), text) for label, text in by_label.items())
+    reasons = [f"{few(names)}: {what}{text}" for text, names in grouped(named).items()]
     left = len(reasons) - _REASONS
     more = f"and {plural(left, 'more reason')}: `ablation logs --failed` has them all"
     return reasons[:_REASONS] + [more] * (left > 0)
+
+
+def _name(report: RoundReport, label: str) -> str:
+    """As in the tables: `mixup seed 0`, which has the label `5be9c8134f7a0b12/seed-0`."""
+    id_, _, seeds = label.partition("/seed-")
+    return f"{report.names[id_]} seed {seeds.replace('+', ', ')}" if id_ in report.names else label
 
 
 def next_commands(submission: Submission) -> list[str]:
@@ -257,9 +266,9 @@ class Rounds:
                 self._print_line(f"warning: {trouble}; it is tried again")
                 continue
             for line in (
-                *_lines(report.retried, "tried again after "),
-                *_lines(report.refused, "refused by SLURM, which is asked again: "),
-                *_lines(report.given_up, "given up: "),
+                *_lines(report, report.retried, "tried again after "),
+                *_lines(report, report.refused, "refused by SLURM, which is asked again: "),
+                *_lines(report, report.given_up, "given up: "),
                 *(f"note: {note}" for note in report.notes),
             ):
                 self._print_line(line)

@@ -15,6 +15,13 @@ def test_trials_with_the_same_reason_share_a_line() -> None:
     ]
 
 
+def test_trials_are_called_as_in_every_other_view() -> None:
+    arms = {"5be9c8134f7a0b12": "no aug", "f4ebe45399847b93": "mixup alpha=0.3"}
+    retried = {"5be9c8134f7a0b12/seed-0": "oom", "f4ebe45399847b93/seed-0+1": "oom"}
+    lines = report_lines(RoundReport(0, 2, 0, 0, given_up={}, retried=retried, names=arms))
+    assert lines[1:] == ["no aug seed 0, mixup alpha=0.3 seed 0, 1: tried again after oom"]
+
+
 def test_of_many_reasons_a_few_are_told_and_where_the_others_stand() -> None:
     """A full disk gives each trial a reason of its own, with a path in it."""
     full = {f"{n:016x}/seed-0": f"disk: /out/{n:016x}/next.pt: the disk is full" for n in range(1000)}
