@@ -87,7 +87,9 @@ class Archive:
         yield self.names
         for submission in self.submissions:
             names = full_names(submission.arms.values())
-            yield from (common_and_distinct(names)[1], short_names(names).short, submission.names.short)
+            yield from (common_and_distinct(names)[1], short_names(names).short)
+        for submission in {s.name: s for s in self.submissions}.values():
+            yield submission.names.short
 
     def record(self, id_: str) -> ArmRecord:
         """What is known of an id: its folder says it, or else the newest submission does."""
