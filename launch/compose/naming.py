@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import yaml
 
@@ -20,6 +20,8 @@ from ablation.config import GROUPS, MANY
 from ablation.store.identity import Rules, surrounding
 from launch.compose.overrides import settings
 from launch.compose.paths import CONF
+
+Named = TypeVar("Named")  # a name, or the folder of what has it
 
 BASELINE = "baseline"  # what has no overrides of its own
 _DIGITS = 6  # of an id, where names do not tell arms apart
@@ -66,9 +68,9 @@ def few(names: Sequence[str], most: int = 3) -> str:
     return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
 
 
-def grouped(said: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+def grouped(said: Iterable[tuple[Named, str]]) -> dict[str, list[Named]]:
     """From names, each with what is said of it: by what is said, all of which it is said."""
-    names: dict[str, list[str]] = {}
+    names: dict[str, list[Named]] = {}
     for name, text in said:
         names.setdefault(text, []).append(name)
     return names

@@ -16,6 +16,8 @@ from launch.compose.arm import Planned, full_names, names_of
 from launch.compose.naming import few, grouped
 from launch.compose.paths import CONF
 
+_NAMED = 3  # arms that are set beside each other
+
 # Option -> the values at which it changes nothing, if all others are as in its YAML; tests/test_neutral.py trains each
 # beside the baseline.
 OFF: dict[str, dict[str, float]] = {
@@ -100,7 +102,7 @@ def _other_test_images(planned: Sequence[Planned], short: Mapping[str, str]) -> 
         source = json.dumps([data["_target_"], data.get("content") or data.get("path")])
         chosen.setdefault(source, {}).setdefault(json.dumps(_images(data)), p)
     return [
-        f"{few([short[p.arm.id] for p in arms.values()])} are measured on different test images "
+        f"{' and '.join([short[p.arm.id] for p in arms.values()][:_NAMED])} are measured on different test images "
         "(data.test_subset, data.split_seed): their accuracies do not compare"
         for arms in chosen.values()
         if len(arms) > 1

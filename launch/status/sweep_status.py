@@ -13,7 +13,8 @@ from launch.status import trial_status
 from launch.status.outcome import NOT_STARTED, Outcome, TrialKey
 from launch.status.retry_policy import HOLD, REFUSED, RESET, RETRY, STOP, Decision
 from launch.status.trial_status import TrialStatus
-from launch.sweep.earlier_arms import command_key, commands, same_command, stale
+from launch.sweep import arm_commands
+from launch.sweep.earlier_arms import stale
 from launch.sweep.submission import Submission
 
 _WAITING = ("new", "stopped")  # what a driver may still start
@@ -101,8 +102,8 @@ def narrow_submission(submission: Submission, trials: Sequence[Trial]) -> Submis
 def _stale(out: Path, planned: Sequence[Planned]) -> dict[str, str]:
     """Of arms, newest first: those whose command gave a newer one, and what has changed, by id."""
     newest: dict[str, Planned] = {}
-    pairs = [(p, newest.setdefault(command_key(command), p)) for p in planned for command in commands(p)]
-    pairs = [(p, now) for p, now in pairs if p is not now and same_command(commands(p), now)]
+    pairs = [(p, newest.setdefault(arm_commands.key(command), p)) for p in planned for command in arm_commands.of(p)]
+    pairs = [(p, now) for p, now in pairs if p is not now and arm_commands.give(arm_commands.of(p), now)]
     return {p.arm.id: str(stale(out / p.arm.id, p.config, now)) for p, now in pairs}
 
 

@@ -1,33 +1,28 @@
 """The arms that have been run into a folder, for whoever is about to run more: which are alike, and which are stale.
 
 An arm is stale if the command that it came from gives another arm now, since a default or an option has changed. That
-hangs on the overrides and the search path, and not on names, which are for people. Several commands may give one arm:
-each counts. Arms are found by their small `arm.json`; the
-configuration is read only of those that matter.
+hangs on its commands (`launch.sweep.arm_commands`), and not on names, which are for people. Arms are found by their
+small `arm.json`; the configuration is read only of those that matter.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hydra.errors import HydraException
-
 from ablation.store import arm_files
 from ablation.store.arm_files import ARM, DamagedArm
-from ablation.store.atomic import read_mapping
 from ablation.store.file_errors import in_words
-from ablation.store.identity import CONTENT, PATH, REVISED, difference, theirs
-from ablation.track.trial_files import SWEEPS
+from ablation.store.identity import CONTENT, PATH, REVISED, difference
 from launch.compose.arm import Config, Planned, has_run
-from launch.compose.naming import full_name, rules
-from launch.compose.overrides import Overrides, search_paths_in
+from launch.compose.naming import grouped, rules
+from launch.compose.overrides import Overrides
+from launch.sweep import arm_commands
 
-COMMANDS = "commands"  # in the file of a sweep that asked for an arm otherwise than `arm.json` says
 _MOST_ALIKE = 20  # arms with the same options: the newest tell enough of what a run costs
 _BY_PATH = "its images were known by their path only, and are now known by their content"
 _BY_RULES = "its id was made by earlier rules; see CHANGELOG.md"  # the ids differ, and what is in them does not
@@ -67,12 +62,16 @@ class EarlierArms:
 
     def stale(self, planned: Planned, present: Collection[str] = ()) -> StaleArm | None:
         """The newest stale arm that came from the same command, has run, and is none of the `present` ids."""
-        keys = dict.fromkeys(command_key(command) for command in commands(planned))
+        keys = dict.fromkeys(arm_commands.key(command) for command in arm_commands.of(planned))
         for folder in dict.fromkeys(folder for key in keys for folder in self._by_command.get(key, [])):
             other = folder.name not in {*present, planned.arm.id} and has_run(folder)
-            if other and (config := self.config(folder)) and same_command(self._commands(folder), planned):
+            if other and (config := self.config(folder)) and arm_commands.give(self.commands(folder), planned):
                 return stale(folder, config, planned)
         return None
+
+    def commands(self, folder: Path) -> list[Overrides]:
+        """The commands that have given the arm in a folder."""
+        return arm_commands.of_folder(folder, self.arm(folder))
 
     def alike(self, planned: Planned) -> list[Path]:
         """The folders of arms with the same option of each group and a result, newest first, not too many."""
@@ -84,23 +83,12 @@ class EarlierArms:
 
     @cached_property
     def _by_command(self) -> dict[str, list[Path]]:
-        keys = ((folder, {command_key(command) for command in self._commands(folder)}) for folder in self.folders)
-        return _grouped((key, folder) for folder, own in keys for key in own if key)
-
-    def unknown_commands(self, folder: Path, asked: Sequence[Overrides]) -> list[Overrides]:
-        """Of those that ask for an arm now, the ones of which its folder says nothing."""
-        known = {command_key(command) for command in self._commands(folder)} if asked else set()
-        return [command for command in asked if command_key(command) not in known]
-
-    def _commands(self, folder: Path) -> list[Overrides]:
-        """As `commands`, of an arm that is there: what `arm.json` has, and the sweeps that asked for it otherwise."""
-        arm, others = self.arm(folder), sorted((folder / SWEEPS).glob("*.json"))
-        own = [_with_search(arm)] if arm and "overrides" in arm else []
-        return own + [command for file in others for command in read_mapping(file).get(COMMANDS, [])]
+        keys = ((folder, set(map(arm_commands.key, self.commands(folder)))) for folder in self.folders)
+        return grouped((folder, key) for folder, own in keys for key in own if key)
 
     @cached_property
     def _by_groups(self) -> dict[str, list[Path]]:
-        return _grouped((_groups_key(arm["groups"]), folder) for folder, arm in self.all)
+        return grouped((folder, _groups_key(arm["groups"])) for folder, arm in self.all)
 
     def _read(self, read: Callable[[Path], dict[str, Any]], folder: Path) -> dict[str, Any] | None:
         try:
@@ -127,27 +115,6 @@ def stale(folder: Path, config: Mapping[str, Any], now: Planned) -> StaleArm | N
     if folder.name == now.arm.id:
         return None
     return StaleArm(folder, difference(config, now.config, rules(), (folder.name, now.arm.id)))
-
-
-def commands(planned: Planned) -> list[Overrides]:
-    """The overrides that give this arm, of each row that does, with the search path."""
-    own = vars(planned.arm)
-    return [_with_search({**own, "overrides": row}) for row in (planned.arm.overrides, *planned.also.values())]
-
-
-def command_key(command: Overrides, users: tuple[str, ...] = ()) -> str:
-    """The same for all commands that are alike, and for few others; empty if Hydra cannot read it."""
-    try:
-        return full_name(command, users)
-    except (HydraException, TypeError):
-        return ""
-
-
-def same_command(asked: Iterable[Overrides], now: Planned) -> bool:
-    """Whether one of these commands is like one that gives `now`."""
-    users = theirs(now.config)
-    alike = {command_key(command, users) for command in commands(now)} & {command_key(each, users) for each in asked}
-    return bool(alike - {""})
 
 
 def notes(planned: Planned) -> list[str]:
@@ -185,21 +152,9 @@ def describe_changes(changes: Mapping[str, tuple[Any, Any]]) -> str:
     return ", ".join(keys + made) + ("; see CHANGELOG.md" if made else "")
 
 
-def _with_search(arm: Mapping[str, Any]) -> list[str]:
-    """The overrides that `arm.json` has, after the search path of its line."""
-    return [*search_paths_in(str(arm.get("command", ""))), *arm["overrides"]]
-
-
 def _groups_key(groups: Mapping[str, str]) -> str:
     """What arms that are alike have in common: the option of each group but the schedule, which costs nothing."""
     return json.dumps({group: option for group, option in groups.items() if group != "sched"}, sort_keys=True)
-
-
-def _grouped(pairs: Iterable[tuple[str, Path]]) -> dict[str, list[Path]]:
-    grouped: dict[str, list[Path]] = {}
-    for key, folder in pairs:
-        grouped.setdefault(key, []).append(folder)
-    return grouped
 
 
 def _format_value(value: Any) -> str:

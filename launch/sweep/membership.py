@@ -18,7 +18,9 @@ from ablation.store.result import RESULT
 from ablation.track.trial_files import SWEEPS
 from launch.compose.arm import Planned
 from launch.compose.naming import short_names
-from launch.sweep.earlier_arms import COMMANDS, EarlierArms, commands
+from launch.sweep import arm_commands
+from launch.sweep.arm_commands import NOTED
+from launch.sweep.earlier_arms import EarlierArms
 
 _LOCK = ".asked.lock"
 _PATIENCE = 60.0  # seconds to wait for another shell that asks
@@ -31,7 +33,7 @@ def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]], planned: Ite
     and whose runs in MLflow have to be brought up to date, see `launch.sweep.upload.upload_news`.
     """
     file = f"{quote(sweep, safe='')}.json"
-    news, asked = [], {p.arm.id: commands(p) for p in planned}
+    news, asked = [], {p.arm.id: arm_commands.of(p) for p in planned}
     with FileLock(out / _LOCK, timeout=_PATIENCE):
         noted = {path.parents[1].name: read_mapping(path) for path in out.glob(f"*/{SWEEPS}/{file}")}
         arms = EarlierArms(out)
@@ -40,8 +42,10 @@ def join(out: Path, sweep: str, seeds: Mapping[str, Iterable[int]], planned: Ite
         for id_, title in short_names(names)[1].items():
             old = noted.get(id_, {})
             now = {"name": title, "seeds": sorted({*old.get("seeds", []), *seeds.get(id_, [])})}
-            other = [*old.get(COMMANDS, []), *arms.unknown_commands(out / id_, asked.get(id_, []))]
-            whole = {**now, COMMANDS: other} if other else now
+            other = old.get(NOTED, [])
+            if id_ in asked:
+                other = [*other, *arm_commands.unknown(asked[id_], arms.commands(out / id_))]
+            whole = {**now, NOTED: other} if other else now
             if old != whole:
                 (out / id_ / SWEEPS).mkdir(exist_ok=True)
                 write_atomic(out / id_ / SWEEPS / file, json.dumps(whole).encode())

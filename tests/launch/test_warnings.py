@@ -128,7 +128,7 @@ def test_a_part_of_the_test_set_and_different_parts_are_noted() -> None:
     assert said in first, "of both arms"
     assert first.count("test_subset=") == 3
     assert len(others) == 1, notes
-    assert "and aug=mixup are measured on different test images" in others[0]
+    assert "and mixup are measured on different test images" in others[0]
     drawn = [["data.test_subset=100"], ["data.test_subset=100", "data.split_seed=1"]]
     assert "only: 100 images, drawn from each class" in sweep_notes(planned(*drawn))[0]
     assert "do not compare" in sweep_notes(planned(*drawn))[1]
