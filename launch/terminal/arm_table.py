@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import groupby
 from types import MappingProxyType
@@ -132,12 +132,13 @@ def table(
 
 def hidden(rows: Sequence[ArmRow], shown: Sequence[int]) -> str:
     """What is said of the arms that are not shown; empty if all are."""
-    left = [row.state for n, row in enumerate(rows) if n not in set(shown)]
+    visible = set(shown)
+    left = [row.state for n, row in enumerate(rows) if n not in visible]
     return f"and {plural(len(left), 'more arm')}: {list_counts(Counter(left))}" if left else ""
 
 
 def _cells(rows: Sequence[ArmRow], names: ArmNames, column: str) -> list[str | Text]:
-    digits = _digits(rows)
+    digits = _digits(names.short)
     cell: dict[str, Callable[[ArmRow], str | Text]] = {
         "id": lambda row: row.id[:digits],
         "arm": lambda row: Text(names.short[row.id] + " (stale)" * bool(row.stale)),
@@ -149,9 +150,9 @@ def _cells(rows: Sequence[ArmRow], names: ArmNames, column: str) -> list[str | T
     return [cell[column](row) for row in rows]
 
 
-def _digits(rows: Sequence[ArmRow]) -> int:
-    """How much of an id tells it from the others."""
-    return next(n for n in (6, 8, 16) if n == 16 or len({row.id[:n] for row in rows}) == len(rows))
+def _digits(ids: Collection[str]) -> int:
+    """How much of an id tells it from the others, be they shown or not."""
+    return next(n for n in (6, 8, 16) if n == 16 or len({id_[:n] for id_ in ids}) == len(ids))
 
 
 def _accuracy(row: ArmRow) -> str:

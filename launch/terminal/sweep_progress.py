@@ -109,14 +109,10 @@ class Progress:
     @property
     def tally(self) -> str:
         """Where it has come to, in words: what is over without being done is not among what is done."""
-        return self._of_all(self.counts)
+        return self.describe(self.counts)
 
-    @property
-    def standing(self) -> str:
-        """The tally, with what is still to come."""
-        return self._of_all(sum((Counter(row.row().counts) for row in self.rows.values()), Counter()))
-
-    def _of_all(self, counts: Counter[str]) -> str:
+    def describe(self, counts: Counter[str]) -> str:
+        """So many of all trials are done, and so many others are in which state."""
         others = list_counts({state: n for state, n in counts.items() if state != "done"})
         return f"{counts['done']} of {self.trials} done" + (f", {others}" if others else "")
 
@@ -179,19 +175,20 @@ def draw_table(progress: Progress, width: int, height: int) -> Group:
     """The table in so many lines: of arms that do not all fit, those that matter first."""
     rows = [row.row() for row in progress.rows.values()]
     room = max(1, height - 3)  # without the heading, the columns' heads and the totals
-    shown = most_urgent([row.state for row in rows], room if len(rows) <= room else room - 1) if room > 1 else []
+    limit = room if len(rows) <= room else room - 1  # a line says what is hidden
+    shown = most_urgent([row.state for row in rows], limit) if limit else []
     arms = list(progress.rows.values())
     left = [format_duration(s) if (s := progress.seconds_left(arms[n])) else "" for n in shown]
     table = arm_table.table([rows[n] for n in shown], progress.names, width, _COLUMNS, {"left": left})
     more = [_line(text, "dim") for text in [arm_table.hidden(rows, shown)] if text]
-    return Group(_line(progress.heading, "dim"), table, *more, _line(_totals(progress)))
+    return Group(_line(progress.heading, "dim"), table, *more, _line(_totals(progress, rows)))
 
 
 def _line(text: str, style: str = "") -> Text:
     return Text(text, style, no_wrap=True, overflow="ellipsis")
 
 
-def _totals(progress: Progress) -> str:
+def _totals(progress: Progress, rows: Iterable[ArmRow]) -> str:
     left = progress.total_seconds_left()
     eta = f", ETA {format_duration(left)}" if left else ""
-    return f"{progress.standing}{eta}   {progress.hint}"
+    return f"{progress.describe(sum((Counter(row.counts) for row in rows), Counter()))}{eta}   {progress.hint}"

@@ -109,9 +109,7 @@ def test_the_table_is_read_by_people(
     assert "1 new" in lines[3]
     assert "and 1 more arm: 1 new (hydra.launcher.rows=0 lists all)" in said
     assert "3 arms, 5 trials: 1 done, 1 failed, 3 new" in said
-    assert (
-        "to come: training of 12 h on CPU, if it is one trial after another (from 1 run on cpu (1 threads))" in said
-    )
+    assert "to come: training of 12 h on CPU, if it is one trial after another (from 1 run on cpu (1 threads))" in said
     assert f"is not in this grid, and kept (1 new): {planned[0].arm.id[:8]}" in said
     assert lines[-1] == "run it: python launch/run.py -m aug=mixup,cutout"
 
