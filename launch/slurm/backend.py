@@ -138,7 +138,7 @@ def retry(submission: Submission, trials: Sequence[Trial], seen: int, console: C
 
 def rounds(submissions: Sequence[Submission], print_line: Callable[[str], None]) -> Rounds:
     """The rounds in which what has ended is judged and tried again."""
-    return Rounds([submission.folder for submission in submissions], print_line)
+    return Rounds(submissions, print_line)
 
 
 def upload(submission: Submission) -> list[str]:

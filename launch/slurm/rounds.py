@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -207,26 +207,26 @@ def report_lines(report: RoundReport) -> list[str]:
     }
     standing = ", ".join(f"{n} {what}" for what, n in counts.items() if n)
     lines = [f"{report.unit}: {standing}" if standing else "nothing to do"]
-    lines += _lines(report, report.retried, "tried again after ")
-    lines += _lines(report, report.refused, "refused by SLURM: ")
-    lines += _lines(report, report.given_up, "given up: ")
+    lines += _lines(report.names, report.retried, "tried again after ")
+    lines += _lines(report.names, report.refused, "refused by SLURM: ")
+    lines += _lines(report.names, report.given_up, "given up: ")
     lines += [f"submitted as SLURM jobs {', '.join(report.jobs)}"] if report.jobs else []
     return lines + [f"note: {note}" for note in report.notes]
 
 
-def _lines(report: RoundReport, by_label: Mapping[str, str], what: str) -> list[str]:
+def _lines(names: Mapping[str, str], by_label: Mapping[str, str], what: str) -> list[str]:
     """A line a reason. A full disk gives each trial one of its own, with a path, and so not all of them are told."""
-    named = ((_name(report, label), text) for label, text in by_label.items())
-    reasons = [f"{few(names)}: {what}{text}" for text, names in grouped(named).items()]
+    named = ((_name(names, label), text) for label, text in by_label.items())
+    reasons = [f"{few(own)}: {what}{text}" for text, own in grouped(named).items()]
     left = len(reasons) - _REASONS
     more = f"and {plural(left, 'more reason')}: `ablation logs --failed` has them all"
     return reasons[:_REASONS] + [more] * (left > 0)
 
 
-def _name(report: RoundReport, label: str) -> str:
+def _name(names: Mapping[str, str], label: str) -> str:
     """As in the tables: `mixup seed 0`, which has the label `5be9c8134f7a0b12/seed-0`."""
     id_, _, seeds = label.partition("/seed-")
-    return f"{report.names[id_]} seed {seeds.replace('+', ', ')}" if id_ in report.names else label
+    return f"{names[id_]} seed {seeds.replace('+', ', ')}" if id_ in names else label
 
 
 def next_commands(submission: Submission) -> list[str]:
@@ -241,8 +241,9 @@ def next_commands(submission: Submission) -> list[str]:
 class Rounds:
     """The rounds of these submissions while somebody looks on; `print_line` gets what happens, in each round."""
 
-    def __init__(self, folders: Iterable[Path], print_line: Callable[[str], None]) -> None:
-        self._open, self._print_line = list(folders), print_line
+    def __init__(self, submissions: Sequence[Submission], print_line: Callable[[str], None]) -> None:
+        self._open, self._print_line = [submission.folder for submission in submissions], print_line
+        self._names = {id_: name for submission in submissions for id_, name in submission.names.short.items()}
         self._known = set(self._open)
         self._followed = set[Path]()  # those that were not over at first, so that SLURM has been asked anyway
         self._due, self._failures = 0.0, 0
@@ -257,32 +258,39 @@ class Rounds:
         began = time.monotonic()
         if self.over() or began < self._due:
             return
-        trouble = ""
+        trouble, reports = "", list[RoundReport]()
         for folder in list(self._open):
             try:
-                report = make_round(folder)
+                reports.append(make_round(folder))
             except (AblationError, OSError) as e:
                 trouble = in_words(e)
                 self._print_line(f"warning: {trouble}; it is tried again")
                 continue
-            for line in (
-                *_lines(report, report.retried, "tried again after "),
-                *_lines(report, report.refused, "refused by SLURM, which is asked again: "),
-                *_lines(report, report.given_up, "given up: "),
-                *(f"note: {note}" for note in report.notes),
-            ):
-                self._print_line(line)
-            if report.over:
+            if reports[-1].over:
                 self._open.remove(folder)
                 self._dismiss(folder)
             self._followed.add(folder)
-            self._open += [later for later in report.later if later not in self._known]
-            self._known.update(report.later)
+            self._open += [later for later in reports[-1].later if later not in self._known]
+            self._known.update(reports[-1].later)
+        self._tell(reports)
         self._failures = self._failures + 1 if trouble else 0
         if self._failures == _TRIES:
             self.trouble = f"no round could be made {_TRIES} times in a row: {trouble}"
         now = time.monotonic()
         self._due = now + max(PAUSE * _GROWTH**self._failures, _PAUSE_FACTOR * (now - began))
+
+    def _tell(self, reports: Sequence[RoundReport]) -> None:
+        """Say what happened, of all submissions at once: a sweep may have twenty, and a full disk stops them all."""
+        retried = {label: cause for report in reports for label, cause in report.retried.items()}
+        refused = {label: words for report in reports for label, words in report.refused.items()}
+        given_up = {label: why for report in reports for label, why in report.given_up.items()}
+        for line in (
+            *_lines(self._names, retried, "tried again after "),
+            *_lines(self._names, refused, "refused by SLURM, which is asked again: "),
+            *_lines(self._names, given_up, "given up: "),
+            *dict.fromkeys(f"note: {note}" for report in reports for note in report.notes),
+        ):
+            self._print_line(line)
 
     def _dismiss(self, folder: Path) -> None:
         """Take back a keeper that SLURM has put aside, so that it does not wait for ever in the queue."""

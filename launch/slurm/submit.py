@@ -110,7 +110,7 @@ def wait_for_end(submission: Submission) -> dict[TrialKey, Outcome]:
     """
     console = Console(highlight=False)
     print_line = OncePrinter(lambda text: console.print(text, markup=False, soft_wrap=True))
-    rounds = Rounds([submission.folder], print_line)
+    rounds = Rounds([submission], print_line)
 
     def ask() -> Pending:
         return pending([submission, *later_submissions(submission)])()

@@ -161,7 +161,7 @@ def test_the_last_keeper_that_slurm_holds_goes_with_a_watch_that_followed_the_sw
     lab.brake(1)
     submission, _ = lab.submit(lab.arms(1, LONG), keeper=True)
     call("scontrol", "hold", read_keeper(submission).number)
-    looked_on = Rounds([submission.folder], print)
+    looked_on = Rounds([submission], print)
     looked_on.make_due()
     assert not looked_on.over()
     lab.brake(None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from launch.slurm.rounds import RoundReport, report_lines
+from launch.slurm.rounds import RoundReport, Rounds, report_lines
 
 
 def test_trials_with_the_same_reason_share_a_line() -> None:
@@ -29,3 +29,16 @@ def test_of_many_reasons_a_few_are_told_and_where_the_others_stand() -> None:
     assert len(lines) == 7
     assert lines[1] == "0000000000000000/seed-0: given up: disk: /out/0000000000000000/next.pt: the disk is full"
     assert lines[-1] == "and 995 more reasons: `ablation logs --failed` has them all"
+
+
+def test_a_full_disk_is_told_once_for_a_sweep_of_many_submissions() -> None:
+    """A soak's watch told it in twenty lines, some of each submission."""
+    full = [{f"{n:016x}/seed-0": f"disk: /out/{n:016x}/next.pt: the disk is full"} for n in range(20)]
+    said = list[str]()
+    rounds = Rounds([], said.append)
+    rounds._tell([RoundReport(0, 0, 0, 0, given_up=one, notes=("a note",)) for one in full])
+    assert [line[:25] for line in said] == [
+        *(f"{n:016x}/seed-0: " for n in range(5)),
+        "and 15 more reasons: `abl",
+        "note: a note",
+    ]
