@@ -31,9 +31,11 @@ from pathlib import Path
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import initialized
 from launch.sweep import submission
-with initialized():
-    made = submission.create(compose_arms([sys.argv[1:]]), {"workers": 1, "gpus": [], "per_gpu": 1, "retry": {}}, "it")
-print(made.folder)
+places, *overrides = sys.argv[1:]
+for place in places.split(":"):
+    with initialized():
+        planned = compose_arms([[*overrides, f"out={place}"]])
+    print(submission.create(planned, {"workers": 1, "gpus": [], "per_gpu": 1, "retry": {}}, "it").folder)
 """
 TRAIN = """
 import sys
@@ -73,9 +75,10 @@ class Desk:
         assert done.returncode == 0, done.stderr
         return done.stdout.strip()
 
-    def submit(self, name: str) -> Path:
+    def submit(self, *names: str) -> list[Path]:
         target = "+aug.shade={_target_: tricks_of_mine.shade.shade}"
-        return Path(self.python(SUBMIT, *TINY, *SMALL_MODEL, "epochs=1", target, f"out={self.out / name}"))
+        places = ":".join(str(self.out / name) for name in names)
+        return [*map(Path, self.python(SUBMIT, places, *TINY, *SMALL_MODEL, "epochs=1", target).splitlines())]
 
     def git(self, *arguments: str) -> None:
         subprocess.run(["git", *arguments], cwd=self.checkout, check=True, capture_output=True)
@@ -88,7 +91,7 @@ def weights(submission: Path) -> dict[str, torch.Tensor]:
 
 def test_what_is_edited_after_the_submission_changes_nothing(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    before, frozen = desk.submit("before"), desk.submit("frozen")
+    before, frozen = desk.submit("before", "frozen")
     desk.python(TRAIN, before)
 
     (desk.own / "tricks_of_mine" / "data" / "factor.json").write_text("0.75")
@@ -110,9 +113,9 @@ def test_what_is_edited_after_the_submission_changes_nothing(tmp_path: Path) -> 
 @pytest.mark.slow
 def test_the_trick_that_is_frozen_does_something(tmp_path: Path) -> None:
     desk = Desk(tmp_path)
-    before = desk.submit("before")
+    (before,) = desk.submit("before")
     (desk.own / "helpers_of_mine.py").write_text("def twice(x):\n    return 3 * x\n")
-    after = desk.submit("after")
+    (after,) = desk.submit("after")
     assert (
         json.loads((before / "submission.json").read_text())["code"]
         != json.loads((after / "submission.json").read_text())["code"]
@@ -129,12 +132,12 @@ def test_the_same_code_under_another_commit_is_told_apart(tmp_path: Path) -> Non
     for line in (["init", "-q"], ["config", "user.email", "a@b"], ["config", "user.name", "A"], ["add", "."]):
         desk.git(*line)
     desk.git("commit", "-qm", "one")
-    first = desk.submit("runs")
+    (first,) = desk.submit("runs")
     desk.git("commit", "-qm", "two", "--allow-empty")
-    second = desk.submit("runs")
+    (second,) = desk.submit("runs")
     (desk.checkout / "notes.txt").write_text("no code")
     desk.git("add", "notes.txt")
-    third = desk.submit("runs")
+    (third,) = desk.submit("runs")
     heads = [json.loads((s / "submission.json").read_text()) for s in (first, second, third)]
     assert len({head["code"] for head in heads}) == 1
     assert [head["dirty"] for head in heads] == [False, False, True]

@@ -19,6 +19,7 @@ from launch.compose.arm import Planned
 from launch.compose.arms import compose_arms
 from launch.compose.hydra_version import running
 from launch.compose.overrides import search_paths
+from launch.compose.paths import ROOT
 from launch.sweep import upload
 from launch.tables import evidence, notes
 from launch.tables.request import parse_request
@@ -233,6 +234,12 @@ def test_a_note_without_markers_cannot_be_checked(desk: Desk) -> None:
     assert main(["check", str(desk.note), "--uri", desk.uri]) == 2
 
 
-def test_the_notes_say_what_the_committed_evidence_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    code = main(["check", "--uri", f"sqlite:///{tmp_path}/mlflow.db"])
+@pytest.mark.parametrize(
+    "some", [["start.md", "mixup.md"], pytest.param([], marks=pytest.mark.slow)], ids=["two", "all"]
+)
+def test_the_notes_say_what_the_committed_evidence_says(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], some: list[str]
+) -> None:
+    paths = [str(ROOT / "results" / "notes" / name) for name in some]
+    code = main(["check", *paths, "--uri", f"sqlite:///{tmp_path}/mlflow.db"])
     assert code == 0, capsys.readouterr().out
