@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from contextlib import closing
+from pathlib import Path
 
 from filelock import FileLock
 from mlflow import MlflowClient
@@ -26,9 +28,22 @@ def connect(uri: str) -> MlflowClient:
     file.parent.mkdir(parents=True, exist_ok=True)
     # Two processes that make the tables at once break the database, so each opens it alone.
     with FileLock(f"{file}.lock", timeout=_MIGRATION):
+        if not file.exists() or not file.stat().st_size:
+            _create(file.resolve())
         with closing(sqlite3.connect(file, timeout=_PATIENCE)) as probe:
             probe.execute("BEGIN IMMEDIATE")  # MLflow would retry a locked file for minutes
         return _answering(f"{SQLITE}{file}")
+
+
+def _create(file: Path) -> None:
+    """Make the tables beside the place and put them there whole: half of them, left by who died, stay so for ever."""
+    new = file.with_name(f".{file.name}.new")
+    new.unlink(missing_ok=True)
+    try:
+        _answering(f"{SQLITE}{new}")
+        os.replace(new, file)
+    finally:
+        new.unlink(missing_ok=True)
 
 
 def _answering(uri: str) -> MlflowClient:

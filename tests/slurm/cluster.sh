@@ -118,7 +118,7 @@ AccountingStoragePass=$RUN/munge.socket
 AccountingStorageTRES=gres/gpu
 AccountingStorageEnforce=limits,qos
 PartitionName=gpu     Nodes=n[1-$NODES] Default=YES MaxTime=INFINITE State=UP PriorityTier=100 PreemptMode=OFF
-PartitionName=preempt Nodes=n[1-$NODES] Default=NO  MaxTime=INFINITE State=UP PriorityTier=1   PreemptMode=REQUEUE GraceTime=3
+PartitionName=preempt Nodes=n[1-$NODES] Default=NO  MaxTime=INFINITE State=UP PriorityTier=1   PreemptMode=REQUEUE GraceTime=30
 PartitionName=cancel  Nodes=n[1-$NODES] Default=NO  MaxTime=INFINITE State=UP PriorityTier=1   PreemptMode=CANCEL  GraceTime=3
 PartitionName=threads Nodes=n$LAST Default=NO  MaxTime=INFINITE State=UP PriorityTier=100 PreemptMode=OFF
 C

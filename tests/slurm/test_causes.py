@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 from slurm.cluster import Cluster, call, until
-from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, saved, worker
+from slurm.lab import LONG, Lab, attempts, check, done, folders, parent, rounds, worker
 
+from ablation.store import attempt, journal
 from launch.slurm import records, sbatch
 from launch.slurm.rounds import make_round
 from launch.sweep.submission import Submission
@@ -140,19 +141,17 @@ def preempt(cluster: Cluster, job: str) -> None:
 def test_preemption_resumes(cluster: Cluster, tmp_path: Path, warned: bool, request: pytest.FixtureRequest) -> None:
     if not warned:
         request.getfixturevalue("no_warning")
-    # Who saves and stops does not use it up; on a busy machine its three seconds were over before a step was.
-    call("scontrol", "update", "PartitionName=preempt", "GraceTime=60")
     lab = Lab(tmp_path)
     lab.brake(0.5)
     submission, report = lab.submit(lab.arms(1, LONG), resources={"partition": "preempt"})
     lab.begun(submission)
     preempt(cluster, f"{report.jobs[0]}_0")
-    step = saved(folders(submission)[0])
     lab.brake(None)
     until(lambda: done(submission), "SLURM to run it again")
     assert rounds(submission)[-1].jobs == ()
     assert attempts(submission) == [2]
-    assert step > 2
+    first = journal.tail(attempt.folder(folders(submission)[0], 1))
+    assert first[-1]["event"] == "stopped", "it saved, and was not killed"
     check(submission)
 
 
