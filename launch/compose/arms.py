@@ -78,6 +78,7 @@ def try_compose(rows: Iterable[Overrides], search: Sequence[str] = ()) -> Iterat
 
     Hydra must be initialized.
     """
+    choices.refuse(search)
     composer = Composer(search)
     find = own_data.digest_finder()
     defaults = cache(partial(canonical, settle(resolved(composer(()).config), ())[0]))

@@ -1,4 +1,7 @@
-"""What is typed for a group and names no option is refused in one line, and what that line says to type works."""
+"""What is typed for a group and names no option is refused in one line, and what that line says to type works.
+
+So is a search path on which nothing is: of that Hydra only warns.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from launch.compose import paths
 from launch.compose.arms import compose_arms
 from launch.compose.choices import refuse
 from launch.compose.hydra_version import initialized
+from tests.launch.front_door import start
 
 NO_OPTION = {
     "aug=null": "aug=null: null is no option; for none of them type 'aug=[]'",
@@ -67,6 +71,42 @@ def test_an_option_whose_name_reads_as_something_else_is_typed_in_quotes(form: s
 
 def test_what_is_no_choice_is_passed_over() -> None:
     refuse(["--cfg", "job", "-m", "aug=[]", "aug=mixup,cutout", "sched={gamma: 2}", "optim.lr=1", "teacher=null"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    {
+        "hydra.searchpath=[file://{here}/conf]": "names the folder {here}/conf, which is not there",
+        "hydra.searchpath=[{here}/conf]": "names the folder {here}/conf, which is not there",
+        "hydra.searchpath=[conf]": "names the folder {here}/conf, which is not there",
+        "hydra.searchpath=[file://{here},file://{here}/conf]": "names the folder {here}/conf, which is not there",
+        "hydra.searchpath=[file://{here}/file]": "is a file, and no folder",
+        "hydra.searchpath=[pkg://no_such_package.conf]": "is no package that can be imported",
+        "+hydra.searchpath=[file://{here}]": "Hydra passes this over",
+        "++hydra.searchpath=[file://{here}]": "Hydra passes this over",
+        "~hydra.searchpath": "Hydra passes this over",
+    }.items(),
+)
+def test_a_search_path_that_is_not_there(
+    typed: str, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for line in (["epochs=1"], ["-m", "hydra/launcher=plan"]):
+        answer = start([*line, typed.format(here=tmp_path)])
+        assert (answer.code, answer.warned) == (2, ())
+        assert answer.said.startswith("error: ")
+        assert "hydra.searchpath" in answer.said
+        assert told.format(here=tmp_path) in answer.said
+
+
+def test_of_two_search_paths_hydra_would_take_the_first(tmp_path: Path) -> None:
+    path = f"hydra.searchpath=[file://{tmp_path}]"
+    assert "Hydra passes this over; give all folders in one" in start(["--cfg", "job", path, path]).said
+
+
+def test_what_an_earlier_line_looked_in_and_is_gone_is_why_it_is_refused_today(tmp_path: Path) -> None:
+    assert "which is not there" in said("epochs=1", search=(f"hydra.searchpath=[file://{tmp_path}/gone]",))
 
 
 @pytest.mark.parametrize(
