@@ -11,6 +11,9 @@ from typing import Any
 
 from ablation.errors import ConfigError
 
+_LARGEST = 1e18  # tensors hold up to 3e38, and with what it is multiplied by it has to fit too
+_LONGEST = (1 << 63) - 1  # of a whole number, such as a seed: 64 bits
+
 
 def near(name: Any, names: Any) -> str:
     """A phrase that offers the valid names nearest to a wrong one, or all of them."""
@@ -96,13 +99,17 @@ def _settled(value: Any, parameter: inspect.Parameter, key: str) -> Any:
         raise ConfigError(f"{key}: {value!r} is not a list of names such as [bias,norm]")
     if kind in ("int", "float") and not _number(value):
         raise ConfigError(f"{key}: {value!r} is not a number")
-    if kind == "int" and not float(value).is_integer():
+    if kind == "int" and value != int(value):
         raise ConfigError(f"{key}: {value!r} is not a whole number")
+    numbers = value if kind == "Sequence[float]" else [value] if kind in ("int", "float") else []
+    limit = _LONGEST if kind == "int" else _LARGEST
+    if any(abs(number) > limit for number in numbers):
+        raise ConfigError(f"{key}: {value!r} is more than can be computed with; give at most {limit:g}")
     return int(value) if kind == "int" else value
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return type(value) is int or (isinstance(value, float) and math.isfinite(value))
 
 
 def build_all(group: Mapping[str, Any], path: str) -> dict[str, Any]:

@@ -35,6 +35,9 @@ SCALARS = (
 
 _CHECKPOINT = ("epochs", "seconds")
 _DRAWS = ("own", "seed")
+_MOST_EPOCHS = 10_000  # each is a line of the journal, and the schedule is looked at in each
+_SEEDS = 1 << 63  # of larger ones the generators would drop the digits in front
+_LEASES = (1e-3, 1e7)  # seconds: a process that beats faster does nothing else, and a clock knows no longer wait
 
 
 @dataclass(frozen=True)
@@ -60,10 +63,10 @@ def seeds(value: Any) -> tuple[int, ...]:
     """`[0, 1, 2]` as it is; an integer n means 0..n-1.
 
     Raises:
-        ConfigError: not a list of different integers >= 0, or no seed at all.
+        ConfigError: not a list of different integers in [0, 2**63), or no seed at all.
     """
     listed = list(range(value)) if type(value) is int else value
-    good = isinstance(listed, list | tuple) and all(type(s) is int and s >= 0 for s in listed)
+    good = isinstance(listed, list | tuple) and all(type(s) is int and 0 <= s < _SEEDS for s in listed)
     if not good or not listed or len(set(listed)) != len(listed):
         raise ConfigError(
             f"seeds={value}: give a list of different integers such as 'seeds=[0,1,2]', or their number such as seeds=3"
@@ -71,10 +74,11 @@ def seeds(value: Any) -> tuple[int, ...]:
     return tuple(listed)
 
 
-def _whole(config: Mapping[str, Any], key: str, least: int) -> int:
+def _whole(config: Mapping[str, Any], key: str, least: int, most: float = math.inf) -> int:
     value = config[key]
-    if type(value) is not int or value < least:
-        raise ConfigError(f"{key}={value}: give a whole number of at least {least}")
+    if type(value) is not int or not least <= value <= most:
+        above = "" if most == math.inf else f" and at most {most}"
+        raise ConfigError(f"{key}={value}: give a whole number of at least {least}{above}")
     return value
 
 
@@ -95,10 +99,10 @@ def _teacher(config: Mapping[str, Any]) -> str | None:
     return teacher
 
 
-def _seconds(config: Mapping[str, Any], key: str) -> float:
-    value = config[key]
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < math.inf:
-        raise ConfigError(f"{key}={value}: give a number of seconds above 0")
+def _lease(config: Mapping[str, Any]) -> float:
+    value, (least, most) = config["lease"], _LEASES
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise ConfigError(f"lease={value}: give a number of seconds from {least:g} to {most:g}")
     return float(value)
 
 
@@ -150,7 +154,7 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
     if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 <= seconds < math.inf:
         raise ConfigError(f"checkpoint.seconds={seconds}: give a number of seconds, 0 for never")
     return Scalars(
-        epochs=_whole(config, "epochs", 1),
+        epochs=_whole(config, "epochs", 1, _MOST_EPOCHS),
         batch_size=_whole(config, "batch_size", 1),
         seeds=seeds(config["seeds"]),
         fuse=_choice(config, "fuse", (False, True)),
@@ -158,7 +162,7 @@ def scalars(config: Mapping[str, Any]) -> Scalars:
         compile=_choice(config, "compile", (False, True)),
         device=str(config["device"]),
         diverged=_choice(config, "diverged", ("stop", "continue")),
-        lease=_seconds(config, "lease"),
+        lease=_lease(config),
         trace=_choice(config, "trace", (False, True)),
         teacher=_teacher(config),
         checkpoint_epochs=_whole({"checkpoint.epochs": checkpoint["epochs"]}, "checkpoint.epochs", 0),

@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from pathlib import Path
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from rich.console import Console
 
-from ablation.errors import AblationError
+from ablation.errors import AblationError, ConfigError
 from ablation.track.trial_files import Expected
 from launch.status.outcome import Outcome, TrialKey
 from launch.status.sweep_status import AskPending, Pending, SweepStatus, Trial, sweep_status
+from launch.sweep.launcher_options import LAUNCHER, typed
 from launch.sweep.submission import Submission, load_all
 
 _LOCAL = "launch.workers.backend"
@@ -87,6 +88,26 @@ def backend_of(submission: Submission) -> Backend:
         raise AblationError(
             f"{submission.folder}: its launcher's module {name} cannot be imported ({e}); put its folder on PYTHONPATH"
         ) from e
+
+
+def require_backend(options: Mapping[str, Any]) -> None:
+    """Refuse a launcher whose YAML, or what was typed, names no module that the verbs could ask later.
+
+    Raises:
+        ConfigError: it cannot be imported, or lacks functions.
+    """
+    if "backend" not in options:  # one that starts nothing, or whose trials are asked of where the local one keeps them
+        return
+    name = options["backend"]
+    try:
+        module = import_module(name)
+    except (ImportError, ValueError, TypeError, AttributeError) as e:
+        why = f"cannot be imported ({str(e).partition(chr(10))[0]})"
+    else:
+        lacking = [each for each in vars(Backend) if not each.startswith("_") and each not in vars(module)]
+        why = f"has no {', '.join(lacking)}" if lacking else ""
+    if why:
+        raise ConfigError(f"{LAUNCHER}.backend={typed(name)}: {why}; give a module such as {_LOCAL}")
 
 
 def by_backend(submissions: Sequence[Submission]) -> Iterator[tuple[Backend, list[Submission]]]:

@@ -16,6 +16,7 @@ from hydra.utils import get_method
 from omegaconf import DictConfig, OmegaConf
 
 from ablation.errors import AblationError, ConfigError, Stopped
+from launch.backends import require_backend
 from launch.compose import misread_numbers, overrides
 from launch.compose.arm import Planned
 from launch.compose.arms import compose_rows
@@ -56,6 +57,8 @@ def launch(run: Runner, config: DictConfig, job_overrides: Sequence[Sequence[str
         Stopped: the run was asked to stop.
     """
     typed = config.hydra.overrides
+    options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
+    require_backend(options)
     misread_numbers.refuse_typed(typed.hydra)
     search = overrides.search_paths(typed.hydra)
     several = f"{len(job_overrides)} arms" if len(job_overrides) > 1 else "the arm"
@@ -64,7 +67,6 @@ def launch(run: Runner, config: DictConfig, job_overrides: Sequence[Sequence[str
         planned, ids = compose_rows(job_overrides, search)
     for note in upload.tracker_problems(p.config for p in planned):
         print(f"note: {note}", file=sys.stderr)
-    options: Any = OmegaConf.to_container(config.hydra.launcher, resolve=True)
     result = run(planned, options, overrides.sweep_command(typed.task, typed.hydra))
     outcomes, code = ({}, result) if isinstance(result, int) else (result, exit_code(result))
     if code == 130:

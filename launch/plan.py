@@ -27,6 +27,7 @@ from launch.terminal import plan_table
 from launch.terminal.arm_table import ArmRow, arm_rows
 from launch.terminal.plan_table import PlannedArm, PlanReport
 
+_MOST_ROWS = 1_000_000
 _OPTIONS = ("json", "probe", "rows", "check")
 
 
@@ -96,5 +97,5 @@ def _probe(planned: Sequence[Planned], estimates: Estimates) -> list[str]:
 def _read_options(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of `conf/hydra/launcher/plan.yaml`, checked."""
     refuse_unknown(options, ("run", *_OPTIONS), kind="option of plan")
-    rows = whole({"rows": 0, **options}, "rows", 0, give="a whole number, 0 for all")
+    rows = whole({"rows": 0, **options}, "rows", 0, give="a whole number, 0 for all", most=_MOST_ROWS)
     return {"rows": rows, "json": truth(options, "json"), "probe": truth(options, "probe")}

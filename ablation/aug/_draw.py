@@ -9,6 +9,8 @@ from torch import Tensor
 
 from ablation.key import Key
 
+_MOST = 1000  # of anything that is counted: more is a slip, of which the table or the step would never end
+
 
 def between(key: Key, span: Sequence[float], n: int) -> Tensor:
     """Uniform in [low, high), (n,) float32."""
@@ -26,14 +28,14 @@ def check_span(name: str, span: Sequence[float], least: float = 0.0) -> None:
         raise ValueError(f"{name}: {span} is not [low, high] with {least:g} <= low <= high")
 
 
-def whole(name: str, value: float, least: int, why: str) -> int:
+def whole(name: str, value: float, least: int, why: str, most: int = _MOST) -> int:
     """A count, which a configuration may spell 2.0.
 
     Raises:
-        ValueError: no whole number from `least` up; ends with `why`, the way out.
+        ValueError: no whole number from `least` to `most`; ends with `why`, the way out.
     """
-    if isinstance(value, bool) or not least <= value < math.inf or value != int(value):
-        raise ValueError(f"{name}: {value} is not a whole number from {least} up; {why}")
+    if isinstance(value, bool) or not least <= value <= most or value != int(value):
+        raise ValueError(f"{name}: {value} is not a whole number from {least} to {most}; {why}")
     return int(value)
 
 

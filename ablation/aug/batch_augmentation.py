@@ -15,6 +15,6 @@ def batch_augmentation(times: int = 4) -> Repeat:
     changes nothing.
 
     Raises:
-        ValueError: `times` is not a whole number from 1 up.
+        ValueError: `times` is not a whole number from 1 to 1000.
     """
     return Repeat(whole("times", times, 1, "1 changes nothing"))

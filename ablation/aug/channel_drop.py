@@ -14,7 +14,7 @@ def channel_drop(most: int = 2) -> Aug:
     the nearest is SpatialDropout (Tompson et al. 2015, 1411.4280), which drops feature maps and rescales the rest.
 
     Raises:
-        ValueError: `most` is not a whole number from 0 up.
+        ValueError: `most` is not a whole number from 0 to 1000.
     """
     most = whole("most", most, 0, "it is the largest number of channels to drop, 0 changes nothing")
 

@@ -9,6 +9,8 @@ from ablation.aug._rectangle import paint
 from ablation.key import Key
 from ablation.types import Aug, Batch
 
+_LARGEST = 10_000  # pixels of a square's side
+
 
 def cutout(size: int = 16, holes: int = 1) -> Aug:
     """Mask out size x size squares, centred on uniform pixels of each image (DeVries & Taylor 2017, 1708.04552).
@@ -23,7 +25,7 @@ def cutout(size: int = 16, holes: int = 1) -> Aug:
     Raises:
         ValueError: an argument is out of range.
     """
-    size = whole("size", size, 0, "it is the side of the square in pixels, 0 changes nothing")
+    size = whole("size", size, 0, "it is the side of the square in pixels, 0 changes nothing", _LARGEST)
     holes = whole("holes", holes, 1, "leave cutout out for none")
 
     def apply(batch: Batch, key: Key) -> Batch:

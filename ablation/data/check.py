@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +20,7 @@ from ablation.build import near
 if TYPE_CHECKING:  # it imports torch
     from ablation.types import View
 
+MOST_PIXELS, _MOST_PAD = 10_000, 1000  # along a side; of more by a slip, a few images fill the memory
 NORMS = ("pixel", "widespread", "imagenet")
 
 
@@ -89,10 +91,11 @@ def held_out(value: object) -> Amount | None:
     return _number("val", value, first=False)
 
 
-def whole(argument: str, value: object, least: int) -> int:
-    """Read an integer that has a lower bound."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < least:
-        raise ValueError(f"{argument}: {value!r} is not a whole number of at least {least}")
+def whole(argument: str, value: object, least: int, most: float = math.inf) -> int:
+    """Read an integer that has bounds."""
+    if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+        above = "" if most == math.inf else f" and at most {most}"
+        raise ValueError(f"{argument}: {value!r} is not a whole number of at least {least}{above}")
     return value
 
 
@@ -137,7 +140,7 @@ def check(
     split_seed: object = 0,
 ) -> Choice:
     """The common arguments, read and checked; see the head of this file for what they mean."""
-    chosen, view_name = _view(view, whole("pad", pad, 0))
+    chosen, view_name = _view(view, whole("pad", pad, 0, _MOST_PAD))
     return Choice(
         view=chosen,
         view_name=view_name,
@@ -179,7 +182,7 @@ def check_arguments(node: Mapping[str, Any]) -> None:
     if "norm" in node:
         one_of("norm", node["norm"], NORMS)
     if "size" in node:
-        whole("size", node["size"], 1)
+        whole("size", node["size"], 1, MOST_PIXELS)
     if "test_crop" in node:
         cropped(node["test_crop"])
     if "exif_orientation" in node:

@@ -18,7 +18,7 @@ from ablation.data._cache import Array, Chunks, Recipe, cached, stamp
 from ablation.data._decode import REVISION, How, Tally, decoded_all, notes
 from ablation.data._memory import fits
 from ablation.data._tree import Tree, listed
-from ablation.data.check import check, cropped, given, memory_mode, one_of, truth, whole
+from ablation.data.check import MOST_PIXELS, check, cropped, given, memory_mode, one_of, truth, whole
 from ablation.data.content import confirm
 from ablation.types import Data, Split
 
@@ -119,7 +119,8 @@ def folder(
         DataError: the tree is missing, incomplete or other than `content` says, or an image cannot be decoded.
     """
     choice, mode = check(view, pad, val, subset, test_subset, split_seed), memory_mode(in_memory)
-    norm, size, test_crop = one_of("norm", norm, ("pixel", "imagenet")), whole("size", size, 1), cropped(test_crop)
+    norm, test_crop = one_of("norm", norm, ("pixel", "imagenet")), cropped(test_crop)
+    size = whole("size", size, 1, MOST_PIXELS)
     turned = truth("exif_orientation", exif_orientation)
     root = given("path", path).resolve()
     tree = listed(root)

@@ -20,6 +20,7 @@ SCALES = {
     "rms": lambda rows, columns: 0.2 * max(rows, columns) ** 0.5,
 }
 RESTS = ("adamw", "sgd")
+_MOST_ITERATIONS = 100  # after some ten nothing changes; of more by a slip, a step would never end
 
 
 class _Muon(Own):
@@ -87,8 +88,8 @@ def muon(
     known([rest], RESTS, "rest")
     share(momentum=momentum)
     positive(rest_lr=rest_lr)
-    if type(iterations) is not int or iterations < 1:
-        raise ValueError(f"iterations: {iterations} is not a whole number of at least 1")
+    if type(iterations) is not int or not 1 <= iterations <= _MOST_ITERATIONS:
+        raise ValueError(f"iterations: {iterations} is not a whole number from 1 to {_MOST_ITERATIONS}")
     from_zero(eps=eps)
     chosen = matrices(weights, () if head else (HEAD,))
 

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 
 from ablation.types import Fill, Grad, Model, Pass, Penalty, Repeat, Step, Team, Term, Weights
 
+_MOST = 100  # networks: of more by a slip, the list alone would fill the memory
+
 
 class Cotrained(Model):
     """Several networks: in training each is given its part of the rows, in evaluation each is given all of them.
@@ -82,8 +84,8 @@ def cotrain(
     Raises:
         ValueError: an argument is out of range, or the model has no width to divide.
     """
-    if splits != int(splits) or splits < 2:
-        raise ValueError(f"splits: {splits} is not a whole number of networks from 2 up")
+    if splits != int(splits) or not 2 <= splits <= _MOST:
+        raise ValueError(f"splits: {splits} is not a whole number of networks from 2 to {_MOST}")
     if not 0 <= agreement < math.inf:
         raise ValueError(f"agreement: {agreement} is not a finite number from 0 up")
     if not 0 <= warmup <= 1:

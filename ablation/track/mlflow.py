@@ -24,6 +24,7 @@ State = tuple[int, int]
 _SLOWEST = 300.0  # seconds between two attempts on a tracker that is down
 _LAST_ATTEMPTS = 3  # once the training is over: `sync` can do it later, the next trial should not wait
 _LAST_PAUSE = 0.5  # seconds between those
+_SHORTEST, _LONGEST = 0.01, 1e7  # seconds: a thread that waits less does nothing else, and none can wait for ever
 _STOPPED = 5.0  # seconds to wait for them in a process that was asked to stop, and is perhaps killed soon
 _BRIEFLY = 1.0  # seconds that later trials of a process wait for a tracker that let one wait in vain
 _silent: set[str] = set()  # URIs of such trackers
@@ -34,10 +35,10 @@ def mlflow(uri: str, interval: float = 10.0, timeout: float = 30.0) -> Sink:
 
     `uri` is as in `mlflow ui --backend-store-uri`: `sqlite:///path/to/mlflow.db` or `http://host:port`.
     """
-    if interval <= 0:
-        raise ValueError(f"interval: {interval} is not a number of seconds above 0")
-    if timeout < 0:
-        raise ValueError(f"timeout: {timeout} is not a number of seconds")
+    if not _SHORTEST <= interval <= _LONGEST:
+        raise ValueError(f"interval: {interval} is not a number of seconds from {_SHORTEST} to {_LONGEST:g}")
+    if not 0 <= timeout <= _LONGEST:
+        raise ValueError(f"timeout: {timeout} is not a number of seconds from 0 to {_LONGEST:g}")
     return MlflowFeed(check(uri), interval, timeout)
 
 

@@ -7,7 +7,6 @@ long as the budget lasts.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +25,7 @@ from launch.sweep.launcher_options import LAUNCHER, refused
 
 _KEY = f"{LAUNCHER}.check"
 _AUTO_ARMS, _AUTO_EPOCHS, _AUTO_SECONDS = 32, 100, 10.0
-_SECONDS = 60.0
+_SECONDS, _LONGEST = 60.0, 1_000_000
 _COMPARED = (
     "what was compared: images, augmented batches, parameters, the schedules over the whole run, and losses, weights "
     "and evaluation in the first two steps, one in the middle and the last"
@@ -74,9 +73,9 @@ def read(options: Mapping[str, Any]) -> Budget:
         return Budget(_SECONDS, strict=True)
     if isinstance(value, bool):
         return Budget(_SECONDS if value else 0.0)
-    if isinstance(value, int | float) and 0 < value < math.inf:
+    if isinstance(value, int | float) and 0 < value <= _LONGEST:
         return Budget(float(value))
-    raise refused(_KEY, value, "auto, true, false, strict (refuse dead switches), or a number of seconds")
+    raise refused(_KEY, value, f"auto, true, false, strict (refuse dead switches), or seconds, at most {_LONGEST}")
 
 
 def is_wanted(planned: Sequence[Planned], budget: Budget) -> bool:

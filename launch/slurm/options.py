@@ -41,6 +41,8 @@ _SWITCHES = (
 )
 _KEEPER_MINUTES = 60  # it waits for SLURM and for a tracker, should they be away
 _WARNING_EARLY = 60  # seconds by which SLURM may send it too early
+_LONGEST_GRACE = 65_535  # seconds, which SLURM counts in 16 bits
+_MOST_JOBS = 1_000_000
 _KEYS = (
     "kind",  # of submissions from before `backend`
     "run", "backend", "resources", "pack", "chain", "parallel", "wait", "keeper", "keeper_resources", "canary", "check",
@@ -132,7 +134,7 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
             raise ConfigError(f"{LAUNCHER}.{key}: no such option; {meant}")
     refuse_unknown(node, _KEYS)
     resources, keeper_resources = _resources(node, "resources"), _resources(node, "keeper_resources")
-    parallel, grace = node.get("parallel"), whole(node, "grace", 1)
+    parallel, grace = node.get("parallel"), whole(node, "grace", 1, most=_LONGEST_GRACE)
     time = resources.get("time")
     if time is not None and seconds("hydra.launcher.resources.time", time) <= grace + _WARNING_EARLY:
         raise ConfigError(
@@ -142,8 +144,8 @@ def read(node: Mapping[str, Any]) -> SlurmOptions:
     return SlurmOptions(
         resources=resources,
         pack=whole(node, "pack", 1),
-        chain=whole(node, "chain", 1),
-        parallel=None if parallel is None else whole(node, "parallel", 1),
+        chain=whole(node, "chain", 1, most=_MOST_JOBS),
+        parallel=None if parallel is None else whole(node, "parallel", 1, most=_MOST_JOBS),
         wait=truth(node, "wait"),
         keeper=truth(node, "keeper"),
         keeper_resources=keeper_resources,

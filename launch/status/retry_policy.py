@@ -13,7 +13,7 @@ from typing import Any
 from ablation.build import near
 from ablation.errors import ConfigError
 from launch.compose.arm import Work
-from launch.sweep.launcher_options import refuse_unknown, refused, truth, whole
+from launch.sweep.launcher_options import MOST, refuse_unknown, refused, truth, whole
 
 # What can end a trial: its journal says so, or else SLURM, or the process died without an error (killed).
 CAUSES = (
@@ -136,8 +136,8 @@ def _rule(cause: str, node: Any) -> RetryRule:
         truth(node, name, path)
     for name in ("pack", "mem"):
         factor = node.get(name, 1.0)
-        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor < math.inf:
-            raise refused(f"{path}.{name}", factor, "a factor of 1 or more")
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 1 <= factor <= MOST:
+            raise refused(f"{path}.{name}", factor, f"a factor from 1 to {MOST}")
     return RetryRule(**node)
 
 

@@ -10,6 +10,7 @@ from ablation.build import near
 from ablation.errors import ConfigError
 
 LAUNCHER = "hydra.launcher"
+MOST = 1000  # workers, tries and so on: of more by a slip, the list alone would fill the memory
 _HYDRAS = ("_target_", "_recursive_", "_convert_", "_partial_", "_args_")
 Options = Mapping[Any, Any]  # of a launcher's node, or of one inside it, whose `path` is then given
 
@@ -38,15 +39,15 @@ def truth(node: Options, key: str, path: str = LAUNCHER) -> bool:
     return value
 
 
-def whole(node: Options, key: str, least: int, path: str = LAUNCHER, give: str = "") -> int:
+def whole(node: Options, key: str, least: int, path: str = LAUNCHER, give: str = "", most: int = MOST) -> int:
     """A whole number; `give` says what else the option takes.
 
     Raises:
-        ConfigError: it is none, or less than `least`.
+        ConfigError: it is none, or less than `least`, or more than `most`.
     """
     value = node.get(key)
-    if type(value) is not int or value < least:
-        raise refused(f"{path}.{key}", value, give or f"a whole number of at least {least}")
+    if type(value) is not int or not least <= value <= most:
+        raise refused(f"{path}.{key}", value, f"{give or f'a whole number of at least {least}'}, at most {most}")
     return value
 
 

@@ -36,16 +36,16 @@ def choose_slots(options: Mapping[str, Any], planned: Sequence[Planned]) -> list
         ConfigError: an impossible option, or a device that this machine lacks.
         DeviceError: a GPU is there, but cannot be used.
     """
-    per_gpu = whole(options, "per_gpu", 1)
+    per_gpu, workers = whole(options, "per_gpu", 1), options["workers"]
+    if workers != "auto":
+        whole(options, "workers", 1, give="auto or a whole number of at least 1")
     gpus = _gpus(options, {str(p.config["device"]) for p in planned})
     if gpus:
         return [_on_gpu(gpu, n, per_gpu) for n in range(per_gpu) for gpu in gpus]
     cores = allowance.cores()
-    if options["workers"] == "auto":
+    if workers == "auto":
         # Two trials of one thread each are faster than one of two threads, and so on.
         workers = max(1, min(cores, sum(len(p.works) for p in planned), allowance.memory() // _WORKER_BYTES))
-    else:
-        workers = whole(options, "workers", 1, give="auto or a whole number of at least 1")
     threads = str(_threads(cores // workers, workers))
     env = {"OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads, "CUDA_VISIBLE_DEVICES": ""}
     return [Slot(f"cpu-{n}", env, device="cpu") for n in range(workers)]
@@ -65,6 +65,9 @@ def _on_gpu(gpu: str, n: int, per_gpu: int) -> Slot:
 
 def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
     """The GPUs to use, as CUDA_VISIBLE_DEVICES names them; none if the trials are for the CPU."""
+    requested = options["gpus"]
+    if requested != "auto" and not (isinstance(requested, list) and all(type(g) is int and g >= 0 for g in requested)):
+        raise refused(f"{LAUNCHER}.gpus", requested, "auto, or a list of numbers such as [0,1]; [] for none")
     pinned = sorted(d for d in devices if d.startswith("cuda:"))
     if pinned:
         raise ConfigError(
@@ -74,9 +77,7 @@ def _gpus(options: Mapping[str, Any], devices: set[str]) -> list[str]:
         return []
     from ablation.machine import device, gpus  # and with them torch, which who only looks at a sweep does without
 
-    visible, requested = gpus.visible(), options["gpus"]
-    if requested != "auto" and not (isinstance(requested, list) and all(type(g) is int and g >= 0 for g in requested)):
-        raise refused(f"{LAUNCHER}.gpus", requested, "auto, or a list of numbers such as [0,1]; [] for none")
+    visible = gpus.visible()
     if requested != []:
         device.decide("auto", device.look())  # refuses a GPU that is there and cannot be used
     if requested == "auto" and (visible or "cuda" not in devices):
