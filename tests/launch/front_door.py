@@ -9,11 +9,14 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from importlib import import_module
 from textwrap import wrap
 
 import pytest
+from hydra.core.plugins import Plugins
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
+from tiny import CONF
 
 from ablation.config import GROUPS, MANY, SCALARS
 from ablation.errors import AblationError
@@ -36,7 +39,8 @@ def start(typed: Sequence[str]) -> Answer:
     said, code, warned = io.StringIO(), 0, list[warnings.WarningMessage]()
     with pytest.MonkeyPatch.context() as patch, _listening(said, warned):
         patch.setattr(sys, "argv", ["launch/run.py", *typed])
-        patch.setattr(sys, "path", [*sys.path])
+        patch.setattr(sys, "path", [*sys.path, str(CONF.parent / "launch")])
+        _find_plugins()
         patch.setenv("HYDRA_FULL_ERROR", "1")  # the program sets it, for ever
         try:
             one_arm.cli()
@@ -57,6 +61,12 @@ def compose(typed: Sequence[str]) -> Answer:
     return Answer(code, said.getvalue(), tuple(str(w.message) for w in warned))
 
 
+def _find_plugins() -> None:
+    """Let Hydra know ours: it looks for plug-ins once in a process, which may have been before they could be found."""
+    for module, name in (("launchers", "Sweep"), ("launchers", "Report"), ("sweepers", "Grid")):
+        Plugins.instance().register(getattr(import_module(f"hydra_plugins.{module}"), name))
+
+
 @contextmanager
 def _listening(said: io.StringIO, warned: list[warnings.WarningMessage]) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught, redirect_stdout(said), redirect_stderr(said):
@@ -69,6 +79,8 @@ def complaint(typed: Sequence[str], answer: Answer) -> str:
     """What is wrong with an answer; empty if it is fine."""
     lacking = answer.code == 1 and "lack something" in answer.said  # of a report
     rows = [row for line in answer.said.splitlines() for row in wrap(line, COLUMNS) or [""]]
+    if "Unknown plugin" in answer.said:
+        return "not our launcher or sweeper"
     if answer.code not in (0, 2) and not lacking:
         return f"exit code {answer.code}"
     if "Traceback" in answer.said or answer.warned:
