@@ -11,7 +11,7 @@ from typing import Any
 
 from ablation.errors import ConfigError
 
-_LARGEST = 1e18  # tensors hold up to 3e38, and with what it is multiplied by it has to fit too
+_LARGEST = 1e30  # tensors hold up to 3e38, and what it is multiplied by has to fit too
 _LONGEST = (1 << 63) - 1  # of a whole number, such as a seed: 64 bits
 
 

@@ -61,7 +61,7 @@ def test_of_a_huge_number_there_is_an_end(group: str, option: str) -> None:
         ("track.mlflow.timeout", 1e17), ("aug.rand_augment.bins", 10**9), ("aug.rand_augment.num_ops", 10**9),
         ("aug.trivial_augment.bins", 10**9), ("aug.batch_augmentation.times", 10**9), ("aug.cutout.holes", 10**9),
         ("aug.cutout.size", 10**30), ("aug.gaussian_blur.size", 10**9 + 1), ("aug.channel_drop.most", 10**30),
-        ("regularizer.cotrain.splits", 10**9), ("optim.iterations", 10**9), ("optim.lr", 1e30),
+        ("regularizer.cotrain.splits", 10**9), ("optim.iterations", 10**9), ("optim.lr", 1e36),
     ],
 )  # fmt: skip
 def test_more_than_any_machine_has_is_refused_by_its_name(key: str, value: Any, tmp_path: Path) -> None:
