@@ -46,7 +46,7 @@ def test_an_interrupted_sweep_ends_the_runs_of_its_arms_and_retry_tells_of_the_w
         run.send_signal(signal.SIGTERM)
         said, _ = run.communicate(timeout=300)
     assert run.returncode == 130, said
-    assert "1 of 4 done, 2 not started, 1 stopped" in said
+    assert "1 of 4 done, 1 stopped, 2 not started" in said
     assert statuses(uri, "trial") == ["FINISHED", "KILLED"]
     assert statuses(uri, "arm") == ["KILLED"] * 2, "each has a seed that nobody is to begin"
 
@@ -56,7 +56,7 @@ def test_an_interrupted_sweep_ends_the_runs_of_its_arms_and_retry_tells_of_the_w
     summary = again.stdout[again.stdout.index("sweep main") :]
     assert "trials      2 of 4 done, 2 not started" in summary
     assert "1 of these were done already" in summary
-    assert [row.split()[-4:] for row in summary.splitlines()[2:4]] == [["1", "1", "not", "started"]] * 2
+    assert [row.split()[1:5] for row in summary.splitlines()[2:4]] == [["1", "not", "started", "1/2"]] * 2
     assert statuses(uri, "trial") == ["FINISHED"] * 2
     assert statuses(uri, "arm") == ["KILLED"] * 2
 
