@@ -73,7 +73,7 @@ def show(sweep: SelectedSweep, rows: int, as_json: bool) -> int:
             console.print(f"note: {note}")
         if any(failures.failed(t) for t in sweep.trials):
             why, again = (verb_command(f"{verb} {sweep.name}", sweep.out) for verb in ("logs --failed", "retry"))
-            console.print(f"why:   {why}\nagain: {again}, with the code and options as they were submitted")
+            console.print(f"why:   {why}\nagain: {again}  # with the code and options as they were submitted")
             console.print("       or, once these are corrected, the same grid again: what is done is kept")
         options.print_warnings(sweep.trouble)
     return 1 if arm_table.any_abandoned(sweep.trials) else 0
